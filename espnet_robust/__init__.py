@@ -1,0 +1,1 @@
+"""Distortion-robust distillation of self-supervised speech models, as an ESPnet extension."""
