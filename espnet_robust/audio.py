@@ -1,0 +1,281 @@
+"""Reading and writing speech: mono, float32 in [-1, 1] in memory, FLAC, WAV or Kaldi ark on disk.
+
+An entry is what stands in ``wav.scp``: an audio file, ``file.ark:offset`` as written by kaldiio or
+Kaldi, or a shell command ending in ``|`` whose output is an audio file.
+"""
+
+import contextlib
+import io
+import os
+import re
+import subprocess
+import warnings
+from collections.abc import Iterator
+from math import gcd
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+import soxr
+
+from espnet_robust.errors import AudioError
+from espnet_robust.files import write_atomic
+
+RATE = 16000  # Hz; of every model here
+_ARK = re.compile(r"(.+):(\d+)")
+_MARGIN = 0.05  # s read on each side of a crop that is resampled: longer than soxr's filters
+
+
+class AudioInfo(NamedTuple):
+    num_samples: int  # per channel
+    rate: int  # Hz
+    channels: int
+
+    def num_samples_at(self, rate: int) -> int:
+        """Samples that ``read_audio`` returns at another rate."""
+        return self.num_samples * rate // self.rate
+
+
+def audio_info(entry: str | Path, *, allow_pipe: bool = False) -> AudioInfo:
+    """Length, rate and channels from the header, without decoding.
+
+    Raises:
+        AudioError: missing, not audio, of zero length, or a pipe that is not allowed.
+    """
+    with _open(entry, allow_pipe) as f:
+        return AudioInfo(f.frames, f.samplerate, f.channels)
+
+
+def read_audio(
+    entry: str | Path,
+    *,
+    rate: int = RATE,
+    start: int = 0,
+    num_samples: int | None = None,
+    on_rate: str = "resample",
+    allow_pipe: bool = False,
+) -> np.ndarray:
+    """Read mono audio, or a crop of it without decoding the rest.
+
+    Args:
+        entry: as in ``wav.scp``.
+        rate: Hz of the result.
+        start: first sample, counted at ``rate``.
+        num_samples: length at ``rate``; None reads to the end.
+        on_rate: what to do with a file of another rate: "resample" (soxr) or "refuse".
+        allow_pipe: whether commands may be run.
+
+    Returns:
+        (samples,) float32 in [-1, 1] (files of floats may exceed it).
+
+    Raises:
+        AudioError: missing, not audio, empty, truncated, stereo, NaN or infinite samples, a rate
+            that is refused, or a crop outside the file.
+    """
+    assert on_rate in ("resample", "refuse"), on_rate
+    with _open(entry, allow_pipe) as f:
+        if f.channels != 1:
+            raise AudioError(
+                f"{entry}: {f.channels} channels, need mono; to mend: sox IN OUT remix 1"
+            )
+        if f.samplerate != rate and on_rate == "refuse":
+            raise AudioError(
+                f"{entry}: {f.samplerate} Hz, need {rate} Hz; resample it or allow resampling"
+            )
+        total = AudioInfo(f.frames, f.samplerate, 1).num_samples_at(rate)
+        if num_samples is None:
+            num_samples = total - start
+        if start < 0 or num_samples < 1 or start + num_samples > total:
+            raise AudioError(
+                f"{entry}: samples {start} to {start + num_samples} asked for, it has {total}"
+            )
+        if f.samplerate == rate:
+            return _decode(f, entry, start, num_samples)
+        return _decode_resampled(f, entry, rate, start, num_samples)
+
+
+def check_audio(entry: str | Path, *, allow_pipe: bool = False) -> AudioInfo:
+    """Check an audio file as cheaply as can be: its header and its last sample, and every sample
+    where they are floats and so can be NaN.
+
+    Raises:
+        AudioError: as ``read_audio``.
+    """
+    with _open(entry, allow_pipe) as f:
+        info = AudioInfo(f.frames, f.samplerate, f.channels)
+        whole = f.subtype in ("FLOAT", "DOUBLE")
+    if whole or info.channels != 1:
+        read_audio(entry, rate=info.rate, allow_pipe=allow_pipe)
+    else:
+        last = info.num_samples - 1
+        read_audio(entry, rate=info.rate, start=last, num_samples=1, allow_pipe=allow_pipe)
+    return info
+
+
+def resample(wav: np.ndarray, rate_in: float, rate_out: float) -> np.ndarray:
+    """(samples,) -> (samples * rate_out / rate_in,), by soxr at its high quality."""
+    return soxr.resample(wav, rate_in, rate_out, quality="HQ")
+
+
+def to_int16(wav: np.ndarray) -> np.ndarray:
+    """float in [-1, 1] -> the int16 samples that are stored; 1.0 becomes 32767.
+
+    Reading them gives ``to_int16(wav) / 32768`` exactly.
+    """
+    return np.clip(np.rint(wav * 32768.0), -32768, 32767).astype(np.int16)
+
+
+def fit_range(wav: np.ndarray, name: str | Path, clip: str = "scale") -> np.ndarray:
+    """Bring samples into [-1, 1] so that integers can hold them.
+
+    Args:
+        wav: (samples,) float.
+        name: what to call it in a message.
+        clip: "scale" turns the whole down, with a warning; "refuse" raises.
+
+    Raises:
+        AudioError: the peak exceeds 1 and ``clip`` is "refuse"; NaN or infinite samples.
+    """
+    assert clip in ("scale", "refuse"), clip
+    peak = float(np.max(np.abs(wav)))
+    if not np.isfinite(peak):
+        raise AudioError(f"{name}: NaN or infinite samples")
+    if peak <= 1.0:
+        return wav
+    if clip == "refuse":
+        raise AudioError(f"{name}: peak {peak:.2f} exceeds full scale; turn it down before writing")
+    warnings.warn(f"{name}: peak {peak:.2f} exceeds full scale, turned down", stacklevel=2)
+    return wav / peak
+
+
+def encode_audio(
+    wav: np.ndarray,
+    name: str,
+    *,
+    rate: int = RATE,
+    subtype: str = "PCM_16",
+    clip: str = "scale",
+) -> bytes:
+    """The bytes of a FLAC or WAV file; which one follows from the suffix of ``name``.
+
+    Raises:
+        AudioError: empty, not mono, NaN, above full scale while ``clip`` is "refuse", or a
+            suffix other than .flac and .wav.
+    """
+    kind = Path(name).suffix[1:].upper()
+    if kind not in ("FLAC", "WAV"):
+        raise AudioError(
+            f"{name}: can write .flac and .wav, not {Path(name).suffix or 'no suffix'}"
+        )
+    if wav.ndim != 1 or not wav.size:
+        raise AudioError(f"{name}: need mono audio of some length, got shape {wav.shape}")
+    wav = fit_range(wav, name, clip)
+    buffer = io.BytesIO()
+    # Our own rounding: libsndfile scales by 32767 on the way out and by 32768 on the way in.
+    data = to_int16(wav) if subtype == "PCM_16" else wav
+    soundfile.write(buffer, data, rate, format=kind, subtype=subtype)
+    return buffer.getvalue()
+
+
+def write_audio(
+    path: str | Path,
+    wav: np.ndarray,
+    *,
+    rate: int = RATE,
+    subtype: str = "PCM_16",
+    clip: str = "scale",
+) -> None:
+    """Write (samples,) float in [-1, 1] as FLAC or WAV, by the suffix, whole or not at all.
+
+    Raises:
+        AudioError: as ``encode_audio``; the file cannot be written (disk full).
+    """
+    data = encode_audio(wav, str(path), rate=rate, subtype=subtype, clip=clip)
+    try:
+        write_atomic(path, data)
+    except OSError as e:
+        raise AudioError(f"{path}: cannot be written: {e.strerror}") from None
+
+
+@contextlib.contextmanager
+def _open(entry: str | Path, allow_pipe: bool) -> Iterator[soundfile.SoundFile]:
+    entry = str(entry)
+    try:
+        source = _source(entry, allow_pipe)
+        with soundfile.SoundFile(source) as f:
+            if f.frames < 1:
+                raise AudioError(f"{entry}: no samples in it")
+            yield f
+    except OSError as e:
+        raise AudioError(f"{entry}: cannot be read: {e.strerror or e}") from None
+    except soundfile.LibsndfileError as e:
+        raise AudioError(f"{entry}: not audio or damaged: {e.error_string}") from None
+
+
+def _source(entry: str, allow_pipe: bool) -> str | io.BytesIO:
+    if entry.rstrip().endswith("|"):
+        return io.BytesIO(_run_pipe(entry, allow_pipe))
+    if os.path.exists(entry):
+        if os.path.getsize(entry) == 0:
+            raise AudioError(f"{entry}: empty file")
+        return entry
+    ark = _ARK.fullmatch(entry)
+    if ark:
+        return io.BytesIO(_ark_item(entry, ark[1], int(ark[2])))
+    raise AudioError(f"{entry}: no such file")
+
+
+def _run_pipe(entry: str, allow_pipe: bool) -> bytes:
+    if not allow_pipe:
+        raise AudioError(f"{entry}: a command, where only files are read; write them to disk first")
+    done = subprocess.run(entry.rstrip()[:-1], shell=True, capture_output=True, check=False)
+    if done.returncode:
+        last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise AudioError(f"{entry}: the command failed with status {done.returncode}: {last}")
+    return done.stdout
+
+
+def _ark_item(entry: str, path: str, offset: int) -> bytes:
+    """The audio file that stands at ``offset`` of an ark: bare WAV, or kaldiio's AUDIO record."""
+    with open(path, "rb") as f:
+        f.seek(offset)
+        head = f.read(8)
+        if head[:5] == b"AUDIO" and len(head) > 5:
+            f.seek(offset + 6)
+            length = int.from_bytes(f.read(head[5]), "little")
+        elif head[:4] == b"RIFF":
+            length = 8 + int.from_bytes(head[4:8], "little")
+            f.seek(offset)
+        else:
+            raise AudioError(f"{entry}: no audio at this place of the ark")
+        data = f.read(length)
+    if len(data) < length:
+        raise AudioError(f"{entry}: truncated, {len(data)} of {length} bytes there")
+    return data
+
+
+def _decode(f: soundfile.SoundFile, entry, start: int, num_samples: int) -> np.ndarray:
+    if start:
+        f.seek(start)
+    wav = f.read(num_samples, dtype="float32")
+    if len(wav) < num_samples:
+        raise AudioError(f"{entry}: truncated, {start + len(wav)} of {f.frames} samples there")
+    # One NaN or infinity makes the energy so; far cheaper than looking at every sample.
+    if not np.isfinite(np.dot(wav, wav)) and not np.isfinite(wav).all():
+        raise AudioError(f"{entry}: NaN or infinite samples")
+    return wav
+
+
+def _decode_resampled(
+    f: soundfile.SoundFile, entry, rate: int, start: int, num_samples: int
+) -> np.ndarray:
+    """Decode the crop and a margin from a place where both rates have a sample, and resample."""
+    common = gcd(f.samplerate, rate)
+    step_in, step_out = f.samplerate // common, rate // common
+    margin = int(_MARGIN * common) + 1
+    first = max(0, start // step_out - margin)
+    last = min(f.frames, (-(-(start + num_samples) // step_out) + margin) * step_in)
+    wav = _decode(f, entry, first * step_in, last - first * step_in)
+    skip = start - first * step_out
+    return np.ascontiguousarray(resample(wav, f.samplerate, rate)[skip : skip + num_samples])
