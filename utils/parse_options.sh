@@ -1,0 +1,50 @@
+# shellcheck shell=bash
+# Command line options of recipes; to be sourced after the defaults:
+#
+#   stage=1          # these lines are the list of options
+#   systems="a b"
+#   . utils/parse_options.sh
+#
+# Every variable assigned by then can be set as --stage 3 or --stage=3; dashes in names are
+# underscores. A variable that is true or false takes no third value. A value that starts with --
+# needs the second form. --help prints the script
+# down to the line that sources this file. Other arguments stay in "$@". An option that is unknown
+# or lacks its value ends the script: one line on stderr, exit status 1.
+
+while [ $# -gt 0 ]; do
+    case $1 in
+        -h | --help)
+            sed -e '1d' -e '/parse_options\.sh/,$d' -e '/^set -/d' "$0"
+            exit 0
+            ;;
+        --)
+            shift
+            break
+            ;;
+        --*) ;;
+        *) break ;;
+    esac
+    _option=${1%%=*}
+    _name=${_option#--}
+    _name=${_name//-/_}
+    if ! [[ ${_name} =~ ^[a-z][a-z0-9_]*$ ]] || [ -z "${!_name+set}" ]; then
+        echo "error: $0: unknown option ${_option}; $0 --help lists them" >&2
+        exit 1
+    fi
+    if [[ $1 == *=* ]]; then
+        _value=${1#*=}
+    elif [ $# -ge 2 ] && [[ $2 != --* ]]; then
+        _value=$2
+        shift
+    else
+        echo "error: $0: ${_option} needs a value" >&2
+        exit 1
+    fi
+    if [[ ${!_name} =~ ^(true|false)$ ]] && ! [[ ${_value} =~ ^(true|false)$ ]]; then
+        echo "error: $0: ${_option} is true or false, not '${_value}'" >&2
+        exit 1
+    fi
+    printf -v "${_name}" '%s' "${_value}"
+    shift
+done
+unset _option _name _value
