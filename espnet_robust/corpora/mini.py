@@ -1,0 +1,229 @@
+"""The embedded corpus: smart-home commands said by 48 espeak-ng voices, 16 kHz.
+
+Train, dev and test differ in voices and in sentences. A voice is a fixed combination of accent,
+timbre (an espeak-ng variant), rate and pitch; every accent and every timbre of the test voices
+occurs in training in another combination. espeak-ng is GPL-3.0-or-later; its output is not
+covered by that licence.
+"""
+
+import argparse
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from espnet_robust.audio import RATE, resample, write_audio
+from espnet_robust.corpora.mini_grammar import Command, draw_commands, split_commands
+from espnet_robust.corpora.synthesis import generator, make_files, to_rms
+from espnet_robust.data_dir import write_data_dir
+from espnet_robust.errors import UserError
+
+# "en", not "en-gb": espeak-ng 1.51 silently ignores a variant put after "en-gb".
+ACCENTS = (
+    "en",
+    "en-029",
+    "en-gb-scotland",
+    "en-gb-x-gbclan",
+    "en-gb-x-gbcwmd",
+    "en-gb-x-rp",
+    "en-us",
+    "en-us-nyc",
+)
+# Human-sounding, told apart by pitch and spectrum; no whisper, croak or robot.
+TIMBRES = {
+    "f": ("f1", "f2", "f3", "f4", "f5", "Annie", "aunty", "belinda"),
+    "m": ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "sandro"),
+}
+ROUNDS = 3  # voices of each accent and sex
+RATES = (130, 200)  # words per minute
+PITCHES = (25, 75)  # of espeak-ng's 0..99 around the timbre's own pitch
+WAV_HEADER = 44  # bytes
+SILENCE = 0.01  # of the peak; below it espeak-ng only pads
+ESPEAK_AMPLITUDE = 50  # of 0..200: loud timbres clip at the default of 100
+
+SENTENCES = {"train": 0.75, "dev": 0.1, "test": 0.15}  # share of the grammar
+VOICES = {"dev": 4, "test": 8}  # train has the rest
+
+
+@dataclass(frozen=True)
+class Voice:
+    id: str
+    accent: str
+    timbre: str
+    rate: int
+    pitch: int
+
+
+def draw_voices(rng: np.random.Generator) -> dict[str, list[Voice]]:
+    """48 voices, dealt to "train", "dev" and "test"; half of each part are female.
+
+    No two voices share both accent and timbre. The eight test voices have eight accents and
+    eight timbres, the four dev voices four other timbres: training keeps at least two voices of
+    every timbre and four of every accent.
+    """
+    parts: dict[str, list[Voice]] = {"train": [], "dev": [], "test": []}
+    half = len(ACCENTS) // 2
+    accents = [ACCENTS[i] for i in rng.permutation(len(ACCENTS))]
+    for sex in sorted(TIMBRES):
+        timbres = [TIMBRES[sex][i] for i in rng.permutation(len(TIMBRES[sex]))]
+        number = len(accents) * ROUNDS
+        rates = np.linspace(*RATES, number)[rng.permutation(number)]
+        pitches = np.linspace(*PITCHES, number)[rng.permutation(number)]
+        for i in range(number):
+            round_, nth = divmod(i, len(accents))
+            voice = Voice(
+                id=f"{sex}{i + 1:02d}",
+                accent=accents[nth],
+                timbre=timbres[(nth + round_) % len(timbres)],
+                rate=round(rates[i]),
+                pitch=round(pitches[i]),
+            )
+            if i < VOICES["test"] // 2:
+                parts["test"].append(voice)
+            elif i < (VOICES["test"] + VOICES["dev"]) // 2:
+                parts["dev"].append(voice)
+            else:
+                parts["train"].append(voice)
+        accents = accents[half:] + accents[:half]  # the test men have the women's other accents
+    return parts
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--nj", type=int, default=2, help="processes")
+    for part, number in (("train", 66), ("dev", 34), ("test", 27)):
+        parser.add_argument(
+            f"--{part}-utterances",
+            type=int,
+            default=number,
+            help=f"of each {part} voice (default: {number})",
+        )
+
+
+def prepare(
+    out: Path,
+    *,
+    seed: int = 0,
+    nj: int = 2,
+    train_utterances: int = 66,
+    dev_utterances: int = 34,
+    test_utterances: int = 27,
+) -> list[Path]:
+    """Write OUT/{train,dev,test} and OUT/mini_audio; returns the data dirs.
+
+    The same seed (and espeak-ng) gives the same bytes, whatever ``nj`` and however often it was
+    interrupted. ``utt2intent`` holds "action|object|location".
+
+    Raises:
+        UserError: espeak-ng is not installed.
+    """
+    numbers = {"train": train_utterances, "dev": dev_utterances, "test": test_utterances}
+    audio = out / "mini_audio"
+    version = espeak_version()
+    plan = plan_utterances(audio, seed, numbers)
+    items = [item | {"espeak": version} for part in plan.values() for item in part]
+    samples = make_files(say, items, audio, nj=nj, label="mini: speech")
+    return [_write_part(out / part, utterances, samples) for part, utterances in plan.items()]
+
+
+def espeak_version() -> str:
+    """The version of espeak-ng on the PATH, e.g. "1.51".
+
+    Raises:
+        UserError: espeak-ng is not installed.
+    """
+    if shutil.which("espeak-ng") is None:
+        raise UserError(
+            "espeak-ng is not installed; the mini corpus is spoken by it: apt-get install espeak-ng"
+        )
+    output = subprocess.run(["espeak-ng", "--version"], capture_output=True, text=True, check=True)
+    return output.stdout.split("text-to-speech:")[1].split()[0]
+
+
+def plan_utterances(audio: Path, seed: int, numbers: Mapping[str, int]) -> dict[str, list[dict]]:
+    """Everything that is drawn at random, one JSON-able dict for each utterance of each part."""
+    voices = draw_voices(generator(seed, "mini voices"))
+    commands = split_commands(generator(seed, "mini sentences"), SENTENCES)
+    plan = {}
+    for part, number in numbers.items():
+        plan[part] = []
+        for voice in voices[part]:
+            rng = generator(seed, f"mini {voice.id}")
+            for n, command in enumerate(draw_commands(rng, commands[part], number)):
+                plan[part].append(_plan_one(rng, audio, voice, f"{voice.id}-{n:04d}", command))
+    return plan
+
+
+def _plan_one(
+    rng: np.random.Generator, audio: Path, voice: Voice, utt_id: str, command: Command
+) -> dict:
+    # Nobody says two sentences alike: rate within 6 %, pitch within 4 steps of the voice's own.
+    return asdict(voice) | {
+        "id": utt_id,
+        "speaker": voice.id,
+        "path": str(audio / voice.id / f"{utt_id}.flac"),
+        "text": command.text,
+        "intent": command.intent,
+        "rate": round(voice.rate * rng.uniform(0.94, 1.06)),
+        "pitch": voice.pitch + int(rng.integers(-4, 5)),
+        "silence": [round(float(s), 4) for s in rng.uniform(0.05, 0.3, 2)],  # s before and after
+        "level_dbfs": round(float(rng.uniform(-32, -20)), 2),
+        "floor_dbfs": round(float(rng.uniform(-78, -68)), 2),
+        "noise_seed": int(rng.integers(2**31)),
+    }
+
+
+def say(item: dict) -> None:
+    """Speak a planned utterance and write ``item["path"]``."""
+    wav = espeak(
+        item["text"], f"{item['accent']}+{item['timbre']}", rate=item["rate"], pitch=item["pitch"]
+    )
+    before, after = (round(s * RATE) for s in item["silence"])
+    wav = np.pad(to_rms(wav, item["level_dbfs"]), (before, after))
+    floor = np.random.default_rng(item["noise_seed"]).standard_normal(len(wav))
+    wav += (10 ** (item["floor_dbfs"] / 20) * floor).astype(np.float32)
+    path = Path(item["path"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_audio(path, wav)
+
+
+def espeak(text: str, voice: str, *, rate: int, pitch: int) -> np.ndarray:
+    """Speech without silence around it, (samples,) float32 at 16 kHz.
+
+    Args:
+        voice: espeak-ng's ACCENT+VARIANT
+        rate: words per minute
+        pitch: 0..99
+    """
+    options = ["-v", voice, "-s", str(rate), "-p", str(pitch), "-a", str(ESPEAK_AMPLITUDE)]
+    done = subprocess.run(["espeak-ng", *options, "--stdout", text], capture_output=True)
+    if done.returncode != 0 or len(done.stdout) <= WAV_HEADER:
+        message = done.stderr.decode(errors="replace").strip()
+        raise UserError(f"espeak-ng said nothing for {text!r} with voice {voice}: {message}")
+    # Written to a pipe, the header's length field is meaningless; its rate is not.
+    (native_rate,) = np.frombuffer(done.stdout, "<u4", count=1, offset=24)
+    wav = np.frombuffer(done.stdout, "<i2", offset=WAV_HEADER).astype(np.float32) / 2**15
+    wav = resample(wav, int(native_rate), RATE)
+    loud = np.flatnonzero(np.abs(wav) > SILENCE * np.abs(wav).max())
+    return wav[loud[0] : loud[-1] + 1]
+
+
+def _write_part(path: Path, utterances: list[dict], samples: Mapping[str, int]) -> Path:
+    def table(value):
+        return {u["id"]: value(u) for u in utterances}
+
+    write_data_dir(
+        path,
+        {
+            "wav.scp": table(lambda u: u["path"]),
+            "text": table(lambda u: u["text"].upper()),
+            "utt2spk": table(lambda u: u["speaker"]),
+            "utt2dur": table(lambda u: f"{samples[u['id']] / RATE:.4f}"),
+            "utt2num_samples": table(lambda u: str(samples[u["id"]])),
+            "utt2intent": table(lambda u: u["intent"]),
+        },
+    )
+    return path
