@@ -7,19 +7,17 @@ covered by that licence.
 """
 
 import argparse
-import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from espnet_robust.audio import RATE, resample, write_audio
+from espnet_robust.audio import RATE
+from espnet_robust.corpora import espeak
 from espnet_robust.corpora.mini_grammar import Command, draw_commands, split_commands
-from espnet_robust.corpora.synthesis import generator, make_files, to_rms
+from espnet_robust.corpora.synthesis import Made, audio_tables, generator, make_files, to_rms
 from espnet_robust.data_dir import write_data_dir
-from espnet_robust.errors import UserError
 
 # "en", not "en-gb": espeak-ng 1.51 silently ignores a variant put after "en-gb".
 ACCENTS = (
@@ -40,9 +38,6 @@ TIMBRES = {
 ROUNDS = 3  # voices of each accent and sex
 RATES = (130, 200)  # words per minute
 PITCHES = (25, 75)  # of espeak-ng's 0..99 around the timbre's own pitch
-WAV_HEADER = 44  # bytes
-SILENCE = 0.01  # of the peak; below it espeak-ng only pads
-ESPEAK_AMPLITUDE = 50  # of 0..200: loud timbres clip at the default of 100
 
 SENTENCES = {"train": 0.75, "dev": 0.1, "test": 0.15}  # share of the grammar
 VOICES = {"dev": 4, "test": 8}  # train has the rest
@@ -121,29 +116,14 @@ def prepare(
         UserError: espeak-ng is not installed.
     """
     numbers = {"train": train_utterances, "dev": dev_utterances, "test": test_utterances}
-    audio = out / "mini_audio"
-    version = espeak_version()
-    plan = plan_utterances(audio, seed, numbers)
+    version = espeak.version()
+    plan = plan_utterances(seed, numbers)
     items = [item | {"espeak": version} for part in plan.values() for item in part]
-    samples = make_files(say, items, audio, nj=nj, label="mini: speech")
-    return [_write_part(out / part, utterances, samples) for part, utterances in plan.items()]
+    made = make_files(say, items, out / "mini_audio", nj=nj, label="mini: speech")
+    return [_write_part(out / part, utterances, made) for part, utterances in plan.items()]
 
 
-def espeak_version() -> str:
-    """The version of espeak-ng on the PATH, e.g. "1.51".
-
-    Raises:
-        UserError: espeak-ng is not installed.
-    """
-    if shutil.which("espeak-ng") is None:
-        raise UserError(
-            "espeak-ng is not installed; the mini corpus is spoken by it: apt-get install espeak-ng"
-        )
-    output = subprocess.run(["espeak-ng", "--version"], capture_output=True, text=True, check=True)
-    return output.stdout.split("text-to-speech:")[1].split()[0]
-
-
-def plan_utterances(audio: Path, seed: int, numbers: Mapping[str, int]) -> dict[str, list[dict]]:
+def plan_utterances(seed: int, numbers: Mapping[str, int]) -> dict[str, list[dict]]:
     """Everything that is drawn at random, one JSON-able dict for each utterance of each part."""
     voices = draw_voices(generator(seed, "mini voices"))
     commands = split_commands(generator(seed, "mini sentences"), SENTENCES)
@@ -153,18 +133,16 @@ def plan_utterances(audio: Path, seed: int, numbers: Mapping[str, int]) -> dict[
         for voice in voices[part]:
             rng = generator(seed, f"mini {voice.id}")
             for n, command in enumerate(draw_commands(rng, commands[part], number)):
-                plan[part].append(_plan_one(rng, audio, voice, f"{voice.id}-{n:04d}", command))
+                plan[part].append(_plan_one(rng, voice, f"{voice.id}-{n:04d}", command))
     return plan
 
 
-def _plan_one(
-    rng: np.random.Generator, audio: Path, voice: Voice, utt_id: str, command: Command
-) -> dict:
+def _plan_one(rng: np.random.Generator, voice: Voice, utt_id: str, command: Command) -> dict:
     # Nobody says two sentences alike: rate within 6 %, pitch within 4 steps of the voice's own.
     return asdict(voice) | {
         "id": utt_id,
         "speaker": voice.id,
-        "path": str(audio / voice.id / f"{utt_id}.flac"),
+        "file": f"{voice.id}/{utt_id}.flac",
         "text": command.text,
         "intent": command.intent,
         "rate": round(voice.rate * rng.uniform(0.94, 1.06)),
@@ -176,54 +154,21 @@ def _plan_one(
     }
 
 
-def say(item: dict) -> None:
-    """Speak a planned utterance and write ``item["path"]``."""
-    wav = espeak(
+def say(item: dict) -> np.ndarray:
+    """Speak a planned utterance."""
+    wav = espeak.speak(
         item["text"], f"{item['accent']}+{item['timbre']}", rate=item["rate"], pitch=item["pitch"]
     )
     before, after = (round(s * RATE) for s in item["silence"])
     wav = np.pad(to_rms(wav, item["level_dbfs"]), (before, after))
     floor = np.random.default_rng(item["noise_seed"]).standard_normal(len(wav))
-    wav += (10 ** (item["floor_dbfs"] / 20) * floor).astype(np.float32)
-    path = Path(item["path"])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_audio(path, wav)
+    return wav + (10 ** (item["floor_dbfs"] / 20) * floor).astype(np.float32)
 
 
-def espeak(text: str, voice: str, *, rate: int, pitch: int) -> np.ndarray:
-    """Speech without silence around it, (samples,) float32 at 16 kHz.
-
-    Args:
-        voice: espeak-ng's ACCENT+VARIANT
-        rate: words per minute
-        pitch: 0..99
-    """
-    options = ["-v", voice, "-s", str(rate), "-p", str(pitch), "-a", str(ESPEAK_AMPLITUDE)]
-    done = subprocess.run(["espeak-ng", *options, "--stdout", text], capture_output=True)
-    if done.returncode != 0 or len(done.stdout) <= WAV_HEADER:
-        message = done.stderr.decode(errors="replace").strip()
-        raise UserError(f"espeak-ng said nothing for {text!r} with voice {voice}: {message}")
-    # Written to a pipe, the header's length field is meaningless; its rate is not.
-    (native_rate,) = np.frombuffer(done.stdout, "<u4", count=1, offset=24)
-    wav = np.frombuffer(done.stdout, "<i2", offset=WAV_HEADER).astype(np.float32) / 2**15
-    wav = resample(wav, int(native_rate), RATE)
-    loud = np.flatnonzero(np.abs(wav) > SILENCE * np.abs(wav).max())
-    return wav[loud[0] : loud[-1] + 1]
-
-
-def _write_part(path: Path, utterances: list[dict], samples: Mapping[str, int]) -> Path:
-    def table(value):
-        return {u["id"]: value(u) for u in utterances}
-
-    write_data_dir(
-        path,
-        {
-            "wav.scp": table(lambda u: u["path"]),
-            "text": table(lambda u: u["text"].upper()),
-            "utt2spk": table(lambda u: u["speaker"]),
-            "utt2dur": table(lambda u: f"{samples[u['id']] / RATE:.4f}"),
-            "utt2num_samples": table(lambda u: str(samples[u["id"]])),
-            "utt2intent": table(lambda u: u["intent"]),
-        },
-    )
-    return path
+def _write_part(path: Path, utterances: list[dict], made: Mapping[str, Made]) -> Path:
+    tables = {
+        "text": {u["id"]: u["text"].upper() for u in utterances},
+        "utt2spk": {u["id"]: u["speaker"] for u in utterances},
+        "utt2intent": {u["id"]: u["intent"] for u in utterances},
+    }
+    return write_data_dir(path, audio_tables(made, tables["text"]) | tables).path

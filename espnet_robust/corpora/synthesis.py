@@ -4,13 +4,15 @@ import json
 import multiprocessing
 import shutil
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from espnet_robust.audio import audio_info
+from espnet_robust.audio import RATE, audio_info, write_audio
 from espnet_robust.files import write_atomic
 
 
@@ -26,22 +28,30 @@ def to_rms(wav: np.ndarray, dbfs: float, peak: float = 0.95) -> np.ndarray:
     return (wav * gain).astype(np.float32)
 
 
+class Made(NamedTuple):
+    path: Path
+    num_samples: int
+
+
 def make_files(
-    make: Callable[[dict], None],
+    render: Callable[[dict], np.ndarray],
     items: Sequence[dict],
     audio_dir: Path,
     *,
     nj: int,
     label: str,
-) -> dict[str, int]:
-    """Call ``make(item)`` for every item whose ``item["path"]`` is not there yet.
+) -> dict[str, Made]:
+    """Write ``render(item)`` to ``audio_dir / item["file"]`` for every item not made yet.
 
     ``plan.jsonl`` in ``audio_dir`` holds the items: a run killed half-way continues, and one with
     anything else in its plan (seed, sentences, synthesiser) starts from an empty directory.
-    ``make`` must write atomically and is called in ``nj`` processes.
+
+    Args:
+        render: called in ``nj`` processes; returns (samples,) at 16 kHz.
+        items: JSON-able, with "id" and "file".
 
     Returns:
-        item["id"] -> number of samples
+        item["id"] -> file and length
     """
     plan = "".join(json.dumps(item, sort_keys=True) + "\n" for item in items)
     plan_file = audio_dir / "plan.jsonl"
@@ -49,19 +59,38 @@ def make_files(
         shutil.rmtree(audio_dir)
     audio_dir.mkdir(parents=True, exist_ok=True)
     write_atomic(plan_file, plan)
-    todo = [item for item in items if not Path(item["path"]).exists()]
-    with tqdm(
-        total=len(items), initial=len(items) - len(todo), desc=label, unit="file", mininterval=1
-    ) as bar:
-        for _ in _each(make, todo, nj):
+    paths = [audio_dir / item["file"] for item in items]
+    todo = [(item, path) for item, path in zip(items, paths, strict=True) if not path.exists()]
+    progress = {"desc": label, "unit": "file", "mininterval": 1, "disable": not todo}
+    with tqdm(total=len(items), initial=len(items) - len(todo), **progress) as bar:
+        for _ in _each(partial(_render_one, render), todo, nj):
             bar.update()
-    return {item["id"]: audio_info(item["path"]).num_samples for item in items}
+    return {
+        item["id"]: Made(path, audio_info(path).num_samples)
+        for item, path in zip(items, paths, strict=True)
+    }
 
 
-def _each(make: Callable[[dict], None], items: Sequence[dict], nj: int) -> Iterable[None]:
-    if nj == 1 or len(items) <= 1:
-        yield from map(make, items)
+def _render_one(render: Callable[[dict], np.ndarray], todo: tuple[dict, Path]) -> None:
+    item, path = todo
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_audio(path, render(item))
+
+
+def _each(call: Callable[[tuple], None], todo: Sequence[tuple], nj: int) -> Iterator[None]:
+    if nj == 1 or len(todo) <= 1:
+        yield from map(call, todo)
         return
-    # spawn, not fork: the caller may hold threads (tqdm's monitor, a BLAS).
+    # spawn, not fork: the caller may hold threads (the progress bar's, a BLAS's).
     with multiprocessing.get_context("spawn").Pool(nj) as pool:
-        yield from pool.imap_unordered(make, items, chunksize=4)
+        yield from pool.imap_unordered(call, todo, chunksize=4)
+
+
+def audio_tables(made: Mapping[str, Made], ids: Iterable[str]) -> dict[str, dict[str, str]]:
+    """wav.scp, utt2dur (s) and utt2num_samples of files made above."""
+    chosen = {utt: made[utt] for utt in ids}
+    return {
+        "wav.scp": {utt: str(m.path) for utt, m in chosen.items()},
+        "utt2dur": {utt: f"{m.num_samples / RATE:.4f}" for utt, m in chosen.items()},
+        "utt2num_samples": {utt: str(m.num_samples) for utt, m in chosen.items()},
+    }

@@ -8,14 +8,14 @@ import pytest
 
 from espnet_robust.audio import RATE, read_audio
 from espnet_robust.bin.prepare_corpus import main
-from espnet_robust.corpora import mini
+from espnet_robust.corpora import espeak, mini
 from espnet_robust.corpora.mini_grammar import all_commands, draw_commands, split_commands
 from espnet_robust.corpora.synthesis import generator
 from espnet_robust.data_dir import read_data_dir, validate_data_dir
 from espnet_robust.errors import UserError
 
 PARTS = ("train", "dev", "test")
-SMALL = "--train-utterances 2 --dev-utterances 1 --test-utterances 1".split()
+SMALL = ["--train-utterances", "2", "--dev-utterances", "1", "--test-utterances", "1"]
 
 needs_espeak = pytest.mark.skipif(not shutil.which("espeak-ng"), reason="needs espeak-ng")
 
@@ -30,7 +30,7 @@ def hashes(root: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def plan():
     numbers = {"train": 66, "dev": 34, "test": 27}
-    return mini.plan_utterances(Path("data/mini_audio"), 0, numbers)
+    return mini.plan_utterances(0, numbers)
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_timbres_sound_different():
     # espeak-ng ignores variants of some accents in silence; then all "voices" would be one.
     for accent in mini.ACCENTS:
         said = {
-            mini.espeak("lights", f"{accent}+{timbre}", rate=160, pitch=50).tobytes()
+            espeak.speak("lights", f"{accent}+{timbre}", rate=160, pitch=50).tobytes()
             for timbre in ("f1", "f5", "m1", "m6")
         }
         assert len(said) == 4, accent
@@ -138,7 +138,7 @@ def test_same_bytes_after_a_kill_and_with_two_processes(corpus, tmp_path, monkey
         done += 1
         if done > 20:
             raise KeyboardInterrupt
-        say(item)
+        return say(item)
 
     say = mini.say
     with monkeypatch.context() as m, pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,48 @@
+"""Speech from espeak-ng (GPL-3.0-or-later; what it says is not covered by that licence)."""
+
+import shutil
+import subprocess
+
+import numpy as np
+
+from espnet_robust.audio import RATE, resample
+from espnet_robust.errors import UserError
+
+WAV_HEADER = 44  # bytes
+SILENCE = 0.01  # of the peak; below it espeak-ng only pads
+AMPLITUDE = 50  # of 0..200: loud timbres clip at the default of 100
+
+
+def version() -> str:
+    """The version of espeak-ng on the PATH, e.g. "1.51".
+
+    Raises:
+        UserError: espeak-ng is not installed.
+    """
+    if shutil.which("espeak-ng") is None:
+        raise UserError(
+            "espeak-ng, which speaks the mini corpus, is not installed: apt-get install espeak-ng"
+        )
+    output = subprocess.run(["espeak-ng", "--version"], capture_output=True, text=True, check=True)
+    return output.stdout.split("text-to-speech:")[1].split()[0]
+
+
+def speak(text: str, voice: str, *, rate: int, pitch: int) -> np.ndarray:
+    """Speech without silence around it, (samples,) float32 at 16 kHz.
+
+    Args:
+        voice: espeak-ng's ACCENT+VARIANT
+        rate: words per minute
+        pitch: 0..99
+    """
+    options = ["-v", voice, "-s", str(rate), "-p", str(pitch), "-a", str(AMPLITUDE)]
+    done = subprocess.run(["espeak-ng", *options, "--stdout", text], capture_output=True)
+    if done.returncode != 0 or len(done.stdout) <= WAV_HEADER:
+        message = done.stderr.decode(errors="replace").strip()
+        raise UserError(f"espeak-ng said nothing for {text!r} with voice {voice}: {message}")
+    # Written to a pipe, the header's length field is meaningless; its rate is not.
+    (native_rate,) = np.frombuffer(done.stdout, "<u4", count=1, offset=24)
+    wav = np.frombuffer(done.stdout, "<i2", offset=WAV_HEADER).astype(np.float32) / 2**15
+    wav = resample(wav, int(native_rate), RATE)
+    loud = np.flatnonzero(np.abs(wav) > SILENCE * np.abs(wav).max())
+    return wav[loud[0] : loud[-1] + 1]
