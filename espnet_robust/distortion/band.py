@@ -1,0 +1,99 @@
+"""Bands taken out of speech, or all that is left of it."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+from scipy.signal import firwin, oaconvolve
+
+from espnet_robust.audio import RATE
+from espnet_robust.distortion.base import Context, Kind, Values, numbers
+
+TAPS = 1025  # odd: a whole number of samples of delay, which is taken out again
+TRANSITION = 60.0  # Hz: from full to none and back, of the Kaiser window at 60 dB and these taps
+_WINDOW = ("kaiser", 5.65)  # 60 dB
+_LOWEST = 40.0  # Hz: no edge below, or the filter would be a high-pass
+
+
+def hz_to_mel(hz: float) -> float:
+    """HTK's mel scale.
+
+    >>> round(hz_to_mel(1000.0))
+    1000
+    """
+    return 2595 * np.log10(1 + hz / 700)
+
+
+def mel_to_hz(mel: float) -> float:
+    """Inverse of ``hz_to_mel``."""
+    return 700 * (10 ** (mel / 2595) - 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BandReject(Kind):
+    """Take out one band, by a linear-phase filter without delay.
+
+    At least 40 dB down from ``low_hz`` to ``high_hz``, and within 1 dB of what it was 60 Hz away
+    from there.
+
+    Args:
+        centre_hz: middle (on the mel scale) of the band; None draws it uniformly on the mel scale
+            such that the band fits below 8 kHz.
+        width_mel: width of the band, mel; 100 mel are about 130 Hz at 1 kHz and 440 Hz at 5 kHz.
+    """
+
+    labels: ClassVar = ("band_reject",)
+    centre_hz: Values | None = numbers(None, low=100, high=7500)
+    width_mel: Values = numbers([100, 400], low=20, high=2000)
+
+    def draw(self, rng: np.random.Generator, context: Context) -> dict:
+        half = self.width_mel.draw(rng, context.progress) / 2
+        bottom, top = hz_to_mel(_LOWEST) + half, hz_to_mel(RATE / 2 - 2 * TRANSITION) - half
+        if self.centre_hz is None:
+            centre = rng.uniform(bottom, top)
+        else:
+            centre = hz_to_mel(self.centre_hz.draw(rng, context.progress))
+        centre = min(max(centre, bottom), top)
+        return {"low_hz": mel_to_hz(centre - half), "high_hz": mel_to_hz(centre + half)}
+
+    @staticmethod
+    def apply(wav, low_hz, high_hz):
+        return filter_zero_phase(wav, _fir(low_hz, high_hz, "bandstop"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class BandLimit(Kind):
+    """Leave one band only; the default is that of a telephone line.
+
+    Args:
+        low_hz: lower edge, Hz.
+        high_hz: upper edge, Hz.
+    """
+
+    labels: ClassVar = ("band_limit",)
+    low_hz: Values = numbers(300, low=_LOWEST, high=3000)
+    high_hz: Values = numbers(3400, low=500, high=7900)
+
+    def draw(self, rng: np.random.Generator, context: Context) -> dict:
+        low = self.low_hz.draw(rng, context.progress)
+        high = self.high_hz.draw(rng, context.progress)
+        return {"low_hz": low, "high_hz": max(high, low + 4 * TRANSITION)}
+
+    @staticmethod
+    def apply(wav, low_hz, high_hz):
+        return filter_zero_phase(wav, _fir(low_hz, high_hz, "bandpass"))
+
+
+@lru_cache(maxsize=32)
+def _fir(low_hz: float, high_hz: float, kind: str) -> np.ndarray:
+    # firwin's edges are at -6 dB, half a transition inside the slope.
+    aside = TRANSITION / 2 if kind == "bandstop" else -TRANSITION / 2
+    edges = [max(low_hz - aside, 1.0), min(high_hz + aside, RATE / 2 - 1)]
+    return firwin(TAPS, edges, window=_WINDOW, pass_zero=kind, fs=RATE).astype(np.float32)
+
+
+def filter_zero_phase(wav: np.ndarray, taps: np.ndarray) -> np.ndarray:
+    """Filter by symmetric taps of odd number and take their delay out; the length is kept."""
+    middle = len(taps) // 2
+    return oaconvolve(wav, taps)[middle : middle + len(wav)]

@@ -1,0 +1,205 @@
+"""What every kind of distortion shares: its parameters, its context, its contract.
+
+A kind is a frozen dataclass whose fields are the parameters of the YAML. It
+
+- draws: ``draw(rng, context) -> dict``, the JSON-able parameters of one application;
+- applies: ``apply(wav, **drawn) -> wav``, static and without randomness, so that a record alone
+  remakes an utterance.
+
+Input and output of ``apply`` are (samples,) float32 at 16 kHz; the input is never written to. The
+length is kept unless ``num_samples_out`` says otherwise.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+
+class Context(NamedTuple):
+    """What a draw may depend on besides the generator."""
+
+    num_samples: int  # of the signal this step will get
+    progress: float = 0.0  # of the training, in [0, 1]
+    utt_id: str | None = None  # so that babble leaves the speaker's own utterance out
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """A number between low and high, the bounds themselves moving with progress.
+
+    Args:
+        start: (low, high) at progress 0.
+        end: (low, high) at progress 1; linear in between.
+    """
+
+    start: tuple[float, float]
+    end: tuple[float, float]
+
+    def draw(self, rng: np.random.Generator, progress: float = 0.0) -> float:
+        low, high = (a + (b - a) * progress for a, b in zip(self.start, self.end, strict=True))
+        return low if low == high else float(rng.uniform(low, high))
+
+    def bounds(self) -> tuple[float, float]:
+        return min(self.start[0], self.end[0]), max(self.start[1], self.end[1])
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several numbers, all as likely."""
+
+    values: tuple[float, ...]
+
+    def draw(self, rng: np.random.Generator, progress: float = 0.0) -> float:
+        return self.values[int(rng.integers(len(self.values)))]
+
+    def bounds(self) -> tuple[float, float]:
+        return min(self.values), max(self.values)
+
+
+Values = Uniform | Choice
+
+
+def parse_values(given: Any) -> Values:
+    """Read a number or a distribution of numbers as written in a YAML.
+
+    ``10`` always 10; ``[0, 20]`` uniform; ``{choice: [0, 5, 10]}`` one of them;
+    ``{start: [15, 20], end: [0, 20]}`` uniform, the range moving with training progress.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if isinstance(given, Uniform | Choice):
+        return given
+    if _is_number(given):
+        return Uniform((given, given), (given, given))
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        low_high = _range(given)
+        return Uniform(low_high, low_high)
+    if isinstance(given, Mapping):
+        if set(given) == {"choice"} and isinstance(given["choice"], list) and given["choice"]:
+            if all(_is_number(value) for value in given["choice"]):
+                return Choice(tuple(given["choice"]))
+        elif set(given) == {"start", "end"}:
+            return Uniform(_range(given["start"]), _range(given["end"]))
+    raise ValueError(
+        "need a number, [low, high], {choice: [...]} or {start: [low, high], end: [low, high]},"
+        f" got {given!r}"
+    )
+
+
+def _is_number(given: Any) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool) and np.isfinite(given)
+
+
+def _range(given: Any) -> tuple[float, float]:
+    if _is_number(given):
+        return given, given
+    if (
+        isinstance(given, Sequence)
+        and len(given) == 2
+        and all(map(_is_number, given))
+        and given[0] <= given[1]
+    ):
+        return given[0], given[1]
+    raise ValueError(f"need [low, high] with low <= high, got {given!r}")
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Parses and bounds a parameter that is drawn from numbers."""
+
+    low: float
+    high: float
+    whole: bool = False  # integers only
+
+    def parse(self, given: Any) -> Values:
+        values = parse_values(given)
+        low, high = values.bounds()
+        if low < self.low or high > self.high:
+            raise ValueError(f"must lie in [{self.low:g}, {self.high:g}], got {given!r}")
+        if self.whole and (not isinstance(values, Choice | Uniform) or low % 1 or high % 1):
+            raise ValueError(f"must be whole, got {given!r}")
+        return values
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Parses a parameter that is one of some words."""
+
+    words: tuple[str, ...]
+
+    def parse(self, given: Any) -> str:
+        if given not in self.words:
+            raise ValueError(f"must be one of {', '.join(self.words)}, got {given!r}")
+        return given
+
+
+@dataclass(frozen=True)
+class SomeOf:
+    """Parses a parameter that is a list of some words, one of which is drawn."""
+
+    words: tuple[str, ...]
+
+    def parse(self, given: Any) -> tuple[str, ...]:
+        given = [given] if isinstance(given, str) else given
+        if not isinstance(given, list | tuple) or not given:
+            raise ValueError(f"must be one or a list of {', '.join(self.words)}, got {given!r}")
+        return tuple(OneOf(self.words).parse(word) for word in given)
+
+
+@dataclass(frozen=True)
+class DataDirPath:
+    """Parses a parameter that names a data dir; relative to the current directory."""
+
+    def parse(self, given: Any) -> str:
+        if not isinstance(given, str | Path) or not str(given):
+            raise ValueError(f"must name a data dir, got {given!r}")
+        return str(given)
+
+
+def numbers(default: Any = MISSING, *, low: float, high: float, whole: bool = False) -> Any:
+    """A dataclass field that holds ``Values`` within [low, high]."""
+    parser = Numbers(low, high, whole)
+    default = default if default in (MISSING, None) else parser.parse(default)
+    return field(default=default, metadata={"parser": parser})
+
+
+def word(default: str, words: Sequence[str]) -> Any:
+    """A dataclass field that holds one of ``words``."""
+    return field(default=default, metadata={"parser": OneOf(tuple(words))})
+
+
+def words(default: Sequence[str], words: Sequence[str]) -> Any:
+    """A dataclass field that holds some of ``words``."""
+    return field(default=tuple(default), metadata={"parser": SomeOf(tuple(words))})
+
+
+def data_dir(default: Any = MISSING) -> Any:
+    """A dataclass field that names a data dir; required unless it has a default."""
+    return field(default=default, metadata={"parser": DataDirPath()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """Base of the kinds. ``labels`` are what a step of this kind adds to the domain label."""
+
+    labels: ClassVar[tuple[str, ...]]
+
+    def domain(self) -> tuple[str, ...]:
+        """Domain labels of this very step; a kind whose parameters change them overrides it."""
+        return self.labels
+
+    def draw(self, rng: np.random.Generator, context: Context) -> dict:
+        raise NotImplementedError
+
+    @staticmethod
+    def apply(wav: np.ndarray, **drawn) -> np.ndarray:
+        raise NotImplementedError
+
+    @staticmethod
+    def num_samples_out(num_samples: int, **drawn) -> int:
+        """Samples out for samples in."""
+        return num_samples

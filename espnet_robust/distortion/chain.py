@@ -1,0 +1,230 @@
+"""Composition: steps in sequence, one of several by weight, each with a probability."""
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Protocol
+
+import numpy as np
+
+from espnet_robust.audio import fit_range
+from espnet_robust.distortion.base import Context, Kind
+from espnet_robust.distortion.kinds import KINDS
+from espnet_robust.distortion.seeding import rng_for
+from espnet_robust.errors import AudioError, ConfigError
+
+CLEAN = "clean"
+
+Labels = tuple[str, ...]
+
+
+class Step(Protocol):
+    """A node of the chain."""
+
+    def draw(self, rng: np.random.Generator, context: Context) -> list[tuple[Labels, dict]]:
+        """Drawn records, each {"kind": ..., parameters}, with the labels they stand for."""
+
+    def outcomes(self) -> set[Labels]:
+        """Every sequence of labels that a draw can give."""
+
+
+@dataclass(frozen=True)
+class One:
+    """A single kind.
+
+    Args:
+        name: its key in ``KINDS``.
+        kind: its parameters.
+        label: replaces the kind's own domain label.
+    """
+
+    name: str
+    kind: Kind
+    label: str | None = None
+
+    def _labels(self) -> Labels:
+        return self.kind.domain() if self.label is None else (self.label,)
+
+    def draw(self, rng: np.random.Generator, context: Context) -> list[tuple[Labels, dict]]:
+        drawn = self.kind.draw(rng, context)
+        return [(self._labels(), {"kind": self.name} | drawn)]
+
+    def outcomes(self) -> set[Labels]:
+        return {self._labels()}
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Steps one after another."""
+
+    steps: tuple[Step, ...]
+
+    def draw(self, rng: np.random.Generator, context: Context) -> list[tuple[Labels, dict]]:
+        drawn = []
+        for step in self.steps:
+            new = step.draw(rng, context)
+            context = context._replace(num_samples=_num_samples_after(context.num_samples, new))
+            drawn += new
+        return drawn
+
+    def outcomes(self) -> set[Labels]:
+        each = (step.outcomes() for step in self.steps)
+        return {sum(parts, ()) for parts in product(*each)}
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """One of several steps.
+
+    Args:
+        steps: to choose from.
+        weights: how likely each is, relative to the others.
+    """
+
+    steps: tuple[Step, ...]
+    weights: tuple[float, ...]
+
+    def draw(self, rng: np.random.Generator, context: Context) -> list[tuple[Labels, dict]]:
+        bounds = np.cumsum(self.weights)
+        chosen = int(np.searchsorted(bounds, rng.random() * bounds[-1], side="right"))
+        return self.steps[chosen].draw(rng, context)
+
+    def outcomes(self) -> set[Labels]:
+        pairs = zip(self.steps, self.weights, strict=True)
+        return set().union(*(step.outcomes() for step, weight in pairs if weight > 0))
+
+
+@dataclass(frozen=True)
+class Maybe:
+    """A step that is taken with a probability."""
+
+    step: Step
+    prob: float
+
+    def draw(self, rng: np.random.Generator, context: Context) -> list[tuple[Labels, dict]]:
+        return self.step.draw(rng, context) if rng.random() < self.prob else []
+
+    def outcomes(self) -> set[Labels]:
+        return (self.step.outcomes() if self.prob > 0 else set()) | (
+            {()} if self.prob < 1 else set()
+        )
+
+
+def _num_samples_after(num_samples: int, drawn: list[tuple[Labels, dict]]) -> int:
+    for _, step in drawn:
+        kind, parameters = _split(step)
+        num_samples = kind.num_samples_out(num_samples, **parameters)
+    return num_samples
+
+
+def _split(step: dict) -> tuple[type[Kind], dict]:
+    parameters = dict(step)
+    name = parameters.pop("kind", None)
+    if name not in KINDS:
+        raise ConfigError(f"record of a distortion of unknown kind {name!r}")
+    return KINDS[name], parameters
+
+
+def domain_of(labels: Labels) -> str:
+    """The domain label of a sequence of labels: joined, repetitions left out.
+
+    >>> domain_of(("noise", "noise", "reverb")), domain_of(())
+    ('noise+reverb', 'clean')
+    """
+    return "+".join(dict.fromkeys(labels)) or CLEAN
+
+
+@dataclass(frozen=True)
+class Distorter:
+    """Draws and applies a chain of distortions.
+
+    Picklable; safe to use in forked workers. Made by ``load_distortion``.
+
+    Args:
+        chain: the steps.
+        overflow: what to do when the result exceeds full scale: "scale" turns all of it down,
+            "refuse" raises. SNR and reverberation do not change when a signal is turned down.
+        on_rate: for those who read the audio: what to do with other rates than 16 kHz,
+            "resample" or "refuse".
+    """
+
+    chain: Sequence
+    overflow: str = "scale"
+    on_rate: str = "resample"
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """All domain labels that can come out, sorted, "clean" first (whether it can or not)."""
+        names = {domain_of(labels) for labels in self.chain.outcomes()}
+        return (CLEAN, *sorted(names - {CLEAN}))
+
+    def draw(
+        self,
+        rng: np.random.Generator,
+        num_samples: int,
+        progress: float = 0.0,
+        utt_id: str | None = None,
+    ) -> dict:
+        """Draw one distortion.
+
+        Args:
+            rng: of this utterance, see ``rng_for``.
+            num_samples: of the signal that is to be distorted, at 16 kHz, > 0.
+            progress: of the training, in [0, 1], for curricula.
+            utt_id: left out when babble is drawn.
+
+        Returns:
+            A JSON-able record: "domain" and "steps", a list of {"kind": name, parameters}.
+        """
+        drawn = self.chain.draw(rng, Context(num_samples, progress, utt_id))
+        labels = sum((labels for labels, _ in drawn), ())
+        steps = [step for _, step in drawn if step["kind"] != CLEAN]
+        return {"domain": domain_of(labels), "steps": steps}
+
+    def apply(self, wav: np.ndarray, record: dict) -> np.ndarray:
+        """Apply what was drawn.
+
+        Args:
+            wav: (samples,) float32 in [-1, 1], 16 kHz; not edited.
+            record: from ``draw``.
+
+        Returns:
+            (samples,) float32 in [-1, 1]; as long as ``wav`` unless a step maps the length.
+
+        Raises:
+            AudioError: NaN or infinite samples; above full scale while ``overflow`` is "refuse".
+            ConfigError: the record holds an unknown kind.
+        """
+        return self.apply_scaled(wav, record)[0]
+
+    def apply_scaled(self, wav: np.ndarray, record: dict) -> tuple[np.ndarray, float]:
+        """As ``apply``; also the factor (at most 1.0) by which the result was turned down."""
+        if wav.ndim != 1 or not len(wav):
+            raise AudioError(f"need mono audio of some length, got shape {wav.shape}")
+        out = np.asarray(wav, np.float32)
+        for step in record["steps"]:
+            kind, parameters = _split(step)
+            out = np.asarray(kind.apply(out, **parameters), np.float32)
+        peak = max(float(out.max()), -float(out.min()))
+        if not np.isfinite(peak):
+            raise AudioError("NaN or infinite samples")
+        if peak <= 1.0:
+            return (out.copy() if out is wav else out), 1.0
+        if self.overflow == "refuse":
+            return fit_range(out, "distorted speech", "refuse"), 1.0
+        return out / np.float32(peak), 1.0 / peak
+
+    def __call__(
+        self,
+        wav: np.ndarray,
+        utt_id: str,
+        *,
+        seed: int,
+        epoch: int = 0,
+        side: str = "student",
+        progress: float = 0.0,
+    ) -> tuple[np.ndarray, dict]:
+        """Draw for this utterance and apply; the record also tells seed, epoch and side."""
+        rng = rng_for(seed, utt_id, epoch, side)
+        record = self.draw(rng, len(wav), progress, utt_id)
+        record |= {"seed": seed, "epoch": epoch, "side": side}
+        return self.apply(wav, record), record

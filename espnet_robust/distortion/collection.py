@@ -1,0 +1,186 @@
+"""Noise, rooms and speech to draw from: data dirs that are sampled, not walked through."""
+
+from collections import OrderedDict
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from espnet_robust.audio import RATE, audio_info, read_audio
+from espnet_robust.data_dir import read_data_dir
+from espnet_robust.distortion.level import power
+from espnet_robust.errors import AudioError, DataDirError
+
+SILENCE = 1e-9  # mean square, -90 dB full scale: below the steps of 16-bit audio
+ATTEMPTS = 20  # crops tried before noise counts as silent
+FADE = RATE // 20  # samples; cross-fade of looped noise
+
+_CACHED_CROPS = 8  # drawing reads a crop to see that it is not silent, applying reads it again
+_CACHED_RIRS = 64
+
+
+class Collection:
+    """Items of a data dir, drawn by group (``utt2group``, if there) and then by item.
+
+    Reads only what is asked for; keeps a few decoded items. Holds no open file, so it survives a
+    fork; the caches are not pickled.
+
+    Raises:
+        DataDirError: as ``read_data_dir``; ``utt2group`` lacks an item.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        data = read_data_dir(path)
+        self.wav = dict(data.wav)
+        group_of = data.tables.get("utt2group")
+        groups: dict[str, list[str]] = {}
+        for item in self.wav:
+            if group_of is not None and item not in group_of:
+                raise DataDirError(f"{self.path}/utt2group: no group for {item!r}")
+            groups.setdefault(group_of[item] if group_of else "", []).append(item)
+        self.groups = groups
+        self.group_of = group_of
+        self._lengths = {item: int(n) for item, n in data.tables.get("utt2num_samples", {}).items()}
+        self._crops: OrderedDict = OrderedDict()
+        self._rirs: OrderedDict = OrderedDict()
+
+    def __getstate__(self):
+        return self.__dict__ | {"_crops": OrderedDict(), "_rirs": OrderedDict()}
+
+    @cached_property
+    def _group_names(self) -> list[str]:
+        return sorted(self.groups)
+
+    def num_samples(self, item: str) -> int:
+        """Length at 16 kHz, from ``utt2num_samples`` (which counts at 16 kHz) or the header."""
+        if item not in self._lengths:
+            self._lengths[item] = audio_info(self._entry(item)).num_samples_at(RATE)
+        return self._lengths[item]
+
+    def draw_item(
+        self, rng: np.random.Generator, group: str | None = None, exclude: str | None = None
+    ) -> str:
+        """An item, of ``group`` if that is given, and not ``exclude`` if there is another."""
+        if group is None:
+            group = self._group_names[int(rng.integers(len(self._group_names)))]
+        items = self.groups[group]
+        item = items[int(rng.integers(len(items)))]
+        if item == exclude and len(items) > 1:
+            item = items[(items.index(item) + 1) % len(items)]
+        return item
+
+    def draw_crop(
+        self, rng: np.random.Generator, num_samples: int, exclude: str | None = None
+    ) -> tuple[str, int]:
+        """An item and a first sample such that the crop is not silent.
+
+        Raises:
+            AudioError: as ``read_audio``; all of the crops tried were silent.
+        """
+        for _ in range(ATTEMPTS):
+            item = self.draw_item(rng, exclude=exclude)
+            length = self.num_samples(item)
+            last = length - num_samples
+            offset = int(rng.integers(last + 1 if last >= 0 else length))
+            if power(self.crop(item, offset, num_samples)) > SILENCE:
+                return item, offset
+        raise AudioError(
+            f"{self.path}: {ATTEMPTS} random crops were all silent; remove silent files from it"
+        )
+
+    def crop(self, item: str, offset: int, num_samples: int) -> np.ndarray:
+        """(num_samples,) float32, not to be written to.
+
+        Only the crop is decoded. An item that ends before is looped, with a cross-fade.
+        """
+        key = (item, offset, num_samples)
+        return _cached(self._crops, _CACHED_CROPS, key, lambda: self._crop(*key))
+
+    def _crop(self, item: str, offset: int, num_samples: int) -> np.ndarray:
+        length = self.num_samples(item)
+        if offset + num_samples <= length:
+            return read_audio(self._entry(item), start=offset, num_samples=num_samples)
+        return loop(read_audio(self._entry(item)), offset, num_samples)
+
+    def rir(self, item: str) -> tuple[np.ndarray, int]:
+        """Taps of a room impulse response and the index of its direct path."""
+        return _cached(
+            self._rirs,
+            _CACHED_RIRS,
+            item,
+            lambda: trim_rir(read_audio(self._entry(item)), self._entry(item)),
+        )
+
+    def _entry(self, item: str) -> str:
+        try:
+            return self.wav[item]
+        except KeyError:
+            raise DataDirError(f"{self.path}/wav.scp: no {item!r} in it any more") from None
+
+
+def open_collection(path: str | Path) -> Collection:
+    """The collection at ``path``, read once a process and again when its ``wav.scp`` changes."""
+    path = Path(path)
+    try:
+        changed = (path / "wav.scp").stat().st_mtime_ns
+    except OSError:
+        changed = 0  # Collection says what is missing
+    return _open_collection(path, changed)
+
+
+@lru_cache(maxsize=64)
+def _open_collection(path: Path, changed: int) -> Collection:
+    return Collection(path)
+
+
+def _cached(cache: OrderedDict, size: int, key, make):
+    if key in cache:
+        cache.move_to_end(key)
+        return cache[key]
+    value = cache[key] = make()
+    if len(cache) > size:
+        cache.popitem(last=False)
+    return value
+
+
+def loop(wav: np.ndarray, offset: int, num_samples: int) -> np.ndarray:
+    """Repeat short noise without an audible seam.
+
+    The end is faded out over the beginning, which fades in, at constant power; the period is
+    shorter than ``wav`` by that overlap.
+
+    Args:
+        wav: (samples,).
+        offset: where in ``wav`` to begin.
+        num_samples: of the result.
+    """
+    fade = min(FADE, len(wav) // 4)
+    period = len(wav) - fade
+    unit = wav[:period].copy()
+    if fade:
+        angle = (np.arange(fade, dtype=np.float32) + 0.5) * np.float32(np.pi / 2 / fade)
+        unit[:fade] = wav[:fade] * np.sin(angle) + wav[period:] * np.cos(angle)
+    offset %= period
+    return np.tile(unit, -(-(offset + num_samples) // period))[offset : offset + num_samples]
+
+
+def trim_rir(rir: np.ndarray, name: str = "RIR") -> tuple[np.ndarray, int]:
+    """Cut the tail of an impulse response where less than -60 dB of its energy is left, and find
+    its direct path: the peak of the first arrival that comes within 6 dB of the maximum.
+
+    Returns:
+        taps (float32, largest 1 in magnitude at the direct path or later), direct path index.
+
+    Raises:
+        AudioError: silent.
+    """
+    size = np.abs(rir)
+    peak = float(size.max())
+    if peak**2 <= SILENCE:
+        raise AudioError(f"{name}: a silent impulse response")
+    first = int(np.argmax(size >= peak / 2))
+    direct = first + int(np.argmax(size[first : first + RATE // 1000]))
+    left = np.cumsum(np.square(rir[::-1], dtype=np.float64))[::-1]
+    end = max(direct + 1, int(np.count_nonzero(left > 1e-6 * left[0])))
+    return np.ascontiguousarray(rir[:end] / rir.dtype.type(peak)), direct

@@ -1,0 +1,204 @@
+"""Reading a distortion YAML, with all of its errors at once.
+
+    snr_db: [0, 20]          # of additive steps that have none of their own
+    overflow: scale          # or refuse: a result above full scale
+    on_rate: resample        # or refuse: input of other rates than 16 kHz
+    chain:                   # steps, one after another
+      - one_of:
+          - {name: noise, noise: data/noise_train, weight: 3}
+          - {name: white, snr_db: [10, 20]}
+          - clean
+      - {name: rir, rir: data/rir_train, prob: 0.5}
+
+A step is the name of a kind, a kind with parameters, ``{one_of: [...]}`` or ``{sequence: [...]}``;
+each may have ``prob``, and ``weight`` within ``one_of``; a kind may have a ``label`` that replaces
+its own domain label.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from espnet_robust.distortion.base import DataDirPath
+from espnet_robust.distortion.chain import Distorter, Maybe, One, OneOf, Sequence, Step
+from espnet_robust.distortion.collection import open_collection
+from espnet_robust.distortion.kinds import KINDS
+from espnet_robust.errors import ConfigError, UserError
+
+_TOP = ("chain", "snr_db", "overflow", "on_rate", "description")
+_POLICIES = {"overflow": ("scale", "refuse"), "on_rate": ("resample", "refuse")}
+_COMMON = ("prob", "weight", "label")
+
+
+def load_distortion(
+    config: str | Path | Mapping, *, base_dir: str | Path | None = None
+) -> Distorter:
+    """Read a distortion config.
+
+    Args:
+        config: a YAML file, or what stands in one.
+        base_dir: what its relative data dirs are relative to; None: the current directory.
+
+    Raises:
+        ConfigError: one line an error, all errors of the file.
+    """
+    given, name = read_yaml(config)
+    reader = ConfigReader(base_dir)
+    distorter = reader.distortion(given)
+    reader.raise_errors(name)
+    return distorter
+
+
+def read_yaml(config: str | Path | Mapping) -> tuple[Any, str]:
+    """The content of a YAML file (or of a mapping as it is), and what to call it."""
+    if isinstance(config, Mapping):
+        return config, "distortion config"
+    try:
+        return yaml.safe_load(Path(config).read_text(encoding="utf-8")), str(config)
+    except OSError as e:
+        raise ConfigError(f"{config}: cannot be read: {e.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise ConfigError(f"{config}: not YAML: {' '.join(str(e).split())}") from None
+
+
+class ConfigReader:
+    """Builds chains and gathers what is wrong with them.
+
+    Args:
+        base_dir: what relative data dirs are relative to; None: the current directory.
+    """
+
+    def __init__(self, base_dir: str | Path | None = None):
+        self.base_dir = base_dir
+        self.errors: list[str] = []
+
+    def raise_errors(self, name: str) -> None:
+        if self.errors:
+            count = f"{len(self.errors)} error" + "s" * (len(self.errors) > 1)
+            raise ConfigError("\n  ".join([f"{name}: {count}", *self.errors]))
+
+    def distortion(self, given: Any, where: str = "") -> Distorter:
+        """``given``: the mapping of a whole config, or of a condition of a protocol."""
+        prefix = f"{where}." if where else ""
+        if not isinstance(given, Mapping):
+            self._error(where or "top level", f"need a mapping with `chain`, got {given!r}")
+            return Distorter(Sequence(()))
+        self._unknown(given, _TOP, where)
+        policies = {}
+        for key, allowed in _POLICIES.items():
+            policies[key] = given.get(key, allowed[0])
+            if policies[key] not in allowed:
+                self._error(prefix + key, f"must be one of {', '.join(allowed)}")
+        steps = self._steps(given.get("chain"), prefix + "chain", given.get("snr_db"))
+        return Distorter(Sequence(steps), **policies)
+
+    def _steps(self, given: Any, where: str, snr_db: Any) -> tuple[Step, ...]:
+        if not isinstance(given, list) or not given:
+            self._error(where, f"need a list of steps, got {given!r}")
+            return ()
+        return tuple(self._step(one, f"{where}[{i}]", snr_db) for i, one in enumerate(given))
+
+    def _step(self, given: Any, where: str, snr_db: Any) -> Step:
+        if isinstance(given, str):
+            given = {"name": given}
+        if not isinstance(given, Mapping):
+            self._error(where, f"need the name of a kind or a mapping, got {given!r}")
+            return Sequence(())
+        forms = [key for key in ("name", "one_of", "sequence") if key in given]
+        if len(forms) != 1:
+            self._error(where, "need exactly one of `name`, `one_of`, `sequence`")
+            return Sequence(())
+        if forms == ["name"]:
+            step = self._one(given, where, snr_db)
+        else:
+            self._unknown(given, (*forms, "prob", "weight"), where)
+            where_in = f"{where}.{forms[0]}"
+            steps = self._steps(given[forms[0]], where_in, snr_db)
+            if forms == ["sequence"]:
+                step = Sequence(steps)
+            else:
+                step = OneOf(steps, self._weights(given["one_of"], where_in))
+        prob = self._number(given, "prob", where, high=1.0)
+        return step if prob == 1.0 else Maybe(step, prob)
+
+    def _weights(self, given: Any, where: str) -> tuple[float, ...]:
+        if not isinstance(given, list):
+            return ()
+        weights = tuple(
+            self._number(one, "weight", f"{where}[{i}]") if isinstance(one, Mapping) else 1.0
+            for i, one in enumerate(given)
+        )
+        if not sum(weights) > 0:
+            self._error(where, "all weights are 0")
+        return weights
+
+    def _one(self, given: Mapping, where: str, snr_db: Any) -> Step:
+        name = given["name"]
+        if name not in KINDS:
+            self._error(where, f"unknown kind {name!r}{_nearest(name, KINDS)}")
+            return Sequence(())
+        kind = KINDS[name]
+        known = {field.name: field for field in fields(kind)}
+        self._unknown(given, ("name", *_COMMON, *known), f"{where} ({name})")
+        label = given.get("label")
+        if label is not None and (not isinstance(label, str) or not label):
+            self._error(f"{where}.label", f"must be a word, got {label!r}")
+        given = dict(given)
+        if snr_db is not None and "snr_db" in known:
+            given.setdefault("snr_db", snr_db)
+        parameters = {
+            key: self._parameter(field, given, f"{where} ({name}).{key}")
+            for key, field in known.items()
+        }
+        return One(name, kind(**parameters), label)
+
+    def _parameter(self, field: Field, given: Mapping, where: str) -> Any:
+        if field.name not in given:
+            if field.default is MISSING:
+                self._error(where, "is missing")
+            return field.default
+        value = given[field.name]
+        if value is None and field.default is None:
+            return None
+        parser = field.metadata["parser"]
+        try:
+            value = parser.parse(value)
+        except ValueError as e:
+            self._error(where, str(e))
+            return field.default
+        return self._data_dir(value, where) if isinstance(parser, DataDirPath) else value
+
+    def _data_dir(self, path: str, where: str) -> str:
+        if self.base_dir is not None:
+            path = str(Path(self.base_dir) / path)
+        try:
+            open_collection(path)
+        except UserError as e:
+            self._error(where, str(e))
+        return path
+
+    def _number(self, given: Mapping, key: str, where: str, high: float = float("inf")) -> float:
+        value = given.get(key, 1.0)
+        valid = isinstance(value, int | float) and not isinstance(value, bool)
+        if not valid or not 0 <= value <= high or value == float("inf"):
+            bounds = f"in [0, {high:g}]" if high < float("inf") else "of at least 0"
+            self._error(f"{where}.{key}", f"must be a number {bounds}, got {value!r}")
+            return 1.0
+        return float(value)
+
+    def _unknown(self, given: Mapping, known: tuple[str, ...], where: str) -> None:
+        for key in given:
+            if key not in known:
+                self._error(where or "top level", f"unknown key {key!r}{_nearest(key, known)}")
+
+    def _error(self, where: str, what: str) -> None:
+        self.errors.append(f"{where}: {what}")
+
+
+def _nearest(name: Any, known) -> str:
+    close = get_close_matches(str(name), known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"

@@ -1,0 +1,81 @@
+"""How loud speech is: over the whole signal, or while somebody speaks."""
+
+import numpy as np
+from scipy.ndimage import maximum_filter1d
+from scipy.signal import lfilter
+
+from espnet_robust.audio import RATE
+
+METERS = ("active", "whole")
+
+_BLOCK = RATE // 250  # 4 ms: fine against the 30 ms of the envelope, and 64 times less to filter
+_SMOOTHING = float(np.exp(-0.004 / 0.03))  # time constant of 30 ms, twice (P.56)
+_HANGOVER = 50  # blocks: 200 ms during which speech counts as active after it fell silent (P.56)
+_MARGIN_DB = 15.9  # between the active level and the threshold of activity (P.56)
+_STEP_DB = 20 * np.log10(2)
+
+
+def power(wav: np.ndarray) -> float:
+    """Mean square of (samples,). 0.0 for silence."""
+    return float(np.dot(wav, wav)) / len(wav)
+
+
+def active_power(wav: np.ndarray) -> float:
+    """Mean square over the time during which speech is active, after ITU-T P.56 method B.
+
+    An envelope (two smoothings of 30 ms) is held against thresholds 6 dB apart; each gives an
+    activity (with a hangover of 200 ms) and so a level. The level sought lies 15.9 dB above its
+    own threshold. Differences from P.56: the envelope is taken from means over 4 ms rather than
+    from samples, and the last step is one linear interpolation rather than a bisection. Both stay
+    below 0.1 dB.
+
+    Args:
+        wav: (samples,) at 16 kHz.
+
+    Returns:
+        Mean square, at least ``power(wav)``; 0.0 for silence. Less than 0.2 s is taken as a whole.
+    """
+    energy = float(np.dot(wav, wav))
+    num_blocks = len(wav) // _BLOCK
+    if num_blocks < _HANGOVER or energy == 0.0:
+        return energy / len(wav)
+    means = np.abs(wav[: num_blocks * _BLOCK].reshape(num_blocks, _BLOCK)).mean(axis=1)
+    g = _SMOOTHING
+    envelope = lfilter([(1 - g) ** 2], [1, -2 * g, g * g], means)
+    # Active if the envelope reached the threshold at any time within the hangover.
+    held = maximum_filter1d(envelope, _HANGOVER, origin=_HANGOVER // 2 - 1, mode="constant")
+    top = 20 * np.log10(held.max())
+    thresholds_db = top - _STEP_DB * np.arange(1, 17)
+    held = np.sort(held)
+    active = num_blocks - np.searchsorted(held, 10 ** (thresholds_db / 20))
+    levels_db = 10 * np.log10(energy / (np.maximum(active, 1) * _BLOCK))
+    # Lower thresholds let more time count, so the level falls and its distance to the threshold
+    # grows: the first threshold that is far enough below brackets the answer.
+    margins = levels_db - thresholds_db
+    above = int(np.argmax(margins >= _MARGIN_DB))
+    if margins[above] < _MARGIN_DB:
+        return energy / len(wav)
+    if above == 0:
+        level_db = levels_db[0]
+    else:
+        part = (_MARGIN_DB - margins[above - 1]) / (margins[above] - margins[above - 1])
+        level_db = levels_db[above - 1] + part * (levels_db[above] - levels_db[above - 1])
+    return max(10 ** (level_db / 10), energy / len(wav))
+
+
+def speech_power(wav: np.ndarray, meter: str) -> float:
+    """Mean square of speech by one of ``METERS``."""
+    return active_power(wav) if meter == "active" else power(wav)
+
+
+def mix(wav: np.ndarray, noise: np.ndarray, snr_db: float, meter: str) -> np.ndarray:
+    """Add noise to speech; the speech keeps its level.
+
+    Args:
+        wav: (samples,) speech. Silence stays silence: no level of noise has an SNR to it.
+        noise: (samples,), of any level, not silent.
+        snr_db: power of the speech by ``meter`` over the mean power of the whole noise.
+        meter: one of ``METERS``.
+    """
+    ratio = speech_power(wav, meter) / max(power(noise), np.finfo(np.float32).tiny)
+    return wav + np.float32(np.sqrt(ratio) * 10 ** (-snr_db / 20)) * noise

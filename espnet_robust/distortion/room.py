@@ -1,0 +1,68 @@
+"""Reverberation by impulse responses, measured or simulated beforehand."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from scipy.signal import oaconvolve
+
+from espnet_robust.distortion.additive import MAX_SNR, MIN_SNR
+from espnet_robust.distortion.base import Context, Kind, Values, data_dir, numbers, word
+from espnet_robust.distortion.collection import open_collection
+from espnet_robust.distortion.level import METERS, mix, speech_power
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rir(Kind):
+    """Convolution with a room impulse response of a data dir.
+
+    The direct path stays where it was in time and the level of the speech is kept; the response
+    may be longer than the utterance.
+
+    Args:
+        rir: data dir of impulse responses; ``utt2group`` gives the room, drawn before the position.
+        level: the meter by which the level is kept: "whole" or "active" (see ``level.METERS``).
+        noise: data dir of noise that sounds in the same room: it goes through another response of
+            the room (the same one if there is no other) and is added at ``snr_db``. None: none.
+        snr_db: reverberated speech over reverberated noise, dB; only with ``noise``.
+    """
+
+    labels: ClassVar = ("reverb",)
+    rir: str = data_dir()
+    level: str = word("whole", METERS)
+    noise: str | None = data_dir(None)
+    snr_db: Values = numbers([0, 20], low=MIN_SNR, high=MAX_SNR)
+
+    def domain(self) -> tuple[str, ...]:
+        return ("noise", "reverb") if self.noise else ("reverb",)
+
+    def draw(self, rng: np.random.Generator, context: Context) -> dict:
+        rirs = open_collection(self.rir)
+        item = rirs.draw_item(rng)
+        drawn = {"rir": self.rir, "item": item, "level": self.level}
+        if self.noise is None:
+            return drawn
+        room = rirs.group_of[item] if rirs.group_of else ""
+        crop = open_collection(self.noise).draw_crop(rng, context.num_samples)
+        return drawn | {
+            "noise": self.noise,
+            "crop": list(crop),
+            "noise_item": rirs.draw_item(rng, group=room, exclude=item),
+            "snr_db": self.snr_db.draw(rng, context.progress),
+        }
+
+    @staticmethod
+    def apply(wav, rir, item, level, noise=None, crop=None, noise_item=None, snr_db=None):
+        rirs = open_collection(rir)
+        out = reverberate(wav, *rirs.rir(item), level)
+        if noise is None:
+            return out
+        sound = open_collection(noise).crop(*crop, len(wav))
+        return mix(out, reverberate(sound, *rirs.rir(noise_item), "whole"), snr_db, level)
+
+
+def reverberate(wav: np.ndarray, taps: np.ndarray, direct: int, level: str) -> np.ndarray:
+    """Convolve, put the direct path (index ``direct`` of the taps) at delay 0, keep the level."""
+    out = oaconvolve(wav, taps)[direct : direct + len(wav)]
+    before, after = speech_power(wav, level), speech_power(out, level)
+    return out * np.float32(np.sqrt(before / max(after, np.finfo(np.float32).tiny)))

@@ -1,0 +1,120 @@
+"""Pitch and tempo, by a phase vocoder and soxr."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from scipy import fft
+from scipy.signal.windows import hann
+
+from espnet_robust.audio import resample
+from espnet_robust.distortion.base import Context, Kind, Values, numbers, word
+
+FRAME = 1024  # samples: 64 ms resolve the harmonics of a voice of 80 Hz
+HOP = FRAME // 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pitch(Kind):
+    """Move the pitch, formants and all, and keep the tempo and the length.
+
+    Args:
+        cents: hundredths of a semitone; 1200 is an octave up.
+    """
+
+    labels: ClassVar = ("pitch",)
+    cents: Values = numbers([-500, 500], low=-2400, high=2400)
+
+    def draw(self, rng: np.random.Generator, context: Context) -> dict:
+        return {"cents": self.cents.draw(rng, context.progress)}
+
+    @staticmethod
+    def apply(wav, cents):
+        if cents == 0:
+            return wav.copy()
+        ratio = 2 ** (cents / 1200)
+        return fit_length(resample(stretch(wav, ratio), ratio, 1.0), len(wav))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed(Kind):
+    """Talk faster or slower.
+
+    Args:
+        factor: > 1 is faster and shorter.
+        pitch: "follow" as of a tape (resampling), or "keep" (tempo alone).
+        length: "keep" the number of samples: what got longer is cut off, what got shorter ends in
+            silence; or "map": it becomes round(samples / factor).
+    """
+
+    labels: ClassVar = ("speed",)
+    factor: Values = numbers([0.9, 1.1], low=0.25, high=4)
+    pitch: str = word("follow", ("follow", "keep"))
+    length: str = word("keep", ("keep", "map"))
+
+    def draw(self, rng: np.random.Generator, context: Context) -> dict:
+        factor = self.factor.draw(rng, context.progress)
+        return {"factor": factor, "pitch": self.pitch, "length": self.length}
+
+    @staticmethod
+    def apply(wav, factor, pitch, length):
+        num_samples = Speed.num_samples_out(len(wav), factor, pitch, length)
+        out = resample(wav, factor, 1.0) if pitch == "follow" else stretch(wav, 1 / factor)
+        return fit_length(out, num_samples)
+
+    @staticmethod
+    def num_samples_out(num_samples, factor, pitch, length):
+        return max(1, round(num_samples / factor)) if length == "map" else num_samples
+
+
+def fit_length(wav: np.ndarray, num_samples: int) -> np.ndarray:
+    """Cut or fill with silence; always a copy of its own."""
+    out = np.zeros(num_samples, np.float32)
+    part = wav[:num_samples]
+    out[: len(part)] = part
+    return out
+
+
+def stretch(wav: np.ndarray, ratio: float) -> np.ndarray:
+    """Change the duration and keep the pitch: a phase vocoder.
+
+    Each output frame continues the phases of the one before by what they advance in the input over
+    the same hop, measured between two input frames exactly one hop apart, so that no phase needs
+    unwrapping. The channels around a partial are kept together by Puckette's loose phase locking
+    ("Phase-locked vocoder", WASPAA 1995): what is continued is Y[b] - Y[b-1] - Y[b+1].
+
+    Args:
+        wav: (samples,).
+        ratio: duration out over duration in.
+
+    Returns:
+        (round(samples * ratio),) float32.
+    """
+    num_samples = round(len(wav) * ratio)
+    num_frames = num_samples // HOP + 4
+    # Output frame k begins at (k - 3) * HOP; the input is padded so that every frame exists.
+    starts = np.rint((np.arange(num_frames) - 3) * (HOP / ratio)).astype(np.int64)
+    before = HOP - int(starts[0])
+    after = max(0, int(starts[-1]) + FRAME - len(wav))
+    padded = np.concatenate([np.zeros(before, np.float32), wav, np.zeros(after, np.float32)])
+    frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)
+    window = hann(FRAME, sym=False).astype(np.float32)
+    now = fft.rfft(frames[starts + before] * window)
+    earlier = fft.rfft(frames[starts + before - HOP] * window)
+    tiny = np.float32(1e-20)
+    now *= np.conj(earlier) / (np.abs(earlier) + tiny)
+    previous = earlier[0]
+    locked = np.empty_like(previous)
+    for k in range(num_frames):
+        locked[:] = previous
+        locked[1:] -= previous[:-1]
+        locked[:-1] -= previous[1:]
+        previous = now[k]
+        previous *= locked
+        previous /= np.abs(locked) + tiny
+    out_frames = fft.irfft(now, FRAME) * window
+    out = np.zeros((num_frames + 3, HOP), np.float32)
+    for part in range(4):
+        out[part : part + num_frames] += out_frames[:, part * HOP : (part + 1) * HOP]
+    # Four squared Hann windows add up to 1.5.
+    return out.reshape(-1)[3 * HOP : 3 * HOP + num_samples] / np.float32(1.5)
