@@ -1,6 +1,6 @@
 """Things that are added to speech: recorded, generated and babbled noise."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar
 
@@ -23,8 +23,8 @@ class Additive(Kind):
     level: how speech is measured: "active" (while it lasts, ITU-T P.56) or "whole" (utterance).
     """
 
-    snr_db: Values = numbers([0, 20], low=MIN_SNR, high=MAX_SNR)
-    level: str = word("active", METERS)
+    snr_db: Values = field(**numbers([0, 20], low=MIN_SNR, high=MAX_SNR))
+    level: str = field(**word("active", METERS))
 
     def _draw_mix(self, rng: np.random.Generator, context: Context) -> dict:
         return {"snr_db": self.snr_db.draw(rng, context.progress), "level": self.level}
@@ -40,8 +40,8 @@ class Noise(Additive):
     """
 
     labels: ClassVar = ("noise",)
-    noise: str = data_dir()
-    count: Values = numbers(1, low=1, high=16, whole=True)
+    noise: str = field(**data_dir())
+    count: Values = field(**numbers(1, low=1, high=16, whole=True))
 
     def draw(self, rng: np.random.Generator, context: Context) -> dict:
         drawn = self._draw_mix(rng, context)
@@ -66,8 +66,8 @@ class Babble(Additive):
     """
 
     labels: ClassVar = ("babble",)
-    speech: str = data_dir()
-    voices: Values = numbers([3, 6], low=1, high=64, whole=True)
+    speech: str = field(**data_dir())
+    voices: Values = field(**numbers([3, 6], low=1, high=64, whole=True))
 
     def draw(self, rng: np.random.Generator, context: Context) -> dict:
         drawn = self._draw_mix(rng, context)
@@ -121,7 +121,7 @@ class Coloured(Additive):
     """
 
     labels: ClassVar = ("coloured",)
-    exponent: Values = numbers({"choice": [1, 2, -1]}, low=-3, high=3)
+    exponent: Values = field(**numbers({"choice": [1, 2, -1]}, low=-3, high=3))
 
     def draw(self, rng: np.random.Generator, context: Context) -> dict:
         exponent = self.exponent.draw(rng, context.progress)

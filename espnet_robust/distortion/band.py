@@ -1,6 +1,6 @@
 """Bands taken out of speech, or all that is left of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar
 
@@ -44,8 +44,8 @@ class BandReject(Kind):
     """
 
     labels: ClassVar = ("band_reject",)
-    centre_hz: Values | None = numbers(None, low=100, high=7500)
-    width_mel: Values = numbers([100, 400], low=20, high=2000)
+    centre_hz: Values | None = field(**numbers(None, low=100, high=7500))
+    width_mel: Values = field(**numbers([100, 400], low=20, high=2000))
 
     def draw(self, rng: np.random.Generator, context: Context) -> dict:
         half = self.width_mel.draw(rng, context.progress) / 2
@@ -72,8 +72,8 @@ class BandLimit(Kind):
     """
 
     labels: ClassVar = ("band_limit",)
-    low_hz: Values = numbers(300, low=_LOWEST, high=3000)
-    high_hz: Values = numbers(3400, low=500, high=7900)
+    low_hz: Values = field(**numbers(300, low=_LOWEST, high=3000))
+    high_hz: Values = field(**numbers(3400, low=500, high=7900))
 
     def draw(self, rng: np.random.Generator, context: Context) -> dict:
         low = self.low_hz.draw(rng, context.progress)

@@ -11,7 +11,7 @@ length is kept unless ``num_samples_out`` says otherwise.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -160,26 +160,29 @@ class DataDirPath:
         return str(given)
 
 
-def numbers(default: Any = MISSING, *, low: float, high: float, whole: bool = False) -> Any:
-    """A dataclass field that holds ``Values`` within [low, high]."""
+# Arguments of ``dataclasses.field`` for a parameter: its default and how it is parsed.
+
+
+def numbers(default: Any = None, *, low: float, high: float, whole: bool = False) -> dict:
+    """A parameter drawn from numbers within [low, high]."""
     parser = Numbers(low, high, whole)
-    default = default if default in (MISSING, None) else parser.parse(default)
-    return field(default=default, metadata={"parser": parser})
+    parsed = None if default is None else parser.parse(default)
+    return {"default": parsed, "metadata": {"parser": parser}}
 
 
-def word(default: str, words: Sequence[str]) -> Any:
-    """A dataclass field that holds one of ``words``."""
-    return field(default=default, metadata={"parser": OneOf(tuple(words))})
+def word(default: str, known: Sequence[str]) -> dict:
+    """A parameter that is one of the known words."""
+    return {"default": default, "metadata": {"parser": OneOf(tuple(known))}}
 
 
-def words(default: Sequence[str], words: Sequence[str]) -> Any:
-    """A dataclass field that holds some of ``words``."""
-    return field(default=tuple(default), metadata={"parser": SomeOf(tuple(words))})
+def words(default: Sequence[str], known: Sequence[str]) -> dict:
+    """A parameter that is a list of known words."""
+    return {"default": tuple(default), "metadata": {"parser": SomeOf(tuple(known))}}
 
 
-def data_dir(default: Any = MISSING) -> Any:
-    """A dataclass field that names a data dir; required unless it has a default."""
-    return field(default=default, metadata={"parser": DataDirPath()})
+def data_dir(default: Any = MISSING) -> dict:
+    """A parameter that names a data dir; required unless it has a default."""
+    return {"default": default, "metadata": {"parser": DataDirPath()}}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Reverberation by impulse responses, measured or simulated beforehand."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -28,10 +28,10 @@ class Rir(Kind):
     """
 
     labels: ClassVar = ("reverb",)
-    rir: str = data_dir()
-    level: str = word("whole", METERS)
-    noise: str | None = data_dir(None)
-    snr_db: Values = numbers([0, 20], low=MIN_SNR, high=MAX_SNR)
+    rir: str = field(**data_dir())
+    level: str = field(**word("whole", METERS))
+    noise: str | None = field(**data_dir(None))
+    snr_db: Values = field(**numbers([0, 20], low=MIN_SNR, high=MAX_SNR))
 
     def domain(self) -> tuple[str, ...]:
         return ("noise", "reverb") if self.noise else ("reverb",)

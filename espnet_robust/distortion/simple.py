@@ -1,6 +1,6 @@
 """Distortions of a line or two: nothing, gain, clipping, lost packets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -32,7 +32,7 @@ class Gain(Kind):
     """
 
     labels: ClassVar = ("gain",)
-    gain_db: Values = numbers([-20, 0], low=-80, high=40)
+    gain_db: Values = field(**numbers([-20, 0], low=-80, high=40))
 
     def draw(self, rng: np.random.Generator, context: Context) -> dict:
         return {"gain_db": self.gain_db.draw(rng, context.progress)}
@@ -51,7 +51,7 @@ class Clip(Kind):
     """
 
     labels: ClassVar = ("clip",)
-    overdrive_db: Values = numbers([3, 15], low=0, high=60)
+    overdrive_db: Values = field(**numbers([3, 15], low=0, high=60))
 
     def draw(self, rng: np.random.Generator, context: Context) -> dict:
         return {"overdrive_db": self.overdrive_db.draw(rng, context.progress)}
@@ -73,9 +73,9 @@ class Dropout(Kind):
     """
 
     labels: ClassVar = ("dropout",)
-    loss: Values = numbers([0.02, 0.2], low=0, high=0.9)
-    packet_ms: Values = numbers(20, low=1, high=1000)
-    burst: Values = numbers([1, 4], low=1, high=100)
+    loss: Values = field(**numbers([0.02, 0.2], low=0, high=0.9))
+    packet_ms: Values = field(**numbers(20, low=1, high=1000))
+    burst: Values = field(**numbers([1, 4], low=1, high=100))
 
     def draw(self, rng: np.random.Generator, context: Context) -> dict:
         loss, packet_ms, burst = (

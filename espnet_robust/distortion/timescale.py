@@ -1,6 +1,6 @@
 """Pitch and tempo, by a phase vocoder and soxr."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from espnet_robust.distortion.base import Context, Kind, Values, numbers, word
 
 FRAME = 1024  # samples: 64 ms resolve the harmonics of a voice of 80 Hz
 HOP = FRAME // 4
+_ONSET = np.float32(1e-6)  # -120 dB: loses against any sound
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class Pitch(Kind):
     """
 
     labels: ClassVar = ("pitch",)
-    cents: Values = numbers([-500, 500], low=-2400, high=2400)
+    cents: Values = field(**numbers([-500, 500], low=-2400, high=2400))
 
     def draw(self, rng: np.random.Generator, context: Context) -> dict:
         return {"cents": self.cents.draw(rng, context.progress)}
@@ -48,9 +49,9 @@ class Speed(Kind):
     """
 
     labels: ClassVar = ("speed",)
-    factor: Values = numbers([0.9, 1.1], low=0.25, high=4)
-    pitch: str = word("follow", ("follow", "keep"))
-    length: str = word("keep", ("keep", "map"))
+    factor: Values = field(**numbers([0.9, 1.1], low=0.25, high=4))
+    pitch: str = field(**word("follow", ("follow", "keep")))
+    length: str = field(**word("keep", ("keep", "map")))
 
     def draw(self, rng: np.random.Generator, context: Context) -> dict:
         factor = self.factor.draw(rng, context.progress)
@@ -101,12 +102,15 @@ def stretch(wav: np.ndarray, ratio: float) -> np.ndarray:
     window = hann(FRAME, sym=False).astype(np.float32)
     now = fft.rfft(frames[starts + before] * window)
     earlier = fft.rfft(frames[starts + before - HOP] * window)
-    tiny = np.float32(1e-20)
+    tiny = np.float32(1e-30)
+    # Where there is no earlier sound (digital silence), the input's own phase takes over.
+    earlier += _ONSET * now
     now *= np.conj(earlier) / (np.abs(earlier) + tiny)
-    previous = earlier[0]
+    earlier *= _ONSET
+    previous = np.zeros_like(now[0])
     locked = np.empty_like(previous)
     for k in range(num_frames):
-        locked[:] = previous
+        np.add(previous, earlier[k], out=locked)
         locked[1:] -= previous[:-1]
         locked[:-1] -= previous[1:]
         previous = now[k]
