@@ -4,4 +4,4 @@ Each module has a docstring whose first line is its summary, ``add_arguments(par
 ``prepare(out, **options) -> list of data dirs``, where the options are the parser's.
 """
 
-CORPORA = ("mini",)  # module names, as typed after prepare_corpus
+CORPORA = ("mini", "mini_noise", "mini_rooms")  # module names, as typed after prepare_corpus
