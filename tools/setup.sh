@@ -82,7 +82,7 @@ fi
 # --- Python ----------------------------------------------------------------------------------
 python=${PYTHON:-$(command -v python3.11 || command -v python3 || true)}
 [ -n "${python}" ] || die "no Python found; install Python 3.11 or name it: PYTHON=... make setup"
-version=$("${python}" -c 'import sys; print("%d.%d" % sys.version_info[:2])') ||
+version=$("${python}" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) ||
     die "'${python}' does not run; name a Python 3.11: PYTHON=... make setup"
 [ "${version}" = 3.11 ] ||
     die "'${python}' is Python ${version}, the pins are for 3.11; name one: PYTHON=... make setup"
@@ -135,8 +135,8 @@ END
 
 say "4/4 espnet_robust, from this checkout"
 install --no-deps --no-build-isolation -e .
-"${venv}/bin/python" -W ignore -c "import espnet2.tasks.asr, espnet_robust" 2>"${venv}/check.log" || {
-    cat "${venv}/check.log" >&2
+check=$("${venv}/bin/python" -W ignore -c "import espnet2.tasks.asr, espnet_robust" 2>&1) || {
+    echo "${check}" >&2
     die "ESPnet does not import, see above"
 }
 

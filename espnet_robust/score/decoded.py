@@ -1,0 +1,97 @@
+"""From what a decoder wrote to scores.
+
+A decoder writes, for each condition, ``DECODE_DIR/CONDITION/text`` (utterance id and hypothesis,
+which may be empty) and, once, ``DECODE_DIR/decode.json``::
+
+    {"params": 850000, "rtf": 0.012, "audio_seconds": 540.5, "threads": 1}
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from espnet_robust.data_dir import iter_table
+from espnet_robust.errors import UserError
+from espnet_robust.score.counts import Counts, score_utterances, total
+from espnet_robust.score.schema import CLEAN, ConditionScore, Scores, read_json
+
+COSTS = ("params", "rtf", "audio_seconds", "threads")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a data dir's ``condition.json`` says."""
+
+    name: str
+    snr_db: float | None
+
+
+def read_condition(data_dir: str | Path) -> Condition:
+    """The condition of a test set; without ``condition.json`` it is the undistorted one.
+
+    Raises:
+        UserError: the directory is missing, or its ``condition.json`` is not one.
+    """
+    data_dir = Path(data_dir)
+    if not data_dir.is_dir():
+        raise UserError(f"{data_dir}: no such data dir; was the stage that makes it run?")
+    path = data_dir / "condition.json"
+    if not path.exists():
+        return Condition(CLEAN, None)
+    content = read_json(path)
+    if not isinstance(content.get("name"), str):
+        raise UserError(f"{path}: 'name' must be the name of a condition")
+    return Condition(content["name"], content.get("snr_db"))
+
+
+def score_decoded(
+    data_dirs: Sequence[str | Path],
+    decode_dir: str | Path,
+    *,
+    system: str,
+    seed: int,
+    task: str = "asr",
+    missing: Literal["refuse", "delete"] = "refuse",
+) -> tuple[Scores, dict[str, dict[str, Counts]]]:
+    """Score every condition of a system.
+
+    Args:
+        data_dirs: test sets with reference ``text``, in the order of the report.
+        decode_dir: of the decoder. Without ``decode.json`` in it, parameters and real-time factor
+            stay unknown.
+        system, seed, task: as in ``Scores``.
+        missing: as of ``score_utterances``.
+
+    Returns:
+        the scores, and {condition name -> {utterance id -> Counts}} behind them.
+
+    Raises:
+        UserError: what is missing or does not fit, by file.
+    """
+    decode_dir = Path(decode_dir)
+    if not decode_dir.is_dir():
+        raise UserError(f"{decode_dir}: no such directory; was {system} decoded?")
+    costs = {}
+    if (decode_dir / "decode.json").exists():
+        content = read_json(decode_dir / "decode.json")
+        costs = {name: content.get(name) for name in COSTS}
+    results, counts = [], {}
+    for data_dir in map(Path, data_dirs):
+        condition = read_condition(data_dir)
+        if condition.name in counts:
+            raise UserError(f"{data_dir}: condition {condition.name!r} was scored already")
+        hyp = decode_dir / condition.name / "text"
+        utterances = score_utterances(
+            dict(iter_table(data_dir / "text")),
+            dict(iter_table(hyp)),
+            missing=missing,
+            where=str(hyp),
+        )
+        counts[condition.name] = utterances
+        results.append((condition, total(utterances.values())))
+    try:
+        conditions = tuple(ConditionScore.from_counts(c.name, c.snr_db, n) for c, n in results)
+        return Scores(task, system, seed, conditions, **costs), counts
+    except ValueError as e:
+        raise UserError(f"{decode_dir}: {e}") from e

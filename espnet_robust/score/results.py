@@ -1,0 +1,121 @@
+"""Scores of several systems and seeds, grouped and in a fixed order."""
+
+import itertools
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from espnet_robust.errors import UserError
+from espnet_robust.score.schema import CLEAN, ConditionScore, Scores
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean over seeds and, of two or more, their sample standard deviation."""
+
+    mean: float
+    std: float | None
+
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> "Spread | None":
+        """None if any value is: a mean over other seeds than the rest of its row would mislead."""
+        values = list(values)
+        if not values or None in values:
+            return None
+        return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
+
+    def __str__(self) -> str:
+        return f"{self.mean:.1f}" + (f" ± {self.std:.1f}" if self.std is not None else "")
+
+
+@dataclass(frozen=True)
+class System:
+    """All seeds of one system, by rising seed."""
+
+    name: str
+    runs: tuple[Scores, ...]
+
+    def at(self, condition: str, metric: str) -> list[float | None]:
+        """The metric under a condition, one value a seed, None where it was not measured."""
+        scores = [run.condition(condition) for run in self.runs]
+        return [getattr(s, metric) if s else None for s in scores]
+
+    def averaged(self, conditions: Sequence[str], metric: str) -> list[float | None]:
+        """The mean of the metric over conditions, one value a seed, None where one is missing."""
+        if not conditions:
+            return [None] * len(self.runs)
+        by_seed = zip(*(self.at(c, metric) for c in conditions), strict=True)
+        return [None if None in values else statistics.fmean(values) for values in by_seed]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a report shows, in its order.
+
+    Args:
+        systems: rows.
+        conditions: columns; ``clean`` comes first, the others as they were scored.
+    """
+
+    systems: tuple[System, ...]
+    conditions: tuple[ConditionScore, ...]
+
+    @property
+    def names(self) -> list[str]:
+        return [c.name for c in self.conditions]
+
+    @property
+    def distorted(self) -> list[str]:
+        """Names of all conditions but the clean one."""
+        return [name for name in self.names if name != CLEAN]
+
+    def system(self, name: str) -> System:
+        """Raises UserError with the names there are."""
+        for system in self.systems:
+            if system.name == name:
+                return system
+        known = ", ".join(s.name for s in self.systems)
+        raise UserError(f"no scores of a system {name!r}; there are: {known}")
+
+    def measured(self, metric: str) -> bool:
+        """Whether any system has a value of this metric."""
+        values = (v for s in self.systems for name in self.names for v in s.at(name, metric))
+        return any(value is not None for value in values)
+
+
+def gather(scores: Iterable[Scores], order: Sequence[str] = ()) -> Results:
+    """Group scores by system and order everything, whatever the order they come in.
+
+    Args:
+        scores: one for each system and seed.
+        order: names of systems to show, in this order. Default: all of them, by name.
+
+    Raises:
+        UserError: no scores, a system and seed twice, different tasks, one condition with
+            different SNRs, or names in ``order`` without scores.
+    """
+    scores = sorted(scores, key=lambda s: (s.system, s.seed))
+    if not scores:
+        raise UserError("no scores to report")
+    for a, b in itertools.pairwise(scores):
+        if (a.system, a.seed) == (b.system, b.seed):
+            raise UserError(f"two scores of system {a.system!r} with seed {a.seed}")
+    tasks = sorted({s.task for s in scores})
+    if len(tasks) > 1:
+        raise UserError(f"scores of different tasks cannot share a table: {', '.join(tasks)}")
+    conditions: dict[str, ConditionScore] = {}
+    for condition in itertools.chain.from_iterable(s.conditions for s in scores):
+        known = conditions.setdefault(condition.name, condition)
+        if known.snr_db != condition.snr_db:
+            raise UserError(
+                f"condition {known.name!r} has an SNR of {known.snr_db} dB in one score and "
+                f"{condition.snr_db} dB in another"
+            )
+    systems = tuple(
+        System(name, tuple(runs)) for name, runs in itertools.groupby(scores, lambda s: s.system)
+    )
+    columns = sorted(conditions.values(), key=lambda c: c.name != CLEAN)
+    results = Results(systems, tuple(columns))
+    if order:
+        results = Results(tuple(results.system(name) for name in order), results.conditions)
+    return results
