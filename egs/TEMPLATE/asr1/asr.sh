@@ -1,0 +1,235 @@
+#!/usr/bin/env bash
+# From a corpus to a WER x distortion table. A recipe's run.sh calls this in its own directory,
+# naming its sets and configurations; local/ there prepares its corpus, noises and rooms.
+#
+#   stage 1  corpus -> data/{train,dev,test}       stage 6  export the students
+#         2  noises and rooms -> data/{noise,rir}  7  train a recogniser on each system
+#         3  distorted copies of the test set      8  decode every condition
+#         4  teacher                               9  score
+#         5  distil a student for each system      10 table and plot -> exp/report
+#
+# A stage that is done is passed over; one that was interrupted goes on where it stopped.
+set -euo pipefail
+
+stage=1
+stop_stage=10
+nj=2          # systems trained at a time, and processes of data stages; one thread each
+ngpu=0        # GPUs of one training
+seeds=0       # "0 1 2": distil and train with each
+systems="teacher distilhubert cdm2_dat"  # or "all"
+all_systems="teacher distilhubert cdm1 cdm2 cdm2_dat logmel"
+baseline=distilhubert                    # what the table compares with
+budget=short                             # conf/budget/*.yaml: numbers of steps
+
+train_set=train
+dev_set=dev
+test_set=test                            # undistorted; its copies are data/${test_set}_CONDITION
+protocol=        # conditions of the copies; default: conf/distortion/mini_test.yaml
+train_distortion=                        # default: conf/distortion/train.yaml
+dev_distortion=                          # picks the best epoch; default: conf/distortion/dev.yaml
+distill_set=                             # data dir to distil on; default: the training set
+
+pretrain_teacher=false                   # make a teacher instead of taking ${teacher}
+pretrain_config=conf/pretrain.yaml
+pretrain_sets=                           # data dirs to pretrain on; default: the training set
+teacher=teacher                          # hub id or directory
+
+asr_config=conf/asr.yaml                 # laid over the shared conf/asr/ctc.yaml
+distill_config=conf/distill.yaml         # laid over the shared conf/distill/SYSTEM.yaml
+token_type=bpe                           # or char
+nbpe=100
+checkpoint=valid.cer_ctc.best.pth
+data_opts=()                             # --data_opts goes to local/data.sh as it is
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+. "${root}/utils/log.sh"
+. "${root}/utils/parse_options.sh"
+. "${root}/utils/python.sh"
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+[ "${systems}" = all ] && systems=${all_systems}
+for number in "${stage}" "${stop_stage}"; do
+    [[ ${number} =~ ^[0-9]+$ ]] && [ "${number}" -ge 1 ] && [ "${number}" -le 10 ] ||
+        die "stage ${number} does not exist: stages are 1 to 10"
+done
+[ -f "conf/budget/${budget}.yaml" ] ||
+    die "no budget '${budget}': there is no conf/budget/${budget}.yaml"
+for system in ${systems}; do
+    case ${system} in
+        teacher | logmel) ;;
+        *) [ -f "${root}/conf/distill/${system}.yaml" ] ||
+            die "unknown system '${system}': there is no conf/distill/${system}.yaml" ;;
+    esac
+done
+: "${protocol:=${root}/conf/distortion/mini_test.yaml}"
+: "${train_distortion:=${root}/conf/distortion/train.yaml}"
+: "${dev_distortion:=${root}/conf/distortion/dev.yaml}"
+[ "${pretrain_teacher}" = true ] && teacher=exp/teacher
+exp=exp/${budget}
+tokens=data/tokens_${token_type}$([ "${token_type}" = bpe ] && echo "${nbpe}")
+
+want() { [ "${stage}" -le "$1" ] && [ "$1" -le "${stop_stage}" ] && log "Stage $1: $2"; }
+
+# each_system FUNCTION: FUNCTION SYSTEM SEED DIR for every system and seed, ${nj} at a time.
+each_system() {
+    local system seed failed=0 running=0
+    for seed in ${seeds}; do
+        for system in ${systems}; do
+            if [ "${running}" -ge "${nj}" ]; then
+                wait -n || failed=1
+                running=$((running - 1))
+            fi
+            [ "${failed}" = 0 ] || break 2
+            mkdir -p "${exp}/${system}_seed${seed}"
+            "$1" "${system}" "${seed}" "${exp}/${system}_seed${seed}" &
+            running=$((running + 1))
+        done
+    done
+    while [ "${running}" -gt 0 ]; do
+        wait -n || failed=1
+        running=$((running - 1))
+    done
+    [ "${failed}" = 0 ] || die "a system failed; see above"
+}
+
+# logged NAME FILE COMMAND...: output to FILE; epochs and errors are shown too.
+logged() {
+    local name=$1 file=$2
+    shift 2
+    log "[${name}] begins; all output in ${file}"
+    if ! "$@" 2>&1 | tee "${file}" |
+        sed -un "s/.* INFO: \([0-9/]*epoch started.*\)/[${name}] \1/p; s/^error: /[${name}] error: /p"; then
+        tail -n 5 "${file}" >&2
+        log "[${name}] failed; see ${file}"
+        return 1
+    fi
+}
+
+shapes_and_data() { # SPLIT DATA_DIR [text]: ESPnet's options for one split
+    echo "--$1_data_path_and_name_and_type $2/wav.scp,speech,sound"
+    echo "--$1_shape_file $2/utt2num_samples"
+    [ $# -lt 3 ] || echo "--$1_data_path_and_name_and_type $2/text,text,text"
+}
+
+distil() {
+    local system=$1 seed=$2 dir=$3
+    case ${system} in teacher | logmel) return ;; esac
+    python -m espnet_robust.bin.merge_config "${root}/conf/distill/${system}.yaml" \
+        "${distill_config}" "conf/budget/${budget}.yaml:distill" --out "${dir}/distill/train.yaml"
+    [ ! -f "${dir}/distill/done" ] || return 0
+    local distortion=()
+    if ! grep -q '^mapping: none' "${dir}/distill/train.yaml"; then
+        distortion=(--distortion "${train_distortion}" --valid_distortion "${dev_distortion}")
+    fi
+    # shellcheck disable=SC2046  # the options are words without spaces
+    logged "${system} ${seed}" "${dir}/distill.log" python -m espnet_robust.bin.distill_train \
+        --config "${dir}/distill/train.yaml" --output_dir "${dir}/distill" --seed "${seed}" \
+        --teacher "${teacher}" "${distortion[@]}" --resume true --ngpu "${ngpu}" \
+        $(shapes_and_data train "${distill_set:-data/${train_set}}") \
+        $(shapes_and_data valid "data/${dev_set}")
+    touch "${dir}/distill/done"
+}
+
+export_one() {
+    case $1 in teacher | logmel) return ;; esac
+    [ "$3/student/model.safetensors" -nt "$3/distill/done" ] ||
+        python -m espnet_robust.bin.export_student "$3/distill" "$3/student"
+}
+
+train_asr() {
+    local system=$1 seed=$2 dir=$3 frontend
+    local layers=("${root}/conf/asr/ctc.yaml" "${asr_config}")
+    case ${system} in
+        logmel)
+            layers+=("${root}/conf/asr/logmel.yaml")
+            frontend=()
+            ;;
+        teacher) frontend=(--frontend_conf "student.hf=${teacher}") ;;
+        *) frontend=(--frontend_conf "student.path=${dir}/student") ;;
+    esac
+    python -m espnet_robust.bin.merge_config "${layers[@]}" "conf/budget/${budget}.yaml:asr" \
+        --out "${dir}/asr/train.yaml"
+    [ ! -f "${dir}/asr/done" ] || return 0
+    # shellcheck disable=SC2046
+    logged "${system} ${seed}" "${dir}/asr.log" \
+        python -m espnet_robust.run espnet2.bin.asr_train \
+        --config "${dir}/asr/train.yaml" --output_dir "${dir}/asr" --seed "${seed}" \
+        "${frontend[@]}" --resume true --ngpu "${ngpu}" \
+        --token_type "${token_type}" --token_list "${tokens}/tokens.txt" \
+        --bpemodel "$([ "${token_type}" = bpe ] && echo "${tokens}/bpe.model" || echo none)" \
+        $(shapes_and_data train "data/${train_set}" text) \
+        $(shapes_and_data valid "data/${dev_set}" text)
+    touch "${dir}/asr/done"
+}
+
+decode_one() {
+    [ ! "$3/decode/decode.json" -nt "$3/asr/done" ] || return 0
+    logged "$1 $2" "$3/decode.log" python -m espnet_robust.bin.decode --exp "$3/asr" \
+        --checkpoint "${checkpoint}" --out "$3/decode" "${test_dirs[@]}"
+}
+
+score_one() {
+    python -m espnet_robust.bin.score --system "$1" --seed "$2" --decode-dir "$3/decode" \
+        --out "$3/scores.json" "${test_dirs[@]}"
+}
+
+if want 1 "corpus -> data/{${train_set},${dev_set},${test_set}}"; then
+    local/data.sh "${data_opts[@]}"
+fi
+python -m espnet_robust.bin.validate_data_dir --audio \
+    "data/${train_set}" "data/${dev_set}" "data/${test_set}"
+
+if want 2 "noises and rooms -> data/noise_*, data/rir_*"; then
+    local/noise.sh "${data_opts[@]}"
+fi
+
+if want 3 "distorted copies -> data/${test_set}_*"; then
+    python -m espnet_robust.bin.make_protocol --config "${protocol}" --seed 0 --nj "${nj}" \
+        "data/${test_set}" "data/${test_set}"
+fi
+
+if want 4 "teacher ${teacher}"; then
+    if : "${protocol:=${root}/conf/distortion/mini_test.yaml}"
+: "${train_distortion:=${root}/conf/distortion/train.yaml}"
+: "${dev_distortion:=${root}/conf/distortion/dev.yaml}"
+[ "${pretrain_teacher}" = true ] && [ ! -f "${teacher}/model.safetensors" ]; then
+        # shellcheck disable=SC2086
+        OMP_NUM_THREADS=${nj} python -m espnet_robust.bin.pretrain_teacher \
+            --config "${pretrain_config}" --out "${teacher}" ${pretrain_sets:-data/${train_set}}
+    fi
+    python -m espnet_robust.bin.describe_model "${teacher}"
+fi
+
+if want 5 "distil ${systems}"; then
+    each_system distil
+fi
+
+if want 6 "export the students"; then
+    each_system export_one
+fi
+
+if want 7 "recognisers on ${systems}"; then
+    python -m espnet_robust.bin.make_tokens --type "${token_type}" --size "${nbpe}" \
+        --out "${tokens}" "data/${train_set}/text"
+    each_system train_asr
+fi
+
+mapfile -t test_dirs < <(find data -maxdepth 2 -path "data/${test_set}_*/condition.json" \
+    -printf '%h\n' | LC_ALL=C sort)
+test_dirs=("data/${test_set}" "${test_dirs[@]}")
+
+if want 8 "decode ${#test_dirs[@]} conditions"; then
+    each_system decode_one
+fi
+
+if want 9 "score"; then
+    each_system score_one
+fi
+
+if want 10 "table and plot -> exp/report"; then
+    scores=()
+    for system in ${systems}; do
+        for seed in ${seeds}; do scores+=("${exp}/${system}_seed${seed}/scores.json"); done
+    done
+    python -m espnet_robust.bin.report --out exp/report --baseline "${baseline}" "${scores[@]}"
+    cat exp/report/wer.md
+fi

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Self-contained: synthesised smart-home commands, noises and rooms made here, a teacher that
+# comes with the recipe. Options and stages: ../../TEMPLATE/asr1/asr.sh --help
+set -euo pipefail
+cd "$(dirname "$0")"
+
+../../TEMPLATE/asr1/asr.sh \
+    --token_type bpe --nbpe 100 \
+    --teacher teacher \
+    "$@"

@@ -1,0 +1,18 @@
+"""Distil a teacher into a student; the options are those of ESPnet's training commands."""
+
+from collections.abc import Sequence
+
+from espnet_robust.cli import run
+from espnet_robust.distill.task import DistillTask
+
+
+def get_parser():
+    return DistillTask.get_parser()
+
+
+def main(cmd: Sequence[str] | None = None) -> None:
+    DistillTask.main(cmd=cmd)
+
+
+if __name__ == "__main__":
+    run(main)

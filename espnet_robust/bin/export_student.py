@@ -1,0 +1,29 @@
+"""Turn a distillation experiment into a student directory (config.yaml, model.safetensors)."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from espnet_robust.cli import run
+from espnet_robust.export import export_student
+
+
+def get_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("exp", type=Path, help="output_dir of distill_train")
+    parser.add_argument("out", type=Path, help="student directory")
+    parser.add_argument(
+        "--checkpoint", default="valid.distill.best.pth", help="file in EXP (default: %(default)s)"
+    )
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> None:
+    args = get_parser().parse_args(cmd)
+    student = export_student(args.exp, args.out, args.checkpoint)
+    parameters = sum(p.numel() for p in student.parameters())
+    print(f"{args.out}: {parameters / 1e6:.2f} M parameters, {student.num_layers} layers")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,26 @@
+"""Write the token list of a recogniser, and its BPE model, from a Kaldi text file."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from espnet_robust.cli import run
+from espnet_robust.tokens import make_tokens
+
+
+def get_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--type", choices=["bpe", "char"], default="bpe")
+    parser.add_argument("--size", type=int, default=100, help="BPE vocabulary")
+    parser.add_argument("--out", type=Path, required=True, help="directory")
+    parser.add_argument("text", type=Path, help="Kaldi text of the training set")
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> None:
+    args = get_parser().parse_args(cmd)
+    make_tokens(args.text, args.out, args.type, args.size)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,78 @@
+"""YAML configuration read into frozen dataclasses, with every mistake reported at once."""
+
+import dataclasses
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from rapidfuzz import process
+
+from espnet_robust.errors import ConfigError
+
+T = TypeVar("T")
+
+
+def read_yaml(path: Path) -> dict:
+    """The mapping in a YAML file. Raises ConfigError where it is missing or not a mapping."""
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as e:
+        raise ConfigError(f"{path}: cannot be read: {e.strerror}") from e
+    except yaml.YAMLError as e:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(e).split())}") from e
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected a mapping of options, got {type(content).__name__}")
+    return content
+
+
+def read_config(path: Path, cls: type[T]) -> T:
+    """The YAML file as an instance of the dataclass ``cls``; see ``from_mapping``."""
+    return from_mapping(read_yaml(path), cls, str(path))
+
+
+def from_mapping(content: dict, cls: type[T], where: str) -> T:
+    """``cls(**content)`` after a check of the keys.
+
+    Raises:
+        ConfigError: unknown keys (with the nearest known name), missing ones, or a value that
+            ``cls`` refuses; ``where`` opens the message.
+    """
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    problems = []
+    for key in content:
+        if key not in fields:
+            near = process.extractOne(str(key), list(fields), score_cutoff=60)
+            hint = f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(fields)}"
+            problems.append(f"unknown key {key!r}{hint}")
+    for name, f in fields.items():
+        no_default = f.default is f.default_factory is dataclasses.MISSING
+        if no_default and name not in content:
+            problems.append(f"missing key {name!r}")
+    if problems:
+        raise ConfigError(f"{where}: {'; '.join(problems)}")
+    try:
+        return cls(**content)
+    except ConfigError as e:
+        raise ConfigError(f"{where}: {e}") from e
+    except (TypeError, ValueError) as e:
+        raise ConfigError(f"{where}: {e}") from e
+
+
+def read_layer(layer: str) -> dict:
+    """The mapping in ``FILE``, or under one of its top-level keys in ``FILE:SECTION``."""
+    path, _, section = layer.partition(":")
+    content = read_yaml(Path(path))
+    if not section:
+        return content
+    if not isinstance(content.get(section), dict):
+        raise ConfigError(f"{path}: no section {section!r}; it has {', '.join(map(str, content))}")
+    return content[section]
+
+
+def merge(base: dict, over: dict) -> dict:
+    """``over`` laid over ``base``; nested mappings are merged, all else is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged

@@ -1,0 +1,111 @@
+"""Batched greedy CTC decoding of many test conditions with one ESPnet ASR model."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from espnet2.tasks.asr import ASRTask
+from espnet2.text.build_tokenizer import build_tokenizer
+from espnet2.text.token_id_converter import TokenIDConverter
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from espnet_robust.audio import RATE, audio_info, read_audio
+from espnet_robust.data_dir import read_data_dir
+from espnet_robust.errors import ModelError
+from espnet_robust.files import write_atomic
+from espnet_robust.register import register
+
+
+@dataclass(frozen=True)
+class Recogniser:
+    """A trained CTC model with what turns its output into text."""
+
+    model: nn.Module
+    tokenizer: object
+    converter: TokenIDConverter
+    blank: int
+
+    def __call__(self, wavs: Sequence[np.ndarray]) -> list[str]:
+        """Utterances (samples,) float32 -> their texts."""
+        lengths = torch.tensor([len(w) for w in wavs])
+        batch = nn.utils.rnn.pad_sequence([torch.from_numpy(w) for w in wavs], batch_first=True)
+        with torch.inference_mode():
+            encoded, frames = self.model.encode(batch, lengths)
+            best = self.model.ctc.argmax(encoded)
+        return [self._text(row[:n]) for row, n in zip(best, frames.tolist(), strict=True)]
+
+    def _text(self, path: Tensor) -> str:
+        ids = [i for i in torch.unique_consecutive(path).tolist() if i != self.blank]
+        return self.tokenizer.tokens2text(self.converter.ids2tokens(ids))
+
+
+def load_recogniser(exp: Path, checkpoint: str) -> Recogniser:
+    """The ASR model of an ESPnet experiment directory.
+
+    Raises:
+        ModelError: no such experiment or checkpoint, or no CTC.
+    """
+    register(("asr",))
+    for path in (exp / "config.yaml", exp / checkpoint):
+        if not path.is_file():
+            raise ModelError(f"{path}: not found; has training finished?")
+    model, args = ASRTask.build_model_from_file(exp / "config.yaml", exp / checkpoint, "cpu")
+    if model.ctc is None:
+        raise ModelError(f"{exp}: the model has no CTC; decode it with espnet2.bin.asr_inference")
+    return Recogniser(
+        model.eval(),
+        build_tokenizer(args.token_type, bpemodel=args.bpemodel),
+        TokenIDConverter(args.token_list),
+        model.blank_id,
+    )
+
+
+def decode(
+    exp: Path, checkpoint: str, conditions: dict[str, Path], out: Path, batch_seconds: float
+) -> None:
+    """Decode each condition's data dir; write ``out/CONDITION/text`` and ``out/decode.json``.
+
+    ``decode.json`` comes last: where it stands, everything is complete. Its real-time factor is
+    the time from samples to text, reading excluded, over the duration of the audio.
+    """
+    recogniser = load_recogniser(exp, checkpoint)
+    (out / "decode.json").unlink(missing_ok=True)
+    compute_seconds = audio_seconds = 0.0
+    for name, data_dir in tqdm(conditions.items(), desc="decoding", unit="condition"):
+        entries = read_data_dir(data_dir).wav
+        hypotheses = {}
+        for ids in batches(entries, batch_seconds):
+            wavs = [read_audio(entries[utt_id]) for utt_id in ids]
+            began = time.perf_counter()
+            hypotheses.update(zip(ids, recogniser(wavs), strict=True))
+            compute_seconds += time.perf_counter() - began
+            audio_seconds += sum(map(len, wavs)) / RATE
+        (out / name).mkdir(parents=True, exist_ok=True)
+        lines = (f"{utt_id} {hypotheses[utt_id]}".rstrip() for utt_id in entries)
+        write_atomic(out / name / "text", "\n".join(lines) + "\n")
+    record = {
+        "params": sum(p.numel() for p in recogniser.model.parameters()),
+        "rtf": compute_seconds / audio_seconds,
+        "audio_seconds": round(audio_seconds, 2),
+        "threads": torch.get_num_threads(),
+        "checkpoint": checkpoint,
+    }
+    write_atomic(out / "decode.json", json.dumps(record, indent=2) + "\n")
+
+
+def batches(entries: dict[str, str], batch_seconds: float) -> Iterator[list[str]]:
+    """Utterance ids of like length, padded length times number at most ``batch_seconds``."""
+    samples = {utt_id: audio_info(entry).num_samples for utt_id, entry in entries.items()}
+    batch: list[str] = []
+    for utt_id in sorted(samples, key=lambda u: (samples[u], u)):
+        if batch and (len(batch) + 1) * samples[utt_id] > batch_seconds * RATE:
+            yield batch
+            batch = []
+        batch.append(utt_id)
+    if batch:
+        yield batch

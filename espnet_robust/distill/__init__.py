@@ -1,0 +1,1 @@
+"""Distillation of speech models under distortion: teacher, student, losses, adversary, task."""
