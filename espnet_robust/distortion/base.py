@@ -11,7 +11,7 @@ length is kept unless ``num_samples_out`` says otherwise.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -194,6 +194,11 @@ class Kind:
     def domain(self) -> tuple[str, ...]:
         """Domain labels of this very step; a kind whose parameters change them overrides it."""
         return self.labels
+
+    def data_dirs(self) -> set[str]:
+        """The data dirs it draws from."""
+        named = (f for f in fields(self) if isinstance(f.metadata["parser"], DataDirPath))
+        return {path for f in named if (path := getattr(self, f.name)) is not None}
 
     def draw(self, rng: np.random.Generator, context: Context) -> dict:
         raise NotImplementedError

@@ -26,6 +26,9 @@ class Step(Protocol):
     def outcomes(self) -> set[Labels]:
         """Every sequence of labels that a draw can give."""
 
+    def data_dirs(self) -> set[str]:
+        """Data dirs it draws from."""
+
 
 @dataclass(frozen=True)
 class One:
@@ -51,6 +54,9 @@ class One:
     def outcomes(self) -> set[Labels]:
         return {self._labels()}
 
+    def data_dirs(self) -> set[str]:
+        return self.kind.data_dirs()
+
 
 @dataclass(frozen=True)
 class Sequence:
@@ -69,6 +75,9 @@ class Sequence:
     def outcomes(self) -> set[Labels]:
         each = (step.outcomes() for step in self.steps)
         return {sum(parts, ()) for parts in product(*each)}
+
+    def data_dirs(self) -> set[str]:
+        return set().union(*(step.data_dirs() for step in self.steps))
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,9 @@ class OneOf:
         pairs = zip(self.steps, self.weights, strict=True)
         return set().union(*(step.outcomes() for step, weight in pairs if weight > 0))
 
+    def data_dirs(self) -> set[str]:
+        return set().union(*(step.data_dirs() for step in self.steps))
+
 
 @dataclass(frozen=True)
 class Maybe:
@@ -104,9 +116,11 @@ class Maybe:
         return self.step.draw(rng, context) if rng.random() < self.prob else []
 
     def outcomes(self) -> set[Labels]:
-        return (self.step.outcomes() if self.prob > 0 else set()) | (
-            {()} if self.prob < 1 else set()
-        )
+        taken = self.step.outcomes() if self.prob > 0 else set()
+        return taken | ({()} if self.prob < 1 else set())
+
+    def data_dirs(self) -> set[str]:
+        return self.step.data_dirs()
 
 
 def _num_samples_after(num_samples: int, drawn: list[tuple[Labels, dict]]) -> int:
@@ -156,6 +170,11 @@ class Distorter:
         """All domain labels that can come out, sorted, "clean" first (whether it can or not)."""
         names = {domain_of(labels) for labels in self.chain.outcomes()}
         return (CLEAN, *sorted(names - {CLEAN}))
+
+    @property
+    def data_dirs(self) -> tuple[str, ...]:
+        """The data dirs of noise, rooms and voices that it draws from, sorted."""
+        return tuple(sorted(self.chain.data_dirs()))
 
     def draw(
         self,
@@ -212,6 +231,10 @@ class Distorter:
         if self.overflow == "refuse":
             return fit_range(out, "distorted speech", "refuse"), 1.0
         return out / np.float32(peak), 1.0 / peak
+
+    def num_samples_out(self, num_samples: int, record: dict) -> int:
+        """Length of what ``apply`` returns for ``num_samples``."""
+        return _num_samples_after(num_samples, [((), step) for step in record["steps"]])
 
     def __call__(
         self,

@@ -85,20 +85,20 @@ class ConfigReader:
         """``given``: the mapping of a whole config, or of a condition of a protocol."""
         prefix = f"{where}." if where else ""
         if not isinstance(given, Mapping):
-            self._error(where or "top level", f"need a mapping with `chain`, got {given!r}")
+            self.error(where or "top level", f"need a mapping with `chain`, got {given!r}")
             return Distorter(Sequence(()))
-        self._unknown(given, _TOP, where)
+        self.unknown(given, _TOP, where)
         policies = {}
         for key, allowed in _POLICIES.items():
             policies[key] = given.get(key, allowed[0])
             if policies[key] not in allowed:
-                self._error(prefix + key, f"must be one of {', '.join(allowed)}")
+                self.error(prefix + key, f"must be one of {', '.join(allowed)}")
         steps = self._steps(given.get("chain"), prefix + "chain", given.get("snr_db"))
         return Distorter(Sequence(steps), **policies)
 
     def _steps(self, given: Any, where: str, snr_db: Any) -> tuple[Step, ...]:
         if not isinstance(given, list) or not given:
-            self._error(where, f"need a list of steps, got {given!r}")
+            self.error(where, f"need a list of steps, got {given!r}")
             return ()
         return tuple(self._step(one, f"{where}[{i}]", snr_db) for i, one in enumerate(given))
 
@@ -106,16 +106,16 @@ class ConfigReader:
         if isinstance(given, str):
             given = {"name": given}
         if not isinstance(given, Mapping):
-            self._error(where, f"need the name of a kind or a mapping, got {given!r}")
+            self.error(where, f"need the name of a kind or a mapping, got {given!r}")
             return Sequence(())
         forms = [key for key in ("name", "one_of", "sequence") if key in given]
         if len(forms) != 1:
-            self._error(where, "need exactly one of `name`, `one_of`, `sequence`")
+            self.error(where, "need exactly one of `name`, `one_of`, `sequence`")
             return Sequence(())
         if forms == ["name"]:
             step = self._one(given, where, snr_db)
         else:
-            self._unknown(given, (*forms, "prob", "weight"), where)
+            self.unknown(given, (*forms, "prob", "weight"), where)
             where_in = f"{where}.{forms[0]}"
             steps = self._steps(given[forms[0]], where_in, snr_db)
             if forms == ["sequence"]:
@@ -133,20 +133,20 @@ class ConfigReader:
             for i, one in enumerate(given)
         )
         if not sum(weights) > 0:
-            self._error(where, "all weights are 0")
+            self.error(where, "all weights are 0")
         return weights
 
     def _one(self, given: Mapping, where: str, snr_db: Any) -> Step:
         name = given["name"]
         if name not in KINDS:
-            self._error(where, f"unknown kind {name!r}{_nearest(name, KINDS)}")
+            self.error(where, f"unknown kind {name!r}{_nearest(name, KINDS)}")
             return Sequence(())
         kind = KINDS[name]
         known = {field.name: field for field in fields(kind)}
-        self._unknown(given, ("name", *_COMMON, *known), f"{where} ({name})")
+        self.unknown(given, ("name", *_COMMON, *known), f"{where} ({name})")
         label = given.get("label")
         if label is not None and (not isinstance(label, str) or not label):
-            self._error(f"{where}.label", f"must be a word, got {label!r}")
+            self.error(f"{where}.label", f"must be a word, got {label!r}")
         given = dict(given)
         if snr_db is not None and "snr_db" in known:
             given.setdefault("snr_db", snr_db)
@@ -159,7 +159,7 @@ class ConfigReader:
     def _parameter(self, field: Field, given: Mapping, where: str) -> Any:
         if field.name not in given:
             if field.default is MISSING:
-                self._error(where, "is missing")
+                self.error(where, "is missing")
             return field.default
         value = given[field.name]
         if value is None and field.default is None:
@@ -168,7 +168,7 @@ class ConfigReader:
         try:
             value = parser.parse(value)
         except ValueError as e:
-            self._error(where, str(e))
+            self.error(where, str(e))
             return field.default
         return self._data_dir(value, where) if isinstance(parser, DataDirPath) else value
 
@@ -178,7 +178,7 @@ class ConfigReader:
         try:
             open_collection(path)
         except UserError as e:
-            self._error(where, str(e))
+            self.error(where, str(e))
         return path
 
     def _number(self, given: Mapping, key: str, where: str, high: float = float("inf")) -> float:
@@ -186,16 +186,16 @@ class ConfigReader:
         valid = isinstance(value, int | float) and not isinstance(value, bool)
         if not valid or not 0 <= value <= high or value == float("inf"):
             bounds = f"in [0, {high:g}]" if high < float("inf") else "of at least 0"
-            self._error(f"{where}.{key}", f"must be a number {bounds}, got {value!r}")
+            self.error(f"{where}.{key}", f"must be a number {bounds}, got {value!r}")
             return 1.0
         return float(value)
 
-    def _unknown(self, given: Mapping, known: tuple[str, ...], where: str) -> None:
+    def unknown(self, given: Mapping, known: tuple[str, ...], where: str) -> None:
         for key in given:
             if key not in known:
-                self._error(where or "top level", f"unknown key {key!r}{_nearest(key, known)}")
+                self.error(where or "top level", f"unknown key {key!r}{_nearest(key, known)}")
 
-    def _error(self, where: str, what: str) -> None:
+    def error(self, where: str, what: str) -> None:
         self.errors.append(f"{where}: {what}")
 
 

@@ -15,9 +15,20 @@ _MARGIN_DB = 15.9  # between the active level and the threshold of activity (P.5
 _STEP_DB = 20 * np.log10(2)
 
 
+def energy(wav: np.ndarray) -> float:
+    """Sum of squares of (samples,) float32.
+
+    The same bits whatever the number of threads: ``np.dot`` splits long sums among those of BLAS.
+    """
+    whole = len(wav) // 1024 * 1024
+    blocks, rest = wav[:whole].reshape(-1, 1024), wav[whole:]
+    sums = np.einsum("ij,ij->i", blocks, blocks)
+    return float(sums.sum(dtype=np.float64)) + float(np.square(rest, dtype=np.float64).sum())
+
+
 def power(wav: np.ndarray) -> float:
     """Mean square of (samples,). 0.0 for silence."""
-    return float(np.dot(wav, wav)) / len(wav)
+    return energy(wav) / len(wav)
 
 
 def active_power(wav: np.ndarray) -> float:
@@ -35,10 +46,10 @@ def active_power(wav: np.ndarray) -> float:
     Returns:
         Mean square, at least ``power(wav)``; 0.0 for silence. Less than 0.2 s is taken as a whole.
     """
-    energy = float(np.dot(wav, wav))
+    total = energy(wav)
     num_blocks = len(wav) // _BLOCK
-    if num_blocks < _HANGOVER or energy == 0.0:
-        return energy / len(wav)
+    if num_blocks < _HANGOVER or total == 0.0:
+        return total / len(wav)
     means = np.abs(wav[: num_blocks * _BLOCK].reshape(num_blocks, _BLOCK)).mean(axis=1)
     g = _SMOOTHING
     envelope = lfilter([(1 - g) ** 2], [1, -2 * g, g * g], means)
@@ -48,19 +59,19 @@ def active_power(wav: np.ndarray) -> float:
     thresholds_db = top - _STEP_DB * np.arange(1, 17)
     held = np.sort(held)
     active = num_blocks - np.searchsorted(held, 10 ** (thresholds_db / 20))
-    levels_db = 10 * np.log10(energy / (np.maximum(active, 1) * _BLOCK))
+    levels_db = 10 * np.log10(total / (np.maximum(active, 1) * _BLOCK))
     # Lower thresholds let more time count, so the level falls and its distance to the threshold
     # grows: the first threshold that is far enough below brackets the answer.
     margins = levels_db - thresholds_db
     above = int(np.argmax(margins >= _MARGIN_DB))
     if margins[above] < _MARGIN_DB:
-        return energy / len(wav)
+        return total / len(wav)
     if above == 0:
         level_db = levels_db[0]
     else:
         part = (_MARGIN_DB - margins[above - 1]) / (margins[above] - margins[above - 1])
         level_db = levels_db[above - 1] + part * (levels_db[above] - levels_db[above - 1])
-    return max(10 ** (level_db / 10), energy / len(wav))
+    return max(10 ** (level_db / 10), total / len(wav))
 
 
 def speech_power(wav: np.ndarray, meter: str) -> float:

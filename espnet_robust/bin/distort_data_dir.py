@@ -1,0 +1,46 @@
+"""Write a distorted copy of a Kaldi-format data dir."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from espnet_robust.cli import run
+from espnet_robust.distortion.copies import FORMATS, distort_data_dir
+
+
+def add_copy_options(parser: argparse.ArgumentParser) -> None:
+    """Options that all commands share which write copies."""
+    parser.add_argument("--config", type=Path, required=True, help="YAML; see conf/distortion")
+    parser.add_argument("--seed", type=int, required=True, help="of all draws")
+    parser.add_argument("--nj", type=int, default=1, help="processes; changes nothing but the time")
+    parser.add_argument(
+        "--format", choices=FORMATS, default="flac", help="pipe: commands that make the audio"
+    )
+    parser.add_argument(
+        "--allow_pipe", action="store_true", help="run the commands in the wav.scp of SRC"
+    )
+
+
+def get_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="distort_data_dir", description=__doc__)
+    add_copy_options(parser)
+    parser.add_argument("src", type=Path, metavar="SRC")
+    parser.add_argument("dst", type=Path, metavar="DST")
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> None:
+    args = get_parser().parse_args(cmd)
+    distort_data_dir(
+        args.src,
+        args.dst,
+        args.config,
+        seed=args.seed,
+        nj=args.nj,
+        format=args.format,
+        allow_pipe=args.allow_pipe,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

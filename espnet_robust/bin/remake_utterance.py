@@ -1,0 +1,31 @@
+"""Make one utterance of a distorted copy again, from its line in utt2distortion."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from espnet_robust.audio import encode_audio, write_audio
+from espnet_robust.cli import run
+from espnet_robust.distortion.copies import remake
+
+
+def get_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="remake_utterance", description=__doc__)
+    parser.add_argument("copy", type=Path, metavar="DST", help="of distort_data_dir")
+    parser.add_argument("utt", metavar="UTT", help="utterance id")
+    parser.add_argument("out", metavar="OUT", help=".flac or .wav; - writes WAV to stdout")
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> None:
+    args = get_parser().parse_args(cmd)
+    wav = remake(args.copy, args.utt)
+    if args.out == "-":
+        sys.stdout.buffer.write(encode_audio(wav, "stdout.wav"))
+    else:
+        write_audio(args.out, wav)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,134 @@
+"""Test protocols: many conditions of one test set, each a distorted copy.
+
+    conditions:
+      reverb_in:                       # one copy, SRC_reverb_in
+        chain: [{name: rir, rir: data/rir_test}]
+      noise_in:                        # four copies, SRC_noise_in_snr20 ... SRC_noise_in_snr0
+        each_snr_db: [20, 10, 5, 0]
+        chain: [{name: noise, noise: data/noise_test}]
+
+``snr_db`` of a condition is that of its additive steps that have none of their own. The condition
+``clean`` is the source itself. All conditions draw with the same seed, so an utterance meets the
+same noise and the same room at every SNR.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from espnet_robust.distortion.chain import Distorter
+from espnet_robust.distortion.config import ConfigReader, read_yaml
+from espnet_robust.distortion.copies import Job, run_job
+from espnet_robust.errors import DataDirError
+from espnet_robust.files import write_atomic
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One column of the table of results.
+
+    Args:
+        name: part of the name of the copy.
+        snr_db: the one SNR of the condition, dB; None if it has none or several.
+        distorter: what to do.
+        config: what it was read from.
+    """
+
+    name: str
+    snr_db: float | None
+    distorter: Distorter
+    config: Mapping
+
+
+def load_protocol(
+    config: str | Path | Mapping, *, base_dir: str | Path | None = None
+) -> list[Condition]:
+    """Read a protocol YAML; conditions in its order.
+
+    Raises:
+        ConfigError: one line an error, all errors of the file.
+    """
+    given, name = read_yaml(config)
+    reader = ConfigReader(base_dir)
+    conditions = _conditions(given, reader)
+    reader.raise_errors(name)
+    return conditions
+
+
+def _conditions(given: Any, reader: ConfigReader) -> list[Condition]:
+    if not isinstance(given, Mapping) or not isinstance(given.get("conditions"), Mapping):
+        reader.error("top level", "need a mapping with `conditions`, a mapping by name")
+        return []
+    shared = {key: value for key, value in given.items() if key != "conditions"}
+    reader.unknown(shared, ("conditions", "snr_db", "overflow", "on_rate", "description"), "")
+    conditions = []
+    for name, body in given["conditions"].items():
+        where = f"conditions.{name}"
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or name == "clean":
+            reader.error(where, "not a name for a condition (`clean` is the source itself)")
+        if not isinstance(body, Mapping):
+            reader.error(where, f"need a mapping with `chain`, got {body!r}")
+            continue
+        for full_name, full in _expand(name, {**shared, **body}, reader, where):
+            snr = full.get("snr_db")
+            distorter = reader.distortion(full, where)
+            conditions.append(
+                Condition(full_name, snr if isinstance(snr, int | float) else None, distorter, full)
+            )
+    if not conditions:
+        reader.error("conditions", "there are none")
+    if len({condition.name for condition in conditions}) < len(conditions):
+        reader.error("conditions", "two of them get the same name")
+    return conditions
+
+
+def _expand(name: str, body: dict, reader: ConfigReader, where: str) -> list[tuple[str, dict]]:
+    if "each_snr_db" not in body:
+        return [(name, body)]
+    snrs = body.pop("each_snr_db")
+    if not isinstance(snrs, list) or not all(isinstance(s, int | float) for s in snrs):
+        reader.error(f"{where}.each_snr_db", f"need a list of dB, got {snrs!r}")
+        return []
+    return [(f"{name}_snr{snr:g}", body | {"snr_db": snr}) for snr in snrs]
+
+
+def make_protocol(
+    src: str | Path,
+    out_prefix: str,
+    config: str | Path | Mapping,
+    *,
+    seed: int,
+    nj: int = 1,
+    format: str = "flac",
+    allow_pipe: bool = False,
+) -> list[Path]:
+    """Write ``OUT_PREFIX_<condition>`` for every condition of a protocol.
+
+    Conditions that are there already and were made by the same job are left as they are. Each
+    copy has a ``condition.json``: {"name": ..., "snr_db": number or null}.
+
+    Returns:
+        The data dirs, in the order of the protocol.
+
+    Raises:
+        UserError: as ``distort_data_dir``; all errors of the config before anything is written.
+    """
+    paths = []
+    for condition in load_protocol(config):
+        path = Path(f"{out_prefix}_{condition.name}")
+        run_job(
+            Job(Path(src), path, condition.distorter, condition.config, seed, format, allow_pipe),
+            nj=nj,
+        )
+        about = {"name": condition.name, "snr_db": condition.snr_db}
+        try:
+            write_atomic(path / "condition.json", json.dumps(about) + "\n")
+        except OSError as e:
+            raise DataDirError(f"{path}/condition.json: cannot be written: {e.strerror}") from None
+        paths.append(path)
+    return paths
