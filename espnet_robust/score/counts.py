@@ -75,8 +75,8 @@ class Counts:
 def count_edits(ref: Sequence, hyp: Sequence) -> Edits:
     """Levenshtein distance of two token sequences (strings are sequences of characters).
 
-    >>> count_edits("TURN ON THE LIGHT".split(), "TURN OF LIGHT UP".split())
-    Edits(ref=4, sub=1, ins=1, dele=1)
+    >>> count_edits("turn on the light now".split(), "turn of light now please".split())
+    Edits(ref=5, sub=1, ins=1, dele=1)
     """
     tags = [op.tag for op in Levenshtein.editops(ref, hyp)]
     return Edits(len(ref), tags.count("replace"), tags.count("insert"), tags.count("delete"))
