@@ -67,9 +67,10 @@ set -euo pipefail
 stage=1      # first stage
 systems="a b"
 verbose=false
+extra=()
 
 . {utils}/parse_options.sh
-echo "${{stage}}|${{systems}}|${{verbose}}|$*"
+echo "${{stage}}|${{systems}}|${{verbose}}|$*${{extra[*]}}"
 """
 
 
@@ -94,6 +95,7 @@ def options(root, tmp_path):
         (["--systems=", "--verbose", "true"], "1||true|"),
         (["--systems=--x", "rest", "--stage"], "1|--x|false|rest --stage"),
         (["--stage", "2", "--", "--systems"], "2|a b|false|--systems"),
+        (["--extra", "x y"], "1|a b|false|x y"),
         (["--systems", "$(touch x); a"], "1|$(touch x); a|false|"),
     ],
 )

@@ -6,7 +6,8 @@
 #   . utils/parse_options.sh
 #
 # Every variable assigned by then can be set as --stage 3 or --stage=3; dashes in names are
-# underscores. A variable that is true or false takes no third value. A value that starts with --
+# underscores. A variable that is true or false takes no third value; of an array the first element
+# is set. A value that starts with --
 # needs the second form. --help prints the script
 # down to the line that sources this file. Other arguments stay in "$@". An option that is unknown
 # or lacks its value ends the script: one line on stderr, exit status 1.
@@ -27,7 +28,7 @@ while [ $# -gt 0 ]; do
     _option=${1%%=*}
     _name=${_option#--}
     _name=${_name//-/_}
-    if ! [[ ${_name} =~ ^[a-z][a-z0-9_]*$ ]] || [ -z "${!_name+set}" ]; then
+    if ! [[ ${_name} =~ ^[a-z][a-z0-9_]*$ ]] || ! declare -p "${_name}" >/dev/null 2>&1; then
         echo "error: $0: unknown option ${_option}; $0 --help lists them" >&2
         exit 1
     fi
@@ -40,7 +41,7 @@ while [ $# -gt 0 ]; do
         echo "error: $0: ${_option} needs a value" >&2
         exit 1
     fi
-    if [[ ${!_name} =~ ^(true|false)$ ]] && ! [[ ${_value} =~ ^(true|false)$ ]]; then
+    if [[ ${!_name-} =~ ^(true|false)$ ]] && ! [[ ${_value} =~ ^(true|false)$ ]]; then
         echo "error: $0: ${_option} is true or false, not '${_value}'" >&2
         exit 1
     fi

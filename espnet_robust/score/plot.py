@@ -1,7 +1,6 @@
 """WER as a plot: against SNR where conditions form a series, bars for the others."""
 
 import io
-import re
 import statistics
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from espnet_robust.files import write_atomic
-from espnet_robust.score.results import Results, System
+from espnet_robust.score.results import Results, System, stem
 from espnet_robust.score.schema import CLEAN
 
 # Okabe & Ito: told apart with any colour vision, and in print. Black and yellow are left out.
@@ -25,11 +24,10 @@ def series(results: Results) -> dict[str, list[str]]:
     families: dict[str, list] = {}
     for condition in results.conditions:
         if condition.snr_db is not None:
-            stem = re.sub(r"_?snr_?-?[\d.]+(db)?$", "", condition.name, flags=re.IGNORECASE)
-            families.setdefault(stem, []).append(condition)
+            families.setdefault(stem(condition), []).append(condition)
     return {
-        stem: [c.name for c in sorted(members, key=lambda c: -c.snr_db)]
-        for stem, members in families.items()
+        name: [c.name for c in members]
+        for name, members in families.items()
         if len({c.snr_db for c in members}) > 1
     }
 
@@ -47,8 +45,8 @@ def draw_wer(path: str | Path, results: Results) -> None:
     figure = Figure(figsize=(sum(widths) + 1.2, 4.4), layout="constrained")
     axes = figure.subplots(1, len(widths), sharey=True, squeeze=False, width_ratios=widths)[0]
     styles = _styles(results)
-    for axis, (stem, names) in zip(axes, lines.items(), strict=False):
-        _draw_series(axis, results, stem, names, styles)
+    for axis, (name, names) in zip(axes, lines.items(), strict=False):
+        _draw_series(axis, results, name, names, styles)
     if bars:
         _draw_bars(axes[-1], results, bars, styles)
     for axis in axes:
@@ -85,7 +83,7 @@ def _mean_std(system: System, condition: str) -> tuple[float, float]:
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
 
 
-def _draw_series(axis, results: Results, stem: str, names: list[str], styles: dict) -> None:
+def _draw_series(axis, results: Results, title: str, names: list[str], styles: dict) -> None:
     snr = {c.name: c.snr_db for c in results.conditions}
     places = [snr[name] for name in names]
     ticks = {place: f"{place:g}" for place in places}
@@ -102,7 +100,7 @@ def _draw_series(axis, results: Results, stem: str, names: list[str], styles: di
     axis.set_xticks(list(ticks), list(ticks.values()))
     axis.invert_xaxis()  # harder to the right
     axis.set_xlabel("SNR, dB")
-    axis.set_title(stem, fontsize="medium")
+    axis.set_title(title, fontsize="medium")
 
 
 def _draw_bars(axis, results: Results, names: list[str], styles: dict) -> None:

@@ -1,6 +1,7 @@
 """Scores of several systems and seeds, grouped and in a fixed order."""
 
 import itertools
+import re
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -54,7 +55,8 @@ class Results:
 
     Args:
         systems: rows.
-        conditions: columns; ``clean`` comes first, the others as they were scored.
+        conditions: columns; ``clean`` comes first, the others as they were scored, a series of
+            SNRs together and from the highest down.
     """
 
     systems: tuple[System, ...]
@@ -114,8 +116,26 @@ def gather(scores: Iterable[Scores], order: Sequence[str] = ()) -> Results:
     systems = tuple(
         System(name, tuple(runs)) for name, runs in itertools.groupby(scores, lambda s: s.system)
     )
-    columns = sorted(conditions.values(), key=lambda c: c.name != CLEAN)
-    results = Results(systems, tuple(columns))
+    results = Results(systems, tuple(_columns(conditions.values())))
     if order:
         results = Results(tuple(results.system(name) for name in order), results.conditions)
     return results
+
+
+def stem(condition: ConditionScore) -> str:
+    """Name without its SNR: conditions that share it differ in SNR only.
+
+    >>> stem(ConditionScore("noise_in_snr-5", 1, snr_db=-5.0))
+    'noise_in'
+    """
+    if condition.snr_db is None:
+        return condition.name
+    return re.sub(r"_?snr_?-?[\d.]+(db)?$", "", condition.name, flags=re.IGNORECASE)
+
+
+def _columns(conditions: Iterable[ConditionScore]) -> list[ConditionScore]:
+    conditions = list(conditions)
+    first: dict[str, int] = {}
+    for i, c in enumerate(conditions):
+        first.setdefault(stem(c), i)
+    return sorted(conditions, key=lambda c: (c.name != CLEAN, first[stem(c)], -(c.snr_db or 0)))
