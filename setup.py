@@ -21,6 +21,7 @@ setup(
     install_requires=[
         "RapidFuzz",
         "PyYAML",
+        "humanfriendly",
         "kaldiio",
         "librosa",
         "matplotlib",
@@ -29,8 +30,11 @@ setup(
         "safetensors",
         "scikit-learn",
         "scipy",
+        "sentencepiece",
         "soundfile",
+        "sox",
         "soxr",
+        "tqdm",
         "transformers",
     ],
 )

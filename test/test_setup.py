@@ -1,5 +1,6 @@
 """Set-up and the package's definition, as far as files tell; .ci/run does the rest."""
 
+import importlib
 import re
 import subprocess
 
@@ -36,6 +37,30 @@ def test_package_requires_only_what_set_up_pins_and_no_torch(root, tools):
     names = {normal(name) for name in re.findall(r'"(.+?)"', listed)}
     assert names <= {normal(name) for name in pins(tools / "requirements.txt")}
     assert not {"torch", "torchaudio", "espnet"} & names
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        "asr",
+        "asr_transducer",
+        "slu",
+        "cls",
+        "spk",
+        "lid",
+        "st",
+        "s2t",
+        "s2t_ctc",
+        "diar",
+        "hubert",
+        "ssl",
+        "asvspoof",
+        "enh_s2t",
+    ],
+)
+def test_espnet_task_imports(task):
+    pytest.importorskip("espnet2")
+    importlib.import_module(f"espnet2.tasks.{task}")
 
 
 @pytest.mark.parametrize(
