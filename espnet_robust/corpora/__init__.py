@@ -4,4 +4,19 @@ Each module has a docstring whose first line is its summary, ``add_arguments(par
 ``prepare(out, **options) -> list of data dirs``, where the options are the parser's.
 """
 
-CORPORA = ("mini", "mini_noise", "mini_rooms")  # module names, as typed after prepare_corpus
+# Module names, as typed after prepare_corpus.
+CORPORA = (
+    "audio_folder",
+    "dns_noise",
+    "dns_rir",
+    "esc50",
+    "fsd50k",
+    "librispeech",
+    "mini",
+    "mini_noise",
+    "mini_rooms",
+    "musan",
+    "rir_folder",
+    "rirs_noises",
+    "wham_noise",
+)

@@ -1,0 +1,58 @@
+"""FSD50K: 51,197 Freesound clips of 200 classes, 108 hours; CC licences, given clip by clip.
+
+    FSD50K.dev_audio/*.wav  FSD50K.eval_audio/*.wav  FSD50K.ground_truth/{dev,eval}.csv
+
+Fonseca et al., TASLP 2022; zenodo.org/record/4060432. The official parts are kept: train and val
+of dev.csv, and eval. The dataset is CC BY 4.0 as a whole; clips are CC0, CC BY, CC BY-NC or
+Sampling+ (FSD50K.metadata).
+"""
+
+import argparse
+import csv
+from pathlib import Path
+
+from espnet_robust.corpora.layout import Recording, add_root, check_root, write_parts
+
+OFFICIAL = {"train": "train", "val": "dev"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_root(parser, "FSD50K.dev_audio, FSD50K.eval_audio and FSD50K.ground_truth")
+    parser.add_argument("--name", default="fsd50k", help="of the data dirs: NAME_train, ...")
+    parser.add_argument(
+        "--no-voice",
+        action="store_true",
+        help="leave out clips labelled Human_voice: as noise over speech they are a second talker",
+    )
+
+
+def prepare(
+    out: Path,
+    *,
+    root: Path,
+    name: str = "fsd50k",
+    no_voice: bool = False,
+    copy: bool = False,
+    skip_bad: bool = False,
+) -> list[Path]:
+    """Write OUT/NAME_{train,dev,test}; ``utt2group`` is the first, most specific label.
+
+    Raises:
+        UserError: ``root`` is not FSD50K.
+        AudioError: as ``write_recordings``.
+    """
+    check_root(
+        root, "FSD50K", ["FSD50K.dev_audio", "FSD50K.eval_audio", "FSD50K.ground_truth/dev.csv"]
+    )
+    parts = {}
+    recordings = []
+    for half in ("dev", "eval"):
+        with (root / f"FSD50K.ground_truth/{half}.csv").open(encoding="utf-8", newline="") as f:
+            for row in csv.DictReader(f):
+                labels = row["labels"].split(",")
+                if no_voice and "Human_voice" in labels:
+                    continue
+                path = root / f"FSD50K.{half}_audio" / f"{row['fname']}.wav"
+                parts[row["fname"]] = "test" if half == "eval" else OFFICIAL[row["split"]]
+                recordings.append(Recording(row["fname"], path, {"utt2group": labels[0]}))
+    return write_parts(out / name, recordings, lambda r: parts[r.id], copy=copy, skip_bad=skip_bad)

@@ -1,0 +1,204 @@
+"""What the published corpora share: finding the root, checking every file, writing data dirs."""
+
+import argparse
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import soundfile
+from tqdm import tqdm
+
+from espnet_robust.audio import RATE, audio_info, resample, write_audio
+from espnet_robust.data_dir import write_data_dir
+from espnet_robust.errors import AudioError, DataDirError, UserError
+
+SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".opus", ".aif", ".aiff"})
+PARTS = ("train", "dev", "test")
+
+
+class Recording(NamedTuple):
+    """One audio file of a corpus.
+
+    Args:
+        id: becomes the utterance id.
+        path: the file.
+        entries: table name -> entry, such as {"text": "HELLO", "utt2spk": "19"} or
+            {"utt2group": "rain"}.
+    """
+
+    id: str
+    path: Path
+    entries: Mapping[str, str] = {}
+
+
+def add_root(parser: argparse.ArgumentParser, holds: str) -> None:
+    """The options of every corpus that lies on disk; ``write_recordings`` takes the last two."""
+    parser.add_argument("--root", type=Path, required=True, help=f"the directory with {holds}")
+    parser.add_argument(
+        "--copy",
+        action="store_true",
+        help="write 16 kHz mono FLAC files instead of pointing at the corpus",
+    )
+    parser.add_argument(
+        "--skip-bad",
+        action="store_true",
+        help="leave out files that cannot be read, instead of stopping",
+    )
+
+
+def comma_list(text: str) -> tuple[str, ...]:
+    """ "a,b" -> ("a", "b"), for argparse."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def check_root(root: Path, name: str, holds: Sequence[str]) -> None:
+    """Check that ``root`` is a corpus's directory.
+
+    Args:
+        name: of the corpus.
+        holds: glob patterns; each must match something in the corpus's directory.
+
+    Raises:
+        UserError: it is not; says so if the right one is a level or two away.
+    """
+    expected = f"{name} is the directory that holds {', '.join(holds)}"
+    if not root.is_dir():
+        raise UserError(f"{root}: no such directory; {expected}")
+
+    def right(directory: Path) -> bool:
+        return all(any(directory.glob(pattern)) for pattern in holds)
+
+    if right(root):
+        return
+    for above in root.resolve().parents[:2]:
+        if right(above):
+            raise UserError(f"{root} is too deep: {expected}, here --root {above}")
+    for below in sorted(root.iterdir()):
+        if below.is_dir() and right(below):
+            raise UserError(f"{root} is one level too high: {expected}, here --root {below}")
+    missing = next(pattern for pattern in holds if not any(root.glob(pattern)))
+    raise UserError(f"{root} is not {name}: no {missing} in it; {expected}")
+
+
+def find_audio(root: Path, below: str = "**/*") -> list[Path]:
+    """Audio files under ``root`` that match a glob pattern, by suffix, sorted.
+
+    Raises:
+        UserError: there are none.
+    """
+    files = sorted(f for f in root.glob(below) if f.suffix.lower() in SUFFIXES and f.is_file())
+    if not files:
+        raise UserError(f"{root}: no audio files in it ({', '.join(sorted(SUFFIXES))})")
+    return files
+
+
+def file_id(path: Path, root: Path) -> str:
+    """A utterance id from a path: "dog bark/1 a.wav" -> "dog_bark-1_a"."""
+    words = path.relative_to(root).with_suffix("").parts
+    return "-".join("_".join(word.split()) for word in words)
+
+
+def share_of(key: str, dev: float, test: float) -> str:
+    """ "train", "dev" or "test" for a recording or room of a corpus without official parts.
+
+    By a hash of its name: it stays in its part whatever else is in the corpus.
+    """
+    place = zlib.crc32(key.encode()) / 2**32
+    if place < test:
+        return "test"
+    return "dev" if place < test + dev else "train"
+
+
+def add_shares(parser: argparse.ArgumentParser, of: str) -> None:
+    """Options for corpora without official parts."""
+    for part, share in (("dev", 0.05), ("test", 0.1)):
+        parser.add_argument(
+            f"--{part}-share",
+            type=float,
+            default=share,
+            help=f"share of the {of} kept for {part}, chosen by name (default: {share})",
+        )
+
+
+def write_parts(
+    prefix: Path,
+    recordings: Iterable[Recording],
+    part_of: Callable[[Recording], str],
+    *,
+    copy: bool = False,
+    skip_bad: bool = False,
+) -> list[Path]:
+    """Write PREFIX_train, PREFIX_dev and PREFIX_test, or those of them that have recordings."""
+    parts: dict[str, list[Recording]] = {part: [] for part in PARTS}
+    for recording in recordings:
+        parts[part_of(recording)].append(recording)
+    dirs = {prefix.with_name(f"{prefix.name}_{part}"): rs for part, rs in parts.items() if rs}
+    return write_recordings(dirs, copy=copy, skip_bad=skip_bad)
+
+
+def write_recordings(
+    dirs: Mapping[Path, Sequence[Recording]], *, copy: bool = False, skip_bad: bool = False
+) -> list[Path]:
+    """Check every file, then write data dirs with utt2dur (s) and utt2num_samples (at 16 kHz).
+
+    Of files with several channels the first is extracted, as with ``copy``, to ``DIR_audio``.
+
+    Args:
+        dirs: data dir -> what it shall hold.
+
+    Raises:
+        DataDirError: two files with one id; no files.
+        AudioError: a file that is missing, empty, of zero length or not audio.
+    """
+    tables = {path: _check(path, recordings, copy, skip_bad) for path, recordings in dirs.items()}
+    return [write_data_dir(path, tables[path]).path for path in dirs]
+
+
+def _check(
+    path: Path, recordings: Sequence[Recording], copy: bool, skip_bad: bool
+) -> dict[str, dict[str, str]]:
+    tables: dict[str, dict[str, str]] = {"wav.scp": {}, "utt2dur": {}, "utt2num_samples": {}}
+    seen: dict[str, Path] = {}
+    bad: list[str] = []
+    for recording in tqdm(recordings, desc=path.name, unit="file", mininterval=1):
+        if recording.id in seen:
+            raise DataDirError(
+                f"{path}: {seen[recording.id]} and {recording.path} have one id, {recording.id}"
+            )
+        seen[recording.id] = recording.path
+        try:
+            info = audio_info(recording.path)
+            audio = recording.path
+            if copy or info.channels > 1:
+                audio = path.with_name(f"{path.name}_audio") / f"{recording.id}.flac"
+                _extract(recording.path, audio)
+                info = audio_info(audio)
+        except AudioError as e:
+            if not skip_bad:
+                raise AudioError(f"{e} (--skip-bad leaves such files out)") from None
+            bad.append(str(e))
+            continue
+        entries = {
+            "wav.scp": str(audio),
+            "utt2dur": f"{info.num_samples / info.rate:.4f}",
+            "utt2num_samples": str(info.num_samples_at(RATE)),
+        }
+        for table, entry in (entries | dict(recording.entries)).items():
+            tables.setdefault(table, {})[recording.id] = entry
+    if bad:
+        print(f"{path}: {len(bad)} of {len(recordings)} left out: {bad[0]}", file=sys.stderr)
+    return tables
+
+
+def _extract(source: Path, target: Path) -> None:
+    """Write the first channel at 16 kHz; 24 bits, because impulse responses may be faint."""
+    if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
+        return
+    try:
+        wav, rate = soundfile.read(source, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as e:
+        raise AudioError(f"{source}: damaged: {e.error_string}") from None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_audio(target, resample(wav[:, 0], rate, RATE), subtype="PCM_24")

@@ -1,0 +1,54 @@
+"""Room impulse responses in one directory a room: ROOM/*.wav or *.flac.
+
+Rooms are selected by name, so that training and test can have different ones, and become the
+groups to sample by: a room with many positions then counts as much as a room with one.
+"""
+
+import argparse
+from pathlib import Path
+
+from espnet_robust.corpora.layout import (
+    Recording,
+    add_root,
+    comma_list,
+    file_id,
+    find_audio,
+    write_recordings,
+)
+from espnet_robust.errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_root(parser, "one directory for each room")
+    parser.add_argument("--name", required=True, help="of the data dir, such as rir_train")
+    parser.add_argument("--groups", type=comma_list, help="rooms to take (default: all)")
+
+
+def prepare(
+    out: Path,
+    *,
+    root: Path,
+    name: str,
+    groups: tuple[str, ...] | None = None,
+    copy: bool = False,
+    skip_bad: bool = False,
+) -> list[Path]:
+    """Write OUT/NAME with the room in ``utt2group``.
+
+    Raises:
+        UserError: no such directory, no rooms in it, or not the rooms named.
+        AudioError: as ``write_recordings``.
+    """
+    if not root.is_dir():
+        raise UserError(f"{root}: no such directory; --root holds one directory for each room")
+    rooms = {p.name: p for p in sorted(root.iterdir()) if p.is_dir()}
+    if not rooms:
+        raise UserError(f"{root}: one directory for each room is expected, it has none")
+    if unknown := [room for room in groups or () if room not in rooms]:
+        raise UserError(f"{root}: no room {unknown[0]!r} in it; there are {', '.join(rooms)}")
+    recordings = [
+        Recording(file_id(path, root), path, {"utt2group": "_".join(room.split())})
+        for room in groups or rooms
+        for path in find_audio(rooms[room])
+    ]
+    return write_recordings({out / name: recordings}, copy=copy, skip_bad=skip_bad)

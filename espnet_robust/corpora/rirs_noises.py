@@ -1,0 +1,116 @@
+"""RIRS_NOISES (OpenSLR 28): real and simulated rooms, point-source and isotropic noise; Apache 2.0.
+
+    real_rirs_isotropic_noises/*.wav  simulated_rirs/{small,medium,large}room/RoomNNN/*.wav
+    pointsource_noises/*.wav
+
+Ko et al., ICASSP 2017; openslr.org/28. It has no official parts: rooms (for noise, recordings)
+are divided by a hash of their names. Real responses and isotropic noises have up to eight
+channels; the first is extracted, so that a response and the noise of its room stay one microphone.
+"""
+
+import argparse
+import re
+from pathlib import Path
+
+from espnet_robust.corpora.layout import (
+    Recording,
+    add_root,
+    add_shares,
+    check_root,
+    find_audio,
+    share_of,
+    write_parts,
+)
+
+REAL = "real_rirs_isotropic_noises"
+SIMULATED = "simulated_rirs"
+POINT = "pointsource_noises"
+KINDS = {"real": REAL, "simulated": SIMULATED, "isotropic": REAL, "point": POINT}
+
+# The room within a name of the REVERB challenge, of RWCP and of AIR, for releases without a list.
+ROOM = re.compile(
+    r"(RVB2014)_type\d_(?:rir|noise)_([a-z]+\d)"
+    r"|(RWCP)_type\d_(?:rir|noise)_(?:cirline_|circle_)?([a-z][a-z0-9]*)"
+    r"|(air)_type\d_air_(?:binaural|phone_bt|phone)_([a-z_]+?\d?)(?:_\d|_hhp|_hfrp|$)",
+    re.IGNORECASE,
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_root(parser, ", ".join((REAL, SIMULATED, POINT)))
+    parser.add_argument("--kind", choices=sorted(KINDS), required=True)
+    parser.add_argument("--name", help="of the data dirs: NAME_train, ... (default: rirs_KIND)")
+    add_shares(parser, "rooms or noises")
+
+
+def prepare(
+    out: Path,
+    *,
+    root: Path,
+    kind: str,
+    name: str | None = None,
+    dev_share: float = 0.05,
+    test_share: float = 0.1,
+    copy: bool = False,
+    skip_bad: bool = False,
+) -> list[Path]:
+    """Write OUT/NAME_{train,dev,test}; the room is in ``utt2group`` (not for point noises).
+
+    Raises:
+        UserError: ``root`` is not RIRS_NOISES.
+        AudioError: as ``write_recordings``.
+    """
+    check_root(root, "RIRS_NOISES", [KINDS[kind]])
+    recordings = read_kind(root, kind)
+    return write_parts(
+        out / (name or f"rirs_{kind}"),
+        recordings,
+        lambda r: share_of(r.entries.get("utt2group", r.id), dev_share, test_share),
+        copy=copy,
+        skip_bad=skip_bad,
+    )
+
+
+def read_kind(root: Path, kind: str) -> list[Recording]:
+    """The recordings of a kind, with the room as group where there is one."""
+    files = find_audio(root / KINDS[kind])
+    if kind == "point":
+        return [Recording(path.stem, path) for path in files]
+    if kind == "simulated":
+        return [simulated(path) for path in files]
+    listed = _listed_rooms(root / REAL)
+    return [
+        Recording(path.stem, path, {"utt2group": listed.get(path.name) or room_of(path.stem)})
+        for path in files
+        if ("_noise_" in path.stem) == (kind == "isotropic")
+    ]
+
+
+def simulated(path: Path) -> Recording:
+    """.../smallroom/Room001/Room001-00001.wav; the three sizes have rooms of the same names."""
+    room = f"{path.parent.parent.name}-{path.parent.name}"
+    return Recording(f"{room}-{path.stem.rpartition('-')[2]}", path, {"utt2group": room})
+
+
+def room_of(name: str) -> str:
+    """
+    >>> room_of("RVB2014_type1_rir_largeroom1_far_angla")
+    'RVB2014_largeroom1'
+    >>> room_of("air_type1_air_binaural_aula_carolina_1_3_90_3")
+    'air_aula_carolina'
+    """
+    match = ROOM.match(name)
+    return "_".join(filter(None, match.groups())) if match else name
+
+
+def _listed_rooms(directory: Path) -> dict[str, str]:
+    """File name -> room, from "--rir-id 1 --room-id X ... PATH" in rir_list and noise_list."""
+    rooms = {}
+    for name in ("rir_list", "noise_list"):
+        if (directory / name).exists():
+            for line in (directory / name).read_text(encoding="utf-8").splitlines():
+                words = line.split()
+                if "--room-id" in words:
+                    room = words[words.index("--room-id") + 1]
+                    rooms[Path(words[-1]).name] = room
+    return rooms
