@@ -103,7 +103,7 @@ install() { pip install -qq --progress-bar off -c tools/constraints.txt "$@"; }
 torch=$(grep '^torch==' tools/constraints.txt)
 say "1/4 ${torch} for ${device}"
 if [ "${device}" = cuda ]; then
-    install "${torch}"
+    install "${torch/==/===}" # the build without a suffix, wherever a +cpu one is on offer too
 elif ! install "${torch}+cpu" 2>/dev/null; then
     # PyPI has no CPU build for Linux; PyTorch's own index has.
     install --extra-index-url https://download.pytorch.org/whl/cpu "${torch}+cpu"
