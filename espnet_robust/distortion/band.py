@@ -5,10 +5,11 @@ from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
-from scipy.signal import firwin, oaconvolve
+from scipy.signal import firwin
 
 from espnet_robust.audio import RATE
 from espnet_robust.distortion.base import Context, Kind, Values, numbers
+from espnet_robust.distortion.convolution import convolve
 
 TAPS = 1025  # odd: a whole number of samples of delay, which is taken out again
 TRANSITION = 60.0  # Hz: from full to none and back, of the Kaiser window at 60 dB and these taps
@@ -95,5 +96,4 @@ def _fir(low_hz: float, high_hz: float, kind: str) -> np.ndarray:
 
 def filter_zero_phase(wav: np.ndarray, taps: np.ndarray) -> np.ndarray:
     """Filter by symmetric taps of odd number and take their delay out; the length is kept."""
-    middle = len(taps) // 2
-    return oaconvolve(wav, taps)[middle : middle + len(wav)]
+    return convolve(wav, taps, len(taps) // 2)

@@ -1,7 +1,8 @@
 """Noise, rooms and speech to draw from: data dirs that are sampled, not walked through."""
 
 from collections import OrderedDict
-from functools import cached_property, lru_cache
+from collections.abc import Callable, Hashable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +16,41 @@ SILENCE = 1e-9  # mean square, -90 dB full scale: below the steps of 16-bit audi
 ATTEMPTS = 20  # crops tried before noise counts as silent
 FADE = RATE // 20  # samples; cross-fade of looped noise
 
-_CACHED_CROPS = 8  # drawing reads a crop to see that it is not silent, applying reads it again
-_CACHED_RIRS = 64
+_SHORT = 30 * RATE  # items up to here are decoded whole and kept
+
+
+class Recent:
+    """Keeps what was decoded last, up to a number of samples in all."""
+
+    def __init__(self, max_samples: int):
+        self.max_samples = max_samples
+        self._kept: OrderedDict = OrderedDict()
+        self._samples = 0
+
+    def get(self, key: Hashable, make: Callable):
+        """What is kept under ``key``, or else what ``make`` returns: an array, or a tuple that
+        begins with one."""
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        value = self._kept[key] = make()
+        self._samples += _size(value)
+        while self._samples > self.max_samples and len(self._kept) > 1:
+            self._samples -= _size(self._kept.popitem(last=False)[1])
+        return value
+
+
+def _size(value: np.ndarray | tuple) -> int:
+    return (value[0] if isinstance(value, tuple) else value).size
+
+
+_KEPT = Recent(16 << 20)  # of all collections of a process: 64 MiB, 17 min of sound
 
 
 class Collection:
     """Items of a data dir, drawn by group (``utt2group``, if there) and then by item.
 
-    Reads only what is asked for; keeps a few decoded items. Holds no open file, so it survives a
-    fork; the caches are not pickled.
+    Reads only what is asked for. Holds no open file, so it survives a fork.
 
     Raises:
         DataDirError: as ``read_data_dir``; ``utt2group`` lacks an item.
@@ -42,15 +69,7 @@ class Collection:
         self.groups = groups
         self.group_of = group_of
         self._lengths = {item: int(n) for item, n in data.tables.get("utt2num_samples", {}).items()}
-        self._crops: OrderedDict = OrderedDict()
-        self._rirs: OrderedDict = OrderedDict()
-
-    def __getstate__(self):
-        return self.__dict__ | {"_crops": OrderedDict(), "_rirs": OrderedDict()}
-
-    @cached_property
-    def _group_names(self) -> list[str]:
-        return sorted(self.groups)
+        self._group_names = sorted(groups)
 
     def num_samples(self, item: str) -> int:
         """Length at 16 kHz, from ``utt2num_samples`` (which counts at 16 kHz) or the header."""
@@ -92,25 +111,23 @@ class Collection:
     def crop(self, item: str, offset: int, num_samples: int) -> np.ndarray:
         """(num_samples,) float32, not to be written to.
 
-        Only the crop is decoded. An item that ends before is looped, with a cross-fade.
+        Of a long item only the crop is decoded. One that ends before is looped, with a cross-fade.
         """
-        key = (item, offset, num_samples)
-        return _cached(self._crops, _CACHED_CROPS, key, lambda: self._crop(*key))
-
-    def _crop(self, item: str, offset: int, num_samples: int) -> np.ndarray:
         length = self.num_samples(item)
-        if offset + num_samples <= length:
-            return read_audio(self._entry(item), start=offset, num_samples=num_samples)
-        return loop(read_audio(self._entry(item)), offset, num_samples)
+        entry = self._entry(item)
+        if length > _SHORT and offset + num_samples <= length:
+            # Drawing looks whether the crop is silent, applying reads it again.
+            key = (entry, offset, num_samples)
+            return _KEPT.get(key, lambda: read_audio(entry, start=offset, num_samples=num_samples))
+        whole = _KEPT.get(entry, lambda: read_audio(entry))
+        if offset + num_samples <= len(whole):
+            return whole[offset : offset + num_samples]
+        return loop(whole, offset, num_samples)
 
     def rir(self, item: str) -> tuple[np.ndarray, int]:
         """Taps of a room impulse response and the index of its direct path."""
-        return _cached(
-            self._rirs,
-            _CACHED_RIRS,
-            item,
-            lambda: trim_rir(read_audio(self._entry(item)), self._entry(item)),
-        )
+        entry = self._entry(item)
+        return _KEPT.get((entry, "rir"), lambda: trim_rir(read_audio(entry), entry))
 
     def _entry(self, item: str) -> str:
         try:
@@ -132,16 +149,6 @@ def open_collection(path: str | Path) -> Collection:
 @lru_cache(maxsize=64)
 def _open_collection(path: Path, changed: int) -> Collection:
     return Collection(path)
-
-
-def _cached(cache: OrderedDict, size: int, key, make):
-    if key in cache:
-        cache.move_to_end(key)
-        return cache[key]
-    value = cache[key] = make()
-    if len(cache) > size:
-        cache.popitem(last=False)
-    return value
 
 
 def loop(wav: np.ndarray, offset: int, num_samples: int) -> np.ndarray:

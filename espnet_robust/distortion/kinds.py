@@ -3,8 +3,10 @@
 from espnet_robust.distortion.additive import Babble, Coloured, Noise, White
 from espnet_robust.distortion.band import BandLimit, BandReject
 from espnet_robust.distortion.base import Kind
+from espnet_robust.distortion.codec import Codec
 from espnet_robust.distortion.room import Rir
 from espnet_robust.distortion.simple import Clean, Clip, Dropout, Gain
+from espnet_robust.distortion.sox_effects import SoxPitch, SoxReverb, SoxSinc
 from espnet_robust.distortion.timescale import Pitch, Speed
 
 KINDS: dict[str, type[Kind]] = {
@@ -21,4 +23,8 @@ KINDS: dict[str, type[Kind]] = {
     "clip": Clip,
     "dropout": Dropout,
     "gain": Gain,
+    "codec": Codec,
+    "sox_reverb": SoxReverb,
+    "sox_pitch": SoxPitch,
+    "sox_sinc": SoxSinc,
 }

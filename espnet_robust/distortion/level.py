@@ -50,7 +50,8 @@ def active_power(wav: np.ndarray) -> float:
     num_blocks = len(wav) // _BLOCK
     if num_blocks < _HANGOVER or total == 0.0:
         return total / len(wav)
-    means = np.abs(wav[: num_blocks * _BLOCK].reshape(num_blocks, _BLOCK)).mean(axis=1)
+    blocks = np.abs(wav[: num_blocks * _BLOCK].reshape(num_blocks, _BLOCK))
+    means = np.einsum("ij->i", blocks) / _BLOCK  # several times as fast as mean(axis=1)
     g = _SMOOTHING
     envelope = lfilter([(1 - g) ** 2], [1, -2 * g, g * g], means)
     # Active if the envelope reached the threshold at any time within the hangover.

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
-from scipy.signal import oaconvolve
 
 from espnet_robust.distortion.additive import MAX_SNR, MIN_SNR
 from espnet_robust.distortion.base import Context, Kind, Values, data_dir, numbers, word
 from espnet_robust.distortion.collection import open_collection
+from espnet_robust.distortion.convolution import convolve
 from espnet_robust.distortion.level import METERS, mix, speech_power
 
 
@@ -63,6 +63,6 @@ class Rir(Kind):
 
 def reverberate(wav: np.ndarray, taps: np.ndarray, direct: int, level: str) -> np.ndarray:
     """Convolve, put the direct path (index ``direct`` of the taps) at delay 0, keep the level."""
-    out = oaconvolve(wav, taps)[direct : direct + len(wav)]
+    out = convolve(wav, taps, direct)
     before, after = speech_power(wav, level), speech_power(out, level)
     return out * np.float32(np.sqrt(before / max(after, np.finfo(np.float32).tiny)))
