@@ -87,7 +87,7 @@ version=$("${python}" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/
 [ "${version}" = 3.11 ] ||
     die "'${python}' is Python ${version}, the pins are for 3.11; name one: PYTHON=... make setup"
 if ! "${python}" -c "import ensurepip, venv" 2>/dev/null; then
-    ${as_root} && apt_install python3-venv
+    if ${as_root}; then apt_install python3-venv || true; fi
     "${python}" -c "import ensurepip, venv" 2>/dev/null ||
         die "'${python}' cannot make virtual environments; sudo apt-get install python3-venv"
 fi
