@@ -89,7 +89,7 @@ version=$("${python}" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/
 if ! "${python}" -c "import ensurepip, venv" 2>/dev/null; then
     if ${as_root}; then apt_install python3-venv || true; fi
     "${python}" -c "import ensurepip, venv" 2>/dev/null ||
-        die "'${python}' cannot make virtual environments; sudo apt-get install python3-venv"
+        die "'${python}' cannot make virtual environments; install with: sudo apt-get install python3-venv"
 fi
 
 # --- .venv -----------------------------------------------------------------------------------
