@@ -16,7 +16,7 @@ SILENCE = 1e-9  # mean square, -90 dB full scale: below the steps of 16-bit audi
 ATTEMPTS = 20  # crops tried before noise counts as silent
 FADE = RATE // 20  # samples; cross-fade of looped noise
 
-_SHORT = 30 * RATE  # items up to here are decoded whole and kept
+_SHORT = 10 * RATE  # items up to here are decoded whole and kept
 
 
 class Recent:
@@ -68,11 +68,11 @@ class Collection:
             groups.setdefault(group_of[item] if group_of else "", []).append(item)
         self.groups = groups
         self.group_of = group_of
-        self._lengths = {item: int(n) for item, n in data.tables.get("utt2num_samples", {}).items()}
+        self._lengths: dict[str, int] = {}
         self._group_names = sorted(groups)
 
     def num_samples(self, item: str) -> int:
-        """Length at 16 kHz, from ``utt2num_samples`` (which counts at 16 kHz) or the header."""
+        """Length at 16 kHz, from the header: ``utt2num_samples`` may count at another rate."""
         if item not in self._lengths:
             self._lengths[item] = audio_info(self._entry(item)).num_samples_at(RATE)
         return self._lengths[item]

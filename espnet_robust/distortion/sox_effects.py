@@ -1,0 +1,95 @@
+"""sox's own effects, as a process through the sox package, to compare with work that used them.
+
+Each costs a process: on the fly, ``rir``, ``pitch`` and ``band_reject`` are faster and as good.
+"""
+
+import shutil
+from dataclasses import dataclass, field
+from functools import cache
+from typing import ClassVar
+
+import numpy as np
+
+from espnet_robust.audio import RATE
+from espnet_robust.distortion.band import BandReject
+from espnet_robust.distortion.base import Context, Kind, Values, numbers
+from espnet_robust.distortion.timescale import Pitch, fit_length
+from espnet_robust.errors import ConfigError
+
+_HEADROOM = 4.0  # sox clips at full scale, also between effects
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoxReverb(Kind):
+    """``sox reverb``: Freeverb, an artificial reverberation.
+
+    Args:
+        reverberance: per cent of reverberation time.
+        hf_damping: per cent.
+        room_scale: per cent; the size of the room.
+    """
+
+    labels: ClassVar = ("reverb",)
+    reverberance: Values = field(**numbers(50, low=0, high=100))
+    hf_damping: Values = field(**numbers(50, low=0, high=100))
+    room_scale: Values = field(**numbers([0, 100], low=0, high=100))
+
+    def draw(self, rng: np.random.Generator, context: Context) -> dict:
+        names = ("reverberance", "hf_damping", "room_scale")
+        return {name: getattr(self, name).draw(rng, context.progress) for name in names}
+
+    @staticmethod
+    def apply(wav, reverberance, hf_damping, room_scale):
+        return run_sox(
+            wav,
+            "reverb",
+            reverberance=reverberance,
+            high_freq_damping=hf_damping,
+            room_scale=room_scale,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoxPitch(Pitch):
+    """``sox pitch``: as ``pitch``, by overlap and add in the time domain."""
+
+    @staticmethod
+    def apply(wav, cents):
+        return run_sox(wav, "pitch", n_semitones=cents / 100)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoxSinc(BandReject):
+    """``sox sinc HIGH-LOW``: as ``band_reject``, 120 dB down, with sox's own transition bands."""
+
+    @staticmethod
+    def apply(wav, low_hz, high_hz):
+        return run_sox(wav, "sinc", filter_type="reject", cutoff_freq=[low_hz, high_hz])
+
+
+def run_sox(wav: np.ndarray, effect: str, **options) -> np.ndarray:
+    """Run one effect; the length is kept.
+
+    Args:
+        wav: (samples,) float32; any peak.
+        effect: a method of ``sox.Transformer``.
+        options: its arguments.
+
+    Raises:
+        ConfigError: sox is not installed.
+    """
+    transformer = _sox().Transformer()
+    getattr(transformer, effect)(**options)
+    scale = np.float32(_HEADROOM * max(float(np.abs(wav).max()), 1e-9))
+    out = transformer.build_array(input_array=wav / scale, sample_rate_in=RATE)
+    return fit_length(out * scale, len(wav))
+
+
+@cache
+def _sox():
+    if shutil.which("sox") is None:
+        raise ConfigError("the kinds sox_* need the program sox; to mend: apt-get install sox")
+    # Not at the top: the package warns on import where there is no sox, and few need it.
+    import sox
+
+    return sox
