@@ -68,7 +68,7 @@ class BandLimit(Kind):
     """Leave one band only; the default is that of a telephone line.
 
     Args:
-        low_hz: lower edge, Hz.
+        low_hz: lower edge, where it is 6 dB down, Hz.
         high_hz: upper edge, Hz.
     """
 
@@ -88,8 +88,8 @@ class BandLimit(Kind):
 
 @lru_cache(maxsize=32)
 def _fir(low_hz: float, high_hz: float, kind: str) -> np.ndarray:
-    # firwin's edges are at -6 dB, half a transition inside the slope.
-    aside = TRANSITION / 2 if kind == "bandstop" else -TRANSITION / 2
+    # firwin's edges are at -6 dB, the middle of the slope; a rejected band is all below it.
+    aside = TRANSITION / 2 if kind == "bandstop" else 0.0
     edges = [max(low_hz - aside, 1.0), min(high_hz + aside, RATE / 2 - 1)]
     return firwin(TAPS, edges, window=_WINDOW, pass_zero=kind, fs=RATE).astype(np.float32)
 

@@ -69,7 +69,7 @@ class Dropout(Kind):
     Args:
         loss: part of the packets that is lost, on average.
         packet_ms: length of a packet, ms.
-        burst: mean number of packets lost in a row.
+        burst: mean number of packets lost in a row; more where ``loss`` is above one half.
     """
 
     labels: ClassVar = ("dropout",)
@@ -85,11 +85,13 @@ class Dropout(Kind):
         spans: list[list[int]] = []
         at = 0
         packets = -(-context.num_samples // packet)
-        # The mean gap between bursts follows from loss = burst / (burst + gap).
+        # The mean gap between bursts follows from loss = burst / (burst + gap), and it is at least
+        # one packet: a high loss needs longer bursts.
+        burst = max(burst, loss / (1 - loss))
         gap = burst * (1 - loss) / loss if loss else np.inf
         lost = rng.random() < loss
         while at < packets and np.isfinite(gap):
-            run = int(rng.geometric(1 / burst if lost else 1 / max(gap, 1)))
+            run = int(rng.geometric(1 / burst if lost else 1 / gap))
             if lost:
                 spans.append([at * packet, run * packet])
             at, lost = at + run, not lost
