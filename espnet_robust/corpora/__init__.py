@@ -6,11 +6,16 @@ Each module has a docstring whose first line is its summary, ``add_arguments(par
 
 # Module names, as typed after prepare_corpus.
 CORPORA = (
+    "an4",
     "audio_folder",
+    "chime4",
     "dns_noise",
     "dns_rir",
     "esc50",
+    "fluent_speech_commands",
     "fsd50k",
+    "fsdd",
+    "iemocap",
     "librispeech",
     "mini",
     "mini_noise",
@@ -18,5 +23,6 @@ CORPORA = (
     "musan",
     "rir_folder",
     "rirs_noises",
+    "speech_commands",
     "wham_noise",
 )

@@ -1,0 +1,85 @@
+"""AN4: census answers and spelt words, 1 hour, 16 kHz (CMU, 1991); free.
+
+    etc/an4_{train,test}.{fileids,transcription}
+    wav/{an4_clstk,an4test_clstk}/SPEAKER/anNNN-SPEAKER-b.sph
+
+Acero, 1990; archive an4_sphere.tar.gz. The official test part is kept; a tenth of the training
+speakers, chosen by name, is dev.
+"""
+
+import argparse
+import re
+from pathlib import Path
+
+from espnet_robust.corpora.layout import (
+    Recording,
+    add_root,
+    check_root,
+    share_of,
+    write_recordings,
+)
+from espnet_robust.errors import DataDirError
+
+DEV_SHARE = 0.1
+SUFFIXES = (".sph", ".wav", ".flac")
+# <s> GO FORWARD </s> (an251-fash-b); the test part has no <s>.
+LINE = re.compile(r"(?:<s>)?(.*?)(?:</s>)?\s*\(([^()]+)\)\s*")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_root(parser, "etc and wav")
+
+
+def prepare(out: Path, *, root: Path, copy: bool = False, skip_bad: bool = False) -> list[Path]:
+    """Write OUT/{train,dev,test}; ids begin with the speaker, as in fash-an251-b.
+
+    Raises:
+        UserError: ``root`` is not AN4.
+        DataDirError: transcripts that do not match the list of files; no audio.
+        AudioError: as ``write_recordings``.
+    """
+    check_root(root, "AN4", ["etc/an4_train.fileids", "etc/an4_train.transcription", "wav"])
+    dirs: dict[Path, list[Recording]] = {out / part: [] for part in ("train", "dev", "test")}
+    for recording in read_part(root, "train"):
+        part = share_of(recording.entries["utt2spk"], DEV_SHARE, 0)
+        dirs[out / part].append(recording)
+    dirs[out / "test"] = read_part(root, "test")
+    return write_recordings(dirs, copy=copy, skip_bad=skip_bad)
+
+
+def read_part(root: Path, part: str) -> list[Recording]:
+    """The utterances of "train" or "test"."""
+    table = root / f"etc/an4_{part}.transcription"
+    texts = {}
+    for line in table.read_text(encoding="utf-8").splitlines():
+        match = LINE.fullmatch(line)
+        if not match or not match[1].strip():
+            raise DataDirError(f"{table}: not 'WORDS (ID)': {line!r}")
+        texts[match[2]] = match[1].strip().upper()
+    recordings = []
+    for name in (root / f"etc/an4_{part}.fileids").read_text(encoding="utf-8").split():
+        utt, speaker = Path(name).name, Path(name).parent.name
+        if utt not in texts:
+            raise DataDirError(f"{table}: no transcript of {utt}")
+        recordings.append(
+            Recording(
+                f"{speaker}-{utt.replace(f'-{speaker}-', '-')}",
+                _audio(root / "wav" / name),
+                {"text": texts.pop(utt), "utt2spk": speaker},
+            )
+        )
+    if texts:
+        raise DataDirError(
+            f"{root}/etc/an4_{part}.fileids: {min(texts)}, a transcript, is not in it"
+        )
+    return recordings
+
+
+def _audio(stem: Path) -> Path:
+    for suffix in SUFFIXES:
+        path = stem.with_name(stem.name + suffix)
+        if path.exists():
+            return path
+    if stem.with_name(f"{stem.name}.raw").exists():
+        raise DataDirError(f"{stem}.raw has no header; use the archive an4_sphere.tar.gz")
+    raise DataDirError(f"{stem}.sph: no audio for its transcript")

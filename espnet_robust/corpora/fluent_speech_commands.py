@@ -1,0 +1,68 @@
+"""Fluent Speech Commands: 30,000 smart-home requests with intents; academic licence, no commerce.
+
+    data/{train,valid,test}_data.csv  wavs/speakers/SPEAKER/*.wav
+
+Lugosch et al., Interspeech 2019; Fluent Speech Commands Public Licence. The official parts are
+kept. The intent is "action|object|location", of which there are 31.
+"""
+
+import argparse
+import csv
+import re
+from pathlib import Path
+
+from espnet_robust.corpora.layout import Recording, add_root, check_root, write_recordings
+from espnet_robust.errors import DataDirError
+
+OFFICIAL = {"train": "train", "valid": "dev", "test": "test"}
+COLUMNS = ("path", "speakerId", "transcription", "action", "object", "location")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_root(parser, "data/train_data.csv and wavs")
+
+
+def prepare(out: Path, *, root: Path, copy: bool = False, skip_bad: bool = False) -> list[Path]:
+    """Write OUT/{train,dev,test} with ``text`` (upper case, no punctuation) and ``utt2intent``.
+
+    Raises:
+        UserError: ``root`` is not Fluent Speech Commands.
+        DataDirError: a table lacks a column, or an intent does not occur in training.
+        AudioError: as ``write_recordings``; also a row without its audio.
+    """
+    check_root(root, "Fluent Speech Commands", ["data/train_data.csv", "wavs"])
+    parts = {part: read_table(root, name) for name, part in OFFICIAL.items()}
+    known = {r.entries["utt2intent"] for r in parts["train"]}
+    for name, part in OFFICIAL.items():
+        for recording in parts[part]:
+            if recording.entries["utt2intent"] not in known:
+                raise DataDirError(
+                    f"{root}/data/{name}_data.csv: {recording.path.name} has the intent"
+                    f" {recording.entries['utt2intent']!r}, which training does not"
+                )
+    return write_recordings(
+        {out / part: recordings for part, recordings in parts.items()},
+        copy=copy,
+        skip_bad=skip_bad,
+    )
+
+
+def read_table(root: Path, name: str) -> list[Recording]:
+    """The recordings of data/NAME_data.csv."""
+    table = root / f"data/{name}_data.csv"
+    if not table.exists():
+        raise DataDirError(f"{table}: no such file")
+    recordings = []
+    with table.open(encoding="utf-8", newline="") as f:
+        rows = csv.DictReader(f)
+        if missing := [column for column in COLUMNS if column not in (rows.fieldnames or ())]:
+            raise DataDirError(f"{table}: no column {missing[0]!r} in its first line")
+        for row in rows:
+            path = root / row["path"]
+            entries = {
+                "text": " ".join(re.sub(r"[^A-Z0-9' ]", " ", row["transcription"].upper()).split()),
+                "utt2spk": row["speakerId"],
+                "utt2intent": f"{row['action']}|{row['object']}|{row['location']}",
+            }
+            recordings.append(Recording(f"{row['speakerId']}-{path.stem}", path, entries))
+    return recordings

@@ -1,0 +1,140 @@
+"""Connected digits from the Free Spoken Digit Dataset: strings of one speaker; CC BY-SA 4.0.
+
+    recordings/DIGIT_SPEAKER_INDEX.wav (8 kHz)
+
+github.com/Jakobovski/free-spoken-digit-dataset. Whole speakers are left out for dev and test.
+Every take of a speaker is used about equally often; pauses between digits and the order are drawn
+from the seed.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from espnet_robust.audio import RATE, read_audio
+from espnet_robust.corpora.layout import check_root, comma_list
+from espnet_robust.corpora.synthesis import audio_tables, generator, make_files, to_rms
+from espnet_robust.data_dir import write_data_dir
+from espnet_robust.errors import DataDirError, UserError
+
+WORDS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
+DIGITS_MIN, DIGITS_MAX = 3, 7  # in a string
+PAUSE = (0.05, 0.35)  # s, also before and after
+FLOOR_DBFS = -72.0  # of the noise in pauses: digital silence would give the seams away
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--root", type=Path, required=True, help="the directory with recordings")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--nj", type=int, default=2, help="processes")
+    parser.add_argument("--dev-speakers", type=comma_list, default=("nicolas",))
+    parser.add_argument("--test-speakers", type=comma_list, default=("theo", "yweweler"))
+    for part, number in (("train", 400), ("dev", 120), ("test", 150)):
+        parser.add_argument(
+            f"--{part}-strings",
+            type=int,
+            default=number,
+            help=f"of each {part} speaker (default: {number})",
+        )
+
+
+def prepare(
+    out: Path,
+    *,
+    root: Path,
+    seed: int = 0,
+    nj: int = 2,
+    dev_speakers: tuple[str, ...] = ("nicolas",),
+    test_speakers: tuple[str, ...] = ("theo", "yweweler"),
+    train_strings: int = 400,
+    dev_strings: int = 120,
+    test_strings: int = 150,
+) -> list[Path]:
+    """Write OUT/{train,dev,test} and OUT/fsdd_audio; returns the data dirs.
+
+    Raises:
+        UserError: ``root`` is not the dataset, a speaker unknown or in two parts, none left.
+        DataDirError: a file is not named DIGIT_SPEAKER_INDEX.wav.
+        AudioError: a recording that cannot be read.
+    """
+    check_root(root, "the Free Spoken Digit Dataset", ["recordings/*.wav"])
+    takes = read_takes(root / "recordings")
+    held_out = (*dev_speakers, *test_speakers)
+    for speaker in held_out:
+        if speaker not in takes:
+            raise UserError(f"{root}: no speaker {speaker!r} in it; there are {', '.join(takes)}")
+        if held_out.count(speaker) > 1:
+            raise UserError(f"speaker {speaker} is to be in two parts; name it once")
+    parts = {
+        "train": ([s for s in takes if s not in held_out], train_strings),
+        "dev": (dev_speakers, dev_strings),
+        "test": (test_speakers, test_strings),
+    }
+    if not parts["train"][0]:
+        raise UserError(f"{root}: no speaker left for training; hold out fewer")
+    plan = {
+        part: [
+            item
+            for speaker in speakers
+            for item in plan_strings(takes[speaker], speaker, seed, number)
+        ]
+        for part, (speakers, number) in parts.items()
+    }
+    items = [item for strings in plan.values() for item in strings]
+    made = make_files(render, items, out / "fsdd_audio", nj=nj, label="fsdd: strings")
+    dirs = []
+    for part, strings in plan.items():
+        if strings:
+            tables = audio_tables(made, [item["id"] for item in strings])
+            tables["text"] = {i["id"]: " ".join(WORDS[d] for d in i["digits"]) for i in strings}
+            tables["utt2spk"] = {i["id"]: i["speaker"] for i in strings}
+            dirs.append(write_data_dir(out / part, tables).path)
+    return dirs
+
+
+def read_takes(recordings: Path) -> dict[str, list[Path]]:
+    """Speaker -> takes, both sorted."""
+    takes: dict[str, list[Path]] = {}
+    for path in sorted(recordings.glob("*.wav")):
+        words = path.stem.split("_")
+        if len(words) != 3 or words[0] not in set("0123456789"):
+            raise DataDirError(f"{path}: not named DIGIT_SPEAKER_INDEX.wav")
+        takes.setdefault(words[1], []).append(path)
+    return dict(sorted(takes.items()))
+
+
+def plan_strings(takes: list[Path], speaker: str, seed: int, number: int) -> list[dict]:
+    """``number`` strings of one speaker, dealt from a shuffled pack of takes, again and again."""
+    rng = generator(seed, f"fsdd {speaker}")
+    pack: list[Path] = []
+    plan = []
+    for n in range(number):
+        length = int(rng.integers(DIGITS_MIN, DIGITS_MAX + 1))
+        while len(pack) < length:
+            pack = [takes[i] for i in rng.permutation(len(takes))] + pack
+        chosen = [pack.pop() for _ in range(length)]
+        utt = f"{speaker}-{n:04d}"
+        plan.append(
+            {
+                "id": utt,
+                "file": f"{speaker}/{utt}.flac",
+                "speaker": speaker,
+                "takes": [str(path) for path in chosen],
+                "digits": [int(path.stem[0]) for path in chosen],
+                "pauses": [round(float(p), 4) for p in rng.uniform(*PAUSE, length + 1)],
+                "level_dbfs": round(float(rng.uniform(-30, -22)), 2),
+                "noise_seed": int(rng.integers(2**31)),
+            }
+        )
+    return plan
+
+
+def render(item: dict) -> np.ndarray:
+    """A planned string, (samples,) at 16 kHz."""
+    pieces = [np.zeros(round(item["pauses"][0] * RATE), np.float32)]
+    for take, pause in zip(item["takes"], item["pauses"][1:], strict=True):
+        pieces += [read_audio(take), np.zeros(round(pause * RATE), np.float32)]
+    wav = to_rms(np.concatenate(pieces), item["level_dbfs"])
+    floor = np.random.default_rng(item["noise_seed"]).standard_normal(len(wav))
+    return wav + (10 ** (FLOOR_DBFS / 20) * floor).astype(np.float32)

@@ -1,0 +1,195 @@
+"""Keywords, intents and emotions."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from espnet_robust.audio import read_audio
+from espnet_robust.corpora.speech_commands import part_of_speaker
+from espnet_robust.data_dir import validate_data_dir
+from espnet_robust.errors import AudioError, DataDirError, UserError
+
+HASHES = [f"{n:08x}" for n in range(0xA000, 0xA000 + 40)]
+WORDS = {
+    f"{word}/{speaker}_nohash_0.wav": None for word in ("yes", "no", "bed") for speaker in HASHES
+}
+NOISE = {"_background_noise_/hum.wav": {"samples": 16000 * 15}}
+KEYS = ["--keywords", "yes,no"]
+
+HEADER = ",path,speakerId,transcription,action,object,location\n"
+FSC = {
+    "data/train_data.csv": HEADER
+    + "0,wavs/speakers/ab1/u1.wav,ab1,Turn the lights on.,activate,lights,none\n"
+    + "1,wavs/speakers/ab1/u2.wav,ab1,I can't hear,increase,volume,none\n",
+    "data/valid_data.csv": HEADER
+    + "0,wavs/speakers/cd2/u3.wav,cd2,Lights on,activate,lights,none\n",
+    "data/test_data.csv": HEADER + "0,wavs/speakers/ef3/u4.wav,ef3,Louder,increase,volume,none\n",
+} | {f"wavs/speakers/{name}.wav": None for name in ("ab1/u1", "ab1/u2", "cd2/u3", "ef3/u4")}
+
+LABELS = ("neu", "ang", "sad", "hap", "exc", "fru", "xxx")
+IEMOCAP = {}
+for n in range(1, 6):
+    for scene in range(1, 9):
+        dialogue = f"Ses0{n}F_impro{scene:02d}"
+        utts = [f"{dialogue}_{'FM'[i % 2]}{i:03d}" for i in range(len(LABELS))]
+        IEMOCAP |= {
+            f"Session{n}/dialog/EmoEvaluation/{dialogue}.txt": (
+                "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
+                + "".join(
+                    f"[6.2901 - 8.2357]\t{utt}\t{label}\t[2.5000, 2.5000, 2.5000]\n"
+                    "C-E2:\tNeutral;\t()\n"
+                    for utt, label in zip(utts, LABELS, strict=True)
+                )
+            ),
+            f"Session{n}/dialog/transcriptions/{dialogue}.txt": "".join(
+                f"{utt} [006.2901-008.2357]: Excuse me [LAUGHTER], it's {i}.\n"
+                for i, utt in enumerate(utts)
+            ),
+        } | {f"Session{n}/sentences/wav/{dialogue}/{utt}.wav": {"samples": 160} for utt in utts[:5]}
+
+
+def labels(data) -> Counter:
+    return Counter(data.tables["utt2label"].values())
+
+
+def test_speech_commands_by_hash(tree, prepared):
+    # The first of the published validation and testing lists.
+    assert part_of_speaker("026290a7") == "dev" and part_of_speaker("0c40e715") == "test"
+    dirs = prepared("speech_commands", "--root", tree(WORDS | NOISE), *KEYS)
+    assert sorted(dirs) == ["dev", "test", "train"]
+    speakers = {}
+    for part, data in dirs.items():
+        validate_data_dir(data.path, audio=True)
+        speakers[part] = set(data.tables["utt2spk"].values()) - {"silence"}
+        assert all(part_of_speaker(speaker) == part for speaker in speakers[part])
+        keywords = labels(data)["yes"] + labels(data)["no"]
+        assert labels(data)["_silence_"] == round(0.1 * keywords)
+        assert labels(data)["_unknown_"] == round(0.1 * keywords)
+    assert set().union(*speakers.values()) == set(HASHES)
+    train = dirs["train"].tables
+    unknown = [utt for utt, label in train["utt2label"].items() if label == "_unknown_"]
+    assert {train["text"][utt] for utt in unknown} == {"BED"}
+
+
+def test_speech_commands_by_lists(tree, prepared):
+    lists = {
+        "validation_list.txt": f"yes/{HASHES[0]}_nohash_0.wav\nbed/{HASHES[1]}_nohash_0.wav\n",
+        "testing_list.txt": f"no/{HASHES[2]}_nohash_0.wav\n",
+    }
+    options = [*KEYS, "--unknown-share", "9", "--silence-share", "0"]
+    dirs = prepared("speech_commands", "--root", tree(WORDS | lists), *options)
+    assert dirs["dev"].ids == [f"{HASHES[0]}-yes-0", f"{HASHES[1]}-bed-0"]
+    assert dirs["test"].ids == [f"{HASHES[2]}-no-0"]
+    assert len(dirs["train"].ids) == 117
+    wrong = lists | {"testing_list.txt": "no/ffffffff_nohash_0.wav\n"}
+    with pytest.raises(DataDirError, match=r"testing_list.txt: no/ffffffff_nohash_0.wav is not"):
+        prepared("speech_commands", "--root", tree(WORDS | wrong), *options)
+
+
+def test_silence_of_each_part_is_its_own_stretch(tree, prepared):
+    root = tree(WORDS | NOISE)
+    noise = read_audio(root / "_background_noise_/hum.wav")
+    for part, data in prepared(
+        "speech_commands", "--root", root, *KEYS, "--silence-share", "1"
+    ).items():
+        low, high = {"train": (0, 0.8), "dev": (0.8, 0.9), "test": (0.9, 1)}[part]
+        for utt, label in data.tables["utt2label"].items():
+            if label == "_silence_":
+                wav = read_audio(data.wav[utt])
+                assert len(wav) == 16000
+                # Where in the noise is it? A tenth of a second is enough to tell.
+                start = int(np.argmax(np.correlate(noise, wav[:1600])))
+                assert low * len(noise) <= start <= high * len(noise) - 16000
+
+
+def test_silence_without_background_noise_is_faint(tree, prepared):
+    dirs = prepared("speech_commands", "--root", tree(WORDS), *KEYS)
+    data = dirs["train"]
+    silent = [utt for utt, label in data.tables["utt2label"].items() if label == "_silence_"]
+    assert silent
+    for utt in silent:
+        assert -75 < 10 * np.log10(np.mean(read_audio(data.wav[utt]) ** 2)) < -40
+
+
+def test_speech_commands_mistakes(tree, prepared):
+    root = tree(WORDS)
+    with pytest.raises(UserError, match="no keyword 'up' in it; there are bed, no, yes"):
+        prepared("speech_commands", "--root", root)
+    with pytest.raises(UserError, match="too deep"):
+        prepared("speech_commands", "--root", root / "yes", *KEYS)
+    with pytest.raises(UserError, match="too high"):
+        prepared("speech_commands", "--root", root.parent, *KEYS)
+    (root / "yes/a.wav").write_bytes((root / f"yes/{HASHES[0]}_nohash_0.wav").read_bytes())
+    with pytest.raises(DataDirError, match="not named HASH_nohash_N"):
+        prepared("speech_commands", "--root", root, *KEYS)
+
+
+def test_fluent_speech_commands(tree, prepared):
+    dirs = prepared("fluent_speech_commands", "--root", tree(FSC))
+    assert {part: d.ids for part, d in dirs.items()} == {
+        "train": ["ab1-u1", "ab1-u2"],
+        "dev": ["cd2-u3"],
+        "test": ["ef3-u4"],
+    }
+    train = dirs["train"].tables
+    assert train["utt2intent"]["ab1-u2"] == "increase|volume|none"
+    assert dict(train["text"]) == {"ab1-u1": "TURN THE LIGHTS ON", "ab1-u2": "I CAN'T HEAR"}
+
+
+@pytest.mark.parametrize(
+    "change, error, message",
+    [
+        (
+            {"data/test_data.csv": FSC["data/test_data.csv"].replace("increase", "sing")},
+            DataDirError,
+            r"u4.wav has the intent 'sing\|volume\|none', which training does not",
+        ),
+        ({"data/valid_data.csv": "path,speaker\n"}, DataDirError, "no column 'speakerId'"),
+        ({"wavs/speakers/ef3/u4.wav": b""}, AudioError, r"u4.wav: empty file"),
+    ],
+)
+def test_fluent_speech_commands_mistakes(tree, prepared, tmp_path, change, error, message):
+    with pytest.raises(error, match=message):
+        prepared("fluent_speech_commands", "--root", tree(FSC | change))
+    assert not (tmp_path / "data").exists()
+
+
+def test_iemocap_folds(tree, prepared):
+    dirs = prepared("iemocap", "--root", tree(IEMOCAP), "--folds", "2,5")
+    assert sorted(dirs) == sorted(f"fold{n}_{p}" for n in (2, 5) for p in ("train", "dev", "test"))
+    test = dirs["fold2_test"]
+    assert labels(test) == {"neu": 8, "ang": 8, "sad": 8, "hap": 16}
+    assert set(test.tables["utt2spk"].values()) == {"Ses02F", "Ses02M"}
+    assert test.tables["text"]["Ses02F-Ses02F_impro01_F000"] == "EXCUSE ME IT'S"
+    parts = [dirs[f"fold2_{part}"] for part in ("train", "dev", "test")]
+    assert sum(len(d.ids) for d in parts) == len({u for d in parts for u in d.ids}) == 200
+    dialogues = [{utt.split("-")[1][:14] for utt in d.ids} for d in parts]
+    assert not dialogues[0] & dialogues[1]
+    assert not {u for u in parts[0].ids + parts[1].ids if u.startswith("Ses02")}
+
+
+@pytest.mark.parametrize(
+    "find, replace, message",
+    [
+        ("\tneu\t", "\tmoody\t", "has the label 'moody'"),
+        ("Ses01F_impro01_F000\t", "Ses01F_impro01_F900\t", "F900 has no transcript"),
+    ],
+)
+def test_iemocap_mistakes(tree, prepared, find, replace, message):
+    name = "Session1/dialog/EmoEvaluation/Ses01F_impro01.txt"
+    root = tree(IEMOCAP | {name: IEMOCAP[name].replace(find, replace)})
+    with pytest.raises(DataDirError, match=message):
+        prepared("iemocap", "--root", root, "--folds", "1")
+    with pytest.raises(UserError, match="too deep"):
+        prepared("iemocap", "--root", root / "Session1")
+    with pytest.raises(UserError, match="no fold '6'"):
+        prepared("iemocap", "--root", root, "--folds", "6")
+
+
+def test_real_speech_commands(shared, prepared):
+    options = ["--keywords", "bed,cat", "--unknown-share", "0.5"]
+    dirs = prepared("speech_commands", "--root", shared / "speech_commands", *options)
+    assert {part: sorted(labels(d)) for part, d in dirs.items()} == {
+        part: ["_silence_", "_unknown_", "bed", "cat"] for part in ("train", "dev", "test")
+    }
