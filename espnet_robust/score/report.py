@@ -14,7 +14,7 @@ from espnet_robust.files import write_atomic
 from espnet_robust.score.plot import draw_wer
 from espnet_robust.score.results import Results, Spread, System, gather
 from espnet_robust.score.schema import CLEAN, read_counts, read_scores
-from espnet_robust.score.significance import collect, compare
+from espnet_robust.score.significance import UtteranceErrors, collect, compare, mean_wer
 
 CSV_HEADER = ("system", "seed", "condition", "snr_db", "words", "wer", "cer", "params", "rtf")
 NOTHING = "-"
@@ -27,7 +27,7 @@ def write_report(
 
     Args:
         out: directory, made if need be.
-        paths: ``scores.json`` files; a ``counts.tsv`` beside each gives significance tests.
+        paths: ``scores.json`` files; a ``counts.tsv`` beside each gives confidence intervals.
         baseline: name of the system the others are compared with.
         order: as of ``gather``.
 
@@ -42,9 +42,9 @@ def write_report(
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     tables = [table(results, metric, baseline) for metric in METRICS if results.measured(metric)]
-    if baseline:
-        tables.append(significance_table(results, baseline, directories))
-    write_atomic(out / "wer.md", "\n".join(t for t in tables if t))
+    if results.measured("wer"):
+        tables.append(confidence_table(results, baseline, directories))
+    write_atomic(out / "wer.md", "\n".join(tables))
     write_atomic(out / "wer.csv", to_csv(results))
     if results.measured("wer"):
         draw_wer(out / "wer.png", results)
@@ -92,49 +92,69 @@ def table(results: Results, metric: str, baseline: str = "") -> str:
     return f"## {METRICS[metric]}\n\n{markdown_table(list(columns), rows)}\n{' '.join(notes)}\n"
 
 
-def significance_table(
+def confidence_table(
     results: Results, baseline: str, directories: Mapping[tuple[str, int], Path]
 ) -> str:
-    """A Markdown section: difference of each system from the baseline, with its confidence.
+    """A Markdown section: WER and difference from the baseline with 95 % confidence intervals.
 
     Args:
+        baseline: name of a system, or empty for no differences.
         directories: (system, seed) -> directory with its ``counts.tsv``. Systems without one, or
             tested on other utterances, are left out with the reason.
     """
-    sets = {"clean": [CLEAN] if CLEAN in results.names else [], "distorted": results.distorted}
+    sets = {CLEAN: [CLEAN] if CLEAN in results.names else [], "distorted": results.distorted}
     sets = {title: names for title, names in sets.items() if names}
-    runs, problems = {}, []
-    for system in results.systems:
+    compared = [s for s in results.systems if s.name == baseline]
+    compared += [s for s in results.systems if s.name != baseline]
+    base: dict[str, UtteranceErrors] = {}
+    rows, problems = {}, []
+    for system in compared:
         try:
-            paths = [directories[system.name, r.seed] / "counts.tsv" for r in system.runs]
-            runs[system.name] = [read_counts(path) for path in paths]
+            paths = [directories[system.name, run.seed] / "counts.tsv" for run in system.runs]
+            runs = [read_counts(path) for path in paths]
+            errors = {title: collect(runs, names) for title, names in sets.items()}
+            if system.name == baseline:
+                base = errors
+            rows[system.name] = [
+                cell
+                for title in sets
+                for cell in _confidence(errors[title], base.get(title), system.name == baseline)
+            ]
         except UserError as e:
             problems.append(f"{system.name}: {e}")
-    rows = []
-    for name in runs if baseline in runs else ():
-        if name == baseline:
-            continue
-        try:
-            rows.append([name] + [_compared(runs, name, baseline, c) for c in sets.values()])
-        except UserError as e:
-            problems.append(f"{name}: {e}")
-    text = ""
+    header = ["system"]
+    for title in sets:
+        header.append(f"{title}, WER")
+        if base:
+            header += [f"{title}, difference", "better"]
+    text = "## Confidence\n\n"
     if rows:
-        header = ["system"] + [f"{title}: points of WER [95 %], better" for title in sets]
-        text = (
-            f"## Difference from {baseline}\n\n{markdown_table(header, rows)}\n"
-            "Paired bootstrap over utterances, errors averaged over seeds; `better`: share of the "
-            "draws in which the system has the lower WER.\n"
-        )
+        ordered = [[s.name, *rows[s.name]] for s in results.systems if s.name in rows]
+        text += f"{markdown_table(header, ordered)}\n"
+        text += "95 % intervals by bootstrap over utterances, errors averaged over seeds."
+        if base:
+            text += (
+                f" `difference`: points of WER against {baseline}, paired. `better`: share of the "
+                "draws in which the system has the lower WER."
+            )
+        text += "\n"
     if problems:
-        text += "\nNot compared: " + "; ".join(problems) + "\n"
+        text += "\nLeft out: " + "; ".join(problems) + "\n"
     return text
 
 
-def _compared(runs, name: str, baseline: str, conditions: Sequence[str]) -> str:
-    errors = [collect(runs[n], conditions) for n in (name, baseline)]
-    d = compare(*errors)
-    return f"{d.wer.value:+.1f} [{d.wer.low:+.1f}, {d.wer.high:+.1f}], {100 * d.better:.1f} %"
+def _confidence(errors: UtteranceErrors, base: UtteranceErrors | None, is_base: bool) -> list[str]:
+    wer = mean_wer(errors)
+    cells = [f"{wer.value:.1f} [{wer.low:.1f}, {wer.high:.1f}]"]
+    if is_base:
+        cells += [NOTHING, NOTHING]
+    elif base is not None:
+        d = compare(errors, base)
+        cells += [
+            f"{d.wer.value:+.1f} [{d.wer.low:+.1f}, {d.wer.high:+.1f}]",
+            f"{100 * d.better:.1f} %",
+        ]
+    return cells
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

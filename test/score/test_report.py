@@ -169,7 +169,7 @@ def test_plot_can_be_opened_and_repeats(tmp_path, wers):
     assert (tmp_path / "one/wer.png").read_bytes() == (tmp_path / "two/wer.png").read_bytes()
 
 
-def test_significance_against_the_baseline(tmp_path):
+def test_confidence_against_the_baseline(tmp_path):
     paths = write_all(tmp_path, scores("base"), scores("better"), scores("unknown"))
     for name, errors in [("base", 5), ("better", 1)]:
         counts = {f"u{i}": Counts(1, Edits(10, errors, 0, 0)) for i in range(20)}
@@ -179,8 +179,20 @@ def test_significance_against_the_baseline(tmp_path):
         )
     write_report(tmp_path / "report", paths, baseline="base")
     text = (tmp_path / "report/wer.md").read_text()
-    assert "| better | -40.0 [-40.0, -40.0], 100.0 % | -40.0 [-40.0, -40.0], 100.0 % |" in text
-    assert "Not compared: unknown: " in text
+    confidence = text[text.index("## Confidence") :]
+    expected = "| 10.0 [10.0, 10.0] | -40.0 [-40.0, -40.0] | 100.0 % "
+    assert f"| better {expected * 2}|" in confidence
+    assert "| base | 50.0 [50.0, 50.0] | - | - |" in confidence
+    assert "Left out: unknown: " in confidence and "counts.tsv: cannot be read" in confidence
+
+
+def test_confidence_without_baseline(tmp_path):
+    paths = write_all(tmp_path, scores("a", wers={"clean": 50.0}))
+    counts = {f"u{i}": Counts(1, Edits(10, 5, 0, 0)) for i in range(20)}
+    write_counts(tmp_path / "a_seed0/counts.tsv", {"clean": counts})
+    write_report(tmp_path / "report", paths)
+    text = (tmp_path / "report/wer.md").read_text()
+    assert "| system | clean, WER |\n| --- | ---: |\n| a | 50.0 [50.0, 50.0] |\n" in text
 
 
 def test_accuracy_table_without_plot(tmp_path):
