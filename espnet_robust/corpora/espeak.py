@@ -1,7 +1,9 @@
 """Speech from espeak-ng (GPL-3.0-or-later; what it says is not covered by that licence)."""
 
+import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -13,18 +15,30 @@ SILENCE = 0.01  # of the peak; below it espeak-ng only pads
 AMPLITUDE = 50  # of 0..200: loud timbres clip at the default of 100
 
 
-def version() -> str:
-    """The version of espeak-ng on the PATH, e.g. "1.51".
+def version(accents: Iterable[str] = (), variants: Iterable[str] = ()) -> str:
+    """The version of espeak-ng on the PATH, e.g. "1.51", checked to have these voices.
+
+    (Asked to speak with a variant that it does not have, it speaks without, and says nothing.)
 
     Raises:
-        UserError: espeak-ng is not installed.
+        UserError: espeak-ng is not installed, or lacks a voice.
     """
     if shutil.which("espeak-ng") is None:
         raise UserError(
             "espeak-ng, which speaks the mini corpus, is not installed: apt-get install espeak-ng"
         )
-    output = subprocess.run(["espeak-ng", "--version"], capture_output=True, text=True, check=True)
-    return output.stdout.split("text-to-speech:")[1].split()[0]
+    installed = _ask("--version").partition("text-to-speech:")[2].split()[0]
+    known = set(re.findall(r"!v/(\S+)", _ask("--voices=variant"))) | set(
+        _ask("--voices=en").split()
+    )
+    # "en" is listed under a longer name in some versions, and there in all.
+    if missing := {*accents, *variants} - known - {"en"}:
+        raise UserError(f"espeak-ng {installed} lacks the voice {min(missing)}; 1.51 has it")
+    return installed
+
+
+def _ask(option: str) -> str:
+    return subprocess.run(["espeak-ng", option], capture_output=True, text=True, check=True).stdout
 
 
 def speak(text: str, voice: str, *, rate: int, pitch: int) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from espnet_robust.audio import RATE, read_audio
 from espnet_robust.corpora.layout import check_root, comma_list
-from espnet_robust.corpora.synthesis import audio_tables, generator, make_files, to_rms
+from espnet_robust.corpora.synthesis import add_seed, audio_tables, generator, make_files, to_rms
 from espnet_robust.data_dir import write_data_dir
 from espnet_robust.errors import DataDirError, UserError
 
@@ -26,8 +26,7 @@ FLOOR_DBFS = -72.0  # of the noise in pauses: digital silence would give the sea
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", type=Path, required=True, help="the directory with recordings")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--nj", type=int, default=2, help="processes")
+    add_seed(parser)
     parser.add_argument("--dev-speakers", type=comma_list, default=("nicolas",))
     parser.add_argument("--test-speakers", type=comma_list, default=("theo", "yweweler"))
     for part, number in (("train", 400), ("dev", 120), ("test", 150)):

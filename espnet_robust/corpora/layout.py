@@ -88,7 +88,11 @@ def find_audio(root: Path, below: str = "**/*") -> list[Path]:
     Raises:
         UserError: there are none.
     """
-    files = sorted(f for f in root.glob(below) if f.suffix.lower() in SUFFIXES and f.is_file())
+    files = sorted(
+        f
+        for f in root.glob(below)
+        if f.suffix.lower() in SUFFIXES and f.is_file() and not f.name.startswith(".")
+    )
     if not files:
         raise UserError(f"{root}: no audio files in it ({', '.join(sorted(SUFFIXES))})")
     return files

@@ -16,8 +16,16 @@ import numpy as np
 from espnet_robust.audio import RATE
 from espnet_robust.corpora import espeak
 from espnet_robust.corpora.mini_grammar import Command, draw_commands, split_commands
-from espnet_robust.corpora.synthesis import Made, audio_tables, generator, make_files, to_rms
+from espnet_robust.corpora.synthesis import (
+    Made,
+    add_seed,
+    audio_tables,
+    generator,
+    make_files,
+    to_rms,
+)
 from espnet_robust.data_dir import write_data_dir
+from espnet_robust.errors import UserError
 
 # "en", not "en-gb": espeak-ng 1.51 silently ignores a variant put after "en-gb".
 ACCENTS = (
@@ -87,8 +95,7 @@ def draw_voices(rng: np.random.Generator) -> dict[str, list[Voice]]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--nj", type=int, default=2, help="processes")
+    add_seed(parser)
     for part, number in (("train", 66), ("dev", 34), ("test", 27)):
         parser.add_argument(
             f"--{part}-utterances",
@@ -116,7 +123,7 @@ def prepare(
         UserError: espeak-ng is not installed.
     """
     numbers = {"train": train_utterances, "dev": dev_utterances, "test": test_utterances}
-    version = espeak.version()
+    version = espeak.version(ACCENTS, (name for names in TIMBRES.values() for name in names))
     plan = plan_utterances(seed, numbers)
     items = [item | {"espeak": version} for part in plan.values() for item in part]
     made = make_files(say, items, out / "mini_audio", nj=nj, label="mini: speech")
@@ -131,6 +138,11 @@ def plan_utterances(seed: int, numbers: Mapping[str, int]) -> dict[str, list[dic
     for part, number in numbers.items():
         plan[part] = []
         for voice in voices[part]:
+            if number > len(commands[part]):
+                raise UserError(
+                    f"the grammar has {len(commands[part])} {part} sentences for each voice,"
+                    f" {number} are asked for"
+                )
             rng = generator(seed, f"mini {voice.id}")
             for n, command in enumerate(draw_commands(rng, commands[part], number)):
                 plan[part].append(_plan_one(rng, voice, f"{voice.id}-{n:04d}", command))

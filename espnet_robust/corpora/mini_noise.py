@@ -15,8 +15,8 @@ from scipy.signal import butter, lfilter, sosfilt
 
 from espnet_robust.audio import RATE
 from espnet_robust.corpora import espeak
-from espnet_robust.corpora.mini import draw_voices
-from espnet_robust.corpora.synthesis import audio_tables, generator, make_files, to_rms
+from espnet_robust.corpora.mini import ACCENTS, TIMBRES, draw_voices
+from espnet_robust.corpora.synthesis import add_seed, audio_tables, generator, make_files, to_rms
 from espnet_robust.data_dir import write_data_dir
 
 SECONDS = 10.0
@@ -175,8 +175,7 @@ OUT_OF_DOMAIN: dict[str, Callable] = {f.__name__: f for f in (rain, rotor, siren
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--nj", type=int, default=2, help="processes")
+    add_seed(parser)
 
 
 def prepare(out: Path, *, seed: int = 0, nj: int = 2) -> list[Path]:
@@ -187,7 +186,7 @@ def prepare(out: Path, *, seed: int = 0, nj: int = 2) -> list[Path]:
     Raises:
         UserError: espeak-ng is not installed.
     """
-    version = espeak.version()
+    version = espeak.version(ACCENTS, (name for names in TIMBRES.values() for name in names))
     plan = plan_noises(seed)
     items = [item | {"espeak": version} for part in plan.values() for item in part]
     made = make_files(render, items, out / "mini_noise_audio", nj=nj, label="mini: noise")

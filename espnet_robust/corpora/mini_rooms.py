@@ -14,7 +14,7 @@ import numpy as np
 from scipy.signal import butter, sosfilt
 
 from espnet_robust.audio import RATE, read_audio
-from espnet_robust.corpora.synthesis import audio_tables, generator, make_files
+from espnet_robust.corpora.synthesis import add_seed, audio_tables, generator, make_files
 from espnet_robust.data_dir import write_data_dir
 
 PEAK = 0.9  # of the direct path, which is the first sample
@@ -36,8 +36,7 @@ PARTS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--nj", type=int, default=2, help="processes")
+    add_seed(parser)
 
 
 def prepare(out: Path, *, seed: int = 0, nj: int = 2) -> list[Path]:

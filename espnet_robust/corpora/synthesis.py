@@ -1,5 +1,6 @@
 """What the synthetic corpora share: generators by name, a planned batch of files, levels."""
 
+import argparse
 import json
 import multiprocessing
 import shutil
@@ -13,7 +14,24 @@ import numpy as np
 from tqdm import tqdm
 
 from espnet_robust.audio import RATE, audio_info, write_audio
+from espnet_robust.errors import UserError
 from espnet_robust.files import write_atomic
+
+
+def add_seed(parser: argparse.ArgumentParser) -> None:
+    """The options of every corpus that is made rather than found."""
+    parser.add_argument("--seed", type=_at_least(0), default=0, help="(default: 0)")
+    parser.add_argument("--nj", type=_at_least(1), default=2, help="processes (default: 2)")
+
+
+def _at_least(low: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if int(text) < low:
+            raise ValueError
+        return int(text)
+
+    number.__name__ = f"number of {low} or more"  # argparse: "invalid number of 1 or more value"
+    return number
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
@@ -52,11 +70,17 @@ def make_files(
 
     Returns:
         item["id"] -> file and length
+
+    Raises:
+        UserError: ``audio_dir`` holds something else.
     """
     plan = "".join(json.dumps(item, sort_keys=True) + "\n" for item in items)
     plan_file = audio_dir / "plan.jsonl"
-    if audio_dir.exists() and not (plan_file.exists() and plan_file.read_text() == plan):
-        shutil.rmtree(audio_dir)
+    if plan_file.exists():
+        if plan_file.read_text(encoding="utf-8") != plan:
+            shutil.rmtree(audio_dir)
+    elif audio_dir.exists() and any(audio_dir.iterdir()):
+        raise UserError(f"{audio_dir} is in the way: it was not made by this command; move it")
     audio_dir.mkdir(parents=True, exist_ok=True)
     write_atomic(plan_file, plan)
     paths = [audio_dir / item["file"] for item in items]

@@ -15,7 +15,7 @@ from espnet_robust.data_dir import read_data_dir, validate_data_dir
 from espnet_robust.errors import UserError
 
 PARTS = ("train", "dev", "test")
-SMALL = ["--train-utterances", "2", "--dev-utterances", "1", "--test-utterances", "1"]
+SMALL = ["--train-utterances", "1", "--dev-utterances", "1", "--test-utterances", "1"]
 
 needs_espeak = pytest.mark.skipif(not shutil.which("espeak-ng"), reason="needs espeak-ng")
 
@@ -152,11 +152,32 @@ def test_same_bytes_after_a_kill_and_with_two_processes(corpus, tmp_path, monkey
 @needs_espeak
 def test_another_seed_leaves_nothing_of_the_first(corpus, tmp_path):
     out = tmp_path / "mini"
-    for seed in ("3", "4"):
-        main(["mini", "--seed", seed, "--nj", "1", "--out", str(out), *SMALL])
+    shutil.copytree(corpus, out)
+    main(["mini", "--seed", "4", "--nj", "1", "--out", str(out), *SMALL])
     first, second = hashes(corpus / "mini_audio"), hashes(out / "mini_audio")
     assert not set(first.values()) & set(second.values())
     assert len(second) == len(read_data_dir(out / "train").ids) + 4 + 8
+
+
+@needs_espeak
+def test_espeak_without_a_voice():
+    with pytest.raises(UserError, match=r"espeak-ng \d.* lacks the voice nobody"):
+        espeak.version(mini.ACCENTS, ["f1", "nobody"])
+
+
+@needs_espeak
+def test_mistakes(tmp_path, capsys):
+    with pytest.raises(UserError, match="test sentences for each voice, 5000 are asked for"):
+        main(["mini", "--out", str(tmp_path), "--test-utterances", "5000"])
+    for option in (["--nj", "0"], ["--seed", "-1"], ["--seed", "x"]):
+        with pytest.raises(SystemExit):
+            main(["mini", "--out", str(tmp_path), *option])
+        assert "invalid number of" in capsys.readouterr().err
+    (tmp_path / "mini_audio").mkdir()
+    (tmp_path / "mini_audio/thesis.txt").write_text("precious")
+    with pytest.raises(UserError, match="mini_audio is in the way"):
+        main(["mini", "--out", str(tmp_path)])
+    assert (tmp_path / "mini_audio/thesis.txt").exists()
 
 
 def test_espeak_missing(tmp_path, monkeypatch):
