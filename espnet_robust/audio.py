@@ -262,7 +262,9 @@ def _decode(f: soundfile.SoundFile, entry, start: int, num_samples: int) -> np.n
     if len(wav) < num_samples:
         raise AudioError(f"{entry}: truncated, {start + len(wav)} of {f.frames} samples there")
     # One NaN or infinity makes the energy so; far cheaper than looking at every sample.
-    if not np.isfinite(np.dot(wav, wav)) and not np.isfinite(wav).all():
+    with np.errstate(all="ignore"):
+        energy = np.dot(wav, wav)
+    if not np.isfinite(energy) and not np.isfinite(wav).all():
         raise AudioError(f"{entry}: NaN or infinite samples")
     return wav
 

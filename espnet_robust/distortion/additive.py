@@ -10,7 +10,7 @@ from scipy import fft
 from espnet_robust.audio import RATE
 from espnet_robust.distortion.base import Context, Kind, Values, data_dir, numbers, word
 from espnet_robust.distortion.collection import open_collection
-from espnet_robust.distortion.level import METERS, mix, power
+from espnet_robust.distortion.level import METERS, amplitude, mix, power
 from espnet_robust.distortion.seeding import draw_seed, generator
 
 MIN_SNR, MAX_SNR = -60, 120  # dB; beyond, one of the two is below 16-bit resolution
@@ -94,7 +94,7 @@ def sum_crops(path: str, crops: list, num_samples: int) -> np.ndarray:
     total = np.zeros(num_samples, np.float32)
     for item, offset in crops:
         crop = collection.crop(item, offset, num_samples)
-        total += crop * np.float32(power(crop) ** -0.5)
+        total += crop * amplitude(1.0, power(crop))
     return total
 
 

@@ -138,7 +138,7 @@ class ConfigReader:
 
     def _one(self, given: Mapping, where: str, snr_db: Any) -> Step:
         name = given["name"]
-        if name not in KINDS:
+        if not isinstance(name, str) or name not in KINDS:
             self.error(where, f"unknown kind {name!r}{_nearest(name, KINDS)}")
             return Sequence(())
         kind = KINDS[name]

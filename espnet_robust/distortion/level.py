@@ -80,14 +80,20 @@ def speech_power(wav: np.ndarray, meter: str) -> float:
     return active_power(wav) if meter == "active" else power(wav)
 
 
+def amplitude(wanted: float, given: float) -> np.float32:
+    """Factor that takes samples of power ``given`` to power ``wanted``; 0 if there is nothing to
+    amplify. At most 1e18, so that float32 holds what comes out of any audio."""
+    return np.float32(min((wanted / given) ** 0.5, 1e18) if given > 0 else 0.0)
+
+
 def mix(wav: np.ndarray, noise: np.ndarray, snr_db: float, meter: str) -> np.ndarray:
     """Add noise to speech; the speech keeps its level.
 
     Args:
         wav: (samples,) speech. Silence stays silence: no level of noise has an SNR to it.
-        noise: (samples,), of any level, not silent.
+        noise: (samples,), of any level; silence adds nothing.
         snr_db: power of the speech by ``meter`` over the mean power of the whole noise.
         meter: one of ``METERS``.
     """
-    ratio = speech_power(wav, meter) / max(power(noise), np.finfo(np.float32).tiny)
-    return wav + np.float32(np.sqrt(ratio) * 10 ** (-snr_db / 20)) * noise
+    wanted = speech_power(wav, meter) * 10 ** (-snr_db / 10)
+    return wav + amplitude(wanted, power(noise)) * noise

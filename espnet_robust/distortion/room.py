@@ -9,7 +9,7 @@ from espnet_robust.distortion.additive import MAX_SNR, MIN_SNR
 from espnet_robust.distortion.base import Context, Kind, Values, data_dir, numbers, word
 from espnet_robust.distortion.collection import open_collection
 from espnet_robust.distortion.convolution import convolve
-from espnet_robust.distortion.level import METERS, mix, speech_power
+from espnet_robust.distortion.level import METERS, amplitude, mix, speech_power
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,5 +64,4 @@ class Rir(Kind):
 def reverberate(wav: np.ndarray, taps: np.ndarray, direct: int, level: str) -> np.ndarray:
     """Convolve, put the direct path (index ``direct`` of the taps) at delay 0, keep the level."""
     out = convolve(wav, taps, direct)
-    before, after = speech_power(wav, level), speech_power(out, level)
-    return out * np.float32(np.sqrt(before / max(after, np.finfo(np.float32).tiny)))
+    return out * amplitude(speech_power(wav, level), speech_power(out, level))

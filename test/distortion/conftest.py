@@ -56,7 +56,7 @@ def material(tmp_path_factory):
             "bath-1": response(0.8, 40, 4),
             "den-0": response(0.3, 7, 5),
         },
-        "voices": {f"spk{i}-0": voice(2.0 + i, seed=10 + i) for i in range(4)},
+        "voices": {f"spk{i}-0": voice(1 + 0.5 * i, seed=10 + i) for i in range(4)},
     }
     for name, items in sounds.items():
         (root / f"{name}_audio").mkdir()

@@ -1,0 +1,155 @@
+import pytest
+import yaml
+
+from espnet_robust.distortion import load_distortion
+from espnet_robust.distortion.base import Choice, Uniform, parse_values
+from espnet_robust.distortion.protocol import load_protocol
+from espnet_robust.errors import ConfigError
+
+
+def errors_of(config, load=load_distortion):
+    with pytest.raises(ConfigError) as e:
+        load(config)
+    return str(e.value)
+
+
+def test_all_errors_at_once_with_the_nearest_names(tmp_path, material):
+    config = {
+        "chian": [],
+        "overflow": "wrap",
+        "chain": [
+            {"name": "niose", "noise": "x"},
+            {"name": "clip", "overdrive": [3, 12]},
+            {"one_of": [{"name": "white", "snr_db": [20, 0], "weight": -1}, "claen"]},
+            {"name": "pitch", "cents": "low", "prob": 1.5},
+            {"name": "noise"},
+            {"name": "rir", "rir": str(tmp_path / "nowhere"), "level": "loud"},
+            {"name": "clip", "one_of": ["clean"]},
+            {"name": "codec", "codec": ["mp3", "mp4"]},
+            {"name": "babble", "speech": str(material / "voices"), "voices": 2.5},
+            7,
+        ],
+    }
+    path = tmp_path / "bad.yaml"
+    path.write_text(yaml.safe_dump(config))
+    message = errors_of(path)
+    for part in (
+        f"{path}: 16 errors",
+        "top level: unknown key 'chian'; did you mean 'chain'?",
+        "overflow: must be one of scale, refuse",
+        "chain[0]: unknown kind 'niose'; did you mean 'noise'?",
+        "chain[1] (clip): unknown key 'overdrive'; did you mean 'overdrive_db'?",
+        "chain[2].one_of[0] (white).snr_db: need [low, high] with low <= high",
+        "chain[2].one_of[0].weight: must be a number of at least 0, got -1",
+        "chain[2].one_of[1]: unknown kind 'claen'; did you mean 'clean'?",
+        "chain[3] (pitch).cents: need a number",
+        "chain[3].prob: must be a number in [0, 1], got 1.5",
+        "chain[4] (noise).noise: is missing",
+        "nowhere: no such data dir",
+        "chain[5] (rir).level: must be one of active, whole, got 'loud'",
+        "chain[6]: need exactly one of",
+        "chain[7] (codec).codec: must be one of mp3",
+        "chain[8] (babble).voices: must be whole",
+        "chain[9]: need the name of a kind or a mapping, got 7",
+    ):
+        assert part in message
+    assert len(message.splitlines()) == 17
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "need a mapping with `chain`"),
+        ("[1, 2]", "need a mapping"),
+        ("chain: []", "chain: need a list of steps"),
+        ("chain: {name: clean}", "need a list of steps"),
+        ("chain: [{one_of: []}]", "need a list of steps"),
+        ("chain: [{one_of: [{name: clean, weight: 0}]}]", "all weights are 0"),
+        ("chain: [clean", "not YAML"),
+        ("chain: [{name: clip, overdrive_db: .nan}]", "need a number"),
+        ("chain: [{name: clip, overdrive_db: 61}]", r"must lie in \[0, 60\], got 61"),
+        ("chain: [{name: clip, label: 3}]", "label: must be a word"),
+        ("chain: [{name: [1], prob: 0}]", "unknown kind"),
+    ],
+)
+def test_bad_yaml(tmp_path, text, message):
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_distortion(tmp_path / "c.yaml")
+
+
+def test_missing_file(tmp_path):
+    assert "c.yaml: cannot be read: No such file" in errors_of(tmp_path / "c.yaml")
+
+
+def test_values():
+    assert parse_values(3) == Uniform((3, 3), (3, 3))
+    assert parse_values([1, 2]) == Uniform((1, 2), (1, 2))
+    assert parse_values({"choice": [1, 5]}) == Choice((1, 5))
+    assert parse_values({"start": [15, 20], "end": 0}) == Uniform((15, 20), (0, 0))
+    for wrong in (True, None, "3", [1], [1, 2, 3], [2, 1], {"choice": []}, {"start": [1, 2]}):
+        with pytest.raises(ValueError, match="need"):
+            parse_values(wrong)
+
+
+def test_snr_of_the_config_is_that_of_steps_without(material):
+    noise = {"name": "noise", "noise": str(material / "noise")}
+    config = {"snr_db": 7, "chain": [noise, {"name": "white", "snr_db": 3}, "clip"]}
+    steps = load_distortion(config).chain.steps
+    assert steps[0].kind.snr_db == parse_values(7)
+    assert steps[1].kind.snr_db == parse_values(3)
+
+
+def test_base_dir(material):
+    config = {"chain": [{"name": "noise", "noise": "noise"}]}
+    assert "noise: no such data dir" in errors_of(config)
+    distorter = load_distortion(config, base_dir=material)
+    assert distorter.data_dirs == (str(material / "noise"),)
+
+
+def test_protocol(material):
+    protocol = {
+        "conditions": {
+            "in": {
+                "each_snr_db": [10, -5, 2.5],
+                "chain": [{"name": "noise", "noise": str(material / "noise")}],
+            },
+            "clip": {"chain": ["clip"]},
+            "both": {"snr_db": 10, "chain": ["white"]},
+        }
+    }
+    conditions = load_protocol(protocol)
+    assert [(c.name, c.snr_db) for c in conditions] == [
+        ("in_snr10", 10),
+        ("in_snr-5", -5),
+        ("in_snr2.5", 2.5),
+        ("clip", None),
+        ("both", 10),
+    ]
+    assert conditions[1].distorter.chain.steps[0].kind.snr_db == parse_values(-5)
+
+
+def test_protocol_errors():
+    message = errors_of(
+        {
+            "condition": 1,
+            "conditions": {
+                "clean": {"chain": ["clean"]},
+                "a b": {"chain": ["clip"]},
+                "c": 3,
+                "d": {"each_snr_db": 5, "chain": ["white"]},
+                "e": {"chain": ["klip"]},
+            },
+        },
+        load_protocol,
+    )
+    for part in (
+        "unknown key 'condition'; did you mean 'conditions'?",
+        "conditions.clean: not a name for a condition",
+        "conditions.a b: not a name",
+        "conditions.c: need a mapping",
+        "conditions.d.each_snr_db: need a list of dB, got 5",
+        "conditions.e.chain[0]: unknown kind 'klip'; did you mean 'clip'?",
+    ):
+        assert part in message
+    assert "conditions: there are none" in errors_of({"conditions": {}}, load_protocol)
