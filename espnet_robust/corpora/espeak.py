@@ -28,11 +28,9 @@ def version(accents: Iterable[str] = (), variants: Iterable[str] = ()) -> str:
             "espeak-ng, which speaks the mini corpus, is not installed: apt-get install espeak-ng"
         )
     installed = _ask("--version").partition("text-to-speech:")[2].split()[0]
-    known = set(re.findall(r"!v/(\S+)", _ask("--voices=variant"))) | set(
-        _ask("--voices=en").split()
-    )
-    # "en" is listed under a longer name in some versions, and there in all.
-    if missing := {*accents, *variants} - known - {"en"}:
+    known = {"en", *_ask("--voices=en").split()}  # "en" itself is listed as en-gb
+    known.update(re.findall(r"!v/(\S+)", _ask("--voices=variant")))
+    if missing := {*accents, *variants} - known:
         raise UserError(f"espeak-ng {installed} lacks the voice {min(missing)}; 1.51 has it")
     return installed
 
