@@ -1,0 +1,71 @@
+"""Show distortions of one utterance: OUT/index.html with audio players, OUT/distortions.png.
+
+Without --config every kind that can be shown: noise, rooms and babble need a data dir each.
+"""
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from espnet_robust.audio import read_audio
+from espnet_robust.cli import run
+from espnet_robust.data_dir import read_data_dir
+from espnet_robust.distortion.chain import Distorter
+from espnet_robust.distortion.config import load_distortion, read_yaml
+from espnet_robust.distortion.protocol import load_protocol
+from espnet_robust.distortion.show import examples, show
+from espnet_robust.errors import DataDirError
+
+
+def get_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="show_distortions", description=__doc__)
+    parser.add_argument("--config", type=Path, help="show this chain or protocol instead")
+    parser.add_argument("--draws", type=int, default=8, help="draws of the chain of --config")
+    parser.add_argument("--noise", help="data dir of noise")
+    parser.add_argument("--rir", help="data dir of room impulse responses")
+    parser.add_argument("--speech", help="data dir of voices for babble")
+    parser.add_argument("--utt", help="id, if AUDIO is a data dir (default: its first)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("audio", type=Path, metavar="AUDIO", help="audio file or data dir")
+    parser.add_argument("out", type=Path, metavar="OUT", help="directory to write to")
+    return parser
+
+
+def _distorters(args: argparse.Namespace) -> dict[str, Distorter]:
+    if args.config is None:
+        configs = examples(args.noise, args.rir, args.speech)
+        have_sox = shutil.which("sox") is not None
+        return {
+            name: load_distortion(config)
+            for name, config in configs.items()
+            if have_sox or not name.startswith("sox")
+        }
+    given, _ = read_yaml(args.config)
+    if isinstance(given, dict) and "conditions" in given:
+        return {c.name: c.distorter for c in load_protocol(args.config)}
+    distorter = load_distortion(args.config)
+    return {f"draw {i + 1}": distorter for i in range(args.draws)}
+
+
+def _entry(args: argparse.Namespace) -> str:
+    if not args.audio.is_dir():
+        return str(args.audio)
+    data = read_data_dir(args.audio)
+    utt = args.utt or data.ids[0]
+    if utt not in data.wav:
+        raise DataDirError(f"{args.audio}/wav.scp: no utterance {utt!r} in it")
+    return data.wav[utt]
+
+
+def main(cmd: Sequence[str] | None = None) -> None:
+    args = get_parser().parse_args(cmd)
+    distorters = _distorters(args)
+    entry = _entry(args)
+    wav = read_audio(entry)
+    shown = show(wav, distorters, args.out, title=f"Distortions of {entry}", seed=args.seed)
+    print(f"{args.out / 'index.html'}: {len(shown)} sounds")
+
+
+if __name__ == "__main__":
+    run(main)
