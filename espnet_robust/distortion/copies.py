@@ -414,7 +414,9 @@ def _finish(job: Job) -> None:
         hidden = file.name.startswith(".")
         if file.is_file() and not (hidden or is_table(file.name) or file.name in _NOT_CARRIED):
             shutil.copyfile(file, job.partial / file.name)
-    if (job.src / "utt2spk").exists():
+    if (job.src / "spk2utt").exists():
+        shutil.copyfile(job.src / "spk2utt", job.partial / "spk2utt")
+    elif (job.src / "utt2spk").exists():
         speakers = spk2utt(dict(iter_table(job.src / "utt2spk")))
         (job.partial / "spk2utt").write_text(format_table(speakers.items()), encoding="utf-8")
     shutil.rmtree(job.partial / "parts")
