@@ -6,12 +6,17 @@ in ``.NAME.partial`` beside the copy, which takes its name when it is complete. 
 never held: memory does not grow with the corpus.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import json
+import os
 import re
 import shlex
 import shutil
 import sys
+import threading
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -54,6 +59,7 @@ PROVENANCE = (
     "distortion.json"  # what a copy was made of; the same job finds it and has nothing to do
 )
 
+_ORPHAN_S = 0.2  # how often a worker looks whether its parent still lives
 _SHARD = 64  # utterances; fixed, so that arks do not depend on the number of processes
 _FILE_NAME = re.compile(r"\w[\w.-]{0,150}", re.ASCII)  # ids that can name a file everywhere
 _VERSION = 1  # of the layout and of the sound; part of what makes two jobs the same
@@ -141,17 +147,19 @@ def run_job(job: Job, *, nj: int = 1) -> None:
     if done == provenance:
         return
     total = _check_source(job)
-    if _read_json(job.partial / PROVENANCE) != provenance:
-        shutil.rmtree(job.partial, ignore_errors=True)
-    try:
-        (job.partial / "parts").mkdir(parents=True, exist_ok=True)
-        write_atomic(job.partial / PROVENANCE, json.dumps(provenance, indent=1) + "\n")
-        _make_shards(job, total, nj)
-        _finish(job)
-    except OSError as e:
-        raise DataDirError(f"{job.dst}: cannot be written: {e.strerror}{_resume(job)}") from None
-    except UserError as e:
-        raise type(e)(f"{e}{_resume(job)}") from None
+    with _lock(job):
+        try:
+            if _read_json(job.partial / PROVENANCE) != provenance:
+                shutil.rmtree(job.partial, ignore_errors=True)
+            (job.partial / "parts").mkdir(parents=True, exist_ok=True)
+            write_atomic(job.partial / PROVENANCE, json.dumps(provenance, indent=1) + "\n")
+            _make_shards(job, total, nj)
+            _finish(job)
+        except OSError as e:
+            message = f"{job.dst}: cannot be written: {e.strerror}{_resume(job)}"
+            raise DataDirError(message) from None
+        except UserError as e:
+            raise type(e)(f"{e}{_resume(job)}") from None
 
 
 def remake(copy: str | Path, utt: str) -> np.ndarray:
@@ -219,6 +227,43 @@ def _resume(job: Job) -> str:
         return f"; what is finished is kept in {job.partial}: the same command goes on from there"
     shutil.rmtree(job.partial, ignore_errors=True)
     return ""
+
+
+@contextlib.contextmanager
+def _lock(job: Job) -> Iterator[None]:
+    """Keep out other processes that make the same copy, workers of a killed run included: they
+    inherit the lock and hold it until they notice, after ``_ORPHAN_S``."""
+    path = job.dst.with_name(f".{job.dst.name}.lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        f = open(path, "w")  # noqa: SIM115
+    except OSError as e:
+        raise DataDirError(f"{job.dst}: cannot be made: {e.strerror}") from None
+    with f:
+        until = time.monotonic() + 10 * _ORPHAN_S
+        while True:
+            try:
+                fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise DataDirError(f"{job.dst}: another process is making it") from None
+                time.sleep(_ORPHAN_S / 4)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _exit_with_parent(parent: int) -> None:
+    """In a worker: end when the parent was killed; the executor would wait for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_ORPHAN_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _check_source(job: Job) -> int:
@@ -291,7 +336,9 @@ def _missing_shards(job: Job, bar: tqdm) -> Iterator[tuple[int, list[Row]]]:
 
 def _make_in_processes(job: Job, todo: Iterator, nj: int, bar: tqdm) -> int:
     scaled = 0
-    pool = ProcessPoolExecutor(nj, mp_context=get_context("fork"))
+    pool = ProcessPoolExecutor(
+        nj, get_context("fork"), initializer=_exit_with_parent, initargs=(os.getpid(),)
+    )
     try:
         # Never more than two shards a process in flight: the executor would take the whole corpus.
         running: dict = {}

@@ -1,4 +1,5 @@
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -163,29 +164,30 @@ def test_mapped_speed_changes_the_durations(src, tmp_path):
     validate(tmp_path / "copy", audio=True)
 
 
-def test_killed_and_resumed(src, config, reference, tmp_path):
+@pytest.mark.parametrize("nj", [1, 2])
+def test_killed_and_resumed(src, config, reference, tmp_path, nj):
     (tmp_path / "c.yaml").write_text(json.dumps(config))
     dst = tmp_path / "copy"
     cmd = [sys.executable, "-m", "espnet_robust.bin.distort_data_dir", "--config", "c.yaml"]
-    cmd += ["--seed", "1", str(src), str(dst)]
+    cmd += ["--seed", "1", "--nj", str(nj), str(src), str(dst)]
     env = os.environ | {"PYTHONPATH": ":".join(sys.path)}
     process = subprocess.Popen(cmd, cwd=tmp_path, env=env, stderr=subprocess.DEVNULL)
     parts = tmp_path / ".copy.partial" / "parts"
-    while not (parts / "000000.jsonl").exists():
+    while not (finished := list(parts.glob("*.jsonl"))):
         assert process.poll() is None
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not dst.exists()
-    first = parts / "000000.jsonl"
-    written = first.stat().st_mtime_ns
-    kept = os.open(first, os.O_RDONLY)  # its mtime can still be read when it is gone
+    written = finished[0].stat().st_mtime_ns
+    kept = os.open(finished[0], os.O_RDONLY)  # its mtime can still be read when it is gone
     try:
         subprocess.run(cmd, cwd=tmp_path, env=env, check=True, stderr=subprocess.DEVNULL)
         assert os.fstat(kept).st_mtime_ns == written and os.fstat(kept).st_nlink == 0
     finally:
         os.close(kept)
     assert digest(dst) == digest(reference)
+    time.sleep(3 * copies._ORPHAN_S)  # no worker of the killed run lives on and writes
     assert sorted(f.name for f in tmp_path.iterdir()) == ["c.yaml", "copy"]
 
 
@@ -268,6 +270,16 @@ def test_old_copy_stays_until_the_new_one_is_complete(src, config, tmp_path, mon
     with pytest.raises(DataDirError):
         distort_data_dir(src, tmp_path / "copy", {"chain": ["gain"]}, seed=1)
     assert digest(tmp_path / "copy") == before
+
+
+def test_two_at_once_are_refused(src, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(copies, "_ORPHAN_S", 0.01)
+    lock = open(tmp_path / ".copy.lock", "w")  # noqa: SIM115
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    (tmp_path / ".copy.partial").mkdir()
+    with lock, pytest.raises(DataDirError, match="another process is making it"):
+        distort_data_dir(src, tmp_path / "copy", config, seed=1)
+    assert (tmp_path / ".copy.partial").exists()  # it is the other one's
 
 
 def test_will_not_replace_what_is_no_data_dir(src, config, tmp_path):
