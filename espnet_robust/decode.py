@@ -32,12 +32,17 @@ class Recogniser:
 
     def __call__(self, wavs: Sequence[np.ndarray]) -> list[str]:
         """Utterances (samples,) float32 -> their texts."""
-        lengths = torch.tensor([len(w) for w in wavs])
-        batch = nn.utils.rnn.pad_sequence([torch.from_numpy(w) for w in wavs], batch_first=True)
+        # ESPnet's recurrent encoders take batches sorted by falling length only.
+        order = sorted(range(len(wavs)), key=lambda i: -len(wavs[i]))
+        tensors = [torch.from_numpy(wavs[i]) for i in order]
+        batch = nn.utils.rnn.pad_sequence(tensors, batch_first=True)
         with torch.inference_mode():
-            encoded, frames = self.model.encode(batch, lengths)
+            encoded, frames = self.model.encode(batch, torch.tensor([len(t) for t in tensors]))
             best = self.model.ctc.argmax(encoded)
-        return [self._text(row[:n]) for row, n in zip(best, frames.tolist(), strict=True)]
+        texts = {
+            i: self._text(row[:n]) for i, row, n in zip(order, best, frames.tolist(), strict=True)
+        }
+        return [texts[i] for i in range(len(wavs))]
 
     def _text(self, path: Tensor) -> str:
         ids = [i for i in torch.unique_consecutive(path).tolist() if i != self.blank]

@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, PretrainedConfig
+from transformers.utils import logging as transformers_logging
 
 from espnet_robust.errors import ModelError
 
@@ -56,7 +57,12 @@ class SpeechModel(nn.Module):
         self.encoder = encoder
         self.normalize = normalize
         self.rate = rate
-        self._group_norm = getattr(config, "feat_extract_norm", "layer") == "group"
+        # Group norm takes its statistics over time, padding included (HuBERT Base, wav2vec 2.0
+        # Base); data2vec's stacked positional convolutions let the padding leak into the edge.
+        self._padding_leaks = (
+            getattr(config, "feat_extract_norm", "layer") == "group"
+            or config.model_type == "data2vec-audio"
+        )
 
     @property
     def config(self) -> PretrainedConfig:
@@ -108,7 +114,7 @@ class SpeechModel(nn.Module):
         wav = wav[:, : int(lengths.max())]
         wav = normalize_waveform(wav, lengths) if self.normalize else mask_padding(wav, lengths)
         equal = bool((lengths == wav.shape[1]).all())
-        if self._group_norm and not equal:
+        if self._padding_leaks and not equal:
             states = self._one_length_at_a_time(wav, lengths)
         else:
             states = self._encode(wav, None if equal else lengths, mask_time_indices)
@@ -126,8 +132,7 @@ class SpeechModel(nn.Module):
         ).hidden_states
 
     def _one_length_at_a_time(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
-        # Group norm takes its statistics over time, padding included (HuBERT Base, wav2vec 2.0
-        # Base): rows of one length share a pass, so that no row ever sees padding.
+        # Rows of one length share a pass, so that no row ever sees padding.
         frames = int(self.num_frames(lengths.max()))
         out: list[Tensor] = []
         for length in lengths.unique().tolist():
@@ -195,11 +200,10 @@ def _load_pretrained(name: str) -> SpeechModel:
             raise ModelError(f"teacher {name}: no weights (model.safetensors) in this directory")
     elif local.is_absolute() or name.startswith("."):
         raise ModelError(f"teacher {name}: no such directory")
+    transformers_logging.disable_progress_bar()  # these models load in a moment
     try:
         config = AutoConfig.from_pretrained(name)
-        encoder, info = AutoModel.from_pretrained(
-            name, config=config, output_loading_info=True, attn_implementation="sdpa"
-        )
+        encoder, info = AutoModel.from_pretrained(name, config=config, output_loading_info=True)
     except (OSError, ValueError, RuntimeError) as e:
         first_line = str(e).strip().splitlines()[0]
         raise ModelError(f"teacher {name}: cannot be loaded: {first_line}") from e

@@ -78,7 +78,7 @@ def build_from_arch(arch: Mapping[str, Any], normalize: bool, rate: int) -> Spee
     arch = dict(arch)
     try:
         config = AutoConfig.for_model(arch.pop("model_type"), **arch)
-        encoder = AutoModel.from_config(config, attn_implementation="sdpa")
+        encoder = AutoModel.from_config(config)
     except (KeyError, ValueError, TypeError) as e:
         raise ModelError(f"student architecture cannot be built: {e}") from e
     return SpeechModel(encoder, normalize=normalize, rate=rate)

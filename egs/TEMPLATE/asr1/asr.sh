@@ -23,19 +23,19 @@ budget=short                             # conf/budget/*.yaml: numbers of steps
 
 train_set=train
 dev_set=dev
-test_set=test                            # undistorted; its copies are data/${test_set}_CONDITION
+test_set="test"                          # undistorted; its copies are data/${test_set}_CONDITION
 protocol=        # conditions of the copies; default: conf/distortion/mini_test.yaml
 train_distortion=                        # default: conf/distortion/train.yaml
 dev_distortion=                          # picks the best epoch; default: conf/distortion/dev.yaml
 distill_set=                             # data dir to distil on; default: the training set
 
 pretrain_teacher=false                   # make a teacher instead of taking ${teacher}
-pretrain_config=conf/pretrain.yaml
+pretrain_configs="conf/pretrain1.yaml conf/pretrain2.yaml"  # rounds; round N -> exp/teacherN
 pretrain_sets=                           # data dirs to pretrain on; default: the training set
 teacher=teacher                          # hub id or directory
 
-asr_config=conf/asr.yaml                 # laid over the shared conf/asr/ctc.yaml
 distill_config=conf/distill.yaml         # laid over the shared conf/distill/SYSTEM.yaml
+asr_config=                              # laid over the shared conf/asr/*.yaml
 token_type=bpe                           # or char
 nbpe=100
 checkpoint=valid.cer_ctc.best.pth
@@ -48,8 +48,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 [ "${systems}" = all ] && systems=${all_systems}
 for number in "${stage}" "${stop_stage}"; do
-    [[ ${number} =~ ^[0-9]+$ ]] && [ "${number}" -ge 1 ] && [ "${number}" -le 10 ] ||
-        die "stage ${number} does not exist: stages are 1 to 10"
+    [[ ${number} =~ ^([1-9]|10)$ ]] || die "stage '${number}' does not exist: stages are 1 to 10"
 done
 [ -f "conf/budget/${budget}.yaml" ] ||
     die "no budget '${budget}': there is no conf/budget/${budget}.yaml"
@@ -63,7 +62,9 @@ done
 : "${protocol:=${root}/conf/distortion/mini_test.yaml}"
 : "${train_distortion:=${root}/conf/distortion/train.yaml}"
 : "${dev_distortion:=${root}/conf/distortion/dev.yaml}"
-[ "${pretrain_teacher}" = true ] && teacher=exp/teacher
+if [ "${pretrain_teacher}" = true ]; then
+    teacher=exp/teacher$(wc -w <<<"${pretrain_configs}")
+fi
 exp=exp/${budget}
 tokens=data/tokens_${token_type}$([ "${token_type}" = bpe ] && echo "${nbpe}")
 
@@ -136,17 +137,15 @@ export_one() {
 }
 
 train_asr() {
-    local system=$1 seed=$2 dir=$3 frontend
-    local layers=("${root}/conf/asr/ctc.yaml" "${asr_config}")
+    local system=$1 seed=$2 dir=$3 features=speech_model frontend
     case ${system} in
-        logmel)
-            layers+=("${root}/conf/asr/logmel.yaml")
-            frontend=()
-            ;;
+        logmel) features=logmel frontend=() ;;
         teacher) frontend=(--frontend_conf "student.hf=${teacher}") ;;
         *) frontend=(--frontend_conf "student.path=${dir}/student") ;;
     esac
-    python -m espnet_robust.bin.merge_config "${layers[@]}" "conf/budget/${budget}.yaml:asr" \
+    # shellcheck disable=SC2086  # asr_config is a word or nothing
+    python -m espnet_robust.bin.merge_config "${root}/conf/asr/ctc.yaml" \
+        "${root}/conf/asr/${features}.yaml" ${asr_config} "conf/budget/${budget}.yaml:asr" \
         --out "${dir}/asr/train.yaml"
     [ ! -f "${dir}/asr/done" ] || return 0
     # shellcheck disable=SC2046
@@ -188,13 +187,16 @@ if want 3 "distorted copies -> data/${test_set}_*"; then
 fi
 
 if want 4 "teacher ${teacher}"; then
-    if : "${protocol:=${root}/conf/distortion/mini_test.yaml}"
-: "${train_distortion:=${root}/conf/distortion/train.yaml}"
-: "${dev_distortion:=${root}/conf/distortion/dev.yaml}"
-[ "${pretrain_teacher}" = true ] && [ ! -f "${teacher}/model.safetensors" ]; then
-        # shellcheck disable=SC2086
-        OMP_NUM_THREADS=${nj} python -m espnet_robust.bin.pretrain_teacher \
-            --config "${pretrain_config}" --out "${teacher}" ${pretrain_sets:-data/${train_set}}
+    if [ "${pretrain_teacher}" = true ]; then
+        round=0
+        for config in ${pretrain_configs}; do
+            round=$((round + 1))
+            [ ! -f "exp/teacher${round}/model.safetensors" ] || continue
+            # shellcheck disable=SC2086  # several data dirs
+            OMP_NUM_THREADS=${nj} python -m espnet_robust.bin.pretrain_teacher \
+                --config "${config}" --out "exp/teacher${round}" \
+                ${pretrain_sets:-data/${train_set}}
+        done
     fi
     python -m espnet_robust.bin.describe_model "${teacher}"
 fi
@@ -230,6 +232,9 @@ if want 10 "table and plot -> exp/report"; then
     for system in ${systems}; do
         for seed in ${seeds}; do scores+=("${exp}/${system}_seed${seed}/scores.json"); done
     done
-    python -m espnet_robust.bin.report --out exp/report --baseline "${baseline}" "${scores[@]}"
+    compare=()
+    [[ " ${systems} " != *" ${baseline} "* ]] || compare=(--baseline "${baseline}")
+    python -m espnet_robust.bin.report --out exp/report "${compare[@]}" --systems "${systems}" \
+        "${scores[@]}"
     cat exp/report/wer.md
 fi

@@ -5,6 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")"
 
 ../../TEMPLATE/asr1/asr.sh \
-    --token_type bpe --nbpe 100 \
+    --token_type bpe --nbpe 150 \
     --teacher teacher \
     "$@"

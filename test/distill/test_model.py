@@ -1,0 +1,98 @@
+import copy
+
+import pytest
+import torch
+
+from espnet_robust.distill.adversary import Adversary, AdversaryConfig
+from espnet_robust.distill.losses import cosine, l1, valid_frames
+from espnet_robust.distill.model import DistillModel
+from espnet_robust.distill.student import StudentConfig, build_student
+
+
+def make(teacher, adversary: AdversaryConfig | None = None) -> DistillModel:
+    torch.manual_seed(0)
+    student = build_student(teacher, StudentConfig()).eval()  # no dropout: exact comparisons
+    domain = adversary and Adversary(student.hidden_size, student.num_layers, 2, adversary)
+    torch.manual_seed(1)  # the same heads with and without adversary
+    return DistillModel(teacher, student, [2, 4], {"l1": 1.0, "cosine": 0.5}, domain)
+
+
+@pytest.fixture
+def inputs(batch):
+    wav, lengths = batch
+    noisy = wav + 0.05 * torch.randn(wav.shape, generator=torch.Generator().manual_seed(2))
+    return {
+        "speech": wav,
+        "speech_lengths": lengths,
+        "student_speech": noisy,
+        "student_speech_lengths": lengths,
+        "domain": torch.tensor([[0], [1], [1]]),
+    }
+
+
+def test_loss_is_that_of_the_frames_that_are_not_padding(teacher, inputs):
+    model = make(teacher)
+    loss, _, weight = model(**inputs)
+    target = teacher(inputs["speech"], inputs["speech_lengths"])
+    hidden = model.student(inputs["student_speech"], inputs["student_speech_lengths"])
+    last = valid_frames(hidden.states[2], hidden.lengths)
+    expected = 0.0
+    for layer in (2, 4):
+        wanted = valid_frames(target.states[layer], target.lengths)
+        predicted = model.heads[str(layer)](last)
+        expected += (l1(predicted, wanted) + 0.5 * cosine(predicted, wanted)) / 2
+    torch.testing.assert_close(loss.squeeze(), expected)
+    assert weight == hidden.lengths.sum()
+    wider = {
+        k: torch.nn.functional.pad(v, (0, 900), value=9.0) if "speech" in k and v.ndim == 2 else v
+        for k, v in inputs.items()
+    }
+    torch.testing.assert_close(model(**wider)[0], loss)
+
+
+def test_only_student_heads_and_adversary_are_trained(teacher, inputs):
+    model = make(teacher, AdversaryConfig(ramp=0))
+    model.train()
+    model(**inputs)[0].backward()
+    assert not teacher.training
+    assert all(p.grad is None for p in teacher.parameters())
+    without = [n for n, p in model.named_parameters() if p.grad is None]
+    # The last layer's states are used, so every weight has a gradient but the mask vector.
+    assert [n for n in without if "masked_spec_embed" not in n] == []
+    assert not any("teacher" in key for key in model.state_dict())
+
+
+def test_lambda_zero_trains_the_student_as_without_adversary(teacher, inputs):
+    plain, zero = make(teacher), make(teacher, AdversaryConfig(weight=0.0))
+    for model in (plain, zero):
+        model(**inputs)[0].backward()
+    for (name, a), (_, b) in zip(
+        plain.student.named_parameters(), zero.student.named_parameters(), strict=True
+    ):
+        if a.grad is not None:
+            torch.testing.assert_close(a.grad, b.grad, msg=name)
+
+
+def test_the_domain_gradient_changes_the_students(teacher, inputs):
+    plain, against = make(teacher), make(teacher, AdversaryConfig(weight=5.0, ramp=0))
+    for model in (plain, against):
+        model(**inputs)[0].backward()
+    weight = "encoder.feature_projection.projection.weight"
+    a, b = (m.student.get_parameter(weight).grad for m in (plain, against))
+    assert (a - b).abs().max() > 1e-6
+
+
+def test_progress_counts_training_steps_only(teacher, inputs):
+    model = make(teacher, AdversaryConfig(weight=1.0))
+    model.start_epoch(step=5, total_steps=10)
+    assert model.progress == 0.5
+    model.train()
+    model(**inputs)
+    model.eval()
+    model(**inputs)
+    assert model.progress == 0.6
+
+
+def test_device_and_dtype_reach_the_hidden_teacher(teacher):
+    model = make(copy.deepcopy(teacher)).double()
+    assert next(model.teacher.parameters()).dtype == torch.float64
