@@ -11,7 +11,6 @@ time. audiomentations is no dependency: install it into a copy of the environmen
 
 import argparse
 import json
-import platform
 import statistics
 import tempfile
 import time
@@ -37,6 +36,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--rir", type=Path, help="data dir")
     parser.add_argument("--seconds", type=float, default=15.0, help="of each utterance")
     parser.add_argument("--repeat", type=int, default=60, help="utterances per operation")
+    parser.add_argument(
+        "--warm", type=int, default=5, help="utterances before, not counted; more fill the caches"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="also write the figures here")
     return parser
@@ -142,11 +144,11 @@ def benchmark(args: argparse.Namespace, root: Path) -> list[dict]:
         distorter = load_distortion(config)
         other = theirs.get(name)
         ours_ms, theirs_ms = [], []
-        for i in range(args.repeat + 5):
+        for i in range(args.warm + args.repeat):
             wav = wavs[i % len(wavs)]
             ours = timed(distorter, wav, f"utt{i}", seed=args.seed)
             rival = timed(other, wav) if other else (float("nan"),) * 2
-            if i >= 5:  # the first calls import and plan
+            if i >= args.warm:
                 ours_ms.append(ours)
                 theirs_ms.append(rival)
         cpu, wall = zip(*ours_ms, strict=True)
@@ -174,7 +176,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as root:
         rows = benchmark(args, Path(root))
-    print(f"{args.seconds:g} s utterances, {args.repeat} each, {platform.machine()}; times in ms")
+    print(f"{args.seconds:g} s utterances, {args.repeat} each after {args.warm}; times in ms")
     print(f"{'':14}{'cpu':>8}{'wall':>8}{'x real time':>13}{'rival cpu':>11}{'speed-up':>10}")
     for row in rows:
         print(

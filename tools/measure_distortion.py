@@ -22,6 +22,7 @@ from espnet_robust.corpora.mini_rooms import measure_rt60
 from espnet_robust.data_dir import read_data_dir
 from espnet_robust.distortion import load_distortion, rng_for
 from espnet_robust.distortion.band import BandReject
+from espnet_robust.distortion.convolution import Filter
 from espnet_robust.distortion.level import power, speech_power
 from espnet_robust.distortion.room import reverberate
 from espnet_robust.distortion.sox_effects import SoxPitch, SoxReverb, SoxSinc
@@ -79,7 +80,7 @@ def snr(wavs: list[np.ndarray], noise: str, speech: str, seed: int, number: int)
 
 
 def rooms(wavs: list[np.ndarray], rir: str, seed: int, number: int) -> Iterator[Row]:
-    impulse = np.ones(1, np.float32)
+    impulse = Filter(np.ones(1, np.float32))
     worst = max(np.abs(reverberate(wav, impulse, 0, "whole") - wav).max() for wav in wavs)
     yield "unit impulse as RIR", f"{worst:.1e} off", "1e-6"
     for meter in ("whole", "active"):
@@ -155,7 +156,7 @@ def parity(wavs: list[np.ndarray], seed: int) -> Iterator[Row]:
     settings = {"reverberance": 50, "hf_damping": 50, "room_scale": 50}
     click = np.zeros(4 * RATE, np.float32)
     click[0] = 0.5
-    taps = SoxReverb.apply(click, **settings)
+    taps = Filter(SoxReverb.apply(click, **settings))
     apart, residue = [], []
     for wav in wavs:
         theirs = SoxReverb.apply(wav, **settings)

@@ -9,9 +9,10 @@ from scipy.signal import firwin
 
 from espnet_robust.audio import RATE
 from espnet_robust.distortion.base import Context, Kind, Values, numbers
-from espnet_robust.distortion.convolution import convolve
+from espnet_robust.distortion.convolution import Filter
 
 TAPS = 1025  # odd: a whole number of samples of delay, which is taken out again
+DELAY = TAPS // 2
 TRANSITION = 60.0  # Hz: from full to none and back, of the Kaiser window at 60 dB and these taps
 _WINDOW = ("kaiser", 5.65)  # 60 dB
 _LOWEST = 40.0  # Hz: no edge below, or the filter would be a high-pass
@@ -60,7 +61,7 @@ class BandReject(Kind):
 
     @staticmethod
     def apply(wav, low_hz, high_hz):
-        return filter_zero_phase(wav, _fir(low_hz, high_hz, "bandstop"))
+        return _fir(low_hz, high_hz, "bandstop")(wav, DELAY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,17 +84,13 @@ class BandLimit(Kind):
 
     @staticmethod
     def apply(wav, low_hz, high_hz):
-        return filter_zero_phase(wav, _fir(low_hz, high_hz, "bandpass"))
+        return _fir(low_hz, high_hz, "bandpass")(wav, DELAY)
 
 
 @lru_cache(maxsize=32)
-def _fir(low_hz: float, high_hz: float, kind: str) -> np.ndarray:
+def _fir(low_hz: float, high_hz: float, kind: str) -> Filter:
     # firwin's edges are at -6 dB, the middle of the slope; a rejected band is all below it.
     aside = TRANSITION / 2 if kind == "bandstop" else 0.0
     edges = [max(low_hz - aside, 1.0), min(high_hz + aside, RATE / 2 - 1)]
-    return firwin(TAPS, edges, window=_WINDOW, pass_zero=kind, fs=RATE).astype(np.float32)
-
-
-def filter_zero_phase(wav: np.ndarray, taps: np.ndarray) -> np.ndarray:
-    """Filter by symmetric taps of odd number and take their delay out; the length is kept."""
-    return convolve(wav, taps, len(taps) // 2)
+    taps = firwin(TAPS, edges, window=_WINDOW, pass_zero=kind, fs=RATE)
+    return Filter(taps.astype(np.float32))

@@ -9,6 +9,7 @@ import numpy as np
 
 from espnet_robust.audio import RATE, audio_info, read_audio
 from espnet_robust.data_dir import read_data_dir
+from espnet_robust.distortion.convolution import Filter
 from espnet_robust.distortion.level import power
 from espnet_robust.errors import AudioError, DataDirError
 
@@ -28,8 +29,7 @@ class Recent:
         self._samples = 0
 
     def get(self, key: Hashable, make: Callable):
-        """What is kept under ``key``, or else what ``make`` returns: an array, or a tuple that
-        begins with one."""
+        """What is kept under ``key``, or else what ``make`` returns."""
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
@@ -40,8 +40,9 @@ class Recent:
         return value
 
 
-def _size(value: np.ndarray | tuple) -> int:
-    return (value[0] if isinstance(value, tuple) else value).size
+def _size(value: np.ndarray | tuple[Filter, int]) -> int:
+    """Samples; the spectra of a filter take up to four times as much as its taps."""
+    return value.size if isinstance(value, np.ndarray) else 5 * value[0].size
 
 
 _KEPT = Recent(16 << 20)  # of all collections of a process: 64 MiB, 17 min of sound
@@ -102,7 +103,9 @@ class Collection:
             length = self.num_samples(item)
             last = length - num_samples
             offset = int(rng.integers(last + 1 if last >= 0 else length))
-            if power(self.crop(item, offset, num_samples)) > SILENCE:
+            # A short item is looped, so all of it will be heard.
+            heard = self.crop(item, offset, num_samples) if last >= 0 else self._whole(item)
+            if power(heard) > SILENCE:
                 return item, offset
         raise AudioError(
             f"{self.path}: {ATTEMPTS} random crops were all silent; remove silent files from it"
@@ -119,15 +122,24 @@ class Collection:
             # Drawing looks whether the crop is silent, applying reads it again.
             key = (entry, offset, num_samples)
             return _KEPT.get(key, lambda: read_audio(entry, start=offset, num_samples=num_samples))
-        whole = _KEPT.get(entry, lambda: read_audio(entry))
+        whole = self._whole(item)
         if offset + num_samples <= len(whole):
             return whole[offset : offset + num_samples]
         return loop(whole, offset, num_samples)
 
-    def rir(self, item: str) -> tuple[np.ndarray, int]:
-        """Taps of a room impulse response and the index of its direct path."""
+    def _whole(self, item: str) -> np.ndarray:
         entry = self._entry(item)
-        return _KEPT.get((entry, "rir"), lambda: trim_rir(read_audio(entry), entry))
+        return _KEPT.get(entry, lambda: read_audio(entry))
+
+    def rir(self, item: str) -> tuple[Filter, int]:
+        """A room impulse response and the index of its direct path."""
+        entry = self._entry(item)
+
+        def make() -> tuple[Filter, int]:
+            taps, direct = trim_rir(read_audio(entry), entry)
+            return Filter(taps), direct
+
+        return _KEPT.get((entry, "rir"), make)
 
     def _entry(self, item: str) -> str:
         try:

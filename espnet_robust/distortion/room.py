@@ -8,7 +8,7 @@ import numpy as np
 from espnet_robust.distortion.additive import MAX_SNR, MIN_SNR
 from espnet_robust.distortion.base import Context, Kind, Values, data_dir, numbers, word
 from espnet_robust.distortion.collection import open_collection
-from espnet_robust.distortion.convolution import convolve
+from espnet_robust.distortion.convolution import Filter
 from espnet_robust.distortion.level import METERS, amplitude, mix, speech_power
 
 
@@ -61,7 +61,7 @@ class Rir(Kind):
         return mix(out, reverberate(sound, *rirs.rir(noise_item), "whole"), snr_db, level)
 
 
-def reverberate(wav: np.ndarray, taps: np.ndarray, direct: int, level: str) -> np.ndarray:
+def reverberate(wav: np.ndarray, taps: Filter, direct: int, level: str) -> np.ndarray:
     """Convolve, put the direct path (index ``direct`` of the taps) at delay 0, keep the level."""
-    out = convolve(wav, taps, direct)
+    out = taps(wav, direct)
     return out * amplitude(speech_power(wav, level), speech_power(out, level))
