@@ -46,7 +46,7 @@ class Noise(Additive):
     def draw(self, rng: np.random.Generator, context: Context) -> dict:
         drawn = self._draw_mix(rng, context)
         noise = open_collection(self.noise)
-        count = round(self.count.draw(rng, context.progress))
+        count = self.count.draw_whole(rng, context.progress)
         crops = [list(noise.draw_crop(rng, context.num_samples)) for _ in range(count)]
         return drawn | {"noise": self.noise, "crops": crops}
 
@@ -72,8 +72,7 @@ class Babble(Additive):
     def draw(self, rng: np.random.Generator, context: Context) -> dict:
         drawn = self._draw_mix(rng, context)
         speech = open_collection(self.speech)
-        low, high = self.voices.bounds()
-        voices = int(rng.integers(int(low), int(high) + 1))
+        voices = self.voices.draw_whole(rng, context.progress)
         crops = [
             list(speech.draw_crop(rng, context.num_samples, exclude=context.utt_id))
             for _ in range(voices)

@@ -42,6 +42,12 @@ class Uniform:
         low, high = (a + (b - a) * progress for a, b in zip(self.start, self.end, strict=True))
         return low if low == high else float(rng.uniform(low, high))
 
+    def draw_whole(self, rng: np.random.Generator, progress: float = 0.0) -> int:
+        """A whole number, both bounds included and all as likely."""
+        low, high = (a + (b - a) * progress for a, b in zip(self.start, self.end, strict=True))
+        low, high = round(low), round(high)
+        return low if low == high else int(rng.integers(low, high + 1))
+
     def bounds(self) -> tuple[float, float]:
         return min(self.start[0], self.end[0]), max(self.start[1], self.end[1])
 
@@ -54,6 +60,9 @@ class Choice:
 
     def draw(self, rng: np.random.Generator, progress: float = 0.0) -> float:
         return self.values[int(rng.integers(len(self.values)))]
+
+    def draw_whole(self, rng: np.random.Generator, progress: float = 0.0) -> int:
+        return int(self.draw(rng, progress))
 
     def bounds(self) -> tuple[float, float]:
         return min(self.values), max(self.values)
@@ -120,7 +129,8 @@ class Numbers:
         low, high = values.bounds()
         if low < self.low or high > self.high:
             raise ValueError(f"must lie in [{self.low:g}, {self.high:g}], got {given!r}")
-        if self.whole and (not isinstance(values, Choice | Uniform) or low % 1 or high % 1):
+        given_numbers = values.values if isinstance(values, Choice) else values.start + values.end
+        if self.whole and any(number % 1 for number in given_numbers):
             raise ValueError(f"must be whole, got {given!r}")
         return values
 

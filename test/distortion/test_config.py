@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import yaml
 
@@ -90,6 +91,14 @@ def test_values():
     for wrong in (True, None, "3", [1], [1, 2, 3], [2, 1], {"choice": []}, {"start": [1, 2]}):
         with pytest.raises(ValueError, match="need"):
             parse_values(wrong)
+
+
+def test_whole_numbers_are_all_as_likely():
+    rng = np.random.default_rng(0)
+    drawn = [parse_values([1, 3]).draw_whole(rng) for _ in range(3000)]
+    assert [drawn.count(n) for n in (1, 2, 3)] == pytest.approx([1000] * 3, abs=120)
+    assert {parse_values({"choice": [2, 5]}).draw_whole(rng) for _ in range(50)} == {2, 5}
+    assert parse_values(4).draw_whole(rng) == 4
 
 
 def test_snr_of_the_config_is_that_of_steps_without(material):

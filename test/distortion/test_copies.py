@@ -12,6 +12,7 @@ from pathlib import Path
 import kaldiio
 import numpy as np
 import pytest
+import soundfile
 
 from espnet_robust.audio import read_audio, to_int16
 from espnet_robust.bin import distort_data_dir as command
@@ -162,6 +163,27 @@ def test_mapped_speed_changes_the_durations(src, tmp_path):
     for utt in list(before)[:3]:
         assert int(after[utt]) == round(len(read_audio(before[utt])) / 1.25)
     validate(tmp_path / "copy", audio=True)
+
+
+def test_other_rates_are_resampled_or_refused(src, tmp_path):
+    t = np.arange(8000) / 8000
+    soundfile.write(tmp_path / "a.wav", 0.5 * np.sin(2 * np.pi * 440 * t), 8000)
+    path = write_data_dir(tmp_path / "src", {"wav.scp": {"a": str(tmp_path / "a.wav")}}).path
+    config = {"chain": [{"name": "gain", "gain_db": -6}]}
+    distort_data_dir(path, tmp_path / "copy", config, seed=0)
+    wav = read_audio(read_data_dir(tmp_path / "copy").wav["a"], on_rate="refuse")
+    assert len(wav) == 16000 and np.argmax(np.abs(np.fft.rfft(wav))) == 440
+    with pytest.raises(UserError, match="utterance a: .*8000 Hz, need 16000 Hz"):
+        distort_data_dir(path, tmp_path / "other", config | {"on_rate": "refuse"}, seed=0)
+
+
+def test_results_above_full_scale_are_refused_if_asked(src, tmp_path, capsys):
+    config = {"chain": [{"name": "gain", "gain_db": 20}]}
+    distort_data_dir(src, tmp_path / "copy", config, seed=0)
+    assert "150 of 150 utterances exceeded full scale" in capsys.readouterr().err
+    with pytest.raises(UserError, match="utterance s0-000: .*exceeds full scale"):
+        distort_data_dir(src, tmp_path / "other", config | {"overflow": "refuse"}, seed=0)
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize("nj", [1, 2])
