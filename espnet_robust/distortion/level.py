@@ -96,4 +96,6 @@ def mix(wav: np.ndarray, noise: np.ndarray, snr_db: float, meter: str) -> np.nda
         meter: one of ``METERS``.
     """
     wanted = speech_power(wav, meter) * 10 ** (-snr_db / 10)
-    return wav + amplitude(wanted, power(noise)) * noise
+    out = amplitude(wanted, power(noise)) * noise
+    out += wav
+    return out
