@@ -19,9 +19,8 @@ from espnet_robust.distill.speech_model import SpeechModel, load_teacher
 from espnet_robust.distill.student import (
     build_from_arch,
     describe,
+    load_student,
     load_weights,
-    read_student_config,
-    read_student_weights,
 )
 from espnet_robust.errors import ConfigError, ModelError
 
@@ -56,6 +55,8 @@ class RobustFrontend(AbsFrontend):
             )
         if unknown := sorted(student.keys() - {"path", "hf", "arch"}):
             raise ConfigError(f"frontend_conf: student: unknown key {', '.join(unknown)}")
+        if ("path" in student) == ("hf" in student):
+            raise ConfigError("frontend_conf: student: give path or hf, one of them")
         if cache_gb and not freeze:
             raise ConfigError("frontend_conf: cache_gb needs `freeze: true`")
         self._source = student
@@ -77,18 +78,13 @@ class RobustFrontend(AbsFrontend):
 
     def _build(self, student: dict[str, Any]) -> SpeechModel:
         if "arch" in student:
+            # A dumped configuration: the weights come with the checkpoint, or else are read from
+            # where they first came when the features are first wanted.
             model = build_from_arch(**student["arch"])
-        elif "path" in student:
-            model = build_from_arch(
-                **{
-                    k: read_student_config(student["path"])[k]
-                    for k in ("arch", "normalize", "rate")
-                }
-            )
         else:
-            model = load_teacher(student["hf"])
+            model = _read(student)
+            student["arch"] = describe(model)
             self._loaded = True
-        student["arch"] = describe(model)
         return model.requires_grad_(True)
 
     def reload_pretrained_parameters(self) -> None:
@@ -97,11 +93,8 @@ class RobustFrontend(AbsFrontend):
         nn.init.zeros_(self.layer_weights)
 
     def _load_pretrained(self) -> None:
-        if "path" in self._source:
-            weights = read_student_weights(self._source["path"])
-        else:
-            weights = load_teacher(self._source["hf"]).state_dict()
-        load_weights(self.speech_model, weights, str(self._source.get("path", "hf")))
+        where = str(self._source.get("path", self._source.get("hf")))
+        load_weights(self.speech_model, _read(self._source).state_dict(), where)
         self._loaded = True
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
@@ -172,6 +165,10 @@ class RobustFrontend(AbsFrontend):
             else:
                 self._cache.add(key, out[:, i, : frames[i]])
         return out, frames
+
+
+def _read(student: dict[str, Any]) -> SpeechModel:
+    return load_student(student["path"]) if "path" in student else load_teacher(student["hf"])
 
 
 def _select(layers: str | int, depth: int) -> list[int]:

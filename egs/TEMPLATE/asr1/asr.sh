@@ -66,7 +66,10 @@ if [ "${pretrain_teacher}" = true ]; then
     teacher=exp/teacher$(wc -w <<<"${pretrain_configs}")
 fi
 exp=exp/${budget}
-tokens=data/tokens_${token_type}$([ "${token_type}" = bpe ] && echo "${nbpe}")
+tokens=data/tokens_${token_type} bpemodel=none
+if [ "${token_type}" = bpe ]; then
+    tokens+=${nbpe} bpemodel=data/tokens_bpe${nbpe}/bpe.model
+fi
 
 want() { [ "${stage}" -le "$1" ] && [ "$1" -le "${stop_stage}" ] && log "Stage $1: $2"; }
 
@@ -154,7 +157,7 @@ train_asr() {
         --config "${dir}/asr/train.yaml" --output_dir "${dir}/asr" --seed "${seed}" \
         "${frontend[@]}" --resume true --ngpu "${ngpu}" \
         --token_type "${token_type}" --token_list "${tokens}/tokens.txt" \
-        --bpemodel "$([ "${token_type}" = bpe ] && echo "${tokens}/bpe.model" || echo none)" \
+        --bpemodel "${bpemodel}" \
         $(shapes_and_data train "data/${train_set}" text) \
         $(shapes_and_data valid "data/${dev_set}" text)
     touch "${dir}/asr/done"

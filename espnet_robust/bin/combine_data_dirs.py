@@ -1,0 +1,25 @@
+"""Combine data dirs into one; utterance ids must differ."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from espnet_robust.cli import run
+from espnet_robust.data_dir import combine_data_dirs
+
+
+def get_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("srcs", type=Path, nargs="+", metavar="SRC")
+    parser.add_argument("dst", type=Path, metavar="DST")
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> None:
+    args = get_parser().parse_args(cmd)
+    combined = combine_data_dirs(args.srcs, args.dst)
+    print(f"{args.dst}: {len(combined.ids)} utterances")
+
+
+if __name__ == "__main__":
+    run(main)
