@@ -181,7 +181,7 @@ python -m espnet_robust.bin.validate_data_dir --audio \
     "data/${train_set}" "data/${dev_set}" "data/${test_set}"
 
 if want 2 "noises and rooms -> data/noise_*, data/rir_*"; then
-    local/noise.sh "${data_opts[@]}"
+    local/noise.sh
 fi
 
 if want 3 "distorted copies -> data/${test_set}_*"; then

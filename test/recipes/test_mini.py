@@ -1,0 +1,102 @@
+import csv
+import json
+import shutil
+
+import pytest
+
+SYSTEMS = "teacher distilhubert cdm2_dat logmel"
+TINY = ("--budget", "tiny", "--systems", SYSTEMS)
+
+
+@pytest.fixture(scope="module")
+def recipe(checkout, run):
+    """The mini recipe after all its stages, on a few utterances and a few steps."""
+    if not shutil.which("espeak-ng"):
+        pytest.skip("espeak-ng is not installed")
+    directory = checkout / "egs/mini/asr1"
+    few = ["--train-utterances", "4", "--dev-utterances", "3", "--test-utterances", "2"]
+    data = run(directory, *TINY, "--stop_stage", "1", f"--data_opts={' '.join(few)}")
+    assert data.returncode == 0, data.stderr
+    rest = run(directory, *TINY, "--stage", "2")
+    assert rest.returncode == 0, rest.stderr[-3000:] + rest.stdout[-3000:]
+    return directory
+
+
+@pytest.mark.recipe
+def test_table_has_every_system_and_condition(recipe):
+    with (recipe / "exp/report/wer.csv").open() as f:
+        rows = list(csv.DictReader(f))
+    header = "system,seed,condition,snr_db,words,wer,cer,params,rtf"
+    assert ",".join(rows[0]) == header
+    conditions = {row["condition"] for row in rows}
+    assert len(conditions) == 16 and "clean" in conditions
+    assert {(r["system"], r["condition"]) for r in rows} == {
+        (system, condition) for system in SYSTEMS.split() for condition in conditions
+    }
+    assert {r["snr_db"] for r in rows if r["condition"].startswith("noise_in_snr")} == {
+        "0", "5", "10", "20",
+    } or {float(r["snr_db"]) for r in rows if r["condition"].startswith("noise_in_snr")} == {
+        0.0, 5.0, 10.0, 20.0,
+    }  # fmt: skip
+    assert (recipe / "exp/report/wer.png").stat().st_size > 10_000
+    assert "cdm2_dat" in (recipe / "exp/report/wer.md").read_text()
+
+
+@pytest.mark.recipe
+def test_student_has_fewer_parameters_than_its_teacher(recipe):
+    params = {
+        system: json.loads((recipe / f"exp/tiny/{system}_seed0/scores.json").read_text())["params"]
+        for system in ("teacher", "cdm2_dat", "distilhubert")
+    }
+    assert params["cdm2_dat"] == params["distilhubert"] < params["teacher"]
+
+
+@pytest.mark.recipe
+def test_a_second_run_makes_nothing_anew(recipe, run):
+    made = [*recipe.glob("exp/tiny/*/*/*.pth"), *recipe.glob("exp/tiny/*/decode/decode.json")]
+    before = {path: path.stat().st_mtime_ns for path in made}
+    again = run(recipe, *TINY, "--stage", "3")
+    assert again.returncode == 0, again.stderr
+    assert before and before == {path: path.stat().st_mtime_ns for path in made}
+
+
+@pytest.mark.recipe
+def test_another_configuration_is_not_mixed_in(recipe, run):
+    budget = recipe / "conf/budget/tiny.yaml"
+    original = budget.read_text()
+    budget.write_text(original.replace("num_iters_per_epoch: 2", "num_iters_per_epoch: 3"))
+    try:
+        result = run(recipe, *TINY, "--stage", "5", "--stop_stage", "5")
+    finally:
+        budget.write_text(original)
+    assert result.returncode == 1
+    assert "begun with another configuration" in result.stderr
+
+
+@pytest.mark.recipe
+@pytest.mark.parametrize(
+    ("file", "find", "replace", "message"),
+    [
+        ("wav.scp", ".flac\n", ".gone\n", "gone"),
+        ("wav.scp", None, "{id} data/test/text\n", "data/test/text"),
+        ("text", None, "zzzz NO SUCH AUDIO\n", "zzzz"),
+    ],
+)
+def test_broken_data_dirs_stop_the_recipe(recipe, run, file, find, replace, message):
+    path = recipe / "data/test" / file
+    original = path.read_text()
+    lines = original.splitlines(keepends=True)
+    if find:
+        lines[0] = lines[0].replace(find, replace)
+    elif "{id}" in replace:
+        lines[0] = replace.format(id=lines[0].split()[0])
+    else:
+        lines.append(replace)
+    path.write_text("".join(lines))
+    try:
+        result = run(recipe, *TINY, "--stage", "3", "--stop_stage", "3")
+    finally:
+        path.write_text(original)
+    assert result.returncode == 1
+    errors = [line for line in result.stderr.splitlines() if "error" in line]
+    assert len(errors) == 1 and message in errors[0]

@@ -1,0 +1,31 @@
+"""What recipes refuse before they do anything."""
+
+import pytest
+
+
+@pytest.mark.recipe
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--systems", "teacher cdm9"), "unknown system 'cdm9'"),
+        (("--stage", "11"), "stage '11' does not exist"),
+        (("--stop_stage", "x"), "stage 'x' does not exist"),
+        (("--budget", "huge"), "no budget 'huge'"),
+        (("--sistems", "teacher"), "unknown option --sistems"),
+    ],
+)
+def test_mini_refuses(checkout, run, options, message):
+    result = run(checkout / "egs/mini/asr1", *options)
+    assert result.returncode == 1
+    assert [line for line in result.stderr.splitlines() if line] == [result.stderr.strip()]
+    assert message in result.stderr
+
+
+@pytest.mark.recipe
+def test_librispeech_refuses_a_missing_corpus(checkout, run, tmp_path):
+    recipe = checkout / "egs/librispeech/asr1"
+    result = run(recipe, "--preset", "mini", "--librispeech", str(tmp_path / "none"))
+    assert result.returncode == 1
+    errors = [line for line in result.stderr.splitlines() if line.startswith("error")]
+    assert len(errors) == 1 and str(tmp_path / "none") in errors[0]
+    assert not (recipe / "data/train").exists()
