@@ -11,6 +11,7 @@ from espnet_robust.distill.student import build_from_arch, load_weights, save_st
 from espnet_robust.errors import ModelError
 
 PROVENANCE = (
+    "target_norm",
     "teacher", "target_layers", "student_conf", "mapping", "distortion", "loss_conf", "dat",
     "dat_conf", "seed", "max_epoch", "num_iters_per_epoch",
 )  # fmt: skip

@@ -24,6 +24,9 @@ class DistillModel(AbsESPnetModel):
         target_layers: layers of the teacher.
         loss_weights: {name in LOSSES: weight}.
         adversary: the domain classifier, or None.
+        target_norm: ``layer`` scales each target frame to zero mean and unit variance over its D
+            values (data2vec, arXiv:2202.03555, section 3.3), so that pre-norm teachers, whose
+            hidden states grow with depth, weigh each layer and frame alike; ``none`` does not.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class DistillModel(AbsESPnetModel):
         target_layers: Sequence[int],
         loss_weights: Mapping[str, float],
         adversary: Adversary | None,
+        target_norm: str = "none",
     ):
         super().__init__()
         self._teacher = [teacher]  # a list hides it from nn.Module
@@ -46,6 +50,7 @@ class DistillModel(AbsESPnetModel):
         )
         self.loss_weights = dict(loss_weights)
         self.adversary = adversary
+        self.target_norm = target_norm
         self._step, self._total_steps = 0, 1
 
     @property
@@ -87,10 +92,12 @@ class DistillModel(AbsESPnetModel):
         stats: dict[str, Tensor] = {}
         distill = last.new_zeros(())
         for layer in self.target_layers:
-            wanted = valid_frames(target.states[layer], target.lengths)
+            wanted = valid_frames(target.states[layer], target.lengths).float()
+            if self.target_norm == "layer":
+                wanted = nn.functional.layer_norm(wanted, wanted.shape[-1:])
             prediction = self.heads[str(layer)](last)
             for name, weight in self.loss_weights.items():
-                term = LOSSES[name](prediction.float(), wanted.float()) / len(self.target_layers)
+                term = LOSSES[name](prediction.float(), wanted) / len(self.target_layers)
                 distill = distill + weight * term
                 stats[name] = stats.get(name, 0.0) + term.detach()
         loss = distill

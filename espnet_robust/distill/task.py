@@ -67,6 +67,12 @@ class DistillTask(AbsTask):
             help="teacher layers that the student predicts",
         )
         group.add_argument(
+            "--target_norm",
+            choices=["none", "layer"],
+            default="none",
+            help="layer: each target frame to zero mean and unit variance over its values",
+        )
+        group.add_argument(
             "--student_conf", action=NestedDictAction, default={}, help="see StudentConfig"
         )
         group.add_argument(
@@ -163,7 +169,12 @@ class DistillTask(AbsTask):
                 raise ConfigError(f"dat: mapping {args.mapping} yields one domain only")
             adversary = Adversary(student.hidden_size, student.num_layers, num_domains, dat)
         return DistillModel(
-            teacher, student, args.target_layers, check_loss_weights(args.loss_conf), adversary
+            teacher,
+            student,
+            args.target_layers,
+            check_loss_weights(args.loss_conf),
+            adversary,
+            args.target_norm,
         )
 
     _teacher: tuple[tuple, SpeechModel] | None = None

@@ -96,3 +96,14 @@ def test_progress_counts_training_steps_only(teacher, inputs):
 def test_device_and_dtype_reach_the_hidden_teacher(teacher):
     model = make(copy.deepcopy(teacher)).double()
     assert next(model.teacher.parameters()).dtype == torch.float64
+
+
+def test_normalised_targets_do_not_depend_on_the_scale_of_the_teacher(teacher, inputs):
+    model = make(teacher)
+    model.target_norm = "layer"
+    before = model(**inputs)[0]
+    last = teacher.encoder.encoder.layers[3]
+    hook = last.register_forward_hook(lambda _, __, output: 3 * output + 1)
+    after = model(**inputs)[0]
+    hook.remove()
+    torch.testing.assert_close(before, after, atol=1e-4, rtol=1e-4)
