@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from espnet2.iterators.abs_iter_factory import AbsIterFactory
 from espnet2.tasks.abs_task import AbsTask
+from espnet2.torch_utils.set_all_random_seed import set_all_random_seed
 from espnet2.train.collate_fn import CommonCollateFn
 from espnet2.train.trainer import Trainer
 from espnet2.utils.nested_dict_action import NestedDictAction
@@ -156,6 +157,8 @@ class DistillTask(AbsTask):
         if args.num_att_plot:
             args.num_att_plot = 0  # there is no attention between two sequences to plot
         teacher = cls._loaded_teacher(args)
+        # Reading a teacher draws random numbers, having it already does not.
+        set_all_random_seed(args.seed)
         student = build_student(
             teacher, from_mapping(args.student_conf, StudentConfig, "student_conf")
         )
