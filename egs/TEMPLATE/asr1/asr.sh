@@ -95,14 +95,14 @@ each_system() {
     [ "${failed}" = 0 ] || die "a system failed; see above"
 }
 
-# logged NAME FILE COMMAND...: output to FILE; epochs and errors are shown too.
+# logged NAME FILE COMMAND...: output to FILE; epochs are shown, and of a failure what it says.
 logged() {
     local name=$1 file=$2
     shift 2
     log "[${name}] begins; all output in ${file}"
     if ! "$@" 2>&1 | tee "${file}" |
-        sed -un "s/.* INFO: \([0-9/]*epoch started.*\)/[${name}] \1/p; s/^error: /[${name}] error: /p"; then
-        tail -n 5 "${file}" >&2
+        sed -un "s/.* INFO: \([0-9/]*epoch started.*\)/[${name}] \1/p"; then
+        grep '^error: ' "${file}" >&2 || tail -n 5 "${file}" >&2
         log "[${name}] failed; see ${file}"
         return 1
     fi
