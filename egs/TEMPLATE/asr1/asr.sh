@@ -46,6 +46,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 . "${root}/utils/parse_options.sh"
 . "${root}/utils/python.sh"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+# oneDNN keeps what it compiled for each shape: gigabytes where batches differ in length.
+export ONEDNN_PRIMITIVE_CACHE_CAPACITY=${ONEDNN_PRIMITIVE_CACHE_CAPACITY:-8}
 [ "${systems}" = all ] && systems=${all_systems}
 for number in "${stage}" "${stop_stage}"; do
     [[ ${number} =~ ^([1-9]|10)$ ]] || die "stage '${number}' does not exist: stages are 1 to 10"
