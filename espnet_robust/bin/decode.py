@@ -12,7 +12,7 @@ from espnet_robust.score.decoded import read_condition
 def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--exp", type=Path, required=True, help="output_dir of asr_train")
-    parser.add_argument("--checkpoint", default="valid.cer_ctc.best.pth", help="file in --exp")
+    parser.add_argument("--checkpoint", default="valid.loss.best.pth", help="file in --exp")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--batch_seconds", type=float, default=60.0, help="audio in a batch")
     parser.add_argument("data_dirs", type=Path, nargs="+", help="one for each condition")

@@ -38,8 +38,8 @@ distill_config=conf/distill.yaml         # laid over the shared conf/distill/SYS
 asr_config=                              # laid over the shared conf/asr/*.yaml
 token_type=bpe                           # or char
 nbpe=100
-checkpoint=valid.cer_ctc.best.pth
-data_opts=()                             # --data_opts goes to local/data.sh as it is
+checkpoint=valid.loss.best.pth
+data_opts=                               # options of local/data.sh, as one argument
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 . "${root}/utils/log.sh"
@@ -177,7 +177,8 @@ score_one() {
 }
 
 if want 1 "corpus -> data/{${train_set},${dev_set},${test_set}}"; then
-    local/data.sh "${data_opts[@]}"
+    # shellcheck disable=SC2086  # several options
+    local/data.sh ${data_opts}
 fi
 python -m espnet_robust.bin.validate_data_dir --audio \
     "data/${train_set}" "data/${dev_set}" "data/${test_set}"
