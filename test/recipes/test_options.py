@@ -1,5 +1,8 @@
 """What recipes refuse before they do anything."""
 
+import subprocess
+import sys
+
 import pytest
 
 
@@ -29,3 +32,14 @@ def test_librispeech_refuses_a_missing_corpus(checkout, run, tmp_path):
     errors = [line for line in result.stderr.splitlines() if line.startswith("error")]
     assert len(errors) == 1 and str(tmp_path / "none") in errors[0]
     assert not (recipe / "data/train").exists()
+
+
+@pytest.mark.recipe
+@pytest.mark.parametrize("arguments", [[], ["os.path"], ["espnet2.bin.no_such_command"]])
+def test_wrapper_refuses_what_is_no_espnet_command(root, arguments):
+    result = subprocess.run(
+        [sys.executable, "-m", "espnet_robust.run", *arguments],
+        cwd=root, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert result.returncode == 1
+    assert result.stderr.strip().splitlines()[-1].startswith("error: ")
