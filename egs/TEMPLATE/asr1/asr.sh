@@ -70,7 +70,7 @@ fi
 exp=exp/${budget}
 tokens=data/tokens_${token_type} bpemodel=none
 if [ "${token_type}" = bpe ]; then
-    tokens+=${nbpe} bpemodel=data/tokens_bpe${nbpe}/bpe.model
+    tokens=data/tokens_bpe${nbpe} bpemodel=data/tokens_bpe${nbpe}/bpe.model
 fi
 
 want() { [ "${stage}" -le "$1" ] && [ "$1" -le "${stop_stage}" ] && log "Stage $1: $2"; }
