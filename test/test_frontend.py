@@ -129,7 +129,7 @@ def test_a_trained_model_needs_no_student_directory(student_dir, batch):
     conf = yaml.safe_load(yaml.safe_dump(conf))  # as ESPnet dumps and reads config.yaml
     conf["student"]["path"] = "gone"
     loaded = RobustFrontend(**conf)
-    with pytest.raises(ModelError, match="gone: no such student directory|gone"):
+    with pytest.raises(ModelError, match="gone: no such student directory"):
         loaded(*batch)
     loaded.load_state_dict(trained.state_dict(), strict=False)
     assert torch.equal(loaded(*batch)[0], trained(*batch)[0])
