@@ -7,7 +7,7 @@ from espnet2.torch_utils.device_funcs import force_gatherable
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 from torch import Tensor, nn
 
-from espnet_robust.distill.adversary import Adversary, ramp
+from espnet_robust.distill.adversary import Adversary, AdversaryInput
 from espnet_robust.distill.losses import LOSSES, valid_frames
 from espnet_robust.distill.speech_model import SpeechModel
 
@@ -91,24 +91,25 @@ class DistillModel(AbsESPnetModel):
 
         stats: dict[str, Tensor] = {}
         distill = last.new_zeros(())
+        predictions, targets = {}, {}
         for layer in self.target_layers:
             wanted = valid_frames(target.states[layer], target.lengths).float()
             if self.target_norm == "layer":
                 wanted = nn.functional.layer_norm(wanted, wanted.shape[-1:])
             prediction = self.heads[str(layer)](last)
+            predictions[str(layer)], targets[str(layer)] = prediction, wanted
             for name, weight in self.loss_weights.items():
                 term = LOSSES[name](prediction.float(), wanted) / len(self.target_layers)
                 distill = distill + weight * term
                 stats[name] = stats.get(name, 0.0) + term.detach()
         loss = distill
         if self.adversary is not None:
-            domain_loss, accuracy = self.adversary(
-                hidden.states, hidden.lengths, domain[:, 0], self.progress
+            inputs = AdversaryInput(
+                hidden.states, hidden.lengths, domain[:, 0], predictions, targets
             )
-            loss = loss + domain_loss
-            stats["domain_loss"] = domain_loss.detach()
-            stats["domain_acc"] = accuracy
-            stats["domain_lambda"] = loss.new_tensor(ramp(self.progress, self.adversary.config))
+            against = self.adversary(inputs, self.progress, self._step)
+            loss = against.loss + distill if against.distill_weight else against.loss
+            stats.update(against.stats)
         stats["distill"] = distill.detach().clone()
         # A copy: the trainer divides the loss in place before it logs it.
         stats["loss"] = loss.detach().clone()

@@ -14,7 +14,13 @@ from espnet2.train.trainer import Trainer
 from espnet2.utils.nested_dict_action import NestedDictAction
 
 from espnet_robust.config import from_mapping
-from espnet_robust.distill.adversary import Adversary, AdversaryConfig, domain_labels
+from espnet_robust.distill.adversary import (
+    METHODS,
+    Adversary,
+    AdversaryConfig,
+    count_domains,
+    domain_labels,
+)
 from espnet_robust.distill.losses import check_loss_weights
 from espnet_robust.distill.model import DistillModel
 from espnet_robust.distill.speech_model import SpeechModel, load_teacher
@@ -91,9 +97,9 @@ class DistillTask(AbsTask):
         )
         group.add_argument(
             "--dat",
-            choices=["none", "reversal"],
+            choices=["none", *METHODS],
             default="none",
-            help="domain adversarial training",
+            help="domain adversarial training, see espnet_robust.distill.adversary",
         )
         group.add_argument(
             "--dat_conf", action=NestedDictAction, default={}, help="see AdversaryConfig"
@@ -166,11 +172,11 @@ class DistillTask(AbsTask):
         adversary = None
         if args.dat != "none":
             dat = _dat_config(args)
-            classes = domain_labels(_kinds(args), dat)
-            num_domains = max(classes.values()) + 1
+            num_domains = count_domains(_kinds(args), dat)
             if num_domains < 2:
                 raise ConfigError(f"dat: mapping {args.mapping} yields one domain only")
-            adversary = Adversary(student.hidden_size, student.num_layers, num_domains, dat)
+            sizes = {str(layer): teacher.hidden_size for layer in args.target_layers}
+            adversary = Adversary(student.hidden_size, student.num_layers, num_domains, dat, sizes)
         return DistillModel(
             teacher,
             student,
@@ -211,4 +217,7 @@ def _kinds(args: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _dat_config(args: argparse.Namespace) -> AdversaryConfig:
-    return from_mapping(args.dat_conf, AdversaryConfig, "dat_conf")
+    if "method" in args.dat_conf:
+        raise ConfigError("dat_conf: method: name it by --dat")
+    method = {} if args.dat == "none" else {"method": args.dat}
+    return from_mapping({**args.dat_conf, **method}, AdversaryConfig, "dat_conf")

@@ -2,58 +2,210 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
+from espnet_robust.config import from_mapping
 from espnet_robust.distill.adversary import (
     Adversary,
     AdversaryConfig,
+    AdversaryInput,
+    AdversaryOutput,
+    count_domains,
     domain_labels,
     ramp,
     reverse_gradient,
 )
 from espnet_robust.errors import ConfigError
 
+SIZE, HEAD_SIZES = 4, {"2": 3, "4": 5}
 LENGTHS = torch.tensor([5, 2])
 DOMAIN = torch.tensor([0, 1])
+ATTACHED = [{}, {"layers": [0, 2]}, {"layers": "heads"}, {"domains": "student_teacher"}]
 
 
-def student_gradient(weight: float, **options) -> torch.Tensor:
-    """Gradient that reaches the student's states at full progress, ramp off."""
+def make_inputs(seed: int = 1) -> AdversaryInput:
+    """Two utterances of 5 and 2 frames; the padding of the states holds rubbish."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=generator)
+
+    return AdversaryInput(
+        states={layer: draw(2, 5, SIZE).requires_grad_() for layer in (0, 1, 2)},
+        lengths=LENGTHS,
+        domain=DOMAIN,
+        predictions={name: draw(7, d).requires_grad_() for name, d in HEAD_SIZES.items()},
+        targets={name: draw(7, d) for name, d in HEAD_SIZES.items()},
+    )
+
+
+def make(**options) -> Adversary:
     torch.manual_seed(0)
-    adversary = Adversary(4, 2, 2, AdversaryConfig(weight=weight, ramp=0, **options))
-    states = torch.randn(2, 5, 4, requires_grad=True)
-    adversary({2: states}, LENGTHS, DOMAIN, 1.0)[0].backward()
-    return states.grad
+    return Adversary(SIZE, 2, 2, AdversaryConfig(**{"ramp": 0} | options), HEAD_SIZES)
 
 
-def test_gradient_reaches_the_student_reversed_and_scaled_by_lambda():
-    one, two = student_gradient(1.0), student_gradient(2.0)
-    assert one.abs().sum() > 0
-    torch.testing.assert_close(two, 2 * one)
+def backward(adversary: Adversary, step: int = 0) -> tuple[AdversaryOutput, dict, list]:
+    """One step at full progress: output, the student's gradients and the classifier's."""
+    inputs = make_inputs()
+    output = adversary(inputs, 1.0, step)
+    output.loss.backward()
+    student = {layer: x.grad for layer, x in inputs.states.items()}
+    student |= {name: x.grad for name, x in inputs.predictions.items()}
+    return output, student, [p.grad for p in adversary.parameters()]
+
+
+def heard(gradients: dict) -> dict:
+    return {name: grad for name, grad in gradients.items() if grad is not None}
+
+
+def test_reversal_multiplies_the_gradient_and_nothing_else():
     x = torch.ones(3, requires_grad=True)
-    reverse_gradient(x, 0.5).sum().backward()
+    y = reverse_gradient(x, 0.5)
+    assert y.tolist() == [1.0] * 3
+    y.sum().backward()
     assert x.grad.tolist() == [-0.5] * 3
 
 
+@pytest.mark.parametrize("options", ATTACHED)
 @pytest.mark.parametrize("pooled", [True, False])
-def test_padding_gets_no_gradient_and_has_no_say(pooled):
-    gradient = student_gradient(1.0, pooled=pooled)
+def test_the_student_climbs_the_cross_entropy_that_the_classifier_descends(options, pooled):
+    """Against autograd on the classifier alone, with features put together by hand."""
+    options = options | {"pooled": pooled}
+    adversary, inputs = make(weight=0.7, **options), make_inputs()
+    if options.get("domains") == "student_teacher" or options.get("layers") == "heads":
+        student = list(inputs.predictions.values())
+        frames = torch.cat(student, -1)
+    else:
+        student = [inputs.states[layer] for layer in options.get("layers", [2])]
+        frames = torch.cat([torch.cat([x[0], x[1, :2]]) for x in student], -1)
+    sides = [frames]
+    if options.get("domains") == "student_teacher":
+        sides = [torch.cat(list(inputs.targets.values()), -1), frames]
+    if pooled:
+        sides = [torch.stack([x[:5].mean(0), x[5:].mean(0)]) for x in sides]
+    if len(sides) == 2:
+        classes = [0] * len(sides[0]) + [1] * len(sides[1])
+    else:
+        classes = [0, 1] if pooled else [0] * 5 + [1] * 2
+    logits = adversary.classifier(torch.cat(sides))
+    plain = F.cross_entropy(logits, torch.tensor(classes))
+    wanted = torch.autograd.grad(plain, [*student, *adversary.parameters()])
+
+    output = adversary(inputs, 1.0, 0)
+    got = torch.autograd.grad(output.loss, [*student, *adversary.parameters()])
+    torch.testing.assert_close(output.loss, plain)
+    right = (logits.argmax(-1) == torch.tensor(classes)).float().mean()
+    torch.testing.assert_close(output.stats["domain_acc"], right)
+    assert output.distill_weight == 1
+    for i, (g, w) in enumerate(zip(got, wanted, strict=True)):
+        assert w.abs().sum() > 0
+        torch.testing.assert_close(g, -0.7 * w if i < len(student) else w)
+
+
+@pytest.mark.parametrize("options", ATTACHED)
+def test_only_what_the_classifier_hears_gets_a_gradient(options):
+    _, student, _ = backward(make(**options))
+    heads = "heads" in options.values() or "student_teacher" in options.values()
+    assert set(heard(student)) == (set(HEAD_SIZES) if heads else set(options.get("layers", [2])))
+
+
+@pytest.mark.parametrize("options", ATTACHED)
+@pytest.mark.parametrize("method", ["reversal", "alternating"])
+def test_the_gradient_scales_with_lambda(options, method):
+    options = options | {"method": method}
+    one, two, none = (
+        heard(backward(make(weight=weight, **options), step=1)[1]) for weight in (0.1, 0.2, 0.0)
+    )
+    for name, gradient in one.items():
+        assert gradient.abs().sum() > 0
+        torch.testing.assert_close(two[name], 2 * gradient)
+        assert none[name].abs().sum() == 0
+
+
+@pytest.mark.parametrize("options", ATTACHED)
+def test_alternation_trains_one_side_at_a_time(options):
+    alternating = make(method="alternating", classifier_steps=2, weight=0.3, **options)
+    output, student, classifier = backward(make(weight=0.3, **options))
+    for step in (0, 1, 3, 4):
+        alternating.zero_grad()
+        its_output, its_student, its_classifier = backward(alternating, step)
+        assert its_output.distill_weight == 0
+        assert heard(its_student) == {}
+        torch.testing.assert_close(its_classifier, classifier)
+        torch.testing.assert_close(its_output.loss, output.loss)
+    for step in (2, 5):
+        alternating.zero_grad()
+        its_output, its_student, its_classifier = backward(alternating, step)
+        assert its_output.distill_weight == 1
+        assert its_classifier == [None] * 4
+        torch.testing.assert_close(heard(its_student), heard(student))
+        torch.testing.assert_close(its_output.loss, -0.3 * output.loss)
+        torch.testing.assert_close(its_output.stats, output.stats)
+
+
+@pytest.mark.parametrize("method", ["reversal", "alternating"])
+def test_evaluation_reports_the_cross_entropy_at_every_step(method):
+    adversary = make(method=method).eval()
+    outputs = [adversary(make_inputs(), 1.0, step) for step in (0, 1)]
+    for output in outputs:
+        assert output.distill_weight == 1
+        assert output.loss == output.stats["domain_loss"] == outputs[0].loss
+        assert not any(value.requires_grad for value in output.stats.values())
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+def test_padding_has_no_say(pooled):
+    adversary, inputs = make(pooled=pooled), make_inputs()
+    other = make_inputs()
+    with torch.no_grad():
+        for state in other.states.values():
+            state[1, 2:] = 100.0
+    losses = [adversary(x, 1.0, 0).loss for x in (inputs, other)]
+    assert losses[0] == losses[1]
+    losses[0].backward()
+    gradient = inputs.states[2].grad
     assert gradient[1, 2:].abs().sum() == 0
     assert gradient[1, :2].abs().sum() > 0
 
 
-def test_lambda_zero_leaves_the_student_alone():
-    assert student_gradient(0.0).abs().sum() == 0
+@pytest.mark.parametrize("method", ["reversal", "alternating"])
+@pytest.mark.parametrize("pooled", [True, False])
+def test_classifier_tells_teacher_from_student_where_it_can(method, pooled):
+    adversary = make(domains="student_teacher", method=method, pooled=pooled, classifier_steps=1)
+    optimizer = torch.optim.Adam(adversary.parameters(), lr=0.01)
+    for step in range(100):
+        inputs = make_inputs(seed=step)
+        shifted = {name: (x + 2).detach() for name, x in inputs.targets.items()}
+        inputs = AdversaryInput(
+            inputs.states, inputs.lengths, inputs.domain, inputs.predictions, shifted
+        )
+        output = adversary(inputs, 1.0, step)
+        optimizer.zero_grad()
+        output.loss.backward()
+        optimizer.step()
+    assert output.stats["domain_acc"] == 1
+    assert output.stats["domain_loss"] < 0.2
 
 
-def test_the_classifier_itself_is_trained_forwards():
+def test_a_student_that_follows_the_gradient_fools_the_classifier():
+    """Domain 1 sits at +1, domain 0 at -1; against a trained classifier the student unmixes."""
     torch.manual_seed(0)
-    adversary = Adversary(4, 2, 2, AdversaryConfig(weight=0.0))
-    states = torch.randn(2, 5, 4)
-    optimizer = torch.optim.SGD(adversary.parameters(), lr=1.0)
-    before, _ = adversary({2: states}, LENGTHS, DOMAIN, 0.5)
-    before.backward()
-    optimizer.step()
-    assert adversary({2: states}, LENGTHS, DOMAIN, 0.5)[0] < before
+    adversary = make(weight=1.0, method="alternating", classifier_steps=3)
+    offset = torch.full((SIZE,), 1.0, requires_grad=True)
+    optimizer = torch.optim.SGD([offset, *adversary.parameters()], lr=0.1)
+    accuracies = []
+    for step in range(400):
+        states = torch.randn(8, 5, SIZE) * 0.1
+        domain = torch.arange(8) % 2
+        states = states + offset * (2 * domain - 1)[:, None, None]
+        inputs = AdversaryInput({2: states}, torch.full((8,), 5), domain, {}, {})
+        output = adversary(inputs, 1.0, step)
+        accuracies.append(float(output.stats["domain_acc"]))
+        optimizer.zero_grad()
+        output.loss.backward()
+        optimizer.step()
+    assert max(accuracies[:40]) == 1
+    assert offset.abs().max() < 1
 
 
 def test_ramp_is_that_of_the_paper():
@@ -61,17 +213,49 @@ def test_ramp_is_that_of_the_paper():
     assert ramp(0.0, config) == 0
     assert ramp(0.5, config) == pytest.approx(0.3 * (2 / (1 + math.exp(-5)) - 1))
     assert ramp(1.0, config) == pytest.approx(0.3, rel=1e-3)
+    output = make(weight=0.3, ramp=10)(make_inputs(), 0.5, 0)
+    assert output.stats["domain_lambda"] == pytest.approx(ramp(0.5, config))
+
+
+def test_initial_weights_are_the_first_draws():
+    torch.manual_seed(0)
+    first, second = torch.nn.Linear(SIZE, 128), torch.nn.Linear(128, 2)
+    adversary = make()
+    assert torch.equal(adversary.classifier[0].weight, first.weight)
+    assert torch.equal(adversary.classifier[2].weight, second.weight)
 
 
 def test_domains():
     kinds = ("clean", "noise", "noise+reverb")
     assert domain_labels(kinds, AdversaryConfig()) == {"clean": 0, "noise": 1, "noise+reverb": 1}
-    multi = domain_labels(kinds, AdversaryConfig(domains="multi"))
-    assert multi == {"clean": 0, "noise": 1, "noise+reverb": 2}
+    multi = AdversaryConfig(domains="multi")
+    assert domain_labels(kinds, multi) == {"clean": 0, "noise": 1, "noise+reverb": 2}
+    assert count_domains(kinds, AdversaryConfig()) == 2
+    assert count_domains(kinds, multi) == 3
+    assert count_domains(["clean"], multi) == 1
+    assert count_domains(["clean"], AdversaryConfig(domains="student_teacher")) == 2
 
 
-def test_refused_configurations():
-    with pytest.raises(ConfigError, match="binary or multi"):
-        AdversaryConfig(domains="three")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"domains": "three"}, "'three' is not binary, multi or student_teacher"),
+        ({"method": "both"}, "'both' is not reversal or alternating"),
+        ({"layers": "head"}, "'head' is not a list of layers or `heads`"),
+        ({"layers": 2}, "2 is not a list"),
+        ({"layers": []}, "is not a list"),
+        ({"domains": "student_teacher", "layers": [2]}, "leave layers out"),
+        ({"weight": -1}, "must not be negative"),
+        ({"hidden": 0}, "must be at least 1"),
+        ({"classifier_steps": 0}, "must be at least 1"),
+    ],
+)
+def test_refused_configurations(options, message):
+    with pytest.raises(ConfigError, match=message) as error:
+        from_mapping(options, AdversaryConfig, "dat_conf")
+    assert str(error.value).count("dat_conf") == 1
+
+
+def test_refused_layer():
     with pytest.raises(ConfigError, match=r"3 is not in 0\.\.2"):
-        Adversary(4, 2, 2, AdversaryConfig(layers=[3]))
+        make(layers=[3])
