@@ -1,4 +1,4 @@
-"""Batched greedy CTC decoding of many test conditions with one ESPnet ASR model."""
+"""Batched greedy CTC decoding of many test sets and conditions with one ESPnet ASR model."""
 
 import json
 import time
@@ -19,6 +19,7 @@ from espnet_robust.data_dir import read_data_dir
 from espnet_robust.errors import ModelError
 from espnet_robust.files import write_atomic
 from espnet_robust.register import register
+from espnet_robust.score.decoded import read_condition
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Recogniser:
     tokenizer: object
     converter: TokenIDConverter
     blank: int
+    checkpoint: str
 
     def __call__(self, wavs: Sequence[np.ndarray]) -> list[str]:
         """Utterances (samples,) float32 -> their texts."""
@@ -67,21 +69,25 @@ def load_recogniser(exp: Path, checkpoint: str) -> Recogniser:
         build_tokenizer(args.token_type, bpemodel=args.bpemodel),
         TokenIDConverter(args.token_list),
         model.blank_id,
+        checkpoint,
     )
 
 
 def decode(
-    exp: Path, checkpoint: str, conditions: dict[str, Path], out: Path, batch_seconds: float
+    recogniser: Recogniser,
+    conditions: dict[str, Path],
+    out: Path,
+    batch_seconds: float,
+    table: str = "text",
 ) -> None:
-    """Decode each condition's data dir; write ``out/CONDITION/text`` and ``out/decode.json``.
+    """Decode each condition's data dir; write ``out/CONDITION/TABLE`` and ``out/decode.json``.
 
     ``decode.json`` comes last: where it stands, everything is complete. Its real-time factor is
     the time from samples to text, reading excluded, over the duration of the audio.
     """
-    recogniser = load_recogniser(exp, checkpoint)
     (out / "decode.json").unlink(missing_ok=True)
     compute_seconds = audio_seconds = 0.0
-    for name, data_dir in tqdm(conditions.items(), desc="decoding", unit="condition"):
+    for name, data_dir in tqdm(conditions.items(), desc=f"decoding {out.name}", unit="condition"):
         entries = read_data_dir(data_dir).wav
         hypotheses = {}
         for ids in batches(entries, batch_seconds):
@@ -92,15 +98,28 @@ def decode(
             audio_seconds += sum(map(len, wavs)) / RATE
         (out / name).mkdir(parents=True, exist_ok=True)
         lines = (f"{utt_id} {hypotheses[utt_id]}".rstrip() for utt_id in entries)
-        write_atomic(out / name / "text", "\n".join(lines) + "\n")
+        write_atomic(out / name / table, "\n".join(lines) + "\n")
     record = {
         "params": sum(p.numel() for p in recogniser.model.parameters()),
         "rtf": compute_seconds / audio_seconds,
         "audio_seconds": round(audio_seconds, 2),
         "threads": torch.get_num_threads(),
-        "checkpoint": checkpoint,
+        "checkpoint": recogniser.checkpoint,
     }
     write_atomic(out / "decode.json", json.dumps(record, indent=2) + "\n")
+
+
+def by_test_set(data_dirs: Sequence[Path]) -> dict[str, dict[str, Path]]:
+    """Test set -> condition -> data dir, where ``SET_CONDITION`` is a distorted copy of ``SET``.
+
+    Raises:
+        UserError: a directory is missing, or its ``condition.json`` is not one.
+    """
+    sets: dict[str, dict[str, Path]] = {}
+    for data_dir in data_dirs:
+        condition = read_condition(data_dir).name
+        sets.setdefault(data_dir.name.removesuffix(f"_{condition}"), {})[condition] = data_dir
+    return sets
 
 
 def batches(entries: dict[str, str], batch_seconds: float) -> Iterator[list[str]]:

@@ -1,16 +1,21 @@
-"""Decode every test condition of one system in one process: batched greedy CTC."""
+"""Decode every test condition of one system in one process: batched greedy CTC.
+
+Of the data dirs SET and its distorted copies SET_CONDITION it writes OUT/SET/CONDITION/text
+(undistorted: OUT/SET/clean/text) and OUT/SET/decode.json.
+"""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.cli import run
-from espnet_robust.decode import decode
-from espnet_robust.score.decoded import read_condition
+from espnet_robust.decode import by_test_set, decode, load_recogniser
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--exp", type=Path, required=True, help="output_dir of asr_train")
     parser.add_argument("--checkpoint", default="valid.loss.best.pth", help="file in --exp")
     parser.add_argument("--out", type=Path, required=True)
@@ -21,8 +26,10 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
-    conditions = {read_condition(data_dir).name: data_dir for data_dir in args.data_dirs}
-    decode(args.exp, args.checkpoint, conditions, args.out, args.batch_seconds)
+    test_sets = by_test_set(args.data_dirs)
+    recogniser = load_recogniser(args.exp, args.checkpoint)
+    for name, conditions in test_sets.items():
+        decode(recogniser, conditions, args.out / name, args.batch_seconds)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 #
 #   stage 1  corpus -> data/{train,dev,test}       stage 6  export the students
 #         2  noises and rooms -> data/{noise,rir}  7  train a recogniser on each system
-#         3  distorted copies of the test set      8  decode every condition
+#         3  distorted copies of the test sets     8  decode every condition
 #         4  teacher                               9  score
 #         5  distil a student for each system      10 table and plot -> exp/report
 #
@@ -23,8 +23,8 @@ budget=short                             # conf/budget/*.yaml: numbers of steps
 
 train_set=train
 dev_set=dev
-test_set="test"                          # undistorted; its copies are data/${test_set}_CONDITION
-protocol=        # conditions of the copies; default: conf/distortion/mini_test.yaml
+test_sets="test"                         # undistorted; their copies are data/TESTSET_CONDITION
+protocol=        # conditions of the copies, or none; default: conf/distortion/mini_test.yaml
 train_distortion=                        # default: conf/distortion/train.yaml
 dev_distortion=                          # picks the best epoch; default: conf/distortion/dev.yaml
 distill_set=                             # data dir to distil on; default: the training set
@@ -34,7 +34,7 @@ pretrain_configs="conf/pretrain1.yaml conf/pretrain2.yaml"  # rounds; round N ->
 pretrain_sets=                           # data dirs to pretrain on; default: the training set
 teacher=teacher                          # hub id or directory
 
-distill_config=conf/distill.yaml         # laid over the shared conf/distill/SYSTEM.yaml
+distill_config=                          # laid over the shared conf/distill/SYSTEM.yaml
 asr_config=                              # laid over the shared conf/asr/*.yaml
 token_type=bpe                           # or char
 nbpe=100
@@ -119,8 +119,9 @@ shapes_and_data() { # SPLIT DATA_DIR [text]: ESPnet's options for one split
 distil() {
     local system=$1 seed=$2 dir=$3
     case ${system} in teacher | logmel) return ;; esac
+    # shellcheck disable=SC2086  # distill_config is a word or nothing
     python -m espnet_robust.bin.merge_config "${root}/conf/distill/${system}.yaml" \
-        "${distill_config}" "conf/budget/${budget}.yaml:distill" --out "${dir}/distill/train.yaml"
+        ${distill_config} "conf/budget/${budget}.yaml:distill" --out "${dir}/distill/train.yaml"
     [ ! -f "${dir}/distill/done" ] || return 0
     local distortion=()
     if ! grep -q '^mapping: none' "${dir}/distill/train.yaml"; then
@@ -165,31 +166,69 @@ train_asr() {
     touch "${dir}/asr/done"
 }
 
+# conditions TESTSET: its data dirs, undistorted speech, if there is any, first. condition.json
+# tells the copies of a set `test` from those of a set `test_other`.
+conditions() {
+    local dir LC_ALL=C found=0
+    for dir in "data/$1" "data/$1"_*; do
+        if [ "${dir}" = "data/$1" ] && [ -f "${dir}/wav.scp" ] ||
+            grep -qsF "\"name\": \"${dir#"data/$1_"}\"" "${dir}/condition.json"; then
+            echo "${dir}"
+            found=1
+        fi
+    done
+    [ "${found}" = 1 ] || die "no test set data/$1; was stage 1 run?"
+}
+
+# results TESTSET DIR: those of the first set lie in DIR itself, of the others in DIR/TESTSET.
+results() {
+    if [ "$1" = "${test_sets%% *}" ]; then echo "$2"; else echo "$2/$1"; fi
+}
+
 decode_one() {
-    [ ! "$3/decode/decode.json" -nt "$3/asr/done" ] || return 0
-    logged "$1 $2" "$3/decode.log" python -m espnet_robust.bin.decode --exp "$3/asr" \
-        --checkpoint "${checkpoint}" --out "$3/decode" "${test_dirs[@]}"
+    local system=$1 seed=$2 dir=$3 set dirs todo=()
+    for set in ${test_sets}; do
+        [ ! "${dir}/decode/${set}/decode.json" -nt "${dir}/asr/done" ] || continue
+        dirs=$(conditions "${set}")
+        mapfile -t -O "${#todo[@]}" todo <<<"${dirs}"
+    done
+    [ "${#todo[@]}" -gt 0 ] || return 0
+    logged "${system} ${seed}" "${dir}/decode.log" python -m espnet_robust.bin.decode \
+        --exp "${dir}/asr" --checkpoint "${checkpoint}" --out "${dir}/decode" "${todo[@]}"
 }
 
 score_one() {
-    python -m espnet_robust.bin.score --system "$1" --seed "$2" --decode-dir "$3/decode" \
-        --out "$3/scores.json" "${test_dirs[@]}"
+    local system=$1 seed=$2 dir=$3 set dirs
+    for set in ${test_sets}; do
+        dirs=$(conditions "${set}")
+        # shellcheck disable=SC2086  # one word a data dir
+        python -m espnet_robust.bin.score --system "${system}" --seed "${seed}" \
+            --decode-dir "${dir}/decode/${set}" \
+            --out "$(results "${set}" "${dir}")/scores.json" ${dirs}
+    done
 }
 
-if want 1 "corpus -> data/{${train_set},${dev_set},${test_set}}"; then
+if want 1 "corpus -> data/{${train_set},${dev_set},${test_sets// /,}}"; then
     # shellcheck disable=SC2086  # several options
     local/data.sh ${data_opts}
 fi
+undistorted=()
+for set in ${test_sets}; do
+    dirs=$(conditions "${set}")
+    undistorted+=("${dirs%%$'\n'*}")
+done
 python -m espnet_robust.bin.validate_data_dir --audio \
-    "data/${train_set}" "data/${dev_set}" "data/${test_set}"
+    "data/${train_set}" "data/${dev_set}" "${undistorted[@]}"
 
 if want 2 "noises and rooms -> data/noise_*, data/rir_*"; then
     local/noise.sh
 fi
 
-if want 3 "distorted copies -> data/${test_set}_*"; then
-    python -m espnet_robust.bin.make_protocol --config "${protocol}" --seed 0 --nj "${nj}" \
-        "data/${test_set}" "data/${test_set}"
+if want 3 "distorted copies -> data/{${test_sets// /,}}_*" && [ "${protocol}" != none ]; then
+    for set in ${test_sets}; do
+        python -m espnet_robust.bin.make_protocol --config "${protocol}" --seed 0 --nj "${nj}" \
+            "data/${set}" "data/${set}"
+    done
 fi
 
 if want 4 "teacher ${teacher}"; then
@@ -221,11 +260,7 @@ if want 7 "recognisers on ${systems}"; then
     each_system train_asr
 fi
 
-mapfile -t test_dirs < <(find data -maxdepth 2 -path "data/${test_set}_*/condition.json" \
-    -printf '%h\n' | LC_ALL=C sort)
-test_dirs=("data/${test_set}" "${test_dirs[@]}")
-
-if want 8 "decode ${#test_dirs[@]} conditions"; then
+if want 8 "decode every condition of ${test_sets}"; then
     each_system decode_one
 fi
 
@@ -234,13 +269,19 @@ if want 9 "score"; then
 fi
 
 if want 10 "table and plot -> exp/report"; then
-    scores=()
-    for system in ${systems}; do
-        for seed in ${seeds}; do scores+=("${exp}/${system}_seed${seed}/scores.json"); done
-    done
     compare=()
     [[ " ${systems} " != *" ${baseline} "* ]] || compare=(--baseline "${baseline}")
-    python -m espnet_robust.bin.report --out exp/report "${compare[@]}" --systems "${systems}" \
-        "${scores[@]}"
-    cat exp/report/wer.md
+    for set in ${test_sets}; do
+        scores=()
+        for system in ${systems}; do
+            for seed in ${seeds}; do
+                scores+=("$(results "${set}" "${exp}/${system}_seed${seed}")/scores.json")
+            done
+        done
+        report=$(results "${set}" exp/report)
+        python -m espnet_robust.bin.report --out "${report}" "${compare[@]}" \
+            --systems "${systems}" "${scores[@]}"
+        [ "${report}" = exp/report ] || echo "# ${set}"
+        cat "${report}/wer.md"
+    done
 fi

@@ -28,21 +28,24 @@ while [ $# -gt 0 ]; do
 done
 case ${preset} in
     mini)
-        train_sets=train-mini dev_sets=dev-mini test_sets=test-mini
+        train_parts=train-mini dev_parts=dev-mini test_parts=test-mini
+        test_other_parts=test-other-mini
         options=(--teacher ../../mini/asr1/teacher --token_type char --budget short
             --distill_config ../../mini/asr1/conf/distill.yaml "${options[@]}")
         ;;
     100h | 960h)
-        train_sets=train-clean-100 dev_sets=dev-clean test_sets=test-clean
-        [ "${preset}" = 100h ] || train_sets=train-clean-100,train-clean-360,train-other-500
+        train_parts=train-clean-100 dev_parts=dev-clean test_parts=test-clean
+        test_other_parts=test-other
+        [ "${preset}" = 100h ] || train_parts=train-clean-100,train-clean-360,train-other-500
         options=(--teacher facebook/hubert-base-ls960 --token_type bpe --nbpe 500 --budget full
-            --distill_config conf/distill.yaml --ngpu 1 --nj 1 "${options[@]}")
+            --ngpu 1 --nj 1 "${options[@]}")
         ;;
     *)
         echo "error: unknown preset '${preset}': mini, 100h or 960h" >&2
         exit 1
         ;;
 esac
-export preset librispeech noise rir noise_ood rir_ood train_sets dev_sets test_sets
+export preset librispeech noise rir noise_ood rir_ood
+export train_parts dev_parts test_parts test_other_parts
 
-../../TEMPLATE/asr1/asr.sh "${options[@]}"
+../../TEMPLATE/asr1/asr.sh --test_sets "test test_other" "${options[@]}"

@@ -7,4 +7,5 @@ cd "$(dirname "$0")"
 ../../TEMPLATE/asr1/asr.sh \
     --token_type bpe --nbpe 150 \
     --teacher teacher \
+    --distill_config conf/distill.yaml \
     "$@"
