@@ -112,8 +112,8 @@ class AdversaryOutput:
         distill_weight: 0 on a step of the classifier alone, when the distillation loss must stay
             out of the sum: a product with 0 would hand the student gradients of zero, which
             momentum and weight decay turn into updates. Else 1.
-        stats: detached scalars ``domain_loss`` (cross entropy), ``domain_acc`` (share of right
-            decisions) and ``domain_lambda``.
+        stats: detached scalars ``domain_loss`` (cross entropy), ``domain_acc`` (share of the
+            frames decided rightly) and ``domain_lambda``.
     """
 
     loss: Tensor
@@ -194,7 +194,7 @@ class Adversary(nn.Module):
         In evaluation the loss is the cross entropy, whatever the method.
         """
         scale = ramp(progress, self.config)
-        x, classes = self._examples(inputs)
+        x, classes, weights = self._examples(inputs)
         sign, distill_weight = 1.0, 1.0
         if not self.training or self.config.method == "reversal":
             logits = self.classifier(reverse_gradient(x, scale))
@@ -205,10 +205,12 @@ class Adversary(nn.Module):
             constant = {name: p.detach() for name, p in self.classifier.named_parameters()}
             logits = functional_call(self.classifier, constant, (x,))
             sign = -scale
-        cross_entropy = F.cross_entropy(logits.float(), classes)
+        cross_entropy = (
+            F.cross_entropy(logits.float(), classes, reduction="none").mul(weights).sum()
+        )
         stats = {
             "domain_loss": cross_entropy.detach().clone(),
-            "domain_acc": (logits.detach().argmax(-1) == classes).float().mean(),
+            "domain_acc": (logits.detach().argmax(-1) == classes).mul(weights).sum(),
             "domain_lambda": cross_entropy.new_tensor(scale),
         }
         return AdversaryOutput(sign * cross_entropy, distill_weight, stats)
@@ -216,23 +218,28 @@ class Adversary(nn.Module):
     def _is_classifier_step(self, step: int) -> bool:
         return step % (self.config.classifier_steps + 1) < self.config.classifier_steps
 
-    def _examples(self, inputs: AdversaryInput) -> tuple[Tensor, Tensor]:
-        """What is classified, (examples, features) float32, and its classes, (examples,)."""
-        lengths = inputs.lengths
-        if self.config.domains == "student_teacher":
-            sides = [self._side(frames, lengths) for frames in (inputs.targets, inputs.predictions)]
-            classes = torch.arange(2, device=lengths.device).repeat_interleave(len(sides[0]))
-            return torch.cat(sides), classes
-        if self.config.hears_heads:
-            x = self._side(inputs.predictions, lengths)
-        else:
-            heard = [valid_frames(inputs.states[layer], lengths) for layer in self.layers]
-            x = self._pool(torch.cat(heard, dim=-1), lengths)
-        if self.config.pooled:
-            return x, inputs.domain
-        return x, inputs.domain.repeat_interleave(lengths)
+    def _examples(self, inputs: AdversaryInput) -> tuple[Tensor, Tensor, Tensor]:
+        """What is classified, (examples, features) float32; classes and weights, (examples,).
 
-    def _side(self, frames: Mapping[str, Tensor], lengths: Tensor) -> Tensor:
+        Every frame weighs the same, pooled or not: as ESPnet weighs the ranks of a distributed run
+        by their frames, their sum is then the loss of the whole batch.
+        """
+        lengths = inputs.lengths
+        classes, weights = inputs.domain, lengths.float()
+        if not self.config.pooled:
+            classes, weights = (v.repeat_interleave(lengths) for v in (classes, weights / lengths))
+        if self.config.domains == "student_teacher":
+            x = torch.cat([self._heads(v, lengths) for v in (inputs.targets, inputs.predictions)])
+            classes = torch.arange(2, device=x.device).repeat_interleave(len(weights))
+            weights = weights.repeat(2)
+        elif self.config.hears_heads:
+            x = self._heads(inputs.predictions, lengths)
+        else:
+            states = [valid_frames(inputs.states[layer], lengths) for layer in self.layers]
+            x = self._pool(torch.cat(states, dim=-1), lengths)
+        return x, classes, weights / weights.sum()
+
+    def _heads(self, frames: Mapping[str, Tensor], lengths: Tensor) -> Tensor:
         return self._pool(torch.cat([frames[name] for name in self.heads], dim=-1), lengths)
 
     def _pool(self, frames: Tensor, lengths: Tensor) -> Tensor:
