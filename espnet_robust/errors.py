@@ -19,3 +19,7 @@ class AudioError(UserError):
 
 class ModelError(UserError):
     """A model directory or checkpoint is missing, incomplete or of another shape."""
+
+
+class TrainingError(UserError):
+    """Training cannot go on: a loss is NaN or infinite, or there is nothing to learn from."""

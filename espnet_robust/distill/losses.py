@@ -1,7 +1,16 @@
 """Distances between a student's predictions and a teacher's hidden states.
 
-Each takes prediction and target (frames, D), valid frames only, and returns a scalar. A YAML names
-them with their weights: ``loss_conf: {l1: 1.0, cosine: 1.0}``.
+Each is ``f(prediction (N, D), target (N, D), lengths (B,)) -> scalar``: N = sum(lengths) valid
+frames, utterance after utterance, float32. A YAML names them with their weights:
+``loss_conf: {l1: 1.0, cosine: 1.0}``. ``denoise``, which predicts the clean speech and no hidden
+state, is weighted there too and lives in ``denoise.py``.
+
+    averages over frames                          l1, cosine, mse
+    compares statistics of the batch's frames     correlation, vicreg
+    averages over utterances                      gram
+
+Statistics are those of one batch on one process: with ``correlation`` and ``vicreg``, accumulated
+gradients or several processes are not the same as one larger batch.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,41 +21,121 @@ from torch import Tensor
 
 from espnet_robust.errors import ConfigError
 
+DENOISE = "denoise"
 
-def l1(prediction: Tensor, target: Tensor) -> Tensor:
+
+def l1(prediction: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
     """mean |s - t|, the first term of DistilHuBERT's loss (arXiv:2110.01900, eq. 1)."""
     return F.l1_loss(prediction, target)
 
 
-def cosine(prediction: Tensor, target: Tensor) -> Tensor:
+def cosine(prediction: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
     """- mean log sigmoid(cos(s, t)), the second term of DistilHuBERT's loss."""
     return -F.logsigmoid(F.cosine_similarity(prediction, target, dim=-1)).mean()
 
 
-def mse(prediction: Tensor, target: Tensor) -> Tensor:
+def mse(prediction: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
     """mean (s - t)^2."""
     return F.mse_loss(prediction, target)
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"l1": l1, "cosine": cosine, "mse": mse}
+def correlation(prediction: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
+    """Cross-correlation towards identity, the student's self-correlation towards zero.
+
+        mean_i (1 - C_ii)^2  +  mean_{i != j} C_ij^2  +  mean_{i != j} S_ij^2
+
+    C (D, D) is the correlation over frames of the student's value i with the teacher's j, S that
+    of the student's i with its own j (Ritter-Gutierrez et al., arXiv:2312.12153). Means in the
+    place of sums give the three terms equal weight whatever D is.
+    """
+    s, t = _standardised(prediction), _standardised(target)
+    cross, own = s.T @ t / len(s), s.T @ s / len(s)
+    return (1 - cross.diagonal()).square().mean() + _off_diagonal(cross) + _off_diagonal(own)
+
+
+def vicreg(prediction: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
+    """Invariance, variance and covariance (arXiv:2105.04906; on HuBERT: arXiv:2508.12292).
+
+        mean (s - t)^2  +  mean_i max(0, 1 - std_i)  +  1/25 * 1/D sum_{i != j} cov_ij^2
+
+    std_i and cov_ij are those of the student's values i and j over frames. It is the papers' sum
+    with weights 25, 25, 1, divided by 25. The hinge at 1 supposes targets of unit variance: use
+    ``target_norm: statistics``.
+    """
+    size = prediction.shape[1]
+    centred = prediction - prediction.mean(0)
+    covariance = centred.T @ centred / max(1, len(centred) - 1)
+    std = torch.sqrt(covariance.diagonal() + 1e-4)  # the paper's epsilon
+    variance = F.relu(1 - std).mean()
+    return F.mse_loss(prediction, target) + variance + (size - 1) * _off_diagonal(covariance) / 25
+
+
+def gram(prediction: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
+    """How alike two frames of an utterance are should be what it is for the teacher.
+
+        mean over utterances of  mean_{k, l} (<s_k, s_l> / D - <t_k, t_l> / D)^2
+
+    k and l are frames of one utterance: the temporal Gram matrix of STaR (arXiv:2312.09040).
+    """
+    sizes = lengths.tolist()
+    pairs = zip(prediction.split(sizes), target.split(sizes), strict=True)
+    return torch.stack([F.mse_loss(_gram_matrix(s), _gram_matrix(t)) for s, t in pairs]).mean()
+
+
+Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
+LOSSES: dict[str, Loss] = {
+    "l1": l1,
+    "cosine": cosine,
+    "mse": mse,
+    "correlation": correlation,
+    "vicreg": vicreg,
+    "gram": gram,
+}
 
 
 def check_loss_weights(weights: Mapping[str, float]) -> dict[str, float]:
-    """The named weights; ConfigError for an unknown name, a negative weight or none at all."""
-    if unknown := sorted(set(weights) - set(LOSSES)):
+    """The named weights.
+
+    Raises:
+        ConfigError: an unknown name, a negative weight, or no distance to the teacher at all.
+    """
+    known = (*LOSSES, DENOISE)
+    if unknown := sorted(set(weights) - set(known)):
         raise ConfigError(
-            f"loss_conf: unknown loss {', '.join(unknown)}; known: {', '.join(LOSSES)}"
+            f"loss_conf: unknown loss {', '.join(unknown)}; known: {', '.join(known)}"
         )
-    if not weights or any(w < 0 for w in weights.values()) or not any(weights.values()):
-        raise ConfigError(f"loss_conf: need at least one positive weight, got {dict(weights)}")
+    distances = [weight for name, weight in weights.items() if name != DENOISE]
+    if any(weight < 0 for weight in weights.values()) or not any(distances):
+        raise ConfigError(
+            f"loss_conf: need at least one of {', '.join(LOSSES)} with a positive weight, and no "
+            f"negative one; got {dict(weights)}"
+        )
     return {name: float(weight) for name, weight in weights.items()}
 
 
 def valid_frames(states: Tensor, lengths: Tensor) -> Tensor:
     """(B, T, D) and (B,) -> (sum of lengths, D): every frame that is not padding."""
+    if bool((lengths == states.shape[1]).all()):
+        return states.flatten(0, 1)
     return states[frame_mask(states, lengths)]
 
 
 def frame_mask(states: Tensor, lengths: Tensor) -> Tensor:
     """(B, T) bool, true on frames that are not padding."""
     return torch.arange(states.shape[1], device=states.device) < lengths[:, None]
+
+
+def _standardised(x: Tensor) -> Tensor:
+    centred = x - x.mean(0)
+    return centred / torch.sqrt(centred.square().mean(0) + 1e-6)  # a constant value stays 0
+
+
+def _off_diagonal(square: Tensor) -> Tensor:
+    """(D, D) -> mean of the squares off the diagonal."""
+    size = len(square)
+    total = square.square().sum() - square.diagonal().square().sum()
+    return total / max(1, size * (size - 1))
+
+
+def _gram_matrix(frames: Tensor) -> Tensor:
+    return frames @ frames.T / frames.shape[1]

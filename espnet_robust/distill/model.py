@@ -1,6 +1,8 @@
-"""The model that ESPnet's trainer drives: frozen teacher, student, heads, adversary, loss."""
+"""The model that ESPnet's trainer drives: frozen teachers, student, heads, adversary, loss."""
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from espnet2.torch_utils.device_funcs import force_gatherable
@@ -8,59 +10,62 @@ from espnet2.train.abs_espnet_model import AbsESPnetModel
 from torch import Tensor, nn
 
 from espnet_robust.distill.adversary import Adversary, AdversaryInput
-from espnet_robust.distill.losses import LOSSES, valid_frames
+from espnet_robust.distill.denoise import Denoiser
+from espnet_robust.distill.losses import DENOISE, LOSSES, valid_frames
 from espnet_robust.distill.speech_model import SpeechModel
+from espnet_robust.distill.targets import Targets
+from espnet_robust.errors import ConfigError, TrainingError
 
 
 class DistillModel(AbsESPnetModel):
-    """Predicts the teacher's hidden states of its view from the student's view of the same crop.
+    """Predicts the teachers' hidden states of their view from the student's view of the same crop.
 
-    One linear head for each target layer reads the student's last layer; heads and adversary are
-    dropped after distillation (arXiv:2110.01900).
+    One linear head for each target reads the student's last layer; heads, denoiser and adversary
+    are dropped after distillation (arXiv:2110.01900).
 
     Args:
-        teacher: frozen; kept out of the module tree, hence out of checkpoints, optimizer and DDP.
+        targets: of the teachers.
         student: trained.
-        target_layers: layers of the teacher.
-        loss_weights: {name in LOSSES: weight}.
+        loss_weights: {name in LOSSES, or ``denoise``: weight}.
         adversary: the domain classifier, or None.
-        target_norm: ``layer`` scales each target frame to zero mean and unit variance over its D
-            values (data2vec, arXiv:2202.03555, section 3.3), so that pre-norm teachers, whose
-            hidden states grow with depth, weigh each layer and frame alike; ``none`` does not.
+        denoiser: with a weight for ``denoise``, and only then.
+        ema: decay in (0, 1) of an exponential moving average of student and heads, taken at each
+            batch of training; 0 is none. The average, ``ema_student``, is what validation hears
+            and what is exported. It holds all updates but the last.
+
+    Attributes:
+        amp: dtype of the forward pass of teachers, student and heads; None leaves it to the
+            caller. Losses and adversary are float32 always.
     """
 
     def __init__(
         self,
-        teacher: SpeechModel,
+        targets: Targets,
         student: SpeechModel,
-        target_layers: Sequence[int],
         loss_weights: Mapping[str, float],
-        adversary: Adversary | None,
-        target_norm: str = "none",
+        adversary: Adversary | None = None,
+        denoiser: Denoiser | None = None,
+        ema: float = 0.0,
     ):
         super().__init__()
-        self._teacher = [teacher]  # a list hides it from nn.Module
+        if not 0 <= ema < 1:
+            raise ConfigError(f"ema: {ema} is not in [0, 1)")
+        if (denoiser is not None) != (DENOISE in loss_weights):
+            raise ConfigError("loss_conf: denoise: a weight and a denoiser need each other")
         self.student = student
-        self.target_layers = tuple(target_layers)
         self.heads = nn.ModuleDict(
-            {
-                str(layer): nn.Linear(student.hidden_size, teacher.hidden_size)
-                for layer in self.target_layers
-            }
+            {name: nn.Linear(student.hidden_size, targets.size(name)) for name in targets.names}
         )
-        self.loss_weights = dict(loss_weights)
         self.adversary = adversary
-        self.target_norm = target_norm
+        self.denoiser = denoiser
+        self.targets = targets
+        self.loss_weights = dict(loss_weights)
+        self.ema = ema
+        if ema:
+            self.ema_student = _frozen_copy(student)
+            self.ema_heads = _frozen_copy(self.heads)
+        self.amp: torch.dtype | None = None
         self._step, self._total_steps = 0, 1
-
-    @property
-    def teacher(self) -> SpeechModel:
-        return self._teacher[0]
-
-    def _apply(self, fn, recurse: bool = True):
-        # .to(), .cuda(), .half() must reach the hidden teacher too.
-        self._teacher[0]._apply(fn)
-        return super()._apply(fn, recurse)
 
     def start_epoch(self, step: int, total_steps: int) -> None:
         """Tell how many of ``total_steps`` updates are done: the adversary's ramp needs it.
@@ -74,6 +79,16 @@ class DistillModel(AbsESPnetModel):
         """Share of training done, in [0, 1]."""
         return min(1.0, self._step / self._total_steps)
 
+    @property
+    def needs_statistics(self) -> bool:
+        """Whether ``collect_statistics`` has to come before the first batch."""
+        return self.targets.needs_statistics
+
+    def collect_statistics(self, batches: Iterable[Mapping[str, Tensor]]) -> None:
+        """The statistics of the targets, over ``speech`` and ``speech_lengths`` of each batch."""
+        with self._autocast(next(self.parameters()).device):
+            self.targets.collect((batch["speech"], batch["speech_lengths"]) for batch in batches)
+
     def forward(
         self,
         speech: Tensor,
@@ -81,42 +96,103 @@ class DistillModel(AbsESPnetModel):
         student_speech: Tensor,
         student_speech_lengths: Tensor,
         domain: Tensor,
+        clean_speech: Tensor | None = None,
+        student_mask: Tensor | None = None,
+        utt_id: Sequence[str] = (),
         **kwargs,
     ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        """speech (B, N): the teacher's view; student_speech (B, N); domain (B, 1) int64."""
-        with torch.no_grad():
-            target = self.teacher(speech, speech_lengths)
-        hidden = self.student(student_speech, student_speech_lengths)
-        last = valid_frames(hidden.states[self.student.num_layers], hidden.lengths)
+        """Loss, statistics to be logged, and weight of one batch.
 
-        stats: dict[str, Tensor] = {}
-        distill = last.new_zeros(())
-        predictions, targets = {}, {}
-        for layer in self.target_layers:
-            wanted = valid_frames(target.states[layer], target.lengths).float()
-            if self.target_norm == "layer":
-                wanted = nn.functional.layer_norm(wanted, wanted.shape[-1:])
-            prediction = self.heads[str(layer)](last)
-            predictions[str(layer)], targets[str(layer)] = prediction, wanted
-            for name, weight in self.loss_weights.items():
-                term = LOSSES[name](prediction.float(), wanted) / len(self.target_layers)
-                distill = distill + weight * term
-                stats[name] = stats.get(name, 0.0) + term.detach()
-        loss = distill
-        if self.adversary is not None:
-            inputs = AdversaryInput(
-                hidden.states, hidden.lengths, domain[:, 0], predictions, targets
-            )
-            against = self.adversary(inputs, self.progress, self._step)
-            loss = against.loss + distill if against.distill_weight else against.loss
-            stats.update(against.stats)
+        Args:
+            speech: (B, N), the teachers' view.
+            speech_lengths: (B,) samples.
+            student_speech: (B, N), the student's view.
+            student_speech_lengths: (B,) samples.
+            domain: (B, 1) int64, class of the student's view.
+            clean_speech: (B, N), the crop before any distortion; for the denoiser.
+            student_mask: (B, T), 1 on frames of the student's input to be masked.
+            utt_id: names in a message on a loss that is not finite.
+
+        Raises:
+            TrainingError: the loss is NaN or infinite.
+        """
+        student, heads = self._pick_student()
+        mask = None if student_mask is None else student_mask.bool()
+        with self._autocast(speech.device):
+            targets = self.targets(speech, speech_lengths)
+            hidden = student(student_speech, student_speech_lengths, mask)
+            last = valid_frames(hidden.states[student.num_layers], hidden.lengths)
+            predictions = {name: heads[name](last).float() for name in targets}
+
+        with torch.autocast(speech.device.type, enabled=False):
+            stats: dict[str, Tensor] = {}
+            distill = last.new_zeros((), dtype=torch.float32)
+            for name, wanted in targets.items():
+                for loss, weight in self.loss_weights.items():
+                    if loss == DENOISE:
+                        continue
+                    term = LOSSES[loss](predictions[name], wanted, hidden.lengths) / len(targets)
+                    distill = distill + weight * term
+                    stats[loss] = stats.get(loss, 0.0) + term.detach()
+            if self.denoiser is not None:
+                term = self.denoiser(
+                    last.float(), clean_speech, student_speech_lengths, hidden.lengths
+                )
+                distill = distill + self.loss_weights[DENOISE] * term
+                stats[DENOISE] = term.detach().clone()
+            total = distill
+            if self.adversary is not None:
+                inputs = AdversaryInput(
+                    hidden.states, hidden.lengths, domain[:, 0], predictions, targets
+                )
+                against = self.adversary(inputs, self.progress, self._step)
+                total = against.loss + distill if against.distill_weight else against.loss
+                stats.update(against.stats)
+        _check_finite(total, stats, utt_id)
         stats["distill"] = distill.detach().clone()
         # A copy: the trainer divides the loss in place before it logs it.
-        stats["loss"] = loss.detach().clone()
+        stats["loss"] = total.detach().clone()
         if self.training:
             self._step += 1
-        return force_gatherable((loss, stats, hidden.lengths.sum()), loss.device)
+        return force_gatherable((total, stats, hidden.lengths.sum()), total.device)
+
+    def _pick_student(self) -> tuple[SpeechModel, nn.ModuleDict]:
+        if not self.ema:
+            return self.student, self.heads
+        if not self.training:
+            return self.ema_student, self.ema_heads
+        # The optimizer's last step is in the weights by now.
+        _move_towards(self.ema_student, self.student, 1 - self.ema)
+        _move_towards(self.ema_heads, self.heads, 1 - self.ema)
+        return self.student, self.heads
+
+    def _autocast(self, device: torch.device) -> AbstractContextManager:
+        return nullcontext() if self.amp is None else torch.autocast(device.type, self.amp)
 
     def collect_feats(self, **batch) -> dict[str, Tensor]:
         """ESPnet's collect_stats: lengths are all there is to collect."""
         return {"feats": batch["speech"], "feats_lengths": batch["speech_lengths"]}
+
+
+def _frozen_copy(module: nn.Module) -> nn.Module:
+    return copy.deepcopy(module).requires_grad_(False).eval()
+
+
+@torch.no_grad()
+def _move_towards(average: nn.Module, current: nn.Module, share: float) -> None:
+    """average <- average + share (current - average), in place."""
+    torch._foreach_lerp_(list(average.parameters()), list(current.parameters()), share)
+    for ours, theirs in zip(average.buffers(), current.buffers(), strict=True):
+        ours.copy_(theirs)
+
+
+def _check_finite(loss: Tensor, stats: Mapping[str, Tensor], utt_id: Sequence[str]) -> None:
+    if bool(loss.isfinite()):
+        return
+    terms = ", ".join(f"{name} {float(value):.3g}" for name, value in stats.items())
+    shown = ", ".join(utt_id[:8]) + (f" and {len(utt_id) - 8} more" if len(utt_id) > 8 else "")
+    raise TrainingError(
+        f"the loss is {float(loss)} ({terms}) on the batch of utterances {shown}; lower the "
+        "learning rate or the gradient clipping, use --amp bf16 or none instead of fp16, or "
+        "listen to these utterances"
+    )

@@ -1,7 +1,7 @@
 """Distillation as an ESPnet task: ESPnet's options, trainer, logs and resume."""
 
 import argparse
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,6 @@ from espnet2.iterators.abs_iter_factory import AbsIterFactory
 from espnet2.tasks.abs_task import AbsTask
 from espnet2.torch_utils.set_all_random_seed import set_all_random_seed
 from espnet2.train.collate_fn import CommonCollateFn
-from espnet2.train.trainer import Trainer
 from espnet2.utils.nested_dict_action import NestedDictAction
 
 from espnet_robust.config import from_mapping
@@ -21,39 +20,17 @@ from espnet_robust.distill.adversary import (
     count_domains,
     domain_labels,
 )
+from espnet_robust.distill.data import check_audio_as_read, check_split
 from espnet_robust.distill.losses import check_loss_weights
 from espnet_robust.distill.model import DistillModel
+from espnet_robust.distill.options import parse
 from espnet_robust.distill.speech_model import SpeechModel, load_teacher
 from espnet_robust.distill.student import StudentConfig, build_student, describe
+from espnet_robust.distill.targets import Targets
+from espnet_robust.distill.trainer import DistillTrainer, EpochIterFactory
 from espnet_robust.distill.views import MAPPINGS, Views
 from espnet_robust.distortion import Distorter, load_distortion
 from espnet_robust.errors import ConfigError
-
-
-class EpochIterFactory(AbsIterFactory):
-    """Tells the views which epoch it is before that epoch's workers start."""
-
-    def __init__(self, inner: AbsIterFactory, views: Views, max_epoch: int):
-        self.inner = inner
-        self.views = views
-        self.max_epoch = max_epoch
-
-    def build_iter(self, epoch: int, shuffle: bool | None = None):
-        self.views.set_epoch(epoch, progress=(epoch - 1) / self.max_epoch)
-        return self.inner.build_iter(epoch, shuffle)
-
-
-class DistillTrainer(Trainer):
-    """ESPnet's trainer; each epoch first tells the model how many updates are done."""
-
-    @classmethod
-    def train_one_epoch(cls, model, iterator, reporter, options, **kwargs) -> bool:
-        distill_model = getattr(model, "module", model)
-        steps = len(iterator)
-        distill_model.start_epoch((reporter.epoch - 1) * steps, options.max_epoch * steps)
-        return super().train_one_epoch(
-            model=model, iterator=iterator, reporter=reporter, options=options, **kwargs
-        )
 
 
 class DistillTask(AbsTask):
@@ -80,6 +57,12 @@ class DistillTask(AbsTask):
             help="layer: each target frame to zero mean and unit variance over its values",
         )
         group.add_argument(
+            "--statistics_batches",
+            type=int,
+            default=100,
+            help="batches of the first epoch over which target_norm statistics are taken",
+        )
+        group.add_argument(
             "--student_conf", action=NestedDictAction, default={}, help="see StudentConfig"
         )
         group.add_argument(
@@ -87,7 +70,12 @@ class DistillTask(AbsTask):
         )
         group.add_argument("--distortion", help="YAML of the distortion chain")
         group.add_argument(
-            "--valid_distortion", help="the same for the validation set; default: --distortion"
+            "--valid_mapping",
+            choices=MAPPINGS,
+            help="that of the validation set, which picks the best epoch; default: --mapping",
+        )
+        group.add_argument(
+            "--valid_distortion", help="the chain of the validation set; default: --distortion"
         )
         group.add_argument(
             "--loss_conf",
@@ -116,6 +104,15 @@ class DistillTask(AbsTask):
         )
 
     @classmethod
+    def main(cls, args: argparse.Namespace | None = None, cmd: Sequence[str] | None = None) -> None:
+        args = args or parse(cls.get_parser(), cmd)
+        if not (args.output_dir or args.print_config):
+            raise ConfigError("--output_dir: where is the experiment to be written?")
+        if args.ngpu > 1 and not args.multiprocessing_distributed:
+            raise ConfigError(f"ngpu {args.ngpu}: add --multiprocessing_distributed true")
+        super().main(args=args)
+
+    @classmethod
     def required_data_names(cls, train: bool = True, inference: bool = False) -> tuple[str, ...]:
         return ("speech",)
 
@@ -136,7 +133,7 @@ class DistillTask(AbsTask):
         distorter = _distorter(args, train)
         teacher = cls._loaded_teacher(args)
         return Views(
-            mapping=args.mapping,
+            mapping=_mapping(args, train),
             distorter=distorter,
             labels=domain_labels(_kinds(args), _dat_config(args)),
             seed=args.seed,
@@ -151,10 +148,23 @@ class DistillTask(AbsTask):
             raise ConfigError("max_cache_size: caching would freeze the distortion; leave it at 0")
         if args.iterator_type != "sequence":
             raise ConfigError(f"iterator_type: {args.iterator_type!r}: use sequence")
+        split = "train" if mode == "train" else "valid"
+        check_split(
+            split,
+            getattr(args, f"{split}_data_path_and_name_and_type"),
+            getattr(args, f"{split}_shape_file"),
+            cls._loaded_teacher(args).min_samples,
+        )
         views = cls.build_preprocess_fn(args, train=mode == "train")
         kwargs = {**(kwargs or {}), "preprocess_fn": views}
         factory = super().build_iter_factory(args, distributed_option, mode, kwargs)
         return EpochIterFactory(factory, views, args.max_epoch)
+
+    @classmethod
+    def build_dataset(cls, args, iter_options, keys_to_load=None):
+        dataset = super().build_dataset(args, iter_options, keys_to_load)
+        check_audio_as_read(dataset, cls._loaded_teacher(args).rate)
+        return dataset
 
     @classmethod
     def build_model(cls, args: argparse.Namespace) -> DistillModel:
@@ -169,22 +179,16 @@ class DistillTask(AbsTask):
             teacher, from_mapping(args.student_conf, StudentConfig, "student_conf")
         )
         args.student_arch = describe(student)
+        targets = Targets([teacher], args.target_layers, args.target_norm)
         adversary = None
         if args.dat != "none":
             dat = _dat_config(args)
             num_domains = count_domains(_kinds(args), dat)
             if num_domains < 2:
                 raise ConfigError(f"dat: mapping {args.mapping} yields one domain only")
-            sizes = {str(layer): teacher.hidden_size for layer in args.target_layers}
+            sizes = {name: targets.size(name) for name in targets.names}
             adversary = Adversary(student.hidden_size, student.num_layers, num_domains, dat, sizes)
-        return DistillModel(
-            teacher,
-            student,
-            args.target_layers,
-            check_loss_weights(args.loss_conf),
-            adversary,
-            args.target_norm,
-        )
+        return DistillModel(targets, student, check_loss_weights(args.loss_conf), adversary)
 
     _teacher: tuple[tuple, SpeechModel] | None = None
 
@@ -197,23 +201,32 @@ class DistillTask(AbsTask):
         return cls._teacher[1]
 
 
+def _mapping(args: argparse.Namespace, train: bool) -> str:
+    return args.mapping if train else args.valid_mapping or args.mapping
+
+
 def _distorter(args: argparse.Namespace, train: bool) -> Distorter | None:
-    if args.mapping == "none":
+    mapping = _mapping(args, train)
+    if mapping == "none":
         return None
     path = args.distortion if train else args.valid_distortion or args.distortion
     if not path:
-        raise ConfigError(f"mapping {args.mapping} needs --distortion, the YAML of a chain")
+        raise ConfigError(
+            f"mapping {mapping} needs --distortion, the YAML of a chain"
+            if train
+            else f"valid_mapping {mapping} needs --valid_distortion, the YAML of a chain"
+        )
     return load_distortion(Path(path))
 
 
 def _kinds(args: argparse.Namespace) -> tuple[str, ...]:
-    """Domains of the training chain; a validation chain may not add any."""
+    """Domains that the adversary tells apart: those of training; validation may not add any."""
     train, valid = (_distorter(args, train) for train in (True, False))
-    if train is None or valid is None:
-        return ("clean",)
-    if extra := sorted(set(valid.kinds) - set(train.kinds)):
+    kinds = ("clean",) if train is None else train.kinds
+    extra = sorted(set(valid.kinds if valid else ()) - set(kinds))
+    if extra and args.dat != "none":
         raise ConfigError(f"{args.valid_distortion}: kinds unknown to training: {', '.join(extra)}")
-    return train.kinds
+    return (*kinds, *extra)
 
 
 def _dat_config(args: argparse.Namespace) -> AdversaryConfig:

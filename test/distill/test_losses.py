@@ -8,13 +8,16 @@ from espnet_robust.errors import ConfigError
 
 S = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
 T = torch.tensor([[2.0, 0.0], [3.0, 0.0]])
+LENGTHS = torch.tensor([1, 1])
 
 
 def test_by_hand():
-    assert l1(S, T) == pytest.approx((1 + 0 + 3 + 2) / 4)
-    assert mse(S, T) == pytest.approx((1 + 0 + 9 + 4) / 4)
+    assert l1(S, T, LENGTHS) == pytest.approx((1 + 0 + 3 + 2) / 4)
+    assert mse(S, T, LENGTHS) == pytest.approx((1 + 0 + 9 + 4) / 4)
     # cosines 1 and 0; log sigmoid(x) = -log(1 + exp(-x))
-    assert cosine(S, T).item() == pytest.approx((math.log(1 + math.exp(-1)) + math.log(2)) / 2)
+    assert cosine(S, T, LENGTHS).item() == pytest.approx(
+        (math.log(1 + math.exp(-1)) + math.log(2)) / 2
+    )
 
 
 def test_padding_never_counts():

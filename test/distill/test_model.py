@@ -7,14 +7,17 @@ from espnet_robust.distill.adversary import Adversary, AdversaryConfig
 from espnet_robust.distill.losses import cosine, l1, valid_frames
 from espnet_robust.distill.model import DistillModel
 from espnet_robust.distill.student import StudentConfig, build_student
+from espnet_robust.distill.targets import Targets
 
 
-def make(teacher, adversary: AdversaryConfig | None = None) -> DistillModel:
+def make(teacher, adversary: AdversaryConfig | None = None, norm: str = "none") -> DistillModel:
     torch.manual_seed(0)
     student = build_student(teacher, StudentConfig()).eval()  # no dropout: exact comparisons
     domain = adversary and Adversary(student.hidden_size, student.num_layers, 2, adversary)
     torch.manual_seed(1)  # the same heads with and without adversary
-    return DistillModel(teacher, student, [2, 4], {"l1": 1.0, "cosine": 0.5}, domain)
+    return DistillModel(
+        Targets([teacher], [2, 4], norm), student, {"l1": 1.0, "cosine": 0.5}, domain
+    )
 
 
 @pytest.fixture
@@ -39,8 +42,8 @@ def test_loss_is_that_of_the_frames_that_are_not_padding(teacher, inputs):
     expected = 0.0
     for layer in (2, 4):
         wanted = valid_frames(target.states[layer], target.lengths)
-        predicted = model.heads[str(layer)](last)
-        expected += (l1(predicted, wanted) + 0.5 * cosine(predicted, wanted)) / 2
+        pair = model.heads[str(layer)](last), wanted, hidden.lengths
+        expected += (l1(*pair) + 0.5 * cosine(*pair)) / 2
     torch.testing.assert_close(loss.squeeze(), expected)
     assert weight == hidden.lengths.sum()
     wider = {
@@ -95,12 +98,11 @@ def test_progress_counts_training_steps_only(teacher, inputs):
 
 def test_device_and_dtype_reach_the_hidden_teacher(teacher):
     model = make(copy.deepcopy(teacher)).double()
-    assert next(model.teacher.parameters()).dtype == torch.float64
+    assert next(model.targets.teachers[0].parameters()).dtype == torch.float64
 
 
 def test_normalised_targets_do_not_depend_on_the_scale_of_the_teacher(teacher, inputs):
-    model = make(teacher)
-    model.target_norm = "layer"
+    model = make(teacher, norm="layer")
     before = model(**inputs)[0]
     last = teacher.encoder.encoder.layers[3]
     hook = last.register_forward_hook(lambda _, __, output: 3 * output + 1)

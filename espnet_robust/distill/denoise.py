@@ -1,0 +1,85 @@
+"""Denoising head: what the student hears distorted, it should be able to write down clean.
+
+RobustDistiller (arXiv:2302.09437) adds the enhancement of distorted speech as a second task; here
+a linear head predicts the clean crop's log-mel spectrum, frame by frame. It is dropped after
+distillation, as the other heads are.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers.audio_utils import mel_filter_bank, window_function
+
+from espnet_robust.distill.losses import valid_frames
+from espnet_robust.distill.speech_model import SpeechModel, normalize_waveform
+
+FLOOR = 1e-5  # 50 dB below the mean energy of white noise in a narrow band: silence ends there
+
+
+class LogMel(nn.Module):
+    """Log mel energies on the frames of a speech model.
+
+    Frame t covers the samples that the model's frame t sees: ``field`` of them from ``t hop`` on,
+    under a Hann window. Nested convolutions without padding have (n - field) // hop + 1 frames.
+
+    Args:
+        rate: sampling rate in Hz.
+        field, hop: samples.
+        bins: mel bands from 0 to half the sampling rate.
+    """
+
+    def __init__(self, rate: int, field: int, hop: int, bins: int):
+        super().__init__()
+        self.hop = hop
+        self.fft = 1 << (field - 1).bit_length()  # the next power of two
+        filters = mel_filter_bank(
+            num_frequency_bins=self.fft // 2 + 1,
+            num_mel_filters=bins,
+            min_frequency=0.0,
+            max_frequency=rate / 2,
+            sampling_rate=rate,
+        )
+        window = window_function(field, "hann")
+        # So that white noise of unit variance has energy 1 in a band of unit area.
+        window = window / np.sqrt(np.square(window).sum())
+        self.register_buffer("filters", torch.from_numpy(filters).float(), persistent=False)
+        self.register_buffer("window", torch.from_numpy(window).float(), persistent=False)
+
+    def forward(self, wav: Tensor, lengths: Tensor) -> Tensor:
+        """(B, N) samples, lengths (B,) -> (B, T, bins) natural logs.
+
+        Each row is first scaled to zero mean and unit variance over its own samples: the level
+        of an utterance is nothing to learn. Frames that reach past a row's length are undefined.
+        """
+        wav = normalize_waveform(wav, lengths)
+        frames = wav.unfold(1, len(self.window), self.hop) * self.window
+        power = torch.view_as_real(torch.fft.rfft(frames, self.fft)).square().sum(-1)
+        return (power @ self.filters + FLOOR).log()
+
+
+class Denoiser(nn.Module):
+    """Predicts the log-mel spectrum of the clean crop from the student's last layer.
+
+    Args:
+        student: gives size and frames.
+        bins: mel bands. 40 are wide enough that none falls between two lines of a 512-point FFT.
+    """
+
+    def __init__(self, student: SpeechModel, bins: int = 40):
+        super().__init__()
+        self.log_mel = LogMel(student.rate, student.min_samples, student.hop, bins)
+        self.head = nn.Linear(student.hidden_size, bins)
+
+    def forward(self, frames: Tensor, clean: Tensor, lengths: Tensor, counts: Tensor) -> Tensor:
+        """mean |predicted - clean log-mel|, in nepers of energy, over frames and bands.
+
+        Args:
+            frames: (N, D) valid frames of the student's last layer, N = sum(counts).
+            clean: (B, samples), the undistorted crop that both views are made from.
+            lengths: (B,) samples.
+            counts: (B,) frames.
+        """
+        with torch.no_grad():
+            wanted = self.log_mel(clean[:, : int(lengths.max())], lengths)
+        return F.l1_loss(self.head(frames).float(), valid_frames(wanted, counts))
