@@ -1,4 +1,4 @@
-"""Tables and a plot from scores.json files: wer.md, wer.csv, wer.png."""
+"""Tables and a plot from scores.json files: wer.md, wer.csv, wer.png, or accuracy.*."""
 
 import argparse
 from collections.abc import Sequence
@@ -11,7 +11,8 @@ from espnet_robust.score.report import write_report
 def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m espnet_robust.bin.report",
-        description="Write OUT/wer.md, OUT/wer.csv and OUT/wer.png from scores.json files.",
+        description="Write OUT/wer.md, OUT/wer.csv and OUT/wer.png from scores.json files; of a "
+        "classification task OUT/accuracy.md, .csv and .png.",
     )
     parser.add_argument("--out", type=Path, required=True, help="directory to write into")
     parser.add_argument("--baseline", default="", help="system to compare the others with")

@@ -1,4 +1,4 @@
-"""WER as a plot: against SNR where conditions form a series, bars for the others."""
+"""A rate as a plot: against SNR where conditions form a series, bars for the others."""
 
 import io
 import statistics
@@ -32,8 +32,12 @@ def series(results: Results) -> dict[str, list[str]]:
     }
 
 
-def draw_wer(path: str | Path, results: Results) -> None:
+def draw(path: str | Path, results: Results, metric: str, title: str) -> None:
     """Write a PNG: one panel a series of SNRs, one of bars; one colour a system.
+
+    Args:
+        metric: ``wer`` or ``accuracy``, the field of ``ConditionScore``.
+        title: of the vertical axis.
 
     Error bars are the standard deviation over seeds. The same results give the same bytes.
     """
@@ -46,15 +50,15 @@ def draw_wer(path: str | Path, results: Results) -> None:
     axes = figure.subplots(1, len(widths), sharey=True, squeeze=False, width_ratios=widths)[0]
     styles = _styles(results)
     for axis, (name, names) in zip(axes, lines.items(), strict=False):
-        _draw_series(axis, results, name, names, styles)
+        _draw_series(axis, results, metric, name, names, styles)
     if bars:
-        _draw_bars(axes[-1], results, bars, styles)
+        _draw_bars(axes[-1], results, metric, bars, styles)
     for axis in axes:
         axis.set_ylim(bottom=0)
         axis.grid(axis="y", color="0.9")
         axis.set_axisbelow(True)
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("word error rate, %")
+    axes[0].set_ylabel(title)
     handles, labels = axes[0].get_legend_handles_labels()
     entry = 0.8 + 0.09 * max(map(len, labels))  # inches, roughly
     columns = min(len(labels), max(1, int(figure.get_figwidth() / entry)))
@@ -75,15 +79,17 @@ def _styles(results: Results) -> dict[str, dict]:
     }
 
 
-def _mean_std(system: System, condition: str) -> tuple[float, float]:
+def _mean_std(system: System, condition: str, metric: str) -> tuple[float, float]:
     """Mean and standard deviation over seeds; NaN, which matplotlib skips, where not measured."""
-    values = system.at(condition, "wer")
+    values = system.at(condition, metric)
     if None in values:
         return float("nan"), 0.0
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
 
 
-def _draw_series(axis, results: Results, title: str, names: list[str], styles: dict) -> None:
+def _draw_series(
+    axis, results: Results, metric: str, title: str, names: list[str], styles: dict
+) -> None:
     snr = {c.name: c.snr_db for c in results.conditions}
     places = [snr[name] for name in names]
     ticks = {place: f"{place:g}" for place in places}
@@ -91,11 +97,11 @@ def _draw_series(axis, results: Results, title: str, names: list[str], styles: d
     beside = places[0] + 0.25 * (places[0] - places[-1])
     for system in results.systems:
         style = styles[system.name] | {"capsize": 2}
-        mean, std = zip(*(_mean_std(system, name) for name in names), strict=True)
+        mean, std = zip(*(_mean_std(system, name, metric) for name in names), strict=True)
         axis.errorbar(places, mean, yerr=std, label=system.name, **style)
         if CLEAN in results.names:
             ticks[beside] = CLEAN
-            mean, std = _mean_std(system, CLEAN)
+            mean, std = _mean_std(system, CLEAN, metric)
             axis.errorbar([beside], [mean], yerr=[std], linestyle="none", **style)
     axis.set_xticks(list(ticks), list(ticks.values()))
     axis.invert_xaxis()  # harder to the right
@@ -103,11 +109,11 @@ def _draw_series(axis, results: Results, title: str, names: list[str], styles: d
     axis.set_title(title, fontsize="medium")
 
 
-def _draw_bars(axis, results: Results, names: list[str], styles: dict) -> None:
+def _draw_bars(axis, results: Results, metric: str, names: list[str], styles: dict) -> None:
     count = len(results.systems)
     width = 0.8 / count
     for i, system in enumerate(results.systems):
-        mean, std = zip(*(_mean_std(system, name) for name in names), strict=True)
+        mean, std = zip(*(_mean_std(system, name, metric) for name in names), strict=True)
         places = [x + (i - (count - 1) / 2) * width for x in range(len(names))]
         axis.bar(
             places,

@@ -1,7 +1,8 @@
 """Tables and a plot from the scores of several systems.
 
 ``wer.md``: one row a system, one column a condition; ``wer.png``: the same to look at; ``wer.csv``:
-long form, one line for each system, seed and condition.
+long form, one line for each system, seed and condition. Of a classification task ``accuracy.md``,
+``accuracy.png`` and ``accuracy.csv``.
 """
 
 import csv
@@ -11,12 +12,13 @@ from pathlib import Path
 
 from espnet_robust.errors import UserError
 from espnet_robust.files import write_atomic
-from espnet_robust.score.plot import draw_wer
+from espnet_robust.score.plot import draw
 from espnet_robust.score.results import Results, Spread, System, gather
 from espnet_robust.score.schema import CLEAN, read_counts, read_scores
 from espnet_robust.score.significance import UtteranceErrors, collect, compare, mean_wer
 
-CSV_HEADER = ("system", "seed", "condition", "snr_db", "words", "wer", "cer", "params", "rtf")
+# What wer.csv and accuracy.csv say of a condition.
+CSV_COLUMNS = {"wer": ("words", "wer", "cer"), "accuracy": ("utterances", "accuracy")}
 NOTHING = "-"
 
 
@@ -24,6 +26,8 @@ def write_report(
     out: str | Path, paths: Sequence[str | Path], *, baseline: str = "", order: Sequence[str] = ()
 ) -> Results:
     """Read ``scores.json`` files, write ``wer.md``, ``wer.csv`` and ``wer.png`` into ``out``.
+
+    Where no system has a WER, ``accuracy.md``, ``accuracy.csv`` and ``accuracy.png``.
 
     Args:
         out: directory, made if need be.
@@ -42,12 +46,12 @@ def write_report(
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     tables = [table(results, metric, baseline) for metric in METRICS if results.measured(metric)]
-    if results.measured("wer"):
-        tables.append(confidence_table(results, baseline, directories))
-    write_atomic(out / "wer.md", "\n".join(tables))
-    write_atomic(out / "wer.csv", to_csv(results))
-    if results.measured("wer"):
-        draw_wer(out / "wer.png", results)
+    main = "wer" if results.measured("wer") else "accuracy"
+    if results.measured(main):
+        tables.append(confidence_table(results, main, baseline, directories))
+        draw(out / f"{main}.png", results, main, METRICS[main])
+    write_atomic(out / f"{main}.md", "\n".join(tables))
+    write_atomic(out / f"{main}.csv", to_csv(results, main))
     return results
 
 
@@ -63,7 +67,7 @@ METRICS = {
 def table(results: Results, metric: str, baseline: str = "") -> str:
     """A Markdown section: systems x conditions, cost, mean over the distorted conditions.
 
-    With a baseline, a column has the relative change of that mean.
+    With a baseline, a column has the change of that mean: relative, of an accuracy in points.
     """
     reference = None
     if baseline:
@@ -76,7 +80,8 @@ def table(results: Results, metric: str, baseline: str = "") -> str:
     if results.distorted:
         columns["mean distorted"] = lambda s: _cell(s.averaged(results.distorted, metric))
     if reference:
-        columns[f"against {baseline}"] = lambda s: _change(
+        change = _points if metric == "accuracy" else _change
+        columns[f"against {baseline}"] = lambda s: change(
             Spread.of(s.averaged(results.distorted, metric)), reference
         )
     for name in results.names:
@@ -87,17 +92,19 @@ def table(results: Results, metric: str, baseline: str = "") -> str:
     if "mean distorted" in columns:
         notes.append("`mean distorted`: all conditions but `clean`, each counting the same.")
     if reference:
-        notes.append(f"`against {baseline}`: its relative change.")
+        what = "difference in points" if metric == "accuracy" else "relative change"
+        notes.append(f"`against {baseline}`: its {what}.")
     rows = [[cell(s) for cell in columns.values()] for s in results.systems]
     return f"## {METRICS[metric]}\n\n{markdown_table(list(columns), rows)}\n{' '.join(notes)}\n"
 
 
 def confidence_table(
-    results: Results, baseline: str, directories: Mapping[tuple[str, int], Path]
+    results: Results, metric: str, baseline: str, directories: Mapping[tuple[str, int], Path]
 ) -> str:
-    """A Markdown section: WER and difference from the baseline with 95 % confidence intervals.
+    """A Markdown section: the rate and its difference from the baseline, 95 % intervals.
 
     Args:
+        metric: ``wer`` or ``accuracy``.
         baseline: name of a system, or empty for no differences.
         directories: (system, seed) -> directory with its ``counts.tsv``. Systems without one, or
             tested on other utterances, are left out with the reason.
@@ -118,13 +125,16 @@ def confidence_table(
             rows[system.name] = [
                 cell
                 for title in sets
-                for cell in _confidence(errors[title], base.get(title), system.name == baseline)
+                for cell in _confidence(
+                    metric, errors[title], base.get(title), system.name == baseline
+                )
             ]
         except UserError as e:
             problems.append(f"{system.name}: {e}")
+    name = "WER" if metric == "wer" else metric
     header = ["system"]
     for title in sets:
-        header.append(f"{title}, WER")
+        header.append(f"{title}, {name}")
         if base:
             header += [f"{title}, difference", "better"]
     text = "## Confidence\n\n"
@@ -133,9 +143,10 @@ def confidence_table(
         text += f"{markdown_table(header, ordered)}\n"
         text += "95 % intervals by bootstrap over utterances, errors averaged over seeds."
         if base:
+            rank = "lower" if metric == "wer" else "higher"
             text += (
-                f" `difference`: points of WER against {baseline}, paired. `better`: share of the "
-                "draws in which the system has the lower WER."
+                f" `difference`: points of {name} against {baseline}, paired. `better`: share of "
+                f"the draws in which the system has the {rank} {name}."
             )
         text += "\n"
     if problems:
@@ -143,16 +154,21 @@ def confidence_table(
     return text
 
 
-def _confidence(errors: UtteranceErrors, base: UtteranceErrors | None, is_base: bool) -> list[str]:
-    wer = mean_wer(errors)
-    cells = [f"{wer.value:.1f} [{wer.low:.1f}, {wer.high:.1f}]"]
+def _confidence(
+    metric: str, errors: UtteranceErrors, base: UtteranceErrors | None, is_base: bool
+) -> list[str]:
+    rate = mean_wer(errors)
+    if metric == "accuracy":
+        rate = rate.subtracted_from(100)
+    cells = [f"{rate.value:.1f} [{rate.low:.1f}, {rate.high:.1f}]"]
     if is_base:
         cells += [NOTHING, NOTHING]
     elif base is not None:
-        d = compare(errors, base)
+        difference = compare(errors, base)
+        d = difference.wer if metric == "wer" else difference.wer.subtracted_from(0)
         cells += [
-            f"{d.wer.value:+.1f} [{d.wer.low:+.1f}, {d.wer.high:+.1f}]",
-            f"{100 * d.better:.1f} %",
+            f"{d.value:+.1f} [{d.low:+.1f}, {d.high:+.1f}]",
+            f"{100 * difference.better:.1f} %",
         ]
     return cells
 
@@ -182,22 +198,26 @@ def _change(value: Spread | None, reference: Spread) -> str:
     return f"{100 * (value.mean - reference.mean) / reference.mean:+.0f} %"
 
 
-def to_csv(results: Results) -> str:
-    """Long form with the header ``CSV_HEADER``; unknown values are empty."""
+def _points(value: Spread | None, reference: Spread) -> str:
+    return NOTHING if value is None else f"{value.mean - reference.mean:+.1f}"
+
+
+def to_csv(results: Results, metric: str) -> str:
+    """Long form, with the columns of a metric in ``CSV_COLUMNS``; unknown values are empty."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_HEADER)
+    columns = CSV_COLUMNS[metric]
+    writer.writerow(["system", "seed", "condition", "snr_db", *columns, "params", "rtf"])
     for system in results.systems:
         for run in system.runs:
             for name in results.names:
                 score = run.condition(name)
                 if score is None:
                     continue
-                wer, cer = (None if x is None else f"{x:.2f}" for x in (score.wer, score.cer))
+                values = [getattr(score, column) for column in columns]
+                values = [f"{x:.2f}" if isinstance(x, float) else x for x in values]
                 snr_db, rtf = _plain(score.snr_db), _plain(run.rtf)
-                writer.writerow(
-                    [run.system, run.seed, name, snr_db, score.words, wer, cer, run.params, rtf]
-                )
+                writer.writerow([run.system, run.seed, name, snr_db, *values, run.params, rtf])
     return text.getvalue()
 
 

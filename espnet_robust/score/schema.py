@@ -12,7 +12,8 @@ One file is one system trained with one seed, tested under several conditions::
 Rates are per cent. ``params`` counts everything used to decode; ``rtf`` is decoding time / audio
 time with ``threads`` CPU threads. What a task does not measure is null.
 
-``counts.tsv`` beside it holds word counts by condition and utterance, for significance tests.
+``counts.tsv`` beside it holds word counts by condition and utterance, for significance tests. Of
+a classification task an utterance is one word, right or substituted.
 """
 
 import dataclasses
@@ -89,6 +90,12 @@ class ConditionScore:
             cer=counts.cer,
             cer_no_space=counts.chars_no_space.percent,
         )
+
+    @classmethod
+    def from_labels(cls, name: str, snr_db: float | None, counts: Counts) -> "ConditionScore":
+        """The accuracy that follows from counts in which each utterance is one word."""
+        accuracy = None if counts.wer is None else 100 - counts.wer
+        return cls(name=name, snr_db=snr_db, utterances=counts.utterances, accuracy=accuracy)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,10 @@ class Interval:
     low: float
     high: float
 
+    def subtracted_from(self, x: float) -> "Interval":
+        """The interval of ``x`` minus the value: of an accuracy, from that of the error rate."""
+        return Interval(x - self.value, x - self.high, x - self.low)
+
 
 @dataclass(frozen=True)
 class Difference:

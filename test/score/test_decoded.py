@@ -105,3 +105,24 @@ def test_missing_hypotheses_count_if_asked_to(decoded):
     drop_hypothesis(decoded)
     score("--missing", "delete")
     assert read_scores("exp/cdm2_seed0/scores.json").conditions[0].wer == 50.0
+
+
+def test_labels_are_right_or_wrong(decoded, capsys):
+    ref = "u1 on|lights|none\nu2 off|lamp|none\nu3 on|lamp|hall\n"
+    hyps = {"clean": ref, "noise_snr5": ref.replace("hall", "none").replace("off", "on")}
+    for data_dir in ("data/test", "data/test_noise_snr5"):
+        (decoded / data_dir / "utt2intent").write_text(ref)
+    for name, hyp in hyps.items():
+        (decoded / "exp/cdm2_seed0/decode" / name / "utt2intent").write_text(hyp)
+    score("--task", "cls", "--label", "utt2intent")
+    scores = read_scores("exp/cdm2_seed0/scores.json")
+    clean, noise = scores.conditions
+    assert (scores.task, clean.accuracy, clean.wer, clean.words) == ("cls", 100.0, None, None)
+    assert (noise.utterances, noise.snr_db) == (3, 5)
+    assert noise.accuracy == pytest.approx(100 / 3)  # one wrong slot is a wrong label
+    assert read_counts("exp/cdm2_seed0/counts.tsv")["noise_snr5"] == {
+        "u1": (1, 0),
+        "u2": (1, 1),
+        "u3": (1, 1),
+    }
+    assert "noise_snr5: accuracy  33.33 %" in capsys.readouterr().out

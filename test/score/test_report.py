@@ -195,11 +195,42 @@ def test_confidence_without_baseline(tmp_path):
     assert "| system | clean, WER |\n| --- | ---: |\n| a | 50.0 [50.0, 50.0] |\n" in text
 
 
-def test_accuracy_table_without_plot(tmp_path):
-    s = Scores("cls", "a", 0, (ConditionScore("clean", 50, accuracy=92.0),))
-    write_report(tmp_path / "report", write_all(tmp_path, s))
-    assert "Accuracy" in (tmp_path / "report/wer.md").read_text()
-    assert not (tmp_path / "report/wer.png").exists()
+def accuracies(system, seed=0, **accuracy):
+    conditions = tuple(ConditionScore(name, 20, accuracy=x) for name, x in accuracy.items())
+    return Scores("cls", system, seed, conditions, params=1_000_000)
+
+
+def test_report_of_a_classification_task(tmp_path):
+    paths = write_all(
+        tmp_path, accuracies("base", clean=90.0, x=50.0), accuracies("new", clean=95.0, x=75.0)
+    )
+    # 10 and 1 of 20 utterances wrong in each condition: accuracies of 50 and 95 %.
+    for name, wrong in [("base", 10), ("new", 1)]:
+        counts = {f"u{i}": Counts(1, Edits(1, int(i < wrong))) for i in range(20)}
+        write_counts(tmp_path / f"{name}_seed0/counts.tsv", dict.fromkeys(("clean", "x"), counts))
+    out = tmp_path / "report"
+    write_report(out, paths, baseline="base")
+    assert sorted(p.name for p in out.iterdir()) == [
+        "accuracy.csv",
+        "accuracy.md",
+        "accuracy.png",
+    ]
+    assert (out / "accuracy.csv").read_text().splitlines()[:3] == [
+        "system,seed,condition,snr_db,utterances,accuracy,params,rtf",
+        "base,0,clean,,20,90.00,1000000,",
+        "base,0,x,,20,50.00,1000000,",
+    ]
+    text = (out / "accuracy.md").read_text()
+    row = cells(text, "new")
+    assert (row["clean"], row["x"], row["mean distorted"]) == ("95.0", "75.0", "75.0")
+    assert row["against base"] == "+25.0" and "difference in points" in text
+    confidence = text[text.index("## Confidence") :]
+    row = cells(confidence, "new")
+    assert row["clean, accuracy"].startswith("95.0 [")
+    assert row["clean, difference"].startswith("+45.0 [") and row["better"] == "100.0 %"
+    low, high = map(float, row["clean, accuracy"][6:-1].split(", "))
+    assert 80 <= low < 95 < high <= 100
+    assert "the higher accuracy" in confidence
 
 
 def test_command(tmp_path, capsys):
