@@ -7,15 +7,16 @@
 #
 # Every variable assigned by then can be set as --stage 3 or --stage=3; dashes in names are
 # underscores. A variable that is true or false takes no third value; of an array the first element
-# is set. A value that starts with --
-# needs the second form. --help prints the script
-# down to the line that sources this file. Other arguments stay in "$@". An option that is unknown
-# or lacks its value ends the script: one line on stderr, exit status 1.
+# is set. A value that starts with -- needs the second form. --help prints the script down to the line
+# that sources this file, and then ${common_options}, a file of further options, if that is set.
+# Other arguments stay in "$@". An option that is unknown or lacks its value ends the script: one
+# line on stderr, exit status 1.
 
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help)
-            sed -e '1d' -e '/parse_options\.sh/,$d' -e '/^set -/d' "$0"
+            sed -e '1d' -e '/parse_options\.sh/,$d' -e '/^set -/d' -e '/^root=/d' -e '/^\. /d' "$0"
+            [ -z "${common_options-}" ] || sed -e 1,2d "${common_options}"
             exit 0
             ;;
         --)

@@ -1,0 +1,33 @@
+# shellcheck shell=bash disable=SC2034  # the drivers use these
+common_options=${BASH_SOURCE[0]}
+# Options of every recipe. A driver sources this file, then names its own.
+
+stage=1
+stop_stage=10
+nj=2          # systems trained at a time, and processes of data stages; one thread each
+ngpu=0        # GPUs of one training
+seeds=0       # "0 1 2": distil and train with each
+systems="teacher distilhubert cdm2_dat"  # or "all"
+all_systems="teacher distilhubert cdm1 cdm2 cdm2_dat logmel"
+baseline=distilhubert                    # what the table compares with
+budget=short                             # conf/budget/*.yaml: numbers of steps
+tag=                                     # experiments in exp/TAG instead of exp
+
+train_set=train
+dev_set=dev
+test_sets="test"                         # undistorted; their copies are data/TESTSET_CONDITION
+protocol=        # conditions of the copies, or none; default: conf/distortion/mini_test.yaml
+train_distortion=                        # default: conf/distortion/train.yaml
+dev_distortion=                          # picks the best epoch; default: conf/distortion/dev.yaml
+distill_set=                             # data dir to distil on; default: the training set
+distill_dev_set=                         # data dir that picks its best epoch; default: the dev set
+students=        # an experiment such as ../asr1/exp/full whose students to take: no stage 5
+
+pretrain_teacher=false                   # make a teacher instead of taking ${teacher}
+pretrain_configs="conf/pretrain1.yaml conf/pretrain2.yaml"  # rounds; round N -> exp/teacherN
+pretrain_sets=                           # data dirs to pretrain on; default: the training set
+teacher=teacher                          # hub id or directory
+
+distill_config=                          # laid over the shared conf/distill/SYSTEM.yaml
+checkpoint=valid.loss.best.pth           # what is decoded with
+data_opts=                               # options of local/data.sh, as one argument
