@@ -18,6 +18,7 @@ CORPORA = (
     "iemocap",
     "librispeech",
     "mini",
+    "mini_keywords",
     "mini_noise",
     "mini_rooms",
     "musan",

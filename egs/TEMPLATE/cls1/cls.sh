@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# From a corpus to an accuracy x distortion table. A recipe's run.sh calls this in its own
+# directory, naming its sets and configurations; local/ there prepares its corpus, noises, rooms.
+#
+#   stage 1  corpus -> data/{train,dev,test}       stage 6  export the students
+#         2  noises and rooms -> data/{noise,rir}  7  train a classifier on each system
+#         3  distorted copies of the test sets     8  classify every condition
+#         4  teacher                               9  score
+#         5  distil a student for each system      10 table and plot -> exp/report
+#
+# A stage that is done is passed over; one that was interrupted goes on where it stopped.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+. "${root}/egs/TEMPLATE/options.sh"
+
+label=utt2label  # table of the data dirs with the classes; "a|b|c" has three slots
+cls_config=      # laid over the shared conf/cls/*.yaml
+
+. "${root}/utils/log.sh"
+. "${root}/utils/parse_options.sh"
+. "${root}/egs/TEMPLATE/stages.sh"
+task=cls classes=data/classes_${train_set}
+decode_command=(python -m espnet_robust.bin.classify --table "${label}")
+score_command=(python -m espnet_robust.bin.score --task cls --label "${label}")
+
+train_one() {
+    local system=$1 seed=$2 dir=$3
+    # shellcheck disable=SC2086  # cls_config is a word or nothing
+    python -m espnet_robust.bin.merge_config "${root}/conf/cls/linear.yaml" \
+        "${root}/conf/cls/$(features "${system}")" "${classes}/slots.yaml" ${cls_config} \
+        "conf/budget/${budget}.yaml:cls" --out "${dir}/cls/train.yaml"
+    [ ! -f "${dir}/cls/done" ] || return 0
+    # shellcheck disable=SC2046  # the options are words without spaces
+    logged "${system} ${seed}" "${dir}/cls.log" \
+        python -m espnet_robust.run espnet2.bin.cls_train \
+        --config "${dir}/cls/train.yaml" --output_dir "${dir}/cls" --seed "${seed}" \
+        $(model_options "${system}" "${dir}") --resume true --ngpu "${ngpu}" \
+        --token_list "${classes}/tokens.txt" \
+        $(shapes_and_data train "data/${train_set}" "${classes}/train" label) \
+        $(shapes_and_data valid "data/${dev_set}" "${classes}/dev" label)
+    touch "${dir}/cls/done"
+}
+
+prepare_corpus
+read -ra test_dirs <<<"${test_sets}"
+python -m espnet_robust.bin.make_classes --table "${label}" --out "${classes}" \
+    --train "data/${train_set}" --dev "data/${dev_set}" "${test_dirs[@]/#/data/}"
+prepare_students
+
+if want 7 "classifiers on ${systems}"; then
+    each_system train_one
+fi
+
+evaluate

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Intent (action, object, location) of the mini corpus's smart-home commands, all slots right or
+# wrong. Options and stages: ../../TEMPLATE/cls1/cls.sh --help
+set -euo pipefail
+cd "$(dirname "$0")"
+
+../../TEMPLATE/cls1/cls.sh \
+    --label utt2intent \
+    --teacher ../asr1/teacher \
+    --distill_config ../asr1/conf/distill.yaml \
+    "$@"

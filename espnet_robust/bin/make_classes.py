@@ -1,0 +1,28 @@
+"""Write the list of classes and the labels that ESPnet's classification task reads."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from espnet_robust.classes import make_classes
+from espnet_robust.cli import run
+
+
+def get_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--table", default="utt2label", help="of a data dir; default: %(default)s")
+    parser.add_argument("--out", type=Path, required=True, help="directory")
+    parser.add_argument("--train", type=Path, required=True, help="data dir with every class")
+    parser.add_argument("--dev", type=Path, required=True, help="data dir")
+    parser.add_argument("tests", type=Path, nargs="*", help="data dirs whose labels to check")
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> None:
+    args = get_parser().parse_args(cmd)
+    classes = make_classes(args.out, args.table, args.train, args.dev, args.tests)
+    print(f"{args.out}: {' x '.join(str(len(slot)) for slot in classes.slots)} classes")
+
+
+if __name__ == "__main__":
+    run(main)
