@@ -5,6 +5,9 @@ frontend_conf:
     student: {path: exp/student}    # or {hf: HUB_ID_OR_DIR} for a transformers teacher
     layers: weighted_sum            # or last, or a layer number
     freeze: true
+
+Fine-tuning: ``freeze: false``, and if wanted ``freeze_steps: 2000`` (frozen at first) and, with
+``optim: scaled_adamw``, ``lr_scale: 0.1`` (a tenth of the learning rate of what stands on it).
 """
 
 import hashlib
@@ -23,6 +26,7 @@ from espnet_robust.distill.student import (
     load_weights,
 )
 from espnet_robust.errors import ConfigError, ModelError
+from espnet_robust.optim import check_lr_scale, set_lr_scale
 
 
 class RobustFrontend(AbsFrontend):
@@ -35,6 +39,10 @@ class RobustFrontend(AbsFrontend):
             loads without the directory.
         layers: ``weighted_sum`` (softmax weights over all layers, trained), ``last``, or a number.
         freeze: no gradient and eval mode, whatever ``train()`` is called on the whole model.
+        freeze_steps: frozen for that many batches of training, then fine-tuned. Distributed
+            training needs ESPnet's ``unused_parameters: true`` with it.
+        lr_scale: learning rate of the speech model, as a multiple of that of the other parameters;
+            needs ``optim: scaled_adamw``.
         cache_gb: keep up to this many GB of a frozen model's output in memory, keyed by the
             samples: epochs after the first cost nothing where the audio is not random.
     """
@@ -45,6 +53,8 @@ class RobustFrontend(AbsFrontend):
         student: dict[str, Any] | None = None,
         layers: str | int = "weighted_sum",
         freeze: bool = True,
+        freeze_steps: int = 0,
+        lr_scale: float = 1.0,
         cache_gb: float = 0.0,
     ):
         super().__init__()
@@ -59,6 +69,13 @@ class RobustFrontend(AbsFrontend):
             raise ConfigError("frontend_conf: student: give path or hf, one of them")
         if cache_gb and not freeze:
             raise ConfigError("frontend_conf: cache_gb needs `freeze: true`")
+        if freeze and (freeze_steps or lr_scale != 1):
+            raise ConfigError("frontend_conf: freeze_steps and lr_scale need `freeze: false`")
+        if freeze_steps < 0 or lr_scale <= 0:
+            raise ConfigError(
+                f"frontend_conf: need freeze_steps >= 0 and lr_scale > 0, got {freeze_steps} "
+                f"and {lr_scale}"
+            )
         self._source = student
         self._loaded = False
         self.speech_model = self._build(student)
@@ -74,6 +91,13 @@ class RobustFrontend(AbsFrontend):
         self.freeze = freeze
         if freeze:
             self.speech_model.requires_grad_(False).eval()
+        self.freeze_steps = freeze_steps
+        if freeze_steps:
+            # In the checkpoint, so that resuming goes on counting. A float, because ESPnet's
+            # averaging of models divides floats and sums integers.
+            self.register_buffer("steps", torch.zeros(()))
+        if lr_scale != 1:
+            set_lr_scale(self.speech_model, lr_scale)
         self._cache = _Cache(int(cache_gb * 1e9))
 
     def _build(self, student: dict[str, Any]) -> SpeechModel:
@@ -113,9 +137,20 @@ class RobustFrontend(AbsFrontend):
 
     def train(self, mode: bool = True) -> "RobustFrontend":
         super().train(mode)
-        if self.freeze:
+        if self.frozen:
             self.speech_model.eval()
         return self
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the speech model is, now."""
+        return self.freeze or (self.freeze_steps > 0 and float(self.steps) < self.freeze_steps)
+
+    def _count(self) -> None:
+        """One batch of training is done."""
+        if self.freeze_steps and self.training and torch.is_grad_enabled():
+            self.steps += 1
+            self.train()
 
     def output_size(self) -> int:
         """D."""
@@ -126,6 +161,7 @@ class RobustFrontend(AbsFrontend):
 
         Raises:
             ModelError: an utterance is shorter than one frame, or the weights were never loaded.
+            ConfigError: ``lr_scale`` without an optimizer that knows it.
         """
         if not self._loaded:
             self._load_pretrained()
@@ -134,11 +170,14 @@ class RobustFrontend(AbsFrontend):
                 f"an utterance of {int(input_lengths.min())} samples is shorter than one frame "
                 f"({self.speech_model.min_samples}); remove it from the data dir"
             )
-        if self.freeze:
+        if self.training and torch.is_grad_enabled():
+            check_lr_scale(self.speech_model)
+        if self.frozen:
             with torch.no_grad():
                 states, lengths = self._frozen_states(input, input_lengths)
         else:
             states, lengths = self._states(input, input_lengths)
+        self._count()
         weights = self.layer_weights.softmax(0).to(states.dtype)
         features = torch.einsum("l,lbtd->btd", weights, states)
         valid = torch.arange(features.shape[1], device=features.device) < lengths[:, None]

@@ -1,13 +1,19 @@
-"""Make ``frontend: robust_student`` known to every ESPnet task that has a frontend."""
+"""Make ``frontend: robust_student`` known to every ESPnet task that has a frontend.
+
+Also ``optim: scaled_adamw``, with which the frontend may have its own learning rate.
+"""
 
 import importlib
 
 from espnet2.asr.frontend.abs_frontend import AbsFrontend
+from espnet2.tasks.abs_task import optim_classes
 from espnet2.train.class_choices import ClassChoices
 
 from espnet_robust.frontend import RobustFrontend
+from espnet_robust.optim import ScaledAdamW
 
 FRONTENDS = {"robust_student": RobustFrontend}
+OPTIMIZERS = {"scaled_adamw": ScaledAdamW}
 TASKS = (
     "asr", "asr_transducer", "slu", "cls", "spk", "lid", "st", "s2t", "s2t_ctc", "diar",
     "hubert", "ssl", "asvspoof", "enh_s2t",
@@ -24,11 +30,16 @@ def register(tasks: tuple[str, ...] = TASKS) -> int:
     """
     tables = {id(table): table for task in tasks for table in _frontend_tables(task)}
     for table in tables.values():
-        for name, frontend in FRONTENDS.items():
-            known = table.classes.setdefault(name, frontend)
-            if known is not frontend:
-                raise RuntimeError(f"{name!r} is already registered as {known}")
+        _add(FRONTENDS, table.classes)
+    _add(OPTIMIZERS, optim_classes)
     return len(tables)
+
+
+def _add(ours: dict[str, type], table: dict[str, type]) -> None:
+    for name, cls in ours.items():
+        known = table.setdefault(name, cls)
+        if known is not cls:
+            raise RuntimeError(f"{name!r} is already registered as {known}")
 
 
 def _frontend_tables(task: str) -> list[ClassChoices]:

@@ -9,6 +9,7 @@ from espnet_robust.distill.speech_model import load_teacher, write_preprocessor_
 from espnet_robust.distill.student import StudentConfig, build_student, load_student, save_student
 from espnet_robust.errors import ConfigError, ModelError
 from espnet_robust.frontend import RobustFrontend
+from espnet_robust.optim import ScaledAdamW
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +97,43 @@ def test_fine_tuning_reaches_the_student(student_dir, batch):
     assert weight.grad.abs().sum() > 0
 
 
+def test_frozen_for_the_first_steps(student_dir, batch):
+    frontend = RobustFrontend(student={"path": str(student_dir)}, freeze=False, freeze_steps=2)
+    frontend.train()
+    weight = frontend.speech_model.encoder.feature_projection.projection.weight
+    for _ in range(2):
+        assert frontend.frozen and not frontend.speech_model.training
+        frontend.eval()(*batch)  # validation does not count
+        with torch.no_grad():
+            frontend.train()(*batch)
+        frontend(*batch)[0].square().sum().backward()
+        assert weight.grad is None and frontend.layer_weights.grad is not None
+    assert not frontend.frozen and frontend.speech_model.training
+    frontend(*batch)[0].square().sum().backward()
+    assert weight.grad.abs().sum() > 0
+
+
+def test_a_resumed_training_goes_on_counting(student_dir, batch):
+    conf = {"student": {"path": str(student_dir)}, "freeze": False, "freeze_steps": 2}
+    interrupted, resumed = RobustFrontend(**conf).train(), RobustFrontend(**conf)
+    interrupted(*batch)
+    resumed.load_state_dict(interrupted.state_dict())
+    resumed.train()(*batch)
+    assert interrupted.frozen and not resumed.frozen
+    # ESPnet's averaging of models sums integers.
+    assert all(value.is_floating_point() for value in resumed.state_dict().values())
+
+
+def test_a_learning_rate_of_its_own_needs_the_optimizer(student_dir, batch):
+    frontend = RobustFrontend(student={"path": str(student_dir)}, freeze=False, lr_scale=0.1)
+    frontend.eval()(*batch)
+    with pytest.raises(ConfigError, match="scaled_adamw"):
+        frontend.train()(*batch)
+    optimizer = ScaledAdamW(frontend.parameters())
+    frontend(*batch)
+    assert sorted(group["lr_scale"] for group in optimizer.param_groups) == [0.1, 1.0]
+
+
 def test_the_cache_changes_nothing(student_dir, batch):
     plain = RobustFrontend(student={"path": str(student_dir)})
     cached = RobustFrontend(student={"path": str(student_dir)}, cache_gb=0.1)
@@ -152,6 +190,8 @@ def test_a_checkpoint_of_something_else_is_refused_even_when_not_strict(student_
         ({"layers": "first"}, "'first' is not weighted_sum"),
         ({"layers": 3}, r"3 is not .* 0\.\.2"),
         ({"freeze": False, "cache_gb": 1}, "cache_gb needs"),
+        ({"freeze_steps": 9}, "freeze_steps and lr_scale need `freeze: false`"),
+        ({"freeze": False, "lr_scale": 0.0}, "need freeze_steps >= 0 and lr_scale > 0"),
     ],
 )
 def test_refused_configurations(student_dir, conf, message):
