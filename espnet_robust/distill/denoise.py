@@ -14,7 +14,7 @@ from transformers.audio_utils import mel_filter_bank, window_function
 from espnet_robust.distill.losses import valid_frames
 from espnet_robust.distill.speech_model import SpeechModel, normalize_waveform
 
-FLOOR = 1e-5  # 50 dB below the mean energy of white noise in a narrow band: silence ends there
+FLOOR = 1e-5  # 50 dB below an FFT line of white noise as loud as the utterance
 
 
 class LogMel(nn.Module):
@@ -41,7 +41,7 @@ class LogMel(nn.Module):
             sampling_rate=rate,
         )
         window = window_function(field, "hann")
-        # So that white noise of unit variance has energy 1 in a band of unit area.
+        # White noise of unit variance has a mean energy of 1 in each FFT line.
         window = window / np.sqrt(np.square(window).sum())
         self.register_buffer("filters", torch.from_numpy(filters).float(), persistent=False)
         self.register_buffer("window", torch.from_numpy(window).float(), persistent=False)

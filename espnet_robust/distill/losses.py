@@ -5,9 +5,8 @@ frames, utterance after utterance, float32. A YAML names them with their weights
 ``loss_conf: {l1: 1.0, cosine: 1.0}``. ``denoise``, which predicts the clean speech and no hidden
 state, is weighted there too and lives in ``denoise.py``.
 
-    averages over frames                          l1, cosine, mse
-    compares statistics of the batch's frames     correlation, vicreg
-    averages over utterances                      gram
+    means over frames                    l1, cosine, mse, gram
+    statistics of the batch's frames     correlation, vicreg
 
 Statistics are those of one batch on one process: with ``correlation`` and ``vicreg``, accumulated
 gradients or several processes are not the same as one larger batch.
@@ -73,13 +72,16 @@ def vicreg(prediction: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
 def gram(prediction: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
     """How alike two frames of an utterance are should be what it is for the teacher.
 
-        mean over utterances of  mean_{k, l} (<s_k, s_l> / D - <t_k, t_l> / D)^2
+        mean_k mean_l (<s_k, s_l> / D - <t_k, t_l> / D)^2
 
-    k and l are frames of one utterance: the temporal Gram matrix of STaR (arXiv:2312.09040).
+    k is any frame of the batch, l those of k's utterance: the temporal Gram matrix of STaR
+    (arXiv:2312.09040).
     """
     sizes = lengths.tolist()
-    pairs = zip(prediction.split(sizes), target.split(sizes), strict=True)
-    return torch.stack([F.mse_loss(_gram_matrix(s), _gram_matrix(t)) for s, t in pairs]).mean()
+    total = prediction.new_zeros(())
+    for s, t in zip(prediction.split(sizes), target.split(sizes), strict=True):
+        total = total + len(s) * F.mse_loss(_gram_matrix(s), _gram_matrix(t))
+    return total / len(prediction)
 
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]

@@ -2,9 +2,9 @@
 
     forward(wav (B, N), lengths (B,)) -> {layer: (B, T, D)}, frame lengths (B,)
 
-Layer 0 is the input of the first transformer layer, layer l the output of the l-th. Frame counts
-follow the convolution stack exactly. What a row yields does not depend on its batch mates or on
-how far it is padded.
+Layer 0 is the input of the first transformer (or LSTM) layer, layer l the output of the l-th.
+Frame counts follow the convolution stack exactly. What a row yields does not depend on its batch
+mates or on how far it is padded.
 """
 
 import json
@@ -14,11 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, PretrainedConfig
 from transformers.utils import logging as transformers_logging
 
+from espnet_robust.distill.fbank import FilterBank
 from espnet_robust.errors import ModelError
+
+# Models of raw samples whose frames are those of ``conv_kernel`` and ``conv_stride``.
+WAVEFORM_MODELS = ("hubert", "wavlm", "wav2vec2", "data2vec-audio", "unispeech-sat", "conv_lstm")
+FILTER_BANK_MODELS = ("wav2vec2-bert",)
 
 
 @dataclass(frozen=True)
@@ -34,10 +41,10 @@ class Hidden:
 
 
 class SpeechModel(nn.Module):
-    """A transformers speech encoder (HuBERT, WavLM, wav2vec 2.0, data2vec-audio, UniSpeech-SAT).
+    """A transformers speech encoder: one of WAVEFORM_MODELS or FILTER_BANK_MODELS.
 
     Args:
-        encoder: the transformers model. It takes raw samples and has ``encoder.layers``.
+        encoder: the transformers model; it has ``encoder.layers``.
         normalize: scale each utterance to zero mean and unit variance over its own samples, as
             the ``do_normalize`` of the model's feature extractor says.
         rate: sampling rate in Hz.
@@ -46,21 +53,31 @@ class SpeechModel(nn.Module):
     def __init__(self, encoder: nn.Module, normalize: bool, rate: int = 16000):
         super().__init__()
         config = encoder.config
-        if not hasattr(config, "conv_stride"):
+        if config.model_type not in WAVEFORM_MODELS + FILTER_BANK_MODELS:
             raise ModelError(
-                f"model type {config.model_type!r} does not take raw samples; "
-                "use hubert, wavlm, wav2vec2, data2vec-audio or unispeech-sat"
+                f"model type {config.model_type!r} is not a speech encoder known here; "
+                f"use {', '.join(WAVEFORM_MODELS + FILTER_BANK_MODELS)}"
             )
         # SpecAugment inside the encoder would edit hidden states behind the caller's back.
         config.apply_spec_augment = False
+        config.mask_feature_prob = 0.0
         config.layerdrop = 0.0
         self.encoder = encoder
         self.normalize = normalize
         self.rate = rate
+        self.filter_bank = None
+        if config.model_type in FILTER_BANK_MODELS:
+            self.filter_bank = FilterBank(config.feature_projection_input_dim, rate)
+            kernels, strides = FilterBank.kernels, FilterBank.strides
+        else:
+            kernels, strides = config.conv_kernel, config.conv_stride
+        self._windows = tuple(zip(kernels, strides, strict=True))  # of each convolution
         # Group norm takes its statistics over time, padding included (HuBERT Base, wav2vec 2.0
-        # Base); data2vec's stacked positional convolutions let the padding leak into the edge.
+        # Base); data2vec's stacked positional convolutions let the padding leak into the edge, as
+        # does a batch norm before the positional convolution.
         self._padding_leaks = (
             getattr(config, "feat_extract_norm", "layer") == "group"
+            or getattr(config, "conv_pos_batch_norm", False)
             or config.model_type == "data2vec-audio"
         )
 
@@ -80,14 +97,14 @@ class SpeechModel(nn.Module):
     def hop(self) -> int:
         """Samples from one frame to the next: the product of the convolution strides."""
         hop = 1
-        for stride in self.config.conv_stride:
+        for _, stride in self._windows:
             hop *= stride
         return hop
 
     def num_frames(self, num_samples):
         """Frames of ``num_samples`` samples; takes an int or an integer tensor."""
         frames = num_samples
-        for kernel, stride in zip(self.config.conv_kernel, self.config.conv_stride, strict=True):
+        for kernel, stride in self._windows:
             frames = (frames - kernel) // stride + 1
         return frames.clamp(min=0) if isinstance(frames, Tensor) else max(0, frames)
 
@@ -95,8 +112,7 @@ class SpeechModel(nn.Module):
     def min_samples(self) -> int:
         """The fewest samples that yield one frame (25 ms for HuBERT's stack)."""
         need = 1
-        layers = zip(self.config.conv_kernel, self.config.conv_stride, strict=True)
-        for kernel, stride in reversed(list(layers)):
+        for kernel, stride in reversed(self._windows):
             need = (need - 1) * stride + kernel
         return need
 
@@ -108,14 +124,18 @@ class SpeechModel(nn.Module):
         Args:
             wav: (B, N) float samples in [-1, 1]; what lies past a row's length is ignored.
             lengths: (B,) int64 samples, each at least ``min_samples``.
-            mask_time_indices: (B, T) bool; frames replaced by the learned mask vector
-                (pretraining only).
+            mask_time_indices: (B, T) bool; frames replaced by the learned mask vector.
+
+        Raises:
+            ModelError: frames are to be masked, and the model has no mask vector.
         """
+        if mask_time_indices is not None and not hasattr(self.encoder, "masked_spec_embed"):
+            raise ModelError("frames cannot be masked: mask_time_prob is 0 in the model's config")
         wav = wav[:, : int(lengths.max())]
         wav = normalize_waveform(wav, lengths) if self.normalize else mask_padding(wav, lengths)
         equal = bool((lengths == wav.shape[1]).all())
         if self._padding_leaks and not equal:
-            states = self._one_length_at_a_time(wav, lengths)
+            states = self._one_length_at_a_time(wav, lengths, mask_time_indices)
         else:
             states = self._encode(wav, None if equal else lengths, mask_time_indices)
         return Hidden(dict(enumerate(states)), self.num_frames(lengths))
@@ -123,21 +143,34 @@ class SpeechModel(nn.Module):
     def _encode(
         self, wav: Tensor, lengths: Tensor | None, mask_time_indices: Tensor | None = None
     ) -> tuple[Tensor, ...]:
+        inputs, counts = wav, lengths  # what the encoder takes, and how much of it is valid
+        if self.filter_bank is not None:
+            inputs = self.filter_bank(wav, lengths)
+            counts = None if lengths is None else self.num_frames(lengths)
         mask = None
-        if lengths is not None:
-            mask = (torch.arange(wav.shape[1], device=wav.device) < lengths[:, None]).long()
+        if counts is not None:
+            mask = (torch.arange(inputs.shape[1], device=wav.device) < counts[:, None]).long()
         extra = {} if mask_time_indices is None else {"mask_time_indices": mask_time_indices}
-        return self.encoder(
-            wav, attention_mask=mask, output_hidden_states=True, **extra
+        # Only so does transformers heed the frames to mask; without any, it would draw its own.
+        self.config.apply_spec_augment = mask_time_indices is not None
+        states = self.encoder(
+            inputs, attention_mask=mask, output_hidden_states=True, **extra
         ).hidden_states
+        self.config.apply_spec_augment = False
+        return states
 
-    def _one_length_at_a_time(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, ...]:
+    def _one_length_at_a_time(
+        self, wav: Tensor, lengths: Tensor, mask_time_indices: Tensor | None
+    ) -> tuple[Tensor, ...]:
         # Rows of one length share a pass, so that no row ever sees padding.
         frames = int(self.num_frames(lengths.max()))
         out: list[Tensor] = []
         for length in lengths.unique().tolist():
             rows = (lengths == length).nonzero().squeeze(1)
-            for layer, state in enumerate(self._encode(wav[rows, :length], None)):
+            masked = mask_time_indices
+            if masked is not None:
+                masked = masked[rows, : int(self.num_frames(length))]
+            for layer, state in enumerate(self._encode(wav[rows, :length], None, masked)):
                 if layer == len(out):
                     out.append(state.new_zeros(len(wav), frames, state.shape[-1]))
                 padded = nn.functional.pad(state, (0, 0, 0, frames - state.shape[1]))
@@ -204,7 +237,7 @@ def _load_pretrained(name: str) -> SpeechModel:
     try:
         config = AutoConfig.from_pretrained(name)
         encoder, info = AutoModel.from_pretrained(name, config=config, output_loading_info=True)
-    except (OSError, ValueError, RuntimeError) as e:
+    except (OSError, ValueError, RuntimeError, StrictDataclassError, SafetensorError) as e:
         first_line = str(e).strip().splitlines()[0]
         raise ModelError(f"teacher {name}: cannot be loaded: {first_line}") from e
     if missing := sorted(set(info["missing_keys"]) - {"masked_spec_embed"}):
@@ -212,6 +245,9 @@ def _load_pretrained(name: str) -> SpeechModel:
             f"teacher {name}: {len(missing)} weights missing, first {missing[0]}: "
             "the checkpoint is incomplete or of another architecture"
         )
+    # Adapters read the last layer; nothing here reads them.
+    encoder.adapter = encoder.intermediate_ffn = None
+    config.add_adapter = config.use_intermediate_ffn_before_adapter = False
     return SpeechModel(encoder, *_input_format(name))
 
 

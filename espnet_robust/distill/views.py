@@ -7,14 +7,18 @@ Cross-distortion mapping (Huang et al., SLT 2022, arXiv:2210.07978):
     setup1    x         d(x)
     setup2    d'(x)     d(x)      d and d' drawn independently
     same      d(x)      d(x)      one draw
+
+On demand there is also x itself, for a student that learns to denoise, and spans of frames to be
+masked in the student's input (ARMHuBERT, arXiv:2305.11685; drawn as in wav2vec 2.0,
+arXiv:2006.11477).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from espnet_robust.distortion import Distorter, rng_for
-from espnet_robust.errors import AudioError
+from espnet_robust.errors import AudioError, ConfigError
 
 MAPPINGS = ("none", "setup1", "setup2", "same")
 
@@ -23,7 +27,7 @@ class Views:
     """ESPnet preprocessor: adds the student's view and its domain to each utterance.
 
     Draws are keyed by (seed, utterance id, epoch, side). Validation uses epoch 0 throughout, so
-    that its loss compares epochs and not draws.
+    that its loss compares epochs and not draws, and masks nothing.
 
     Args:
         mapping: one of MAPPINGS.
@@ -32,7 +36,16 @@ class Views:
         seed: seed of the run.
         crop: samples; longer utterances are cropped at random to this length.
         min_samples: what one frame needs; a shorter utterance is an error.
-        train: whether ``set_epoch`` has an effect.
+        train: whether ``set_epoch`` has an effect and frames are masked.
+        fixed_crops: crop an utterance alike in all epochs, so that its targets can be cached.
+        clean: add ``clean_speech``, the crop before any distortion.
+        mask_prob: share of the student's frames that masked spans would cover if none overlapped;
+            above 0 adds ``student_mask``.
+        mask_length: frames in a span.
+        num_frames: the model's frames of a number of samples; needed to mask.
+
+    Raises:
+        ConfigError: shares or lengths out of range.
     """
 
     def __init__(
@@ -44,7 +57,17 @@ class Views:
         crop: int,
         min_samples: int,
         train: bool,
+        fixed_crops: bool = False,
+        clean: bool = False,
+        mask_prob: float = 0.0,
+        mask_length: int = 10,
+        num_frames: Callable[[int], int] | None = None,
     ):
+        if not 0 <= mask_prob <= 1 or mask_length < 1:
+            raise ConfigError(
+                f"student_mask_prob: {mask_prob} must be in [0, 1], "
+                f"student_mask_length: {mask_length} at least 1"
+            )
         self.mapping = mapping
         self.distorter = distorter
         self.labels = dict(labels)
@@ -52,6 +75,11 @@ class Views:
         self.crop = crop
         self.min_samples = min_samples
         self.train = train
+        self.fixed_crops = fixed_crops
+        self.clean = clean
+        self.mask_prob = mask_prob
+        self.mask_length = mask_length
+        self.num_frames = num_frames
         self.epoch = 0
         self.progress = 0.0
 
@@ -61,7 +89,12 @@ class Views:
             self.epoch, self.progress = epoch, progress
 
     def __call__(self, uid: str, data: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """{"speech": (N,)} -> speech (teacher's view), student_speech, domain (1,) int64."""
+        """The views of {"speech": (N,)}.
+
+        Returns:
+            speech (N,), the teacher's view; student_speech (N,); domain (1,) int64; if asked for
+            clean_speech (N,) and student_mask (T,) int64, 1 on frames to be masked.
+        """
         x = self._crop(uid, self._check(uid, data["speech"]))
         teacher = student = x
         domain = "clean"
@@ -72,11 +105,18 @@ class Views:
             teacher, _ = self._distort(uid, x, "teacher")
         elif self.mapping == "same":
             teacher = student
-        return {
+        views = {
             "speech": teacher,
             "student_speech": student,
             "domain": np.array([self.labels[domain]], dtype=np.int64),
         }
+        if self.clean:
+            views["clean_speech"] = x
+        if self.train and self.mask_prob > 0:
+            rng = rng_for(self.seed, uid, self.epoch, "mask")
+            frames = self.num_frames(len(student))
+            views["student_mask"] = draw_mask(rng, frames, self.mask_prob, self.mask_length)
+        return views
 
     def _check(self, uid: str, speech: np.ndarray) -> np.ndarray:
         if speech.ndim != 1:
@@ -94,10 +134,28 @@ class Views:
         spare = len(speech) - self.crop
         if spare <= 0:
             return speech
-        start = int(rng_for(self.seed, uid, self.epoch, "crop").integers(spare + 1))
+        epoch = 0 if self.fixed_crops else self.epoch
+        start = int(rng_for(self.seed, uid, epoch, "crop").integers(spare + 1))
         return speech[start : start + self.crop]
 
     def _distort(self, uid: str, x: np.ndarray, side: str) -> tuple[np.ndarray, dict]:
         return self.distorter(
             x, uid, seed=self.seed, epoch=self.epoch, side=side, progress=self.progress
         )
+
+
+def draw_mask(rng: np.random.Generator, frames: int, prob: float, length: int) -> np.ndarray:
+    """(frames,) int64 with ones on spans of ``length`` frames at distinct random starts.
+
+    There are ``prob * frames / length`` spans, rounded up or down at random so that this is their
+    number on average. They may overlap. A span is never longer than half the frames.
+    """
+    mask = np.zeros(frames, dtype=np.int64)
+    length = min(length, frames // 2)
+    if length == 0:
+        return mask
+    spans = int(prob * frames / length + rng.random())
+    starts = frames - length + 1
+    for start in rng.choice(starts, size=min(spans, starts), replace=False):
+        mask[start : start + length] = 1
+    return mask

@@ -7,6 +7,11 @@ from transformers import (
     Data2VecAudioModel,
     HubertConfig,
     HubertModel,
+    SeamlessM4TFeatureExtractor,
+    UniSpeechSatConfig,
+    UniSpeechSatModel,
+    Wav2Vec2BertConfig,
+    Wav2Vec2BertModel,
     Wav2Vec2Config,
     Wav2Vec2Model,
     WavLMConfig,
@@ -32,9 +37,31 @@ KINDS = {
         HubertModel,
         {"feat_extract_norm": "layer", "do_stable_layer_norm": True},
     ),
+    "hubert_batch_norm": (
+        HubertConfig,
+        HubertModel,
+        {"feat_extract_norm": "layer", "conv_pos_batch_norm": True},
+    ),
     "wavlm": (WavLMConfig, WavLMModel, {"feat_extract_norm": "group"}),
+    "wavlm_large": (
+        WavLMConfig,
+        WavLMModel,
+        {"feat_extract_norm": "layer", "do_stable_layer_norm": True},
+    ),
     "wav2vec2": (Wav2Vec2Config, Wav2Vec2Model, {"feat_extract_norm": "group"}),
+    "wav2vec2_large": (
+        Wav2Vec2Config,
+        Wav2Vec2Model,
+        {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "add_adapter": True},
+    ),
     "data2vec": (Data2VecAudioConfig, Data2VecAudioModel, {"conv_pos_kernel_size": 5}),
+    "unispeech_sat": (UniSpeechSatConfig, UniSpeechSatModel, {"feat_extract_norm": "group"}),
+    "unispeech_sat_large": (
+        UniSpeechSatConfig,
+        UniSpeechSatModel,
+        {"feat_extract_norm": "layer", "do_stable_layer_norm": True},
+    ),
+    "w2v_bert": (Wav2Vec2BertConfig, Wav2Vec2BertModel, {"conv_depthwise_kernel_size": 5}),
 }
 
 
@@ -46,7 +73,10 @@ def teacher_dirs(tmp_path_factory):
         torch.manual_seed(0)
         dirs[kind] = tmp_path_factory.mktemp(kind)
         model(config(**TINY, **options)).save_pretrained(dirs[kind])
-        write_preprocessor_config(dirs[kind], normalize=kind != "hubert_group_norm")
+        if kind == "w2v_bert":
+            SeamlessM4TFeatureExtractor(padding_value=1.0).save_pretrained(dirs[kind])
+        else:
+            write_preprocessor_config(dirs[kind], normalize=kind != "hubert_group_norm")
     return dirs
 
 

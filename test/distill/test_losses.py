@@ -3,30 +3,115 @@ import math
 import pytest
 import torch
 
-from espnet_robust.distill.losses import check_loss_weights, cosine, l1, mse, valid_frames
+from espnet_robust.distill.losses import (
+    LOSSES,
+    check_loss_weights,
+    correlation,
+    cosine,
+    gram,
+    l1,
+    mse,
+    valid_frames,
+    vicreg,
+)
 from espnet_robust.errors import ConfigError
 
 S = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
 T = torch.tensor([[2.0, 0.0], [3.0, 0.0]])
 LENGTHS = torch.tensor([1, 1])
+FOUR = torch.tensor([4])
+A, B = torch.tensor([1.0, -1.0, 1.0, -1.0]), torch.tensor([1.0, 1.0, -1.0, -1.0])  # orthogonal
 
 
-def test_by_hand():
+def draw(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_frame_by_frame():
     assert l1(S, T, LENGTHS) == pytest.approx((1 + 0 + 3 + 2) / 4)
     assert mse(S, T, LENGTHS) == pytest.approx((1 + 0 + 9 + 4) / 4)
     # cosines 1 and 0; log sigmoid(x) = -log(1 + exp(-x))
-    assert cosine(S, T, LENGTHS).item() == pytest.approx(
-        (math.log(1 + math.exp(-1)) + math.log(2)) / 2
-    )
+    expected = (math.log(1 + math.exp(-1)) + math.log(2)) / 2
+    assert cosine(S, T, LENGTHS).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("student", "teacher", "expected"),
+    [
+        # C = identity, S = identity.
+        ((A, B), (A, B), 0.0),
+        # C = [[1, 1], [0, 0]]: diagonal (0 + 1) / 2, off it (1 + 0) / 2.
+        ((A, B), (A, A), 1.0),
+        # C = [[1, 0], [1, 0]]: 1/2 + 1/2; the student's values say the same: S_12 = 1.
+        ((A, A), (A, B), 2.0),
+        # C = [[-1, 0], [0, 1]]: 2^2 / 2.
+        ((-A, B), (A, B), 2.0),
+        # A constant value correlates with nothing: C = [[1, 0], [0, 0]].
+        ((A, 0 * B), (A, B), 0.5),
+    ],
+)
+def test_correlation(student, teacher, expected):
+    s, t = torch.stack(student, 1), torch.stack(teacher, 1)
+    for prediction, target in [(s, t), (3 * s + 5, 0.5 * t - 7)]:  # level and scale are no matter
+        assert correlation(prediction, target, FOUR).item() == pytest.approx(expected, abs=1e-4)
+
+
+def test_vicreg():
+    # std^2 2 and 8, above the hinge; cov_12 = (-1 * -2 + 1 * 2) / 1 = 4.
+    s, t = torch.tensor([[0.0, 0.0], [2.0, 4.0]]), torch.tensor([[0.0, 0.0], [2.0, 2.0]])
+    assert vicreg(s, t, LENGTHS).item() == pytest.approx(4 / 4 + 0 + (4**2 + 4**2) / 2 / 25)
+    # std^2 1/8 and 0, each with 1e-4 under the root; no covariance.
+    s = torch.tensor([[0.0, 0.0], [0.5, 0.0]])
+    hinge = ((1 - math.sqrt(0.1251)) + (1 - math.sqrt(1e-4))) / 2
+    assert vicreg(s, s, LENGTHS).item() == pytest.approx(hinge)
+
+
+def test_gram():
+    s = torch.tensor([[1.0, 0.0], [0.0, 1.0], [2.0, 0.0]])
+    t = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]])
+    # Two frames: [[1/2, 0], [0, 1/2]] against four of 1/2. One frame: 2 against 0.
+    expected = (2 * (0.5**2 + 0.5**2) / 4 + 1 * 2**2) / 3
+    assert gram(s, t, torch.tensor([2, 1])).item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_least_at_the_teacher_and_reaches_the_student(name):
+    target, lengths = draw(50, 4), torch.tensor([30, 20])
+    prediction = (target + draw(50, 4, seed=1)).requires_grad_()
+    far = LOSSES[name](prediction, target, lengths)
+    far.backward()
+    assert LOSSES[name](target, target, lengths) < far
+    assert prediction.grad.abs().min() > 0
+
+
+@pytest.mark.parametrize("name", ["l1", "cosine", "mse", "gram"])
+def test_every_frame_weighs_the_same(name):
+    """So that ranks and accumulated batches, weighed by their frames, add up to the whole."""
+    prediction, target, lengths = draw(7, 3), draw(7, 3, seed=1), torch.tensor([5, 2])
+    parts = zip(prediction.split([5, 2]), target.split([5, 2]), lengths.split(1), strict=True)
+    alone = sum(n.item() * LOSSES[name](s, t, n) for s, t, n in parts) / 7
+    torch.testing.assert_close(LOSSES[name](prediction, target, lengths), alone)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_one_frame_is_no_nan(name):
+    prediction = draw(1, 4).requires_grad_()
+    loss = LOSSES[name](prediction, draw(1, 4, seed=1), torch.tensor([1]))
+    loss.backward()
+    assert loss.isfinite() and prediction.grad.isfinite().all()
 
 
 def test_padding_never_counts():
     states = torch.arange(12.0).view(2, 3, 2)
     kept = valid_frames(states, torch.tensor([3, 1]))
     assert kept.tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    assert torch.equal(valid_frames(states, torch.tensor([3, 3])), states.view(6, 2))
 
 
-@pytest.mark.parametrize("weights", [{"l2": 1.0}, {}, {"l1": 0.0}, {"l1": -1.0}])
+@pytest.mark.parametrize(
+    "weights",
+    [{"l2": 1.0}, {}, {"l1": 0.0}, {"l1": -1.0}, {"denoise": 1.0}, {"l1": 1.0, "denoise": -1.0}],
+)
 def test_refused_weights(weights):
     with pytest.raises(ConfigError, match="loss_conf"):
         check_loss_weights(weights)

@@ -151,5 +151,5 @@ def test_refused(train, tmp_path, options, message):
 
 
 def test_unknown_key_of_the_yaml(train, tmp_path):
-    with pytest.raises(SystemExit):
+    with pytest.raises(ConfigError, match=r"unknown key 'targets', did you mean 'target_layers'"):
         train(tmp_path / "x", targets=[2])

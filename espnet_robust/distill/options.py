@@ -1,0 +1,86 @@
+"""ESPnet's command line with one-line refusals.
+
+ESPnet itself answers an unknown option with three hundred lines of usage, does not look at the
+values in a YAML, and meets what is wrong with optimizer or scheduler as an exception.
+"""
+
+import argparse
+import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from espnet2.tasks.abs_task import optim_classes, scheduler_classes
+from rapidfuzz import process
+
+from espnet_robust.config import read_yaml
+from espnet_robust.errors import ConfigError
+
+
+def parse(parser: argparse.ArgumentParser, cmd: Sequence[str] | None) -> argparse.Namespace:
+    """``parser.parse_args(cmd)``, checked.
+
+    Raises:
+        ConfigError: an unknown option or YAML key (with the nearest known one), a value that is
+            not among the choices, an optimizer or scheduler that cannot be built.
+    """
+    known = [action.dest for action in parser._actions]
+    defaults = {action.dest: action.default for action in parser._actions}
+
+    def refuse(message: str):
+        raise ConfigError(" ".join(message.split()))
+
+    parser.error = refuse
+    config = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    config.add_argument("--config")
+    path = config.parse_known_args(cmd)[0].config
+    if path:
+        check_keys(read_yaml(Path(path)), known, path)
+    args, unknown = parser.parse_known_args(cmd)
+    check_keys([word.split("=")[0].lstrip("-") for word in unknown[:1]], known, "command line")
+    for action in parser._actions:
+        value = getattr(args, action.dest, None)
+        if action.choices and value not in [*action.choices, defaults[action.dest]]:
+            raise ConfigError(
+                f"{action.dest}: {value!r} is not one of {', '.join(map(str, action.choices))}"
+            )
+    _check_optimizer(args)
+    return args
+
+
+def check_keys(keys: Sequence[str] | Mapping, known: Sequence[str], where: str) -> None:
+    """ConfigError for the first of ``keys`` that is not ``known``, with the nearest that is."""
+    for key in keys:
+        if key not in known:
+            near = process.extractOne(str(key), known, score_cutoff=60)
+            hint = f", did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"{where}: unknown key {key!r}{hint}")
+
+
+def _check_optimizer(args: argparse.Namespace) -> None:
+    """Build optimizer and scheduler on one number, as ESPnet later does on the model."""
+    optimizer = _built("optim_conf", optim_classes[args.optim], [torch.zeros(1)], args.optim_conf)
+    if args.scheduler is not None:
+        scheduler = scheduler_classes[args.scheduler]
+        _built("scheduler_conf", scheduler, optimizer, args.scheduler_conf)
+
+
+def _built(option: str, cls: type, first, conf: Mapping):
+    parameters = inspect.signature(cls).parameters.values()
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        check_keys(conf, [p.name for p in parameters][1:], option)
+    for key, value in conf.items():
+        if isinstance(value, str) and _is_number(value):
+            raise ConfigError(f"{option}: {key}: {value!r} is text in YAML; write {float(value)}")
+    try:
+        return cls(first, **conf)
+    except (TypeError, ValueError) as e:
+        raise ConfigError(f"{option}: {' '.join(str(e).split())}") from e
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

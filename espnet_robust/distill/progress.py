@@ -1,0 +1,120 @@
+"""What one sees of a training: a progress bar or log lines, and a table of all curves."""
+
+import csv
+import io
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from espnet_robust.errors import DataDirError, UserError
+from espnet_robust.files import write_atomic
+
+LOG_SECONDS = 60.0  # between two lines where stderr is no terminal
+
+
+class Progress:
+    """Batches of one epoch, passed on while their speed is shown on stderr.
+
+    A terminal gets a bar with the time left, anything else a log line a minute.
+
+    Args:
+        batches: (utterance ids, batch) as ESPnet's iterators give them; it has a length.
+        title: what is shown first.
+        rate: sampling rate in Hz.
+    """
+
+    def __init__(self, batches: Iterable[tuple[list[str], dict]], title: str, rate: int):
+        self.batches = batches
+        self.title = title
+        self.rate = rate
+        self.audio_seconds = 0.0
+        self.seconds = 0.0
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    @property
+    def speed(self) -> float:
+        """Seconds of audio for each second, of this process."""
+        return self.audio_seconds / self.seconds if self.seconds else 0.0
+
+    def __iter__(self) -> Iterator[tuple[list[str], dict]]:
+        terminal = sys.stderr.isatty()
+        # Log lines would tear the bar.
+        with (
+            logging_redirect_tqdm() if terminal else nullcontext(),
+            tqdm(
+                total=len(self), desc=self.title, unit="step", leave=False, disable=not terminal
+            ) as bar,
+        ):
+            start = told = time.perf_counter()
+            for step, (ids, batch) in enumerate(_one_line_errors(self.batches), 1):
+                audio = float(batch["speech_lengths"].sum()) / self.rate
+                yield ids, batch
+                now = time.perf_counter()
+                self.audio_seconds += audio
+                self.seconds = now - start
+                bar.set_postfix_str(f"{self.speed:.1f} audio-s/s", refresh=False)
+                bar.update()
+                if not terminal and now - told >= LOG_SECONDS:
+                    told = now
+                    left = tqdm.format_interval(self.seconds / step * (len(self) - step))
+                    logging.info(
+                        f"{self.title}: {step}/{len(self)} steps, {left} left, "
+                        f"{self.speed:.1f} audio-s/s"
+                    )
+
+
+def _one_line_errors(batches: Iterable) -> Iterator:
+    """``batches``, where an error of a user in a worker process keeps its one line."""
+    try:
+        yield from batches
+    except UserError as e:
+        # DataLoader raises it again with the worker's traceback as its message.
+        last = str(e).strip().splitlines()[-1]
+        raise type(e)(last.removeprefix(f"{type(e).__module__}.{type(e).__qualname__}: ")) from None
+
+
+class Curves:
+    """``curves.csv``: one row for each epoch and split, one column for each scalar.
+
+    Args:
+        path: the file. What an earlier run left in it stays, but for the epochs done again.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def add(self, epoch: int, split: str, scalars: Mapping[str, float]) -> None:
+        """Write one row, over an earlier one of this epoch and split; later epochs are dropped.
+
+        Raises:
+            DataDirError: the file is not such a table.
+        """
+        rows = [
+            row
+            for row in self._read()
+            if int(row["epoch"]) <= epoch and (int(row["epoch"]), row["split"]) != (epoch, split)
+        ]
+        rows.append({"epoch": str(epoch), "split": split, **scalars})
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_atomic(self.path, text.getvalue())
+
+    def _read(self) -> list[dict[str, str]]:
+        if not self.path.exists():
+            return []
+        with open(self.path, encoding="utf-8", newline="") as f:
+            rows = list(csv.DictReader(f))
+        if not all(row.get("split") and str(row.get("epoch")).isdecimal() for row in rows):
+            raise DataDirError(f"{self.path}: not a table of epochs and splits; remove this file")
+        return rows

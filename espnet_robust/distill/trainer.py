@@ -1,0 +1,217 @@
+"""ESPnet's trainer with what distillation needs around an epoch.
+
+Before the first epoch the statistics of the targets; before each one its number, told to views and
+model; after each one a row of ``curves.csv``. A run killed at any moment can be resumed.
+"""
+
+import argparse
+import itertools
+import os
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from espnet2.iterators.abs_iter_factory import AbsIterFactory
+from espnet2.torch_utils.device_funcs import to_device
+from espnet2.train.distributed_utils import DistributedOption
+from espnet2.train.reporter import SubReporter, aggregate
+from espnet2.train.trainer import Trainer, TrainerOptions
+from espnet2.utils.build_dataclass import build_dataclass
+
+from espnet_robust.distill.progress import Curves, Progress
+from espnet_robust.distill.views import Views
+from espnet_robust.errors import ModelError
+
+CHECKPOINT = "checkpoint.pth"  # ESPnet's, of all that training needs to go on
+BACKUP = "checkpoint.backup.pth"
+
+
+class EpochIterFactory(AbsIterFactory):
+    """Tells the views which epoch it is before that epoch's workers start."""
+
+    def __init__(self, inner: AbsIterFactory, views: Views, max_epoch: int):
+        self.inner = inner
+        self.views = views
+        self.max_epoch = max_epoch
+
+    def build_iter(self, epoch: int, shuffle: bool | None = None):
+        self.views.set_epoch(epoch, progress=(epoch - 1) / self.max_epoch)
+        return self.inner.build_iter(epoch, shuffle)
+
+
+@dataclass
+class DistillTrainerOptions(TrainerOptions):
+    """ESPnet's options and ours.
+
+    Attributes:
+        statistics_batches: batches from which the statistics of the targets are taken.
+    """
+
+    statistics_batches: int
+
+
+class DistillTrainer(Trainer):
+    """See the module."""
+
+    @classmethod
+    def build_options(cls, args: argparse.Namespace) -> DistillTrainerOptions:
+        return build_dataclass(DistillTrainerOptions, args)
+
+    @classmethod
+    def run(
+        cls, *, trainer_options: DistillTrainerOptions, distributed_option: DistributedOption, **kw
+    ) -> None:
+        """Train to the end, from where an earlier run stopped.
+
+        Raises:
+            ModelError: the checkpoint of the earlier run does not fit.
+            UserError: of what the epochs meet.
+        """
+        saving = Saving(Path(trainer_options.output_dir))
+        if _is_first_rank(distributed_option):
+            saving.undo()
+        if distributed_option.distributed:
+            torch.distributed.barrier()
+        super().run(trainer_options=trainer_options, distributed_option=distributed_option, **kw)
+        if _is_first_rank(distributed_option):
+            saving.end()
+
+    @staticmethod
+    def resume(checkpoint, model, **kwargs) -> None:
+        """Load a checkpoint. Raises ModelError where it is of another model or unreadable."""
+        try:
+            Trainer.resume(checkpoint, model, **kwargs)
+        except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as e:
+            reason = _difference(checkpoint, model, e)
+            raise ModelError(
+                f"{checkpoint}: training cannot go on from it: {reason}; use the configuration "
+                "that it was begun with, or remove the directory"
+            ) from e
+
+    @classmethod
+    def train_one_epoch(
+        cls,
+        *,
+        model: torch.nn.Module,
+        iterator,
+        reporter: SubReporter,
+        options: DistillTrainerOptions,
+        distributed_option: DistributedOption,
+        **kwargs,
+    ) -> bool:
+        out = Path(options.output_dir)
+        if _is_first_rank(distributed_option):
+            Saving(out).end()  # of the epoch before
+        distill_model = getattr(model, "module", model)
+        if distill_model.needs_statistics:
+            batches = itertools.islice(iterator, options.statistics_batches)
+            device = "cuda" if options.ngpu > 0 else "cpu"
+            distill_model.collect_statistics(to_device(batch, device) for _, batch in batches)
+        steps = len(iterator)
+        distill_model.start_epoch((reporter.epoch - 1) * steps, options.max_epoch * steps)
+        progress = _progress(distill_model, iterator, reporter)
+        all_steps_are_invalid = super().train_one_epoch(
+            model=model,
+            iterator=progress,
+            reporter=reporter,
+            options=options,
+            distributed_option=distributed_option,
+            **kwargs,
+        )
+        if _is_first_rank(distributed_option):
+            Curves(out / "curves.csv").add(reporter.epoch, "train", _scalars(reporter, progress))
+        return all_steps_are_invalid
+
+    @classmethod
+    def validate_one_epoch(
+        cls,
+        *,
+        model: torch.nn.Module,
+        iterator,
+        reporter: SubReporter,
+        options: DistillTrainerOptions,
+        distributed_option: DistributedOption,
+    ) -> None:
+        progress = _progress(getattr(model, "module", model), iterator, reporter)
+        super().validate_one_epoch(
+            model=model,
+            iterator=progress,
+            reporter=reporter,
+            options=options,
+            distributed_option=distributed_option,
+        )
+        if _is_first_rank(distributed_option):
+            out = Path(options.output_dir)
+            Curves(out / "curves.csv").add(reporter.epoch, "valid", _scalars(reporter, progress))
+            Saving(out).begin()
+
+
+class Saving:
+    """What ESPnet writes after an epoch, made all or nothing.
+
+    It writes checkpoint, model and links one by one in place, so that a run killed meanwhile
+    leaves some of them half written or of the epoch before. The earlier checkpoint is kept until
+    all of them are there; a run that finds it does the epoch again, which gives the same.
+
+    Args:
+        out: output_dir.
+    """
+
+    def __init__(self, out: Path):
+        self.checkpoint = out / CHECKPOINT
+        self.backup = out / BACKUP
+
+    def begin(self) -> None:
+        """Before anything is written."""
+        if self.checkpoint.exists():
+            os.replace(self.checkpoint, self.backup)
+        else:
+            self.backup.touch()  # empty: there was none
+
+    def end(self) -> None:
+        """All is written."""
+        self.backup.unlink(missing_ok=True)
+
+    def undo(self) -> None:
+        """Take back what was not ended."""
+        if not self.backup.exists():
+            return
+        if self.backup.stat().st_size:
+            os.replace(self.backup, self.checkpoint)
+        else:
+            self.checkpoint.unlink(missing_ok=True)
+            self.backup.unlink()
+
+
+def _is_first_rank(option: DistributedOption) -> bool:
+    return not option.distributed or option.dist_rank == 0
+
+
+def _progress(model, iterator, reporter: SubReporter) -> Progress:
+    return Progress(iterator, f"epoch {reporter.epoch} {reporter.key}", model.student.rate)
+
+
+def _scalars(reporter: SubReporter, progress: Progress) -> dict[str, float]:
+    """Means over the epoch of all that the model and ESPnet reported, and the speed."""
+    means = {name: float(aggregate(values)) for name, values in reporter.stats.items()}
+    return {**means, "seconds": progress.seconds, "audio_seconds_per_second": progress.speed}
+
+
+def _difference(checkpoint: Path, model: torch.nn.Module, error: Exception) -> str:
+    """In a few words why ``error`` came: the first weight that differs, where one does."""
+    try:
+        theirs = torch.load(checkpoint, map_location="cpu", weights_only=False)["model"]
+    except Exception:
+        return f"not a whole file ({' '.join(str(error).split())[:100]})"
+    if not isinstance(theirs, Mapping):
+        return "it holds no model"
+    ours = model.state_dict()
+    for name in sorted({*ours, *theirs}):
+        here, there = (
+            str(tuple(state[name].shape)) if name in state else "absent" for state in (theirs, ours)
+        )
+        if here != there:
+            return f"{name} is {here} in it and {there} in the model"
+    return " ".join(str(error).split())[:200]
