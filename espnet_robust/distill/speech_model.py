@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, PretrainedConfig
 from transformers.utils import logging as transformers_logging
 
+from espnet_robust.distill.convolution import use_fast_layers
 from espnet_robust.distill.fbank import FilterBank
 from espnet_robust.errors import ModelError
 
@@ -70,6 +71,7 @@ class SpeechModel(nn.Module):
             self.filter_bank = FilterBank(config.feature_projection_input_dim, rate)
             kernels, strides = FilterBank.kernels, FilterBank.strides
         else:
+            use_fast_layers(encoder.feature_extractor)
             kernels, strides = config.conv_kernel, config.conv_stride
         self._windows = tuple(zip(kernels, strides, strict=True))  # of each convolution
         # Group norm takes its statistics over time, padding included (HuBERT Base, wav2vec 2.0

@@ -25,7 +25,7 @@ TINY = {
     "num_hidden_layers": 4,
     "num_attention_heads": 2,
     "intermediate_size": 32,
-    "conv_dim": [8] * 7,
+    "conv_dim": [16] * 7,
     "num_conv_pos_embeddings": 15,
     "num_conv_pos_embedding_groups": 2,
 }
