@@ -59,9 +59,15 @@ def from_mapping(content: dict, cls: type[T], where: str) -> T:
 
 
 def read_layer(layer: str) -> dict:
-    """The mapping in ``FILE``, or under one of its top-level keys in ``FILE:SECTION``."""
+    """The mapping in ``FILE``, or under one of its top-level keys in ``FILE:SECTION``.
+
+    A file whose key ``base`` names another, by a path from its own directory, is laid over that.
+    """
     path, _, section = layer.partition(":")
     content = read_yaml(Path(path))
+    base = content.pop("base", None)
+    if base is not None:
+        content = merge(read_layer(str(Path(path).parent / str(base))), content)
     if not section:
         return content
     if not isinstance(content.get(section), dict):

@@ -64,6 +64,16 @@ def test_sections(tmp_path):
         read_layer(f"{path}:cls")
 
 
+def test_a_variant_is_laid_over_its_base(tmp_path):
+    (tmp_path / "a.yaml").write_text("{x: 1, conf: {y: 2, z: 3}}\n")
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below/b.yaml").write_text("{base: ../a.yaml, conf: {y: 4}}\n")
+    assert read_layer(f"{tmp_path}/below/b.yaml") == {"x": 1, "conf": {"y": 4, "z": 3}}
+    (tmp_path / "below/b.yaml").write_text("{base: none.yaml}\n")
+    with pytest.raises(ConfigError, match=r"below/none\.yaml: cannot be read"):
+        read_layer(f"{tmp_path}/below/b.yaml")
+
+
 def test_an_experiment_keeps_its_configuration(tmp_path):
     (tmp_path / "a.yaml").write_text("x: 1\n")
     command = [str(tmp_path / "a.yaml"), "--out", str(tmp_path / "exp/train.yaml")]

@@ -18,10 +18,18 @@ for number in "${stage}" "${stop_stage}"; do
 done
 [ -f "conf/budget/${budget}.yaml" ] ||
     die "no budget '${budget}': there is no conf/budget/${budget}.yaml"
+# system_config SYSTEM: its YAML, a variant of the recipe's own or one that all recipes share.
+system_config() {
+    if [ -f "conf/distill/$1.yaml" ]; then
+        echo "conf/distill/$1.yaml"
+    else
+        echo "${root}/conf/distill/$1.yaml"
+    fi
+}
 for system in ${systems}; do
     case ${system} in
         teacher | logmel) ;;
-        *) [ -f "${root}/conf/distill/${system}.yaml" ] ||
+        *) [ -f "$(system_config "${system}")" ] ||
             die "unknown system '${system}': there is no conf/distill/${system}.yaml" ;;
     esac
 done
@@ -98,7 +106,7 @@ distil() {
     local system=$1 seed=$2 dir=$3
     case ${system} in teacher | logmel) return ;; esac
     # shellcheck disable=SC2086  # distill_config is a word or nothing
-    python -m espnet_robust.bin.merge_config "${root}/conf/distill/${system}.yaml" \
+    python -m espnet_robust.bin.merge_config "$(system_config "${system}")" \
         ${distill_config} "conf/budget/${budget}.yaml:distill" --out "${dir}/distill/train.yaml"
     [ ! -f "${dir}/distill/done" ] || return 0
     local distortion=()
