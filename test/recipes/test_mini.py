@@ -4,6 +4,8 @@ import shutil
 
 import pytest
 
+from espnet_robust.distill.speech_model import load_teacher
+
 SYSTEMS = "teacher distilhubert cdm2_dat logmel"
 TINY = ("--budget", "tiny", "--systems", SYSTEMS)
 
@@ -55,6 +57,25 @@ def test_a_second_run_makes_nothing_anew(recipe, run):
     again = run(recipe, *TINY, "--stage", "3")
     assert again.returncode == 0, again.stderr
     assert before and before == {path: path.stat().st_mtime_ns for path in made}
+
+
+@pytest.mark.recipe
+def test_a_teacher_of_two_rounds_can_be_pretrained(recipe, run):
+    model = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    model |= {"intermediate_size": 16, "conv_dim": [8] * 7, "feat_extract_norm": "layer"}
+    model |= {"num_conv_pos_embeddings": 15, "num_conv_pos_embedding_groups": 2}
+    units = [{"from": "mfcc"}, {"from": "exp/teacher1", "layer": 1}]
+    for n, source in enumerate(units, 1):
+        config = {"model": model, "clusters": 4, "units": source, "steps": 2, "warmup": 1}
+        (recipe / f"conf/few{n}.yaml").write_text(json.dumps(config | {"batch_seconds": 4.0}))
+    result = run(
+        recipe, *TINY, "--stage", "4", "--stop_stage", "4", "--pretrain_teacher", "true",
+        "--pretrain_configs", "conf/few1.yaml conf/few2.yaml",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr[-3000:] + result.stdout[-3000:]
+    for n in (1, 2):
+        assert load_teacher(recipe / f"exp/teacher{n}", [2]).num_layers == 2
+    assert "exp/teacher2" in result.stdout
 
 
 @pytest.mark.recipe
