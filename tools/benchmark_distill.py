@@ -13,8 +13,9 @@ optimizer AdamW. Utterances last 9 to 14 s, four make a batch.
     setup2          ours; batches of similar length, as batch_type numel makes them
     setup1 cached   the same, with the teacher's answers on disk
 
-All hear the same utterances, a batch by turns, so that a busy machine slows all. Ratios are those of
-audio seconds (without padding) per second; the median over the rounds is stated, and the range.
+All hear the same utterances, a batch by turns, so that a busy machine slows all. Stated are audio
+seconds (without padding) per second, the ratio to plain as median and range over the rounds, and
+the same ratio per second of this process's CPU time, which other processes hardly touch.
 Reading and distorting, done by other processes, is not counted; reading the cache is.
 
 ``--scaling`` plots time and peak memory of a setup2 step against the audio seconds in the batch,
@@ -149,13 +150,13 @@ def batches(wavs: Sequence[Tensor]) -> Iterator[list[Tensor]]:
         yield list(wavs[start : start + BATCH])
 
 
-def timed(step: Step, wavs: Sequence[Tensor]) -> float:
-    """Seconds."""
-    start = time.perf_counter()
+def timed(step: Step, wavs: Sequence[Tensor]) -> tuple[float, float]:
+    """Seconds by the clock and of this process's CPU time."""
+    start, start_cpu = time.perf_counter(), time.process_time()
     step(wavs)
     if wavs[0].is_cuda:
         torch.cuda.synchronize()
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - start_cpu
 
 
 def compare(args: argparse.Namespace, root: str) -> list[dict]:
@@ -180,20 +181,21 @@ def compare(args: argparse.Namespace, root: str) -> list[dict]:
     fill(cache, teacher, short)
     for step, _ in alternatives.values():  # a first step allocates and compiles
         step(short)
-    speeds: dict[str, list[float]] = {name: [] for name in alternatives}
+    speeds: dict[str, list[np.ndarray]] = {name: [] for name in alternatives}
     turns = itertools.zip_longest(*(batches(heard) for _, heard in alternatives.values()))
     for turn in turns:
         for (name, (step, _)), batch in zip(alternatives.items(), turn, strict=True):
-            speeds[name].append(sum(map(len, batch)) / RATE / timed(step, batch))
+            speeds[name].append(sum(map(len, batch)) / RATE / np.array(timed(step, batch)))
     rows = []
     for name, values in speeds.items():
-        ratios = [a / b for a, b in zip(values, speeds["plain"], strict=True)]
+        ratios, cpu_ratios = np.array(values).T / np.array(speeds["plain"]).T
         rows.append(
             {
                 "step": name,
-                "audio_seconds_per_second": statistics.median(values),
+                "audio_seconds_per_second": statistics.median(speed for speed, _ in values),
                 "ratio": statistics.median(ratios),
                 "ratios": [round(ratio, 3) for ratio in ratios],
+                "cpu_ratio": statistics.median(cpu_ratios),
             }
         )
     return rows
@@ -223,7 +225,7 @@ def scaling(args: argparse.Namespace) -> list[dict]:
     for _ in range(args.rounds):
         for count in times:
             peak_memory(args.device, reset=True)
-            times[count].append(timed(step, [crop] * count))
+            times[count].append(timed(step, [crop] * count)[0])
             memory[count] = max(memory[count], peak_memory(args.device))
     return [
         {
@@ -286,10 +288,11 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as root:
             rows = compare(args, root)
         print(f"{args.rounds} rounds of {BATCH} x {SECONDS[0]:g}..{SECONDS[1]:g} s")
-        print(f"{'step':16}{'audio-s/s':>10}{'ratio':>7}  range of ratios")
+        print(f"{'step':16}{'audio-s/s':>10}{'ratio':>7}{'by CPU':>8}  range of ratios")
         for row in rows:
             print(
                 f"{row['step']:16}{row['audio_seconds_per_second']:10.2f}{row['ratio']:7.2f}"
+                f"{row['cpu_ratio']:8.2f}"
                 f"  {min(row['ratios']):.2f} .. {max(row['ratios']):.2f}"
             )
     if args.json:

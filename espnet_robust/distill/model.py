@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from espnet_robust.distill.adversary import Adversary, AdversaryInput
 from espnet_robust.distill.denoise import Denoiser
+from espnet_robust.distill.linear import Linear
 from espnet_robust.distill.losses import DENOISE, LOSSES, valid_frames
 from espnet_robust.distill.speech_model import SpeechModel
 from espnet_robust.distill.targets import Targets
@@ -54,7 +55,7 @@ class DistillModel(AbsESPnetModel):
             raise ConfigError("loss_conf: denoise: a weight and a denoiser need each other")
         self.student = student
         self.heads = nn.ModuleDict(
-            {name: nn.Linear(student.hidden_size, targets.size(name)) for name in targets.names}
+            {name: Linear(student.hidden_size, targets.size(name)) for name in targets.names}
         )
         self.adversary = adversary
         self.denoiser = denoiser

@@ -22,6 +22,7 @@ from transformers.utils import logging as transformers_logging
 
 from espnet_robust.distill.convolution import use_fast_layers
 from espnet_robust.distill.fbank import FilterBank
+from espnet_robust.distill.linear import use_fast_linear
 from espnet_robust.errors import ModelError
 
 # Models of raw samples whose frames are those of ``conv_kernel`` and ``conv_stride``.
@@ -59,6 +60,7 @@ class SpeechModel(nn.Module):
         config.apply_spec_augment = False
         config.mask_feature_prob = 0.0
         config.layerdrop = 0.0
+        use_fast_linear(encoder)
         self.encoder = encoder
         self.normalize = normalize
         self.rate = rate
