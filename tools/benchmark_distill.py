@@ -18,8 +18,8 @@ seconds (without padding) per second, the ratio to plain as median and range ove
 the same ratio per second of this process's CPU time, which other processes hardly touch.
 Reading and distorting, done by other processes, is not counted; reading the cache is.
 
-``--scaling`` plots time and peak memory of a setup2 step against the audio seconds in the batch,
-made of crops of 10 s, with the straight line that fits best.
+``--scaling`` plots time (on a CPU the process's CPU time) and peak memory of a setup2 step against
+the audio seconds in the batch, made of crops of 10 s, with the straight line that fits best.
 """
 
 import argparse
@@ -214,7 +214,7 @@ def peak_memory(device: str, reset: bool = False) -> float:
 
 
 def scaling(args: argparse.Namespace) -> list[dict]:
-    """One row a size of batch: seconds of audio, median seconds and peak MB of a step."""
+    """One row a size of batch: seconds of audio, seconds and peak MB of a step."""
     torch.manual_seed(args.seed)
     teacher = SpeechModel(HubertModel(HubertConfig()), normalize=False)
     step = our_step(teacher.requires_grad_(False).eval().to(args.device), args.device, args.amp)
@@ -225,7 +225,8 @@ def scaling(args: argparse.Namespace) -> list[dict]:
     for _ in range(args.rounds):
         for count in times:
             peak_memory(args.device, reset=True)
-            times[count].append(timed(step, [crop] * count)[0])
+            clock, cpu = timed(step, [crop] * count)
+            times[count].append(cpu if args.device == "cpu" else clock)
             memory[count] = max(memory[count], peak_memory(args.device))
     return [
         {
