@@ -13,8 +13,9 @@ from espnet_robust.errors import ModelError
 PROVENANCE = (
     "target_norm",
     "teacher", "target_layers", "student_conf", "mapping", "distortion", "loss_conf", "dat",
-    "dat_conf", "seed", "max_epoch", "num_iters_per_epoch",
+    "dat_conf", "seed", "max_epoch", "num_iters_per_epoch", "student_mask_prob", "ema", "amp",
 )  # fmt: skip
+AVERAGE = "ema_student."  # where training kept a moving average, that is the student
 
 
 def export_student(exp: Path, out: Path, checkpoint: str) -> SpeechModel:
@@ -33,7 +34,8 @@ def export_student(exp: Path, out: Path, checkpoint: str) -> SpeechModel:
     except (RuntimeError, pickle.UnpicklingError, EOFError) as e:
         raise ModelError(f"{exp / checkpoint}: not a model file; train again") from e
     student = build_from_arch(**config["student_arch"])
-    prefix = "student."
+    averaged = any(key.startswith(AVERAGE) for key in state)
+    prefix = AVERAGE if averaged else "student."
     weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     load_weights(student, weights, str(exp / checkpoint))
     save_student(student.eval(), out, {key: config.get(key) for key in PROVENANCE})

@@ -76,8 +76,13 @@ class _Convolution(torch.autograd.Function):
 
 
 def use_fast_layers(feature_extractor: nn.Module) -> None:
-    """Put our layers in the place of the library's, with the same weights."""
+    """Put our layers in the place of the library's, with the same weights.
+
+    Not in a stack with group norm, which wants (B, C, T) in memory as the library keeps it.
+    """
     # The library asks for the gradient of the samples, for its checkpointing of activations.
     feature_extractor._requires_grad = False
     layers = feature_extractor.conv_layers
+    if not isinstance(getattr(layers[-1], "layer_norm", None), nn.LayerNorm):
+        return
     feature_extractor.conv_layers = nn.ModuleList(ConvLayer(layer) for layer in layers)

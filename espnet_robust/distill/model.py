@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from espnet_robust.distill.adversary import Adversary, AdversaryInput
 from espnet_robust.distill.denoise import Denoiser
+from espnet_robust.distill.linear import Linear
 from espnet_robust.distill.losses import DENOISE, LOSSES, valid_frames
 from espnet_robust.distill.speech_model import SpeechModel
 from espnet_robust.distill.targets import Targets
@@ -30,7 +31,7 @@ class DistillModel(AbsESPnetModel):
         adversary: the domain classifier, or None.
         denoiser: with a weight for ``denoise``, and only then.
         ema: decay in (0, 1) of an exponential moving average of student and heads, taken at each
-            batch of training; 0 is none. The average, ``ema_student``, is what validation hears
+            update of training; 0 is none. The average, ``ema_student``, is what validation hears
             and what is exported. It holds all updates but the last.
 
     Attributes:
@@ -54,7 +55,7 @@ class DistillModel(AbsESPnetModel):
             raise ConfigError("loss_conf: denoise: a weight and a denoiser need each other")
         self.student = student
         self.heads = nn.ModuleDict(
-            {name: nn.Linear(student.hidden_size, targets.size(name)) for name in targets.names}
+            {name: Linear(student.hidden_size, targets.size(name)) for name in targets.names}
         )
         self.adversary = adversary
         self.denoiser = denoiser
@@ -65,19 +66,27 @@ class DistillModel(AbsESPnetModel):
             self.ema_student = _frozen_copy(student)
             self.ema_heads = _frozen_copy(self.heads)
         self.amp: torch.dtype | None = None
-        self._step, self._total_steps = 0, 1
+        self.start_epoch(0, 1)
 
-    def start_epoch(self, step: int, total_steps: int) -> None:
-        """Tell how many of ``total_steps`` updates are done: the adversary's ramp needs it.
+    def start_epoch(self, step: int, total_steps: int, batches_per_step: int = 1) -> None:
+        """Tell how many of ``total_steps`` updates are done: the adversary needs it.
 
         No buffer holds the count, because ESPnet would average it over checkpoints.
         """
-        self._step, self._total_steps = step, max(1, total_steps)
+        self._first_step, self._total_steps = step, max(1, total_steps)
+        self._batches, self._batches_per_step = 0, batches_per_step
+        if self.ema and step == 0:  # from where the student begins, wherever its weights are from
+            self._move_average(share=1.0)
+
+    @property
+    def step(self) -> int:
+        """Updates done."""
+        return self._first_step + self._batches // self._batches_per_step
 
     @property
     def progress(self) -> float:
         """Share of training done, in [0, 1]."""
-        return min(1.0, self._step / self._total_steps)
+        return min(1.0, self.step / self._total_steps)
 
     @property
     def needs_statistics(self) -> bool:
@@ -145,7 +154,7 @@ class DistillModel(AbsESPnetModel):
                 inputs = AdversaryInput(
                     hidden.states, hidden.lengths, domain[:, 0], predictions, targets
                 )
-                against = self.adversary(inputs, self.progress, self._step)
+                against = self.adversary(inputs, self.progress, self.step)
                 total = against.loss + distill if against.distill_weight else against.loss
                 stats.update(against.stats)
         _check_finite(total, stats, utt_id)
@@ -153,7 +162,7 @@ class DistillModel(AbsESPnetModel):
         # A copy: the trainer divides the loss in place before it logs it.
         stats["loss"] = total.detach().clone()
         if self.training:
-            self._step += 1
+            self._batches += 1
         return force_gatherable((total, stats, hidden.lengths.sum()), total.device)
 
     def _pick_student(self) -> tuple[SpeechModel, nn.ModuleDict]:
@@ -161,10 +170,13 @@ class DistillModel(AbsESPnetModel):
             return self.student, self.heads
         if not self.training:
             return self.ema_student, self.ema_heads
-        # The optimizer's last step is in the weights by now.
-        _move_towards(self.ema_student, self.student, 1 - self.ema)
-        _move_towards(self.ema_heads, self.heads, 1 - self.ema)
+        if self._batches % self._batches_per_step == 0:  # the last update is in the weights
+            self._move_average(share=1 - self.ema)
         return self.student, self.heads
+
+    def _move_average(self, share: float) -> None:
+        _move_towards(self.ema_student, self.student, share)
+        _move_towards(self.ema_heads, self.heads, share)
 
     def _autocast(self, device: torch.device) -> AbstractContextManager:
         return nullcontext() if self.amp is None else torch.autocast(device.type, self.amp)
@@ -189,6 +201,7 @@ def _move_towards(average: nn.Module, current: nn.Module, share: float) -> None:
 def _check_finite(loss: Tensor, stats: Mapping[str, Tensor], utt_id: Sequence[str]) -> None:
     if bool(loss.isfinite()):
         return
+    loss = loss.detach()
     terms = ", ".join(f"{name} {float(value):.3g}" for name, value in stats.items())
     shown = ", ".join(utt_id[:8]) + (f" and {len(utt_id) - 8} more" if len(utt_id) > 8 else "")
     raise TrainingError(

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import logging
 import sys
 import time
@@ -27,17 +28,25 @@ class Progress:
         batches: (utterance ids, batch) as ESPnet's iterators give them; it has a length.
         title: what is shown first.
         rate: sampling rate in Hz.
+        limit: batches to pass on; None: all.
     """
 
-    def __init__(self, batches: Iterable[tuple[list[str], dict]], title: str, rate: int):
+    def __init__(
+        self,
+        batches: Iterable[tuple[list[str], dict]],
+        title: str,
+        rate: int,
+        limit: int | None = None,
+    ):
         self.batches = batches
+        self.limit = limit
         self.title = title
         self.rate = rate
         self.audio_seconds = 0.0
         self.seconds = 0.0
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return len(self.batches) if self.limit is None else self.limit
 
     @property
     def speed(self) -> float:
@@ -54,7 +63,8 @@ class Progress:
             ) as bar,
         ):
             start = told = time.perf_counter()
-            for step, (ids, batch) in enumerate(_one_line_errors(self.batches), 1):
+            batches = itertools.islice(one_line_errors(self.batches), len(self))
+            for step, (ids, batch) in enumerate(batches, 1):
                 audio = float(batch["speech_lengths"].sum()) / self.rate
                 yield ids, batch
                 now = time.perf_counter()
@@ -71,7 +81,7 @@ class Progress:
                     )
 
 
-def _one_line_errors(batches: Iterable) -> Iterator:
+def one_line_errors(batches: Iterable) -> Iterator:
     """``batches``, where an error of a user in a worker process keeps its one line."""
     try:
         yield from batches

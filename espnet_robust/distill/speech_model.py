@@ -22,6 +22,7 @@ from transformers.utils import logging as transformers_logging
 
 from espnet_robust.distill.convolution import use_fast_layers
 from espnet_robust.distill.fbank import FilterBank
+from espnet_robust.distill.linear import use_fast_linear
 from espnet_robust.errors import ModelError
 
 # Models of raw samples whose frames are those of ``conv_kernel`` and ``conv_stride``.
@@ -54,15 +55,12 @@ class SpeechModel(nn.Module):
     def __init__(self, encoder: nn.Module, normalize: bool, rate: int = 16000):
         super().__init__()
         config = encoder.config
-        if config.model_type not in WAVEFORM_MODELS + FILTER_BANK_MODELS:
-            raise ModelError(
-                f"model type {config.model_type!r} is not a speech encoder known here; "
-                f"use {', '.join(WAVEFORM_MODELS + FILTER_BANK_MODELS)}"
-            )
+        _check_model_type(config)
         # SpecAugment inside the encoder would edit hidden states behind the caller's back.
         config.apply_spec_augment = False
         config.mask_feature_prob = 0.0
         config.layerdrop = 0.0
+        use_fast_linear(encoder)
         self.encoder = encoder
         self.normalize = normalize
         self.rate = rate
@@ -238,10 +236,13 @@ def _load_pretrained(name: str) -> SpeechModel:
     transformers_logging.disable_progress_bar()  # these models load in a moment
     try:
         config = AutoConfig.from_pretrained(name)
+        _check_model_type(config)
         encoder, info = AutoModel.from_pretrained(name, config=config, output_loading_info=True)
     except (OSError, ValueError, RuntimeError, StrictDataclassError, SafetensorError) as e:
         first_line = str(e).strip().splitlines()[0]
         raise ModelError(f"teacher {name}: cannot be loaded: {first_line}") from e
+    except ModelError as e:
+        raise ModelError(f"teacher {name}: {e}") from e
     if missing := sorted(set(info["missing_keys"]) - {"masked_spec_embed"}):
         raise ModelError(
             f"teacher {name}: {len(missing)} weights missing, first {missing[0]}: "
@@ -251,6 +252,14 @@ def _load_pretrained(name: str) -> SpeechModel:
     encoder.adapter = encoder.intermediate_ffn = None
     config.add_adapter = config.use_intermediate_ffn_before_adapter = False
     return SpeechModel(encoder, *_input_format(name))
+
+
+def _check_model_type(config: PretrainedConfig) -> None:
+    if config.model_type not in WAVEFORM_MODELS + FILTER_BANK_MODELS:
+        raise ModelError(
+            f"model type {config.model_type!r} is not a speech encoder known here; "
+            f"use {', '.join(WAVEFORM_MODELS + FILTER_BANK_MODELS)}"
+        )
 
 
 def _input_format(name: str) -> tuple[bool, int]:

@@ -154,6 +154,7 @@ class DistillTask(AbsTask):
             default=False,
             help="torch.compile teachers and student: minutes at the start, faster steps",
         )
+        parser.set_defaults(best_model_criterion=[("valid", "distill", "min")])
         # Filled in by build_model, so that config.yaml holds all that export needs.
         group.add_argument(
             "--student_arch", action=NestedDictAction, default={}, help=argparse.SUPPRESS
@@ -162,6 +163,7 @@ class DistillTask(AbsTask):
     @classmethod
     def main(cls, args: argparse.Namespace | None = None, cmd: Sequence[str] | None = None) -> None:
         args = args or parse(cls.get_parser(), cmd)
+        cls._teachers = None  # their files may have changed since an earlier run
         if not (args.output_dir or args.print_config):
             raise ConfigError("--output_dir: where is the experiment to be written?")
         if args.ngpu > 1 and not args.multiprocessing_distributed:
@@ -218,7 +220,10 @@ class DistillTask(AbsTask):
         )
         views = cls.build_preprocess_fn(args, train=mode == "train")
         kwargs = {**(kwargs or {}), "preprocess_fn": views}
-        factory = super().build_iter_factory(args, distributed_option, mode, kwargs)
+        try:
+            factory = super().build_iter_factory(args, distributed_option, mode, kwargs)
+        except RuntimeError as e:  # a batch with fewer utterances than processes
+            raise ConfigError(f"batches of {split}: {' '.join(str(e).split())}") from e
         return EpochIterFactory(factory, views, args.max_epoch)
 
     @classmethod
@@ -258,7 +263,10 @@ class DistillTask(AbsTask):
             sizes = {name: targets.size(name) for name in targets.names}
             adversary = Adversary(student.hidden_size, student.num_layers, num_domains, dat, sizes)
         denoiser = Denoiser(student) if DENOISE in weights else None
+        if args.student_mask_prob == 0 and hasattr(student.encoder, "masked_spec_embed"):
+            student.encoder.masked_spec_embed.requires_grad_(False)  # unused: DDP would wait for it
         model = DistillModel(targets, student, weights, adversary, denoiser, args.ema)
+        _check_criteria(args.best_model_criterion, model)
         model.amp = AMP[args.amp]
         if args.compile:
             for encoder in (student.encoder, *(teacher.encoder for teacher in teachers)):
@@ -298,6 +306,8 @@ def _check_combinations(args: argparse.Namespace) -> None:
     """ConfigError where one option makes another senseless."""
     if not (args.ema == 0 or 0 < args.ema < 1):
         raise ConfigError(f"ema: {args.ema} is not a decay in (0, 1), nor 0 for none")
+    if args.accum_grad < 1:
+        raise ConfigError(f"accum_grad: need at least 1, got {args.accum_grad}")
     if args.use_amp and args.amp == "none":
         raise ConfigError("use_amp: say `amp: bf16` or `amp: fp16` instead")
     if args.amp == "fp16" and args.ngpu == 0:
@@ -317,6 +327,20 @@ def _check_combinations(args: argparse.Namespace) -> None:
         raise ConfigError("target_cache: random crops are new each epoch; add `fixed_crops: true`")
     if args.target_norm == "statistics":
         raise ConfigError("target_cache: not with target_norm statistics; use none or layer")
+
+
+def _check_criteria(criteria: Sequence[Sequence[str]], model: DistillModel) -> None:
+    """ConfigError where best_model_criterion names what no epoch reports."""
+    known = {"loss", "distill", *model.loss_weights}
+    if model.adversary is not None:
+        known |= {"domain_loss", "domain_acc", "domain_lambda"}
+    for criterion in criteria:
+        split, name, mode = [*criterion, None, None, None][:3]
+        if split not in ("train", "valid") or name not in known or mode not in ("min", "max"):
+            raise ConfigError(
+                f"best_model_criterion: {list(criterion)}: need [train or valid, one of "
+                f"{', '.join(sorted(known))}, min or max]"
+            )
 
 
 def _check_compiler(on_gpu: bool) -> None:

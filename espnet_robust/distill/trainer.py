@@ -20,9 +20,9 @@ from espnet2.train.reporter import SubReporter, aggregate
 from espnet2.train.trainer import Trainer, TrainerOptions
 from espnet2.utils.build_dataclass import build_dataclass
 
-from espnet_robust.distill.progress import Curves, Progress
+from espnet_robust.distill.progress import Curves, Progress, one_line_errors
 from espnet_robust.distill.views import Views
-from espnet_robust.errors import ModelError
+from espnet_robust.errors import ConfigError, ModelError
 
 CHECKPOINT = "checkpoint.pth"  # ESPnet's, of all that training needs to go on
 BACKUP = "checkpoint.backup.pth"
@@ -106,12 +106,21 @@ class DistillTrainer(Trainer):
             Saving(out).end()  # of the epoch before
         distill_model = getattr(model, "module", model)
         if distill_model.needs_statistics:
-            batches = itertools.islice(iterator, options.statistics_batches)
+            batches = itertools.islice(one_line_errors(iterator), options.statistics_batches)
             device = "cuda" if options.ngpu > 0 else "cpu"
             distill_model.collect_statistics(to_device(batch, device) for _, batch in batches)
-        steps = len(iterator)
-        distill_model.start_epoch((reporter.epoch - 1) * steps, options.max_epoch * steps)
-        progress = _progress(distill_model, iterator, reporter)
+        steps = len(iterator) // options.accum_grad
+        if not steps:
+            raise ConfigError(
+                f"accum_grad: {options.accum_grad} batches make an update, and an epoch has only "
+                f"{len(iterator)}; lower it or the size of a batch"
+            )
+        distill_model.start_epoch(
+            (reporter.epoch - 1) * steps, options.max_epoch * steps, options.accum_grad
+        )
+        # Without batches at the end that make no whole update: ESPnet would carry their gradients
+        # into the next epoch, where a resumed run does not have them.
+        progress = _progress(distill_model, iterator, reporter, steps * options.accum_grad)
         all_steps_are_invalid = super().train_one_epoch(
             model=model,
             iterator=progress,
@@ -189,8 +198,9 @@ def _is_first_rank(option: DistributedOption) -> bool:
     return not option.distributed or option.dist_rank == 0
 
 
-def _progress(model, iterator, reporter: SubReporter) -> Progress:
-    return Progress(iterator, f"epoch {reporter.epoch} {reporter.key}", model.student.rate)
+def _progress(model, iterator, reporter: SubReporter, limit: int | None = None) -> Progress:
+    title = f"epoch {reporter.epoch} {reporter.key}"
+    return Progress(iterator, title, model.student.rate, limit)
 
 
 def _scalars(reporter: SubReporter, progress: Progress) -> dict[str, float]:

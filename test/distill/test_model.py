@@ -109,3 +109,13 @@ def test_normalised_targets_do_not_depend_on_the_scale_of_the_teacher(teacher, i
     after = model(**inputs)[0]
     hook.remove()
     torch.testing.assert_close(before, after, atol=1e-4, rtol=1e-4)
+
+
+def test_progress_counts_updates_and_not_batches(teacher, inputs):
+    model = make(teacher, AdversaryConfig(weight=1.0))
+    model.start_epoch(step=5, total_steps=10, batches_per_step=2)
+    model.train()
+    model(**inputs)
+    assert model.step == 5
+    model(**inputs)
+    assert model.step == 6 and model.progress == 0.6

@@ -1,0 +1,69 @@
+"""Linear layers by oneDNN: twice as fast as torch's own on an AMD CPU.
+
+torch multiplies float32 matrices with MKL, which keeps AVX-512 to CPUs of its maker. oneDNN does
+not; torch has its product for the code that torch.compile makes. Values are those of
+``nn.Linear`` up to the order of float32 sums. Where torch was built without oneDNN, on a GPU, in
+lower precision, compiled or traced, the layer is torch's.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class Linear(nn.Linear):
+    """``nn.Linear``, faster on a CPU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., D) -> (..., D')."""
+        if not _can_take(x, self.weight):
+            return super().forward(x)
+        flat = _Product.apply(x.reshape(-1, x.shape[-1]), self.weight, self.bias)
+        return flat.view(*x.shape[:-1], -1)
+
+
+def use_fast_linear(module: nn.Module) -> None:
+    """Make every ``nn.Linear`` within ``module`` ours; weights and keys stay."""
+    for layer in module.modules():
+        if type(layer) is nn.Linear:  # not what derives from it
+            layer.__class__ = Linear
+
+
+_AVAILABLE = (
+    torch.backends.mkldnn.is_available()
+    and torch.backends.mkl.is_available()  # else there is nothing to avoid
+    and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+)
+
+
+def _can_take(x: Tensor, weight: Tensor) -> bool:
+    return (
+        _AVAILABLE
+        and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()
+        and not torch.is_autocast_enabled("cpu")
+        and x.device.type == "cpu"
+        and x.dtype == weight.dtype == torch.float32
+        and x.numel() > 0
+    )
+
+
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x (N, D), weight (D', D) -> x weight^T + bias."""
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return _product(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx, out: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        wanted_x, wanted_weight, wanted_bias = ctx.needs_input_grad
+        out = out.contiguous()
+        by_x = _product(out, weight.t()) if wanted_x else None
+        by_weight = _product(out.t(), x.t()) if wanted_weight else None
+        by_bias = out.sum(0) if wanted_bias else None
+        return by_x, by_weight, by_bias

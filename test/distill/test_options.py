@@ -1,0 +1,69 @@
+"""ESPnet's command line with one-line refusals."""
+
+import argparse
+
+import pytest
+from espnet2.utils.nested_dict_action import NestedDictAction
+
+from espnet_robust.bin.distill_train import get_parser
+from espnet_robust.distill.options import check_keys, parse
+from espnet_robust.errors import ConfigError
+
+
+def refused(*words: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse(get_parser(), words)
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+def test_the_command_line_goes_over_the_yaml(tmp_path):
+    path = tmp_path / "train.yaml"
+    path.write_text("seed: 3\nmax_epoch: 7\nstudent_conf: {num_layers: 3, init: random}\n")
+    args = parse(
+        get_parser(),
+        ["--config", str(path), "--max_epoch", "8", "--student_conf", "num_layers=1"],
+    )
+    assert (args.seed, args.max_epoch) == (3, 8)
+    assert args.student_conf == {"num_layers": 1, "init": "random"}
+    assert parse(get_parser(), []).best_model_criterion == [("valid", "distill", "min")]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sed: 3\n", "train.yaml: unknown key 'sed', did you mean 'seed'?"),
+        ("mapping: setup_2\n", "mapping: 'setup_2' is not one of none, setup1, setup2, same"),
+        ("amp: bf32\n", "amp: 'bf32' is not one of none, bf16, fp16"),
+        ("optim: adamv\n", "optim: 'adamv' is not one of"),
+        ("[1, 2]\n", "expected a mapping"),
+        ("a: [\n", "not valid YAML"),
+        ("scheduler: onecyclelr\n", "missing 1 required positional argument: 'max_lr'"),
+        ("optim_conf: {betas: 3}\n", "optim_conf: "),
+        ("optim: adamw\noptim_conf: {lr: -1}\n", "optim_conf: Invalid learning rate: -1"),
+    ],
+)
+def test_yaml(tmp_path, text, message):
+    path = tmp_path / "train.yaml"
+    path.write_text(text)
+    assert message in refused("--config", str(path))
+
+
+def test_command_line(tmp_path):
+    assert "cannot be read" in refused("--config", str(tmp_path / "none.yaml"))
+    assert "unknown key 'seeed', did you mean 'seed'" in refused("--seeed", "3")
+    assert "--seed: invalid int value: 'x'" in refused("--seed", "x")
+    assert "--fixed_crops" in refused("--fixed_crops", "perhaps")
+
+
+def test_no_hint_where_nothing_is_near():
+    with pytest.raises(ConfigError, match="^here: unknown key 'zzzz'$"):
+        check_keys(["seed", "zzzz"], ["seed", "max_epoch"], "here")
+
+
+def test_another_parser_keeps_its_defaults():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--optim", default="sgd", choices=["sgd"])
+    parser.add_argument("--optim_conf", action=NestedDictAction, default={"lr": 0.1})
+    parser.add_argument("--scheduler", default=None, choices=["x"])
+    assert parse(parser, []).scheduler is None
