@@ -3,34 +3,12 @@ import torch
 import yaml
 from espnet2.torch_utils.initialize import initialize
 from torch import nn
-from transformers import HubertConfig, HubertModel
 
-from espnet_robust.distill.speech_model import load_teacher, write_preprocessor_config
-from espnet_robust.distill.student import StudentConfig, build_student, load_student, save_student
+from espnet_robust.distill.speech_model import load_teacher
+from espnet_robust.distill.student import load_student
 from espnet_robust.errors import ConfigError, ModelError
 from espnet_robust.frontend import RobustFrontend
 from espnet_robust.optim import ScaledAdamW
-
-
-@pytest.fixture(scope="module")
-def teacher_dir(tmp_path_factory):
-    torch.manual_seed(0)
-    directory = tmp_path_factory.mktemp("teacher")
-    config = HubertConfig(
-        hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=32,
-        conv_dim=[8] * 7, num_conv_pos_embeddings=15, num_conv_pos_embedding_groups=2,
-        feat_extract_norm="layer",
-    )  # fmt: skip
-    HubertModel(config).save_pretrained(directory)
-    write_preprocessor_config(directory, normalize=True)
-    return directory
-
-
-@pytest.fixture(scope="module")
-def student_dir(teacher_dir, tmp_path_factory):
-    directory = tmp_path_factory.mktemp("student")
-    save_student(build_student(load_teacher(teacher_dir), StudentConfig()), directory, {})
-    return directory
 
 
 @pytest.fixture
