@@ -45,7 +45,8 @@ def beam(model: nn.Module, beam_size: int, ctc_weight: float) -> Search:
     decoder = BatchBeamSearch(
         scorers={"ctc": CTCPrefixScorer(model.ctc, model.eos), "decoder": model.decoder},
         weights={"ctc": ctc_weight, "decoder": 1 - ctc_weight},
-        beam_size=beam_size,
+        # The first step has one hypothesis, which cannot be continued in more ways than that.
+        beam_size=min(beam_size, len(model.token_list)),
         vocab_size=len(model.token_list),
         sos=model.sos,
         eos=model.eos,

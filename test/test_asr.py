@@ -1,8 +1,12 @@
 """A recogniser on a student, through ESPnet's own commands: train, decode, pack, unpack."""
 
+import importlib.util
+import re
+import shlex
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +25,7 @@ from espnet_robust.decode import load_recogniser
 from espnet_robust.distill.student import read_student_weights
 from espnet_robust.errors import ConfigError
 
-TOKENS = ["<blank>", "<unk>", "A", "B", "C", "<sos/eos>"]
+TOKENS = ["<blank>", "<unk>", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", "<sos/eos>"]
 CONFIG = {
     "token_type": "char",
     "frontend": "robust_student",
@@ -100,6 +104,58 @@ def infer(data: Path, out: Path, **files: Path) -> dict[str, str]:
     return texts(out / "1best_recog/text")
 
 
+@pytest.fixture
+def readme_section(root) -> dict[str, list[str]]:
+    """Language -> the code blocks of README's "Use it in an ESPnet you have"."""
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    section = readme.split("## Use it in an ESPnet you have")[1].split("\n## ")[0]
+    blocks = {}
+    for language, code in re.findall(r"```(\w+)\n(.*?)```", section, re.DOTALL):
+        blocks.setdefault(language, []).append(code)
+    return blocks
+
+
+@pytest.fixture
+def espnet_ez(monkeypatch):
+    """``espnetez``; stand-ins for what it imports and only text-to-speech uses."""
+    for name in ("pyworld", "six"):
+        if importlib.util.find_spec(name) is None:
+            monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    return importlib.import_module("espnetez")
+
+
+def test_readme_is_true(
+    readme_section, espnet_ez, data, student_dir, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(student_dir, "exp/student")
+    for split in ("train", "dev"):
+        shutil.copytree(data, f"data/{split}")
+    shutil.copy(data / "u0.wav", "speech.wav")
+    Path("tokens.txt").write_text("\n".join(TOKENS) + "\n")
+    Path("conf").mkdir()
+    (frontend,) = readme_section["yaml"]
+    config = {key: value for key, value in CONFIG.items() if key != "frontend"}
+    best = {"best_model_criterion": [["valid", "loss", "min"]]}
+    Path("conf/train.yaml").write_text(frontend + yaml.safe_dump(config | best))
+
+    (command,) = readme_section["bash"]
+    python, m, wrapper, module, *options = shlex.split(command.replace("\\\n", " "))
+    assert (python, m, wrapper) == ("python", "-m", "espnet_robust.run")
+    importlib.import_module(module).main(options)
+
+    recognise, ez = readme_section["python"]
+    shutil.rmtree("exp/student")
+    names = {}
+    exec(recognise, names)
+    assert isinstance(names["text"], str)
+
+    shutil.copytree(student_dir, "exp/student")
+    exec(ez, {})
+    weights = torch.load("exp/ez/valid.loss.best.pth")
+    assert "frontend.layer_weights" in weights
+
+
 @pytest.fixture(scope="module")
 def trained(data, student_dir, tmp_path_factory):
     """(experiment, its decoding while the student was still there); the student is gone now."""
@@ -147,6 +203,11 @@ def test_batches_do_not_change_what_is_decoded(trained, data):
         assert recogniser(wavs) == [recogniser([wav])[0] for wav in wavs]
 
 
+def test_a_beam_wider_than_the_vocabulary(trained, data):
+    recogniser = load_recogniser(trained[0], TRAINED, method="beam", beam_size=len(TOKENS) + 1)
+    assert recogniser([np.zeros(3200, np.float32)])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -162,15 +223,16 @@ def test_refused_beam_searches(trained, options, message):
 def test_a_packed_model_decodes_elsewhere(trained, data, tmp_path, monkeypatch):
     exp, before = trained
     monkeypatch.chdir(exp.parent)  # pack keeps paths relative to where it runs
+    archive = tmp_path / "asr.zip"
     pack.main(["asr", "--asr_train_config", "exp/config.yaml",
-               "--asr_model_file", f"exp/{TRAINED}", "--outpath", str(tmp_path / "asr.zip")])  # fmt: skip
+               "--asr_model_file", f"exp/{TRAINED}", "--outpath", str(archive)])  # fmt: skip
     moved = exp.with_name("gone")
     exp.rename(moved)
     try:
         elsewhere = tmp_path / "elsewhere"
         elsewhere.mkdir()
         monkeypatch.chdir(elsewhere)
-        files = unpack(tmp_path / "asr.zip", elsewhere)
+        files = unpack(archive, elsewhere)
         assert infer(data, elsewhere / "decoded", **files) == before
     finally:
         moved.rename(exp)
