@@ -162,7 +162,8 @@ def trained(data, student_dir, tmp_path_factory):
     out = tmp_path_factory.mktemp("asr")
     shutil.copytree(student_dir, out / "student")
     conf = {"student": {"path": str(out / "student")}}
-    exp = train(out / "run", data, CONFIG | {"frontend_conf": conf, "num_iters_per_epoch": 40})
+    more = {"num_iters_per_epoch": 40, "init": "xavier_uniform"}
+    exp = train(out / "run", data, CONFIG | {"frontend_conf": conf, **more})
     before = infer(data, out / "before", asr_train_config=exp / "config.yaml",
                    asr_model_file=exp / TRAINED)  # fmt: skip
     shutil.rmtree(out / "student")

@@ -151,8 +151,17 @@ def test_a_trained_model_needs_no_student_directory(student_dir, batch):
     loaded = RobustFrontend(**conf)
     with pytest.raises(ModelError, match="gone: no such student directory"):
         loaded(*batch)
+    initialize(Recogniser(loaded), "xavier_uniform")  # as ESPnet does, if so configured
     loaded.load_state_dict(trained.state_dict(), strict=False)
     assert torch.equal(loaded(*batch)[0], trained(*batch)[0])
+
+
+def test_a_dumped_configuration_trains_anew(student_dir, batch):
+    conf = {"student": {"path": str(student_dir)}}
+    expected = RobustFrontend(**conf)(*batch)[0]
+    again = RobustFrontend(**conf)  # its architecture is in conf now
+    initialize(Recogniser(again), "xavier_uniform")
+    assert torch.equal(again(*batch)[0], expected)
 
 
 def test_a_checkpoint_of_something_else_is_refused_even_when_not_strict(student_dir):
