@@ -1,1 +1,19 @@
 """Distortion-robust distillation of self-supervised speech models, as an ESPnet extension."""
+
+
+def register() -> int:
+    """Make ``frontend: robust_student`` known to ESPnet in this process; see ``registration``.
+
+    Call it before ESPnet builds a model, in training and inference alike::
+
+        from espnet_robust import register
+
+        register()
+
+    Returns:
+        how many of ESPnet's tables of frontends know it.
+    """
+    # Here, and not above, because it imports torch and ESPnet; most of the package needs neither.
+    from espnet_robust.registration import register as register_all
+
+    return register_all()

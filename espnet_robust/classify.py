@@ -11,7 +11,7 @@ from torch import nn
 
 from espnet_robust.classes import SEPARATOR, Classes
 from espnet_robust.errors import ModelError
-from espnet_robust.register import register
+from espnet_robust.registration import register
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Batched greedy CTC decoding of many test sets and conditions with one ESPnet ASR model."""
+"""Many test sets and conditions decoded by one ESPnet ASR model in one process.
+
+The encoder runs on batches of utterances of like length; ``search.py`` has what follows it.
+"""
 
 import json
 import time
@@ -11,25 +14,26 @@ import torch
 from espnet2.tasks.asr import ASRTask
 from espnet2.text.build_tokenizer import build_tokenizer
 from espnet2.text.token_id_converter import TokenIDConverter
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from espnet_robust.audio import RATE, audio_info, read_audio
 from espnet_robust.data_dir import read_data_dir
 from espnet_robust.errors import ModelError
 from espnet_robust.files import write_atomic
-from espnet_robust.register import register
+from espnet_robust.registration import register
 from espnet_robust.score.decoded import read_condition
+from espnet_robust.search import Search, beam, greedy
 
 
 @dataclass(frozen=True)
 class Recogniser:
-    """A trained CTC model with what turns its output into text."""
+    """A trained model with what turns its output into text."""
 
     model: nn.Module
+    search: Search
     tokenizer: object
     converter: TokenIDConverter
-    blank: int
     checkpoint: str
 
     def __call__(self, wavs: Sequence[np.ndarray]) -> list[str]:
@@ -40,22 +44,30 @@ class Recogniser:
         batch = nn.utils.rnn.pad_sequence(tensors, batch_first=True)
         with torch.inference_mode():
             encoded, frames = self.model.encode(batch, torch.tensor([len(t) for t in tensors]))
-            best = self.model.ctc.argmax(encoded)
-        texts = {
-            i: self._text(row[:n]) for i, row, n in zip(order, best, frames.tolist(), strict=True)
-        }
+            found = self.search(encoded, frames)
+        texts = {i: self._text(tokens) for i, tokens in zip(order, found, strict=True)}
         return [texts[i] for i in range(len(wavs))]
 
-    def _text(self, path: Tensor) -> str:
-        ids = [i for i in torch.unique_consecutive(path).tolist() if i != self.blank]
-        return self.tokenizer.tokens2text(self.converter.ids2tokens(ids))
+    def _text(self, tokens: list[int]) -> str:
+        return self.tokenizer.tokens2text(self.converter.ids2tokens(tokens))
 
 
-def load_recogniser(exp: Path, checkpoint: str) -> Recogniser:
+def load_recogniser(
+    exp: Path,
+    checkpoint: str,
+    method: str = "greedy",
+    beam_size: int = 10,
+    ctc_weight: float = 1.0,
+) -> Recogniser:
     """The ASR model of an ESPnet experiment directory.
+
+    Args:
+        method: ``greedy``, or ``beam`` with ``beam_size`` and ``ctc_weight`` as in
+            ``search.beam``.
 
     Raises:
         ModelError: no such experiment or checkpoint, or no CTC.
+        ConfigError: options of the beam search that do not go together.
     """
     register(("asr",))
     for path in (exp / "config.yaml", exp / checkpoint):
@@ -64,11 +76,12 @@ def load_recogniser(exp: Path, checkpoint: str) -> Recogniser:
     model, args = ASRTask.build_model_from_file(exp / "config.yaml", exp / checkpoint, "cpu")
     if model.ctc is None:
         raise ModelError(f"{exp}: the model has no CTC; decode it with espnet2.bin.asr_inference")
+    model.eval()
     return Recogniser(
-        model.eval(),
+        model,
+        greedy(model) if method == "greedy" else beam(model, beam_size, ctc_weight),
         build_tokenizer(args.token_type, bpemodel=args.bpemodel),
         TokenIDConverter(args.token_list),
-        model.blank_id,
         checkpoint,
     )
 

@@ -112,8 +112,13 @@ class RobustFrontend(AbsFrontend):
         return model.requires_grad_(True)
 
     def reload_pretrained_parameters(self) -> None:
-        """Called by ESPnet after ``init: xavier_uniform`` has overwritten every weight."""
-        self._load_pretrained()
+        """Called by ESPnet after ``init: xavier_uniform`` has overwritten every weight.
+
+        ESPnet does so at inference too, where the checkpoint is read next and there may be no
+        student directory.
+        """
+        if self._loaded:
+            self._load_pretrained()
         nn.init.zeros_(self.layer_weights)
 
     def _load_pretrained(self) -> None:

@@ -11,7 +11,7 @@ from importlib import import_module
 
 from espnet_robust.cli import run
 from espnet_robust.errors import ConfigError
-from espnet_robust.register import register
+from espnet_robust.registration import register
 
 register()
 

@@ -29,3 +29,34 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip("no ../shared/data beside the checkout")
     return path
+
+
+@pytest.fixture(scope="session")
+def teacher_dir(tmp_path_factory) -> Path:
+    """A HuBERT of three layers and 16 dimensions with random weights."""
+    import torch
+    from transformers import HubertConfig, HubertModel
+
+    from espnet_robust.distill.speech_model import write_preprocessor_config
+
+    torch.manual_seed(0)
+    directory = tmp_path_factory.mktemp("teacher")
+    config = HubertConfig(
+        hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=32,
+        conv_dim=[8] * 7, num_conv_pos_embeddings=15, num_conv_pos_embedding_groups=2,
+        feat_extract_norm="layer",
+    )  # fmt: skip
+    HubertModel(config).save_pretrained(directory)
+    write_preprocessor_config(directory, normalize=True)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def student_dir(teacher_dir, tmp_path_factory) -> Path:
+    """Its first two layers, as a student directory."""
+    from espnet_robust.distill.speech_model import load_teacher
+    from espnet_robust.distill.student import StudentConfig, build_student, save_student
+
+    directory = tmp_path_factory.mktemp("student")
+    save_student(build_student(load_teacher(teacher_dir), StudentConfig()), directory, {})
+    return directory

@@ -211,6 +211,12 @@ results() {
 # All conditions of all test sets in one process; the driver's ${decode_command}.
 decode_one() {
     local system=$1 seed=$2 dir=$3 set dirs todo=()
+    # What was decoded otherwise is decoded anew.
+    if [ "$(cat "${dir}/decode/options" 2>/dev/null)" != "${decode_options:-}" ]; then
+        rm -f "${dir}"/decode/*/decode.json
+        mkdir -p "${dir}/decode"
+        echo "${decode_options:-}" >"${dir}/decode/options"
+    fi
     for set in ${test_sets}; do
         [ ! "${dir}/decode/${set}/decode.json" -nt "${dir}/${task}/done" ] || continue
         dirs=$(conditions "${set}")

@@ -1,4 +1,4 @@
-"""Decode every test condition of one system in one process: batched greedy CTC.
+"""Decode every test condition of one system in one process, in batches: greedy CTC, or beam search.
 
 Of the data dirs SET and its distorted copies SET_CONDITION it writes OUT/SET/CONDITION/text
 (undistorted: OUT/SET/clean/text) and OUT/SET/decode.json.
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from espnet_robust.cli import run
 from espnet_robust.decode import by_test_set, decode, load_recogniser
+from espnet_robust.search import METHODS
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -20,6 +21,12 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoint", default="valid.loss.best.pth", help="file in --exp")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--batch_seconds", type=float, default=60.0, help="audio in a batch")
+    parser.add_argument("--method", choices=METHODS, default="greedy")
+    parser.add_argument("--beam_size", type=int, default=10, help="with --method beam")
+    parser.add_argument(
+        "--ctc_weight", type=float, default=1.0,
+        help="with --method beam: weight of CTC; the attention decoder has the rest",
+    )  # fmt: skip
     parser.add_argument("data_dirs", type=Path, nargs="+", help="one for each condition")
     return parser
 
@@ -27,7 +34,9 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
     test_sets = by_test_set(args.data_dirs)
-    recogniser = load_recogniser(args.exp, args.checkpoint)
+    recogniser = load_recogniser(
+        args.exp, args.checkpoint, args.method, args.beam_size, args.ctc_weight
+    )
     for name, conditions in test_sets.items():
         decode(recogniser, conditions, args.out / name, args.batch_seconds)
 

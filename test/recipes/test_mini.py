@@ -118,3 +118,15 @@ def test_broken_data_dirs_stop_the_recipe(recipe, run, file, find, replace, mess
     assert result.returncode == 1
     errors = [line for line in result.stderr.splitlines() if "error" in line]
     assert len(errors) == 1 and message in errors[0]
+
+
+@pytest.mark.recipe
+def test_other_decoding_decodes_anew(recipe, run):
+    options = (*TINY, "--systems", "distilhubert", "--stage", "8", "--stop_stage", "8")
+    done = recipe / "exp/tiny/distilhubert_seed0/decode/test/decode.json"
+    times = [done.stat().st_mtime_ns]
+    for decoding in ((), ("--method beam --beam_size 3",), ("--method beam --beam_size 3",), ()):
+        result = run(recipe, *options, *(("--decode_options", *decoding) if decoding else ()))
+        assert result.returncode == 0, result.stderr
+        times.append(done.stat().st_mtime_ns)
+    assert times[0] == times[1] < times[2] == times[3] < times[4]

@@ -16,12 +16,14 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 asr_config=      # laid over the shared conf/asr/*.yaml
 token_type=bpe   # or char
 nbpe=100
+decode_options=  # of espnet_robust.bin.decode, as one argument: "--method beam --beam_size 20"
 
 . "${root}/utils/log.sh"
 . "${root}/utils/parse_options.sh"
 . "${root}/egs/TEMPLATE/stages.sh"
 task=asr
-decode_command=(python -m espnet_robust.bin.decode)
+# shellcheck disable=SC2206  # several options
+decode_command=(python -m espnet_robust.bin.decode ${decode_options})
 score_command=(python -m espnet_robust.bin.score)
 tokens=data/tokens_${token_type} bpemodel=none
 if [ "${token_type}" = bpe ]; then

@@ -16,7 +16,7 @@ FRONTENDS = {"robust_student": RobustFrontend}
 OPTIMIZERS = {"scaled_adamw": ScaledAdamW}
 TASKS = (
     "asr", "asr_transducer", "slu", "cls", "spk", "lid", "st", "s2t", "s2t_ctc", "diar",
-    "hubert", "ssl", "asvspoof", "enh_s2t",
+    "hubert", "ssl", "asvspoof", "enh_s2t", "s2st", "uasr",
 )  # fmt: skip
 
 

@@ -1,0 +1,70 @@
+"""From what an encoder puts out to tokens: greedy CTC, or ESPnet's beam search.
+
+A search takes (B, T, D) encoder output and (B,) frames, and yields the token ids of each row,
+neither blanks nor sentence ends among them.
+"""
+
+from collections.abc import Callable
+
+import torch
+from espnet.nets.batch_beam_search import BatchBeamSearch
+from espnet.nets.scorers.ctc import CTCPrefixScorer
+from torch import Tensor, nn
+
+from espnet_robust.errors import ConfigError
+
+Search = Callable[[Tensor, Tensor], list[list[int]]]
+METHODS = ("greedy", "beam")
+
+
+def greedy(model: nn.Module) -> Search:
+    """The best path of CTC, frame by frame, its repetitions merged."""
+
+    def search(encoded: Tensor, frames: Tensor) -> list[list[int]]:
+        best = model.ctc.argmax(encoded)
+        paths = (row[:n] for row, n in zip(best, frames.tolist(), strict=True))
+        return [_without(torch.unique_consecutive(path), model.blank_id) for path in paths]
+
+    return search
+
+
+def beam(model: nn.Module, beam_size: int, ctc_weight: float) -> Search:
+    """ESPnet's label-synchronous beam search, as ``espnet2.bin.asr_inference`` without a language
+    model: CTC prefix scores, joined with the attention decoder's where ``ctc_weight`` < 1
+    (Watanabe et al., 2017, https://doi.org/10.1109/JSTSP.2017.2763455).
+
+    Raises:
+        ConfigError: a beam of nothing, a weight outside 0..1, or a decoder that is not there.
+    """
+    if beam_size < 1 or not 0 <= ctc_weight <= 1:
+        raise ConfigError(
+            f"need beam_size >= 1 and ctc_weight in 0..1, got {beam_size} and {ctc_weight}"
+        )
+    if ctc_weight < 1 and model.decoder is None:
+        raise ConfigError(f"ctc_weight {ctc_weight}: the model has no decoder beside CTC; use 1")
+    decoder = BatchBeamSearch(
+        scorers={"ctc": CTCPrefixScorer(model.ctc, model.eos), "decoder": model.decoder},
+        weights={"ctc": ctc_weight, "decoder": 1 - ctc_weight},
+        # The first step has one hypothesis, which cannot be continued in more ways than that.
+        beam_size=min(beam_size, len(model.token_list)),
+        vocab_size=len(model.token_list),
+        sos=model.sos,
+        eos=model.eos,
+        token_list=model.token_list,
+        # CTC alone scores every token; with a decoder, only those which that finds likely.
+        pre_beam_score_key=None if ctc_weight == 1 else "full",
+    ).eval()
+
+    def search(encoded: Tensor, frames: Tensor) -> list[list[int]]:
+        found = []
+        for row, n in zip(encoded, frames.tolist(), strict=True):
+            hypotheses = decoder(row[:n])
+            best = hypotheses[0].yseq[1:-1] if hypotheses else row.new_zeros(0)  # sos, eos
+            found.append(_without(best, model.blank_id))
+        return found
+
+    return search
+
+
+def _without(tokens: Tensor, blank: int) -> list[int]:
+    return [token for token in tokens.tolist() if token != blank]

@@ -1,0 +1,291 @@
+"""A recogniser on a student, through ESPnet's own commands: train, decode, pack, unpack."""
+
+import importlib.util
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import yaml
+from espnet2.bin import asr_inference, asr_train, pack
+from espnet2.main_funcs.pack_funcs import unpack
+
+import espnet_robust
+from espnet_robust.audio import read_audio
+from espnet_robust.bin import decode as decode_command
+from espnet_robust.data_dir import read_data_dir
+from espnet_robust.decode import load_recogniser
+from espnet_robust.distill.student import read_student_weights
+from espnet_robust.errors import ConfigError
+
+TOKENS = ["<blank>", "<unk>", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", "<sos/eos>"]
+CONFIG = {
+    "token_type": "char",
+    "frontend": "robust_student",
+    "encoder": "rnn",
+    "encoder_conf": {"num_layers": 1, "hidden_size": 16, "output_size": 16, "subsample": [1]},
+    "decoder": "transformer",
+    "decoder_conf": {"attention_heads": 2, "linear_units": 16, "num_blocks": 1},
+    "model_conf": {"ctc_weight": 0.5},
+    "optim": "adamw",
+    "optim_conf": {"lr": 0.02},
+    "batch_type": "sorted",
+    "batch_size": 3,
+    "num_iters_per_epoch": 2,
+    "max_epoch": 2,
+    "num_workers": 0,
+    "use_tensorboard": False,
+    "num_att_plot": 0,
+}
+TRAINED = "2epoch.pth"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered():
+    espnet_robust.register()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    """A data dir: A is a low tone, B a high one, C noise."""
+    out = tmp_path_factory.mktemp("data") / "test"
+    out.mkdir()
+    rng = np.random.default_rng(0)
+    time = np.arange(3200) / 16000
+    sounds = {"A": np.sin(2 * np.pi * 200 * time), "B": np.sin(2 * np.pi * 2000 * time)}
+    tables = {"wav.scp": [], "text": [], "utt2spk": [], "utt2num_samples": []}
+    for i, text in enumerate(["ABC", "CA", "BBA", "CB", "A", "BC"]):
+        wav = [0.1 * sounds.get(letter, rng.standard_normal(3200)) for letter in text]
+        path = out / f"u{i}.wav"
+        soundfile.write(path, np.concatenate(wav), 16000)
+        for table, value in zip(tables, (path, text, f"u{i}", 3200 * len(text)), strict=True):
+            tables[table].append(f"u{i} {value}\n")
+    for table, lines in tables.items():
+        (out / table).write_text("".join(lines))
+    return out
+
+
+def train(out: Path, data: Path, config: dict) -> Path:
+    """As ``python -m espnet_robust.run espnet2.bin.asr_train`` with these options."""
+    out.mkdir()
+    (out / "tokens.txt").write_text("\n".join(TOKENS) + "\n")
+    (out / "train.yaml").write_text(yaml.safe_dump(config))
+    options = ["--config", out / "train.yaml", "--output_dir", out / "exp",
+               "--token_list", out / "tokens.txt"]  # fmt: skip
+    for split in ("train", "valid"):
+        options += [
+            f"--{split}_shape_file", data / "utt2num_samples",
+            f"--{split}_data_path_and_name_and_type", f"{data}/wav.scp,speech,sound",
+            f"--{split}_data_path_and_name_and_type", f"{data}/text,text,text",
+        ]  # fmt: skip
+    asr_train.main([str(option) for option in options])
+    return out / "exp"
+
+
+def texts(path: Path) -> dict[str, str]:
+    lines = (line.split(maxsplit=1) for line in path.read_text().splitlines())
+    return {line[0]: line[1] if len(line) > 1 else "" for line in lines}
+
+
+def infer(data: Path, out: Path, **files: Path) -> dict[str, str]:
+    """As ``python -m espnet_robust.run espnet2.bin.asr_inference``."""
+    options = ["--output_dir", out, "--data_path_and_name_and_type",
+               f"{data}/wav.scp,speech,sound", "--beam_size", 3]  # fmt: skip
+    for name, path in files.items():
+        options += [f"--{name}", path]
+    asr_inference.main([str(option) for option in options])
+    return texts(out / "1best_recog/text")
+
+
+@pytest.fixture
+def readme_section(root) -> dict[str, list[str]]:
+    """Language -> the code blocks of README's "Use it in an ESPnet you have"."""
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    section = readme.split("## Use it in an ESPnet you have")[1].split("\n## ")[0]
+    blocks = {}
+    for language, code in re.findall(r"```(\w+)\n(.*?)```", section, re.DOTALL):
+        blocks.setdefault(language, []).append(code)
+    return blocks
+
+
+@pytest.fixture
+def espnet_ez(monkeypatch):
+    """``espnetez``; stand-ins for what it imports and only text-to-speech uses."""
+    for name in ("pyworld", "six"):
+        if importlib.util.find_spec(name) is None:
+            monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    return importlib.import_module("espnetez")
+
+
+def test_readme_is_true(
+    readme_section, espnet_ez, data, student_dir, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(student_dir, "exp/student")
+    for split in ("train", "dev"):
+        shutil.copytree(data, f"data/{split}")
+    shutil.copy(data / "u0.wav", "speech.wav")
+    Path("tokens.txt").write_text("\n".join(TOKENS) + "\n")
+    Path("conf").mkdir()
+    (frontend,) = readme_section["yaml"]
+    config = {key: value for key, value in CONFIG.items() if key != "frontend"}
+    best = {"best_model_criterion": [["valid", "loss", "min"]]}
+    Path("conf/train.yaml").write_text(frontend + yaml.safe_dump(config | best))
+
+    (command,) = readme_section["bash"]
+    python, m, wrapper, module, *options = shlex.split(command.replace("\\\n", " "))
+    assert (python, m, wrapper) == ("python", "-m", "espnet_robust.run")
+    importlib.import_module(module).main(options)
+
+    recognise, ez = readme_section["python"]
+    shutil.rmtree("exp/student")
+    names = {}
+    exec(recognise, names)
+    assert isinstance(names["text"], str)
+
+    shutil.copytree(student_dir, "exp/student")
+    exec(ez, {})
+    weights = torch.load("exp/ez/valid.loss.best.pth")
+    assert "frontend.layer_weights" in weights
+
+
+@pytest.fixture(scope="module")
+def trained(data, student_dir, tmp_path_factory):
+    """(experiment, its decoding while the student was still there); the student is gone now."""
+    out = tmp_path_factory.mktemp("asr")
+    shutil.copytree(student_dir, out / "student")
+    conf = {"student": {"path": str(out / "student")}}
+    more = {"num_iters_per_epoch": 40, "init": "xavier_uniform"}
+    exp = train(out / "run", data, CONFIG | {"frontend_conf": conf, **more})
+    before = infer(data, out / "before", asr_train_config=exp / "config.yaml",
+                   asr_model_file=exp / TRAINED)  # fmt: skip
+    shutil.rmtree(out / "student")
+    return exp, before
+
+
+def test_espnet_decodes_without_the_student_directory(trained, data, tmp_path):
+    exp, before = trained
+    files = {"asr_train_config": exp / "config.yaml", "asr_model_file": exp / TRAINED}
+    assert infer(data, tmp_path / "after", **files) == before
+    assert len(before) == 6 and any(before.values())
+
+
+def test_our_command_decodes_without_it(trained, data, tmp_path):
+    exp, before = trained
+    options = ["--exp", exp, "--checkpoint", TRAINED, "--out", tmp_path, data]
+    decode_command.main([str(option) for option in options])
+    greedy = texts(tmp_path / "test/clean/text")
+    assert greedy.keys() == before.keys() and any(greedy.values())
+
+
+@pytest.mark.parametrize("ctc_weight", [1.0, 0.5])
+def test_our_beam_search_is_espnets(trained, data, tmp_path, ctc_weight):
+    exp, _ = trained
+    options = ["--exp", exp, "--checkpoint", TRAINED, "--out", tmp_path / "ours", data,
+               "--method", "beam", "--beam_size", 3, "--ctc_weight", ctc_weight]  # fmt: skip
+    decode_command.main([str(option) for option in options])
+    theirs = infer(data, tmp_path / "theirs", asr_train_config=exp / "config.yaml",
+                   asr_model_file=exp / TRAINED, ctc_weight=ctc_weight)  # fmt: skip
+    assert texts(tmp_path / "ours/test/clean/text") == theirs
+
+
+def test_batches_do_not_change_what_is_decoded(trained, data):
+    exp, _ = trained
+    wavs = [read_audio(entry) for entry in read_data_dir(data).wav.values()]
+    for options in ({"method": "greedy"}, {"method": "beam", "beam_size": 2}):
+        recogniser = load_recogniser(exp, TRAINED, **options)
+        assert recogniser(wavs) == [recogniser([wav])[0] for wav in wavs]
+
+
+def test_a_beam_wider_than_the_vocabulary(trained, data):
+    recogniser = load_recogniser(trained[0], TRAINED, method="beam", beam_size=len(TOKENS) + 1)
+    assert recogniser([np.zeros(3200, np.float32)])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"beam_size": 0}, "need beam_size >= 1"),
+        ({"ctc_weight": 1.5}, "ctc_weight in 0..1, got 10 and 1.5"),
+    ],
+)
+def test_refused_beam_searches(trained, options, message):
+    with pytest.raises(ConfigError, match=message):
+        load_recogniser(trained[0], TRAINED, method="beam", **options)
+
+
+def test_a_packed_model_decodes_elsewhere(trained, data, tmp_path, monkeypatch):
+    exp, before = trained
+    monkeypatch.chdir(exp.parent)  # pack keeps paths relative to where it runs
+    archive = tmp_path / "asr.zip"
+    pack.main(["asr", "--asr_train_config", "exp/config.yaml",
+               "--asr_model_file", f"exp/{TRAINED}", "--outpath", str(archive)])  # fmt: skip
+    moved = exp.with_name("gone")
+    exp.rename(moved)
+    try:
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        monkeypatch.chdir(elsewhere)
+        files = unpack(archive, elsewhere)
+        assert infer(data, elsewhere / "decoded", **files) == before
+    finally:
+        moved.rename(exp)
+
+
+def test_an_unregistered_process_says_what_is_missing(trained, data, tmp_path):
+    from espnet2.tasks.asr import frontend_choices
+
+    exp, _ = trained
+    known = frontend_choices.classes.pop("robust_student")
+    try:
+        with pytest.raises(ValueError, match="robust_student"):
+            infer(data, tmp_path, asr_train_config=exp / "config.yaml",
+                  asr_model_file=exp / TRAINED)  # fmt: skip
+    finally:
+        frontend_choices.classes["robust_student"] = known
+
+
+def test_fine_tuning_begins_after_the_frozen_steps(data, student_dir, tmp_path):
+    frontend_conf = {
+        "student": {"path": str(student_dir)},
+        "freeze": False, "freeze_steps": 2, "lr_scale": 0.1,
+    }  # fmt: skip
+    config = CONFIG | {"frontend_conf": frontend_conf, "optim": "scaled_adamw"}
+    config |= {"optim_conf": {"lr": 0.01, "weight_decay": 0.0}, "keep_nbest_models": 9}
+    exp = train(tmp_path / "run", data, config)
+    given, prefix = read_student_weights(student_dir), "frontend.speech_model."
+    frozen, tuned = (torch.load(exp / f"{epoch}epoch.pth") for epoch in (1, 2))
+    assert frozen["frontend.steps"] == 2 and tuned["frontend.steps"] == 4
+    assert all(torch.equal(frozen[prefix + key], given[key]) for key in given)
+    changes = {key: (tuned[prefix + key] - given[key]).abs().max() for key in given}
+    moved = [key for key, change in changes.items() if change > 0]
+    assert len(moved) > len(given) / 2
+    # AdamW moves a weight by at most the learning rate, but for its epsilon: two steps of 0.001.
+    assert 0.0005 < max(changes.values()) < 0.0021
+    others = [k for k in tuned if k.startswith(("encoder.", "ctc."))]
+    assert max((tuned[k] - frozen[k]).abs().max() for k in others) > 0.005
+
+    checkpoint = torch.load(exp / "checkpoint.pth", weights_only=False)
+    groups = checkpoint["optimizers"][0]["param_groups"]
+    assert {(group["lr_scale"], group["lr"]) for group in groups} == {(0.1, 0.01), (1.0, 0.01)}
+    (slow,) = (group for group in groups if group["lr_scale"] == 0.1)
+    assert len(slow["params"]) == len(given)
+
+
+@pytest.mark.recipe
+def test_the_wrapper_decodes_in_a_process_of_its_own(trained, data, tmp_path):
+    exp, before = trained
+    command = [sys.executable, "-m", "espnet_robust.run", "espnet2.bin.asr_inference",
+               "--output_dir", tmp_path, "--beam_size", "3",
+               "--data_path_and_name_and_type", f"{data}/wav.scp,speech,sound",
+               "--asr_train_config", exp / "config.yaml",
+               "--asr_model_file", exp / TRAINED]  # fmt: skip
+    subprocess.run(command, check=True, cwd=tmp_path)
+    assert texts(tmp_path / "1best_recog/text") == before
