@@ -8,6 +8,7 @@
 #   evaluate          stages 8 to 10, from trained models in DIR/${task} to tables and plots
 
 . "${root}/utils/python.sh"
+. "${root}/egs/TEMPLATE/noise.sh"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 # oneDNN keeps what it compiled for each shape: gigabytes where batches differ in length.
 export ONEDNN_PRIMITIVE_CACHE_CAPACITY=${ONEDNN_PRIMITIVE_CACHE_CAPACITY:-8}
@@ -16,7 +17,9 @@ export ONEDNN_PRIMITIVE_CACHE_CAPACITY=${ONEDNN_PRIMITIVE_CACHE_CAPACITY:-8}
 for number in "${stage}" "${stop_stage}"; do
     [[ ${number} =~ ^([1-9]|10)$ ]] || die "stage '${number}' does not exist: stages are 1 to 10"
 done
-[ -f "conf/budget/${budget}.yaml" ] ||
+budget_config=conf/budget/${budget}.yaml
+[ -f "${budget_config}" ] || budget_config=${root}/conf/budget/${budget}.yaml
+[ -f "${budget_config}" ] ||
     die "no budget '${budget}': there is no conf/budget/${budget}.yaml"
 for system in ${systems}; do
     case ${system} in
@@ -27,6 +30,7 @@ for system in ${systems}; do
 done
 [ -z "${students}" ] || [ -d "${students}" ] ||
     die "--students ${students}: no such directory; it is the exp/BUDGET of another recipe"
+check_noise_source
 : "${protocol:=${root}/conf/distortion/mini_test.yaml}"
 : "${train_distortion:=${root}/conf/distortion/train.yaml}"
 : "${dev_distortion:=${root}/conf/distortion/dev.yaml}"
@@ -99,7 +103,7 @@ distil() {
     case ${system} in teacher | logmel) return ;; esac
     # shellcheck disable=SC2086  # distill_config is a word or nothing
     python -m espnet_robust.bin.merge_config "${root}/conf/distill/${system}.yaml" \
-        ${distill_config} "conf/budget/${budget}.yaml:distill" --out "${dir}/distill/train.yaml"
+        ${distill_config} "${budget_config}:distill" --out "${dir}/distill/train.yaml"
     [ ! -f "${dir}/distill/done" ] || return 0
     local distortion=()
     if ! grep -q '^mapping: none' "${dir}/distill/train.yaml"; then
@@ -163,7 +167,7 @@ prepare_corpus() {
 prepare_students() {
     local set config round=0
     if want 2 "noises and rooms -> data/noise_*, data/rir_*"; then
-        local/noise.sh
+        prepare_noise
     fi
 
     if want 3 "distorted copies -> data/{${test_sets// /,}}_*" && [ "${protocol}" != none ]; then

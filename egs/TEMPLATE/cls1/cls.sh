@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From a corpus to an accuracy x distortion table. A recipe's run.sh calls this in its own
-# directory, naming its sets and configurations; local/ there prepares its corpus, noises, rooms.
+# directory, naming its sets and configurations; local/data.sh there prepares its corpus.
 #
 #   stage 1  corpus -> data/{train,dev,test}       stage 6  export the students
 #         2  noises and rooms -> data/{noise,rir}  7  train a classifier on each system
@@ -28,7 +28,7 @@ train_one() {
     # shellcheck disable=SC2086  # cls_config is a word or nothing
     python -m espnet_robust.bin.merge_config "${root}/conf/cls/linear.yaml" \
         "${root}/conf/cls/$(features "${system}")" "${classes}/slots.yaml" ${cls_config} \
-        "conf/budget/${budget}.yaml:cls" --out "${dir}/cls/train.yaml"
+        "${budget_config}:cls" --out "${dir}/cls/train.yaml"
     [ ! -f "${dir}/cls/done" ] || return 0
     # shellcheck disable=SC2046  # the options are words without spaces
     logged "${system} ${seed}" "${dir}/cls.log" \

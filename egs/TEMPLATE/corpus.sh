@@ -1,0 +1,12 @@
+# shellcheck shell=bash
+# Corpora in local/data.sh; to be sourced in a recipe's directory.
+
+. "$(dirname "${BASH_SOURCE[0]}")/../../utils/log.sh"
+
+# prepare CORPUS DIR OPTIONS...: prepare_corpus CORPUS on its directory, out of the option --CORPUS.
+prepare() {
+    local corpus=$1 root=$2
+    shift 2
+    [ -n "${root}" ] || die "name the directory of the corpus with --${corpus} DIR"
+    python -m espnet_robust.bin.prepare_corpus "${corpus}" --root "${root}" "$@"
+}
