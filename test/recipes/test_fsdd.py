@@ -58,3 +58,17 @@ def test_refuses(checkout, run, options, message):
     assert done.returncode == 1
     errors = [line for line in done.stderr.splitlines() if line.startswith("error")]
     assert len(errors) == 1 and message in errors[0]
+
+
+@pytest.mark.recipe
+def test_what_was_downloaded_is_taken_from_there(checkout, run, shared_data, tmp_path):
+    (tmp_path / "free-spoken-digit-dataset").symlink_to(shared_data / "free-spoken-digit-dataset")
+    recipe = checkout / "egs/fsdd/asr1_downloaded"
+    recipe.mkdir()
+    for name in ("run.sh", "local"):
+        (recipe / name).symlink_to(checkout / "egs/fsdd/asr1" / name)
+    few = "--data_opts=--train-strings 1 --dev-strings 1 --test-strings 1"
+    options = ("--download", "true", "--fsdd", str(tmp_path), "--noise_source", "synthetic", few)
+    done = run(recipe, *options, "--stop_stage", "1")
+    assert done.returncode == 0, done.stderr
+    assert len(read_data_dir(recipe / "data/distill_train").ids) == 3

@@ -2,7 +2,7 @@
 # Connected digits: strings of isolated digits of one speaker, whole speakers held out; real noises
 # and rooms. All stages and options: ./run.sh --help
 #
-#   ./run.sh --fsdd DIR --noise DIR --rir DIR [--librispeech DIR] [--mini true]
+#   ./run.sh --fsdd DIR --noise DIR --rir DIR [--librispeech DIR] [--mini true] [--download true]
 set -euo pipefail
 cd "$(dirname "$0")"
 

@@ -10,7 +10,7 @@ prepare fsdd "${fsdd}" --out data "$@"
 train=(data/train) dev=(data/dev)
 # shellcheck disable=SC2154
 if [ -n "${librispeech}" ]; then
-    prepare librispeech "${librispeech}" --out data \
+    download=false prepare librispeech "${librispeech}" --out data \
         --sets "${librispeech_train},${librispeech_dev}"
     train+=("data/${librispeech_train}") dev+=("data/${librispeech_dev}")
 fi

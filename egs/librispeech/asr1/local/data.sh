@@ -3,15 +3,22 @@
 set -euo pipefail
 . "$(dirname "$0")/../../../TEMPLATE/corpus.sh"
 
-declare -A parts=([train]=train-clean-100 [dev]=dev-clean [test]=test-clean [test_other]=test-other)
+# split SPLIT PARTS...: data/SPLIT from parts of LibriSpeech.
+split() {
+    local split=$1
+    shift
+    # shellcheck disable=SC2154
+    parts=$* prepare librispeech "${librispeech}" --sets "$(IFS=, && echo "$*")" --out data
+    python -m espnet_robust.bin.combine_data_dirs "${@/#/data/}" "data/${split}"
+}
+
 # shellcheck disable=SC2154
 case ${preset} in
-    mini) parts=([train]=train-mini [dev]=dev-mini [test]=test-mini [test_other]=test-other-mini) ;;
-    960h) parts[train]+=,train-clean-360,train-other-500 ;;
+    mini) train=(train-mini) dev=dev-mini test=test-mini other=test-other-mini ;;
+    100h) train=(train-clean-100) ;;
+    960h) train=(train-clean-100 train-clean-360 train-other-500) ;;
 esac
-for split in "${!parts[@]}"; do
-    # shellcheck disable=SC2154
-    prepare librispeech "${librispeech}" --sets "${parts[${split}]}" --out data
-    IFS=, read -ra dirs <<<"${parts[${split}]}"
-    python -m espnet_robust.bin.combine_data_dirs "${dirs[@]/#/data/}" "data/${split}"
-done
+split train "${train[@]}"
+split dev "${dev:-dev-clean}"
+split test "${test:-test-clean}"
+split test_other "${other:-test-other}"
