@@ -98,6 +98,19 @@ model_options() {
     esac
 }
 
+# for_sets CONFIG DIR: the distortions in CONFIG, or in DIR a copy of it that takes the speech of
+# babble from this recipe's sets, where these are not data/train and data/dev.
+for_sets() {
+    local copy=$2/distortion_${1##*/}
+    if [ "${train_set} ${dev_set}" = "train dev" ]; then
+        echo "$1"
+    else
+        sed -E -e "s#data/train([],} ]|\$)#data/${train_set}\1#" \
+            -e "s#data/dev([],} ]|\$)#data/${dev_set}\1#" "$1" >"${copy}"
+        echo "${copy}"
+    fi
+}
+
 distil() {
     local system=$1 seed=$2 dir=$3
     case ${system} in teacher | logmel) return ;; esac
@@ -107,7 +120,8 @@ distil() {
     [ ! -f "${dir}/distill/done" ] || return 0
     local distortion=()
     if ! grep -q '^mapping: none' "${dir}/distill/train.yaml"; then
-        distortion=(--distortion "${train_distortion}" --valid_distortion "${dev_distortion}")
+        distortion=(--distortion "$(for_sets "${train_distortion}" "${dir}/distill")"
+            --valid_distortion "$(for_sets "${dev_distortion}" "${dir}/distill")")
     fi
     # shellcheck disable=SC2046  # the options are words without spaces
     logged "${system} ${seed}" "${dir}/distill.log" python -m espnet_robust.bin.distill_train \
@@ -228,8 +242,17 @@ score_one() {
     done
 }
 
+# report_on DIR SCORES...: the table and plot of scores.json files, shown.
+report_on() {
+    local dir=$1 compare=()
+    shift
+    [[ " ${systems} " != *" ${baseline} "* ]] || compare=(--baseline "${baseline}")
+    python -m espnet_robust.bin.report --out "${dir}" "${compare[@]}" --systems "${systems}" "$@"
+    cat "${dir}"/*.md
+}
+
 evaluate() {
-    local set system seed scores table compare=()
+    local set system seed scores
     if want 8 "decode every condition of ${test_sets}"; then
         each_system decode_one
     fi
@@ -237,7 +260,6 @@ evaluate() {
         each_system score_one
     fi
     if want 10 "table and plot -> ${report}"; then
-        [[ " ${systems} " != *" ${baseline} "* ]] || compare=(--baseline "${baseline}")
         for set in ${test_sets}; do
             scores=()
             for system in ${systems}; do
@@ -245,11 +267,8 @@ evaluate() {
                     scores+=("$(results "${set}" "${exp}/${system}_seed${seed}")/scores.json")
                 done
             done
-            table=$(results "${set}" "${report}")
-            python -m espnet_robust.bin.report --out "${table}" "${compare[@]}" \
-                --systems "${systems}" "${scores[@]}"
-            [ "${table}" = "${report}" ] || echo "# ${set}"
-            cat "${table}"/*.md
+            [ "${set}" = "${test_sets%% *}" ] || echo "# ${set}"
+            report_on "$(results "${set}" "${report}")" "${scores[@]}"
         done
     fi
 }

@@ -15,7 +15,9 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 
 label=utt2label  # table of the data dirs with the classes; "a|b|c" has three slots
 cls_config=      # laid over the shared conf/cls/*.yaml
+folds=           # "1 2 3": all of this on data/foldN_{train,dev,test}, then the mean of the folds
 
+_arguments=("$@")
 . "${root}/utils/log.sh"
 . "${root}/utils/parse_options.sh"
 . "${root}/egs/TEMPLATE/stages.sh"
@@ -40,6 +42,32 @@ train_one() {
         $(shapes_and_data valid "data/${dev_set}" "${classes}/dev" label)
     touch "${dir}/cls/done"
 }
+
+# mean_of_folds: exp/mean/BUDGET/SYSTEM_seedN from those of exp/foldN, and its table.
+mean_of_folds() {
+    local system seed name parent=exp${tag:+/${tag}} scores=()
+    for system in ${systems}; do
+        for seed in ${seeds}; do
+            name=${budget}/${system}_seed${seed}
+            # shellcheck disable=SC2046,SC2086  # several folds
+            python -m espnet_robust.bin.average_folds --out "${parent}/mean/${name}" \
+                $(printf "${parent}/fold%s/${name} " ${folds})
+            scores+=("${parent}/mean/${name}/scores.json")
+        done
+    done
+    report_on "${report}" "${scores[@]}"
+}
+
+if [ -n "${folds}" ]; then
+    export fold # for local/data.sh
+    for fold in ${folds}; do
+        "$0" "${_arguments[@]}" --folds= --tag "${tag:+${tag}/}fold${fold}" \
+            --train_set "fold${fold}_train" --dev_set "fold${fold}_dev" \
+            --test_sets "fold${fold}_test"
+    done
+    if want 10 "mean of folds ${folds} -> ${report}"; then mean_of_folds; fi
+    exit
+fi
 
 prepare_corpus
 read -ra test_dirs <<<"${test_sets}"

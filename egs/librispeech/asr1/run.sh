@@ -25,7 +25,7 @@ case ${preset} in
     mini) defaults=(--noise_source esc10 --teacher ../../mini/asr1/teacher --token_type char
         --distill_config ../../mini/asr1/conf/distill.yaml) ;;
     100h | 960h) defaults=(--noise_source musan --teacher facebook/hubert-base-ls960 --nbpe 500
-        --budget full --ngpu 1 --nj 1) ;;
+        --budget paper --ngpu 1 --nj 1) ;;
     *)
         echo "error: unknown preset '${preset}': mini, 100h or 960h" >&2
         exit 1
