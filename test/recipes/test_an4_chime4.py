@@ -40,7 +40,7 @@ for part, track, ending in (
 def test_an4(checkout, tiny, rows, noises, mini_teacher, write_tree, tmp_path):
     recipe = checkout / "egs/an4/asr1"
     root = write_tree(tmp_path, AN4)
-    tiny(recipe, "--an4", str(root), "--systems", "distilhubert", *mini_teacher, *noises)
+    tiny(recipe, "--an4", str(root), "--systems", "teacher", *mini_teacher, *noises)
     table = rows(recipe / "exp/report", "wer")
     assert [row["condition"] for row in table] == ["clean", "clip", "noise_in"]
 

@@ -55,13 +55,11 @@ def test_mini(mini, rows):
 def test_fluent_speech_commands(checkout, tiny, rows, noises, mini, fluent, mini_teacher):
     recipe = checkout / "egs/fluent_speech_commands/ic1"
     tiny(
-        recipe, "--fluent_speech_commands", str(fluent), "--systems", "distilhubert cdm2_dat",
-        "--nj", "2", *mini_teacher, *noises,
+        recipe, "--fluent_speech_commands", str(fluent), "--systems", "teacher",
+        *mini_teacher, *noises,
     )  # fmt: skip
     table = rows(recipe / "exp/report", "accuracy")
-    assert [(row["system"], row["condition"]) for row in table] == [
-        (system, condition) for system in ("distilhubert", "cdm2_dat") for condition in CONDITIONS
-    ]
+    assert [row["condition"] for row in table] == CONDITIONS
     for part in ("train", "dev", "test"):
         ours, theirs = (read_data_dir(r / f"data/{part}").tables for r in (mini, recipe))
         assert sorted(ours["utt2intent"].values()) == sorted(theirs["utt2intent"].values())
