@@ -64,7 +64,7 @@ def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     server = Server()
     http = ThreadingHTTPServer(("127.0.0.1", 0), server.handler())
-    Thread(target=http.serve_forever, daemon=True).start()
+    Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
     server.url = f"http://127.0.0.1:{http.server_port}/fsdd.tar.gz"
     yield server
     http.shutdown()
