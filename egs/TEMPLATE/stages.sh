@@ -178,11 +178,14 @@ prepare_corpus() {
         "data/${train_set}" "data/${dev_set}" "${undistorted[@]}"
 }
 
+stage_noise() {
+    if want 2 "noises and rooms -> data/noise_*, data/rir_*"; then prepare_noise; fi
+}
+
 prepare_students() {
     local set config round=0
-    if want 2 "noises and rooms -> data/noise_*, data/rir_*"; then
-        prepare_noise
-    fi
+    # Of several folds the driver has done it once for all.
+    [ -n "${fold-}" ] || stage_noise
 
     if want 3 "distorted copies -> data/{${test_sets// /,}}_*" && [ "${protocol}" != none ]; then
         for set in ${test_sets}; do

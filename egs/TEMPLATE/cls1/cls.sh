@@ -59,6 +59,7 @@ mean_of_folds() {
 }
 
 if [ -n "${folds}" ]; then
+    stage_noise
     export fold # for local/data.sh
     for fold in ${folds}; do
         "$0" "${_arguments[@]}" --folds= --tag "${tag:+${tag}/}fold${fold}" \
