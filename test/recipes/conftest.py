@@ -13,7 +13,9 @@ import soundfile
 
 from espnet_robust.audio import RATE
 
-NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "data", "exp", "__pycache__", ".*_cache")
+NOT_COPIED = shutil.ignore_patterns(
+    ".git", ".venv", "data", "exp", "downloads", "__pycache__", ".*_cache"
+)
 
 # A few conditions instead of fifteen.
 PROTOCOL = """\
