@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 
 export fsdd=                        # directory with recordings/
 export librispeech=                 # distil on the digits and on this; directory with the sets
-export librispeech_train=train-mini # of it, for training and for picking the best epoch
+export librispeech_train=train-mini # sets of it, for training and for picking the best epoch
 export librispeech_dev=dev-mini
 export mini=false                   # distil on the mini corpus too (needs espeak-ng)
 

@@ -12,7 +12,10 @@ train=(data/train) dev=(data/dev)
 if [ -n "${librispeech}" ]; then
     download=false prepare librispeech "${librispeech}" --out data \
         --sets "${librispeech_train},${librispeech_dev}"
-    train+=("data/${librispeech_train}") dev+=("data/${librispeech_dev}")
+    IFS=, read -ra sets <<<"${librispeech_train}"
+    train+=("${sets[@]/#/data/}")
+    IFS=, read -ra sets <<<"${librispeech_dev}"
+    dev+=("${sets[@]/#/data/}")
 fi
 # shellcheck disable=SC2154
 if [ "${mini}" = true ]; then
