@@ -32,7 +32,7 @@ teacher=teacher                          # hub id or directory
 
 distill_config=                          # laid over the shared conf/distill/SYSTEM.yaml
 checkpoint=valid.loss.best.pth           # what is decoded with
-data_opts=        # options of prepare_corpus: "--data_opts=--seed 1"
+data_opts=                               # options of prepare_corpus: "--data_opts=--seed 1"
 export download=false                    # fetch the corpus, where its licence allows that
 
 noise_source=synthetic                   # or esc10, musan; see noise.sh beside this file
