@@ -1,4 +1,4 @@
-"""Token lists for recognisers: characters, or sentencepiece BPE."""
+"""Token lists for recognisers: characters, words, or sentencepiece BPE."""
 
 import io
 from pathlib import Path
@@ -16,7 +16,7 @@ def make_tokens(text: Path, out: Path, token_type: str, size: int) -> None:
     """Write ``out/tokens.txt`` (and ``out/bpe.model``) from the transcripts in a Kaldi text file.
 
     Args:
-        token_type: ``char`` or ``bpe``.
+        token_type: ``char``, ``word`` or ``bpe``.
         size: BPE vocabulary; fewer where the text does not yield that many.
 
     Raises:
@@ -29,6 +29,8 @@ def make_tokens(text: Path, out: Path, token_type: str, size: int) -> None:
     if token_type == "char":
         found = {SPACE if c == " " else c for sentence in sentences for c in sentence}
         tokens = sorted(found)
+    elif token_type == "word":
+        tokens = sorted({word for sentence in sentences for word in sentence.split()})
     else:
         model = _train_bpe(sentences, size)
         processor = sentencepiece.SentencePieceProcessor(model_proto=model)

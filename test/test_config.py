@@ -90,7 +90,7 @@ def test_shipped_budgets_and_systems_agree(root):
     full = [(path, read_yaml(path)) for path in (root / "conf/distill").glob("*.yaml")]
     budgets = [
         (path, section)
-        for path in root.glob("egs/*/*/conf/budget/*.yaml")
+        for path in [*root.glob("conf/budget/*.yaml"), *root.glob("egs/*/*/conf/budget/*.yaml")]
         for section in read_yaml(path).values()
     ]
     assert len(full) >= 4 and len(budgets) >= 6

@@ -19,6 +19,12 @@ def test_characters(text, tmp_path):
     assert sorted(tokens[2:-2]) == sorted(["<space>", *"EGHILST"])
 
 
+def test_words(text, tmp_path):
+    make_tokens(text, tmp_path / "tokens", "word", 0)
+    tokens = (tmp_path / "tokens/tokens.txt").read_text().splitlines()
+    assert tokens == ["<blank>", "<unk>", "LIGHT", "LIGHTS", "THE", "<sos/eos>"]
+
+
 def test_bpe_covers_the_text(text, tmp_path):
     make_tokens(text, tmp_path / "tokens", "bpe", 14)
     tokens = (tmp_path / "tokens/tokens.txt").read_text().split()

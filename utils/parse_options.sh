@@ -8,7 +8,8 @@
 # Every variable assigned by then can be set as --stage 3 or --stage=3; dashes in names are
 # underscores. A variable that is true or false takes no third value; of an array the first element
 # is set. A value that starts with -- needs the second form. --help prints the script down to the line
-# that sources this file, and then ${common_options}, a file of further options, if that is set.
+# that sources this file, then ${common_options}, a file of further options, and then comments and
+# exported variables of the script ${recipe_options}, where these are set.
 # Other arguments stay in "$@". An option that is unknown or lacks its value ends the script: one
 # line on stderr, exit status 1.
 
@@ -17,6 +18,7 @@ while [ $# -gt 0 ]; do
         -h | --help)
             sed -e '1d' -e '/parse_options\.sh/,$d' -e '/^set -/d' -e '/^root=/d' -e '/^\. /d' "$0"
             [ -z "${common_options-}" ] || sed -e 1,2d "${common_options}"
+            [ -z "${recipe_options-}" ] || sed -n -e '2,${/^#/p;/^export /p}' "${recipe_options}"
             exit 0
             ;;
         --)

@@ -1,6 +1,7 @@
 # shellcheck shell=bash disable=SC2034  # the drivers use these
-common_options=${BASH_SOURCE[0]}
-# Options of every recipe. A driver sources this file, then names its own.
+common_options=${BASH_SOURCE[0]} recipe_options=run.sh
+# Options of every recipe. A driver sources this file, then names its own; those of one recipe are
+# the variables that its run.sh exports.
 
 stage=1
 stop_stage=10
@@ -10,7 +11,8 @@ seeds=0       # "0 1 2": distil and train with each
 systems="teacher distilhubert cdm2_dat"  # or "all"
 all_systems="teacher distilhubert cdm1 cdm2 cdm2_dat logmel"
 baseline=distilhubert                    # what the table compares with
-budget=short                             # conf/budget/*.yaml: numbers of steps
+budget=short                             # conf/budget/*.yaml: numbers of steps; the recipe's or
+                                         # those at the top of the checkout
 tag=                                     # experiments in exp/TAG instead of exp
 
 train_set=train
@@ -30,4 +32,11 @@ teacher=teacher                          # hub id or directory
 
 distill_config=                          # laid over the shared conf/distill/SYSTEM.yaml
 checkpoint=valid.loss.best.pth           # what is decoded with
-data_opts=                               # options of local/data.sh, as one argument
+data_opts=                               # options of prepare_corpus: "--data_opts=--seed 1"
+export download=false                    # fetch the corpus, where its licence allows that
+
+noise_source=synthetic                   # or esc10, musan; see noise.sh beside this file
+noise=                                   # directory with noises, of the latter two
+rir=                                     # directory with room responses
+noise_ood=                               # out of domain, of musan
+rir_ood=

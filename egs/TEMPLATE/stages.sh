@@ -8,6 +8,7 @@
 #   evaluate          stages 8 to 10, from trained models in DIR/${task} to tables and plots
 
 . "${root}/utils/python.sh"
+. "${root}/egs/TEMPLATE/noise.sh"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 # oneDNN keeps what it compiled for each shape: gigabytes where batches differ in length.
 export ONEDNN_PRIMITIVE_CACHE_CAPACITY=${ONEDNN_PRIMITIVE_CACHE_CAPACITY:-8}
@@ -16,7 +17,9 @@ export ONEDNN_PRIMITIVE_CACHE_CAPACITY=${ONEDNN_PRIMITIVE_CACHE_CAPACITY:-8}
 for number in "${stage}" "${stop_stage}"; do
     [[ ${number} =~ ^([1-9]|10)$ ]] || die "stage '${number}' does not exist: stages are 1 to 10"
 done
-[ -f "conf/budget/${budget}.yaml" ] ||
+budget_config=conf/budget/${budget}.yaml
+[ -f "${budget_config}" ] || budget_config=${root}/conf/budget/${budget}.yaml
+[ -f "${budget_config}" ] ||
     die "no budget '${budget}': there is no conf/budget/${budget}.yaml"
 # system_config SYSTEM: its YAML, a variant of the recipe's own or one that all recipes share.
 system_config() {
@@ -35,6 +38,7 @@ for system in ${systems}; do
 done
 [ -z "${students}" ] || [ -d "${students}" ] ||
     die "--students ${students}: no such directory; it is the exp/BUDGET of another recipe"
+check_noise_source
 : "${protocol:=${root}/conf/distortion/mini_test.yaml}"
 : "${train_distortion:=${root}/conf/distortion/train.yaml}"
 : "${dev_distortion:=${root}/conf/distortion/dev.yaml}"
@@ -102,16 +106,30 @@ model_options() {
     esac
 }
 
+# for_sets CONFIG DIR: the distortions in CONFIG, or in DIR a copy of it that takes the speech of
+# babble from this recipe's sets, where these are not data/train and data/dev.
+for_sets() {
+    local copy=$2/distortion_${1##*/}
+    if [ "${train_set} ${dev_set}" = "train dev" ]; then
+        echo "$1"
+    else
+        sed -E -e "s#data/train([],} ]|\$)#data/${train_set}\1#" \
+            -e "s#data/dev([],} ]|\$)#data/${dev_set}\1#" "$1" >"${copy}"
+        echo "${copy}"
+    fi
+}
+
 distil() {
     local system=$1 seed=$2 dir=$3
     case ${system} in teacher | logmel) return ;; esac
     # shellcheck disable=SC2086  # distill_config is a word or nothing
     python -m espnet_robust.bin.merge_config "$(system_config "${system}")" \
-        ${distill_config} "conf/budget/${budget}.yaml:distill" --out "${dir}/distill/train.yaml"
+        ${distill_config} "${budget_config}:distill" --out "${dir}/distill/train.yaml"
     [ ! -f "${dir}/distill/done" ] || return 0
     local distortion=()
     if ! grep -q '^mapping: none' "${dir}/distill/train.yaml"; then
-        distortion=(--distortion "${train_distortion}" --valid_distortion "${dev_distortion}")
+        distortion=(--distortion "$(for_sets "${train_distortion}" "${dir}/distill")"
+            --valid_distortion "$(for_sets "${dev_distortion}" "${dir}/distill")")
     fi
     # shellcheck disable=SC2046  # the options are words without spaces
     logged "${system} ${seed}" "${dir}/distill.log" python -m espnet_robust.bin.distill_train \
@@ -168,11 +186,14 @@ prepare_corpus() {
         "data/${train_set}" "data/${dev_set}" "${undistorted[@]}"
 }
 
+stage_noise() {
+    if want 2 "noises and rooms -> data/noise_*, data/rir_*"; then prepare_noise; fi
+}
+
 prepare_students() {
     local set config round=0
-    if want 2 "noises and rooms -> data/noise_*, data/rir_*"; then
-        local/noise.sh
-    fi
+    # Of several folds the driver has done it once for all.
+    [ -n "${fold-}" ] || stage_noise
 
     if want 3 "distorted copies -> data/{${test_sets// /,}}_*" && [ "${protocol}" != none ]; then
         for set in ${test_sets}; do
@@ -238,8 +259,17 @@ score_one() {
     done
 }
 
+# report_on DIR SCORES...: the table and plot of scores.json files, shown.
+report_on() {
+    local dir=$1 compare=()
+    shift
+    [[ " ${systems} " != *" ${baseline} "* ]] || compare=(--baseline "${baseline}")
+    python -m espnet_robust.bin.report --out "${dir}" "${compare[@]}" --systems "${systems}" "$@"
+    cat "${dir}"/*.md
+}
+
 evaluate() {
-    local set system seed scores table compare=()
+    local set system seed scores
     if want 8 "decode every condition of ${test_sets}"; then
         each_system decode_one
     fi
@@ -247,7 +277,6 @@ evaluate() {
         each_system score_one
     fi
     if want 10 "table and plot -> ${report}"; then
-        [[ " ${systems} " != *" ${baseline} "* ]] || compare=(--baseline "${baseline}")
         for set in ${test_sets}; do
             scores=()
             for system in ${systems}; do
@@ -255,11 +284,8 @@ evaluate() {
                     scores+=("$(results "${set}" "${exp}/${system}_seed${seed}")/scores.json")
                 done
             done
-            table=$(results "${set}" "${report}")
-            python -m espnet_robust.bin.report --out "${table}" "${compare[@]}" \
-                --systems "${systems}" "${scores[@]}"
-            [ "${table}" = "${report}" ] || echo "# ${set}"
-            cat "${table}"/*.md
+            [ "${set}" = "${test_sets%% *}" ] || echo "# ${set}"
+            report_on "$(results "${set}" "${report}")" "${scores[@]}"
         done
     fi
 }

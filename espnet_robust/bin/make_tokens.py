@@ -10,7 +10,7 @@ from espnet_robust.tokens import make_tokens
 
 def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--type", choices=["bpe", "char"], default="bpe")
+    parser.add_argument("--type", choices=["bpe", "char", "word"], default="bpe")
     parser.add_argument("--size", type=int, default=100, help="BPE vocabulary")
     parser.add_argument("--out", type=Path, required=True, help="directory")
     parser.add_argument("text", type=Path, help="Kaldi text of the training set")

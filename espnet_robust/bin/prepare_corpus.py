@@ -5,6 +5,7 @@ python -m espnet_robust.bin.prepare_corpus mini --seed 0 --out data
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -13,11 +14,11 @@ from espnet_robust.cli import run
 from espnet_robust.corpora import CORPORA
 
 
-def get_parser() -> argparse.ArgumentParser:
+def get_parser(names: Sequence[str] = CORPORA) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Write Kaldi data dirs for a corpus.")
     parser.add_argument("--list", action="store_true", help="print the known corpora and exit")
     corpora = parser.add_subparsers(dest="corpus", metavar="CORPUS")
-    for name in CORPORA:
+    for name in names:
         module = import_module(f"espnet_robust.corpora.{name}")
         sub = corpora.add_parser(
             name,
@@ -35,7 +36,9 @@ def _summary(module) -> str:
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
-    parser = get_parser()
+    cmd = sys.argv[1:] if cmd is None else cmd
+    # Only the corpus asked for is imported: some need SciPy, which takes most of a second.
+    parser = get_parser(cmd[:1] if cmd and cmd[0] in CORPORA else CORPORA)
     options = vars(parser.parse_args(cmd))
     name, listing = options.pop("corpus"), options.pop("list")
     if listing:

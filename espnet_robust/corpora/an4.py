@@ -15,6 +15,7 @@ from espnet_robust.corpora.layout import (
     Recording,
     add_root,
     check_root,
+    read_text,
     share_of,
     write_recordings,
 )
@@ -51,13 +52,13 @@ def read_part(root: Path, part: str) -> list[Recording]:
     """The utterances of "train" or "test"."""
     table = root / f"etc/an4_{part}.transcription"
     texts = {}
-    for line in table.read_text(encoding="utf-8").splitlines():
+    for line in read_text(table).splitlines():
         match = LINE.fullmatch(line)
         if not match or not match[1].strip():
             raise DataDirError(f"{table}: not 'WORDS (ID)': {line!r}")
         texts[match[2]] = match[1].strip().upper()
     recordings = []
-    for name in (root / f"etc/an4_{part}.fileids").read_text(encoding="utf-8").split():
+    for name in read_text(root / f"etc/an4_{part}.fileids").split():
         utt, speaker = Path(name).name, Path(name).parent.name
         if utt not in texts:
             raise DataDirError(f"{table}: no transcript of {utt}")

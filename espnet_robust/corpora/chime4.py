@@ -17,6 +17,7 @@ from espnet_robust.corpora.layout import (
     add_root,
     check_root,
     comma_list,
+    read_text,
     write_recordings,
 )
 from espnet_robust.errors import DataDirError, UserError
@@ -72,10 +73,8 @@ def read_set(root: Path, name: str, channel: int) -> list[Recording]:
     table = root / f"data/transcriptions/{name}.dot_all"
     if not audio:
         raise DataDirError(f"{root}/{AUDIO}/{track}: no audio of {name} in it")
-    if not table.exists():
-        raise DataDirError(f"{table}: no such transcripts")
     texts = {}
-    for line in table.read_text(encoding="utf-8").splitlines():
+    for line in read_text(table).splitlines():
         match = LINE.fullmatch(line)
         if not match:
             raise DataDirError(f"{table}: not 'WORDS (ID)': {line!r}")

@@ -3,15 +3,22 @@
     data/{train,valid,test}_data.csv  wavs/speakers/SPEAKER/*.wav
 
 Lugosch et al., Interspeech 2019; Fluent Speech Commands Public Licence. The official parts are
-kept. The intent is "action|object|location", of which there are 31.
+kept. The intent is "action|object|location" (blanks become _), of which there are 31.
 """
 
 import argparse
 import csv
+import io
 import re
 from pathlib import Path
 
-from espnet_robust.corpora.layout import Recording, add_root, check_root, write_recordings
+from espnet_robust.corpora.layout import (
+    Recording,
+    add_root,
+    check_root,
+    read_text,
+    write_recordings,
+)
 from espnet_robust.errors import DataDirError
 
 OFFICIAL = {"train": "train", "valid": "dev", "test": "test"}
@@ -50,19 +57,21 @@ def prepare(out: Path, *, root: Path, copy: bool = False, skip_bad: bool = False
 def read_table(root: Path, name: str) -> list[Recording]:
     """The recordings of data/NAME_data.csv."""
     table = root / f"data/{name}_data.csv"
-    if not table.exists():
-        raise DataDirError(f"{table}: no such file")
+    rows = csv.DictReader(io.StringIO(read_text(table), newline=""))
+    if missing := [column for column in COLUMNS if column not in (rows.fieldnames or ())]:
+        raise DataDirError(f"{table}: no column {missing[0]!r} in its first line")
     recordings = []
-    with table.open(encoding="utf-8", newline="") as f:
-        rows = csv.DictReader(f)
-        if missing := [column for column in COLUMNS if column not in (rows.fieldnames or ())]:
-            raise DataDirError(f"{table}: no column {missing[0]!r} in its first line")
-        for row in rows:
-            path = root / row["path"]
-            entries = {
-                "text": " ".join(re.sub(r"[^A-Z0-9' ]", " ", row["transcription"].upper()).split()),
-                "utt2spk": row["speakerId"],
-                "utt2intent": f"{row['action']}|{row['object']}|{row['location']}",
-            }
-            recordings.append(Recording(f"{row['speakerId']}-{path.stem}", path, entries))
+    for row in rows:
+        if None in (row[column] for column in COLUMNS):
+            raise DataDirError(f"{table}:{rows.line_num}: fewer columns than in the first line")
+        path = root / row["path"]
+        entries = {
+            "text": " ".join(re.sub(r"[^A-Z0-9' ]", " ", row["transcription"].upper()).split()),
+            "utt2spk": row["speakerId"],
+            # Classes are words: "change language" becomes change_language.
+            "utt2intent": "|".join(
+                "_".join(row[slot].split()) for slot in ("action", "object", "location")
+            ),
+        }
+        recordings.append(Recording(f"{row['speakerId']}-{path.stem}", path, entries))
     return recordings

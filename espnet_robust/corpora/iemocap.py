@@ -16,6 +16,7 @@ from espnet_robust.corpora.layout import (
     add_root,
     check_root,
     comma_list,
+    read_text,
     share_of,
     write_recordings,
 )
@@ -88,9 +89,7 @@ def read_session(path: Path) -> list[Recording]:
 
 
 def _read_transcripts(path: Path) -> dict[str, str]:
-    if not path.exists():
-        raise DataDirError(f"{path}: no such transcript")
     return {
         utt: " ".join(re.sub(r"\[.*?\]|[^A-Z' ]", " ", text.upper()).split())
-        for utt, text in TRANSCRIPT.findall(path.read_text(encoding="latin-1"))
+        for utt, text in TRANSCRIPT.findall(read_text(path, "latin-1"))
     }

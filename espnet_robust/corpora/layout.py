@@ -82,6 +82,20 @@ def check_root(root: Path, name: str, holds: Sequence[str]) -> None:
     raise UserError(f"{root} is not {name}: no {missing} in it; {expected}")
 
 
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """The text of a list or of transcripts.
+
+    Raises:
+        DataDirError: missing, or in another encoding.
+    """
+    try:
+        return path.read_text(encoding=encoding)
+    except FileNotFoundError:
+        raise DataDirError(f"{path}: no such file, though the corpus comes with it") from None
+    except UnicodeDecodeError as e:
+        raise DataDirError(f"{path}: not {encoding.upper()} text ({e.reason})") from None
+
+
 def find_audio(root: Path, below: str = "**/*") -> list[Path]:
     """Audio files under ``root`` that match a glob pattern, by suffix, sorted.
 

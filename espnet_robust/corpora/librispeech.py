@@ -14,6 +14,7 @@ from espnet_robust.corpora.layout import (
     add_root,
     check_root,
     comma_list,
+    read_text,
     write_recordings,
 )
 from espnet_robust.errors import DataDirError, UserError
@@ -63,7 +64,7 @@ def read_set(path: Path) -> list[Recording]:
         audio = {f.stem: f for f in chapter.glob("*.flac")}
         texts = {}
         for transcript in sorted(chapter.glob("*.trans.txt")):
-            for line in transcript.read_text(encoding="utf-8").splitlines():
+            for line in read_text(transcript).splitlines():
                 utt, _, text = line.partition(" ")
                 if not text.strip():
                     raise DataDirError(f"{transcript}: no words after {utt!r}")

@@ -19,6 +19,7 @@ from espnet_robust.corpora.layout import (
     Recording,
     add_root,
     comma_list,
+    read_text,
     write_recordings,
 )
 from espnet_robust.corpora.synthesis import generator, make_files
@@ -137,7 +138,7 @@ def _read_lists(root: Path) -> dict[str, str] | None:
     return {
         line.strip(): part
         for part, name in LISTS.items()
-        for line in (root / name).read_text(encoding="utf-8").splitlines()
+        for line in read_text(root / name).splitlines()
         if line.strip()
     }
 

@@ -22,11 +22,14 @@ HEADER = ",path,speakerId,transcription,action,object,location\n"
 FSC = {
     "data/train_data.csv": HEADER
     + "0,wavs/speakers/ab1/u1.wav,ab1,Turn the lights on.,activate,lights,none\n"
-    + "1,wavs/speakers/ab1/u2.wav,ab1,I can't hear,increase,volume,none\n",
+    + "1,wavs/speakers/ab1/u2.wav,ab1,I can't hear,increase,volume,none\n"
+    + "2,wavs/speakers/ab1/u5.wav,ab1,Switch language,change language,none,none\n",
     "data/valid_data.csv": HEADER
     + "0,wavs/speakers/cd2/u3.wav,cd2,Lights on,activate,lights,none\n",
     "data/test_data.csv": HEADER + "0,wavs/speakers/ef3/u4.wav,ef3,Louder,increase,volume,none\n",
-} | {f"wavs/speakers/{name}.wav": None for name in ("ab1/u1", "ab1/u2", "cd2/u3", "ef3/u4")}
+} | {
+    f"wavs/speakers/{name}.wav": None for name in ("ab1/u1", "ab1/u2", "ab1/u5", "cd2/u3", "ef3/u4")
+}
 
 LABELS = ("neu", "ang", "sad", "hap", "exc", "fru", "xxx")
 IEMOCAP = {}
@@ -130,13 +133,15 @@ def test_speech_commands_mistakes(tree, prepared):
 def test_fluent_speech_commands(tree, prepared):
     dirs = prepared("fluent_speech_commands", "--root", tree(FSC))
     assert {part: d.ids for part, d in dirs.items()} == {
-        "train": ["ab1-u1", "ab1-u2"],
+        "train": ["ab1-u1", "ab1-u2", "ab1-u5"],
         "dev": ["cd2-u3"],
         "test": ["ef3-u4"],
     }
     train = dirs["train"].tables
     assert train["utt2intent"]["ab1-u2"] == "increase|volume|none"
-    assert dict(train["text"]) == {"ab1-u1": "TURN THE LIGHTS ON", "ab1-u2": "I CAN'T HEAR"}
+    assert train["utt2intent"]["ab1-u5"] == "change_language|none|none"
+    assert train["text"]["ab1-u1"] == "TURN THE LIGHTS ON"
+    assert train["text"]["ab1-u2"] == "I CAN'T HEAR"
 
 
 @pytest.mark.parametrize(
@@ -148,6 +153,7 @@ def test_fluent_speech_commands(tree, prepared):
             r"u4.wav has the intent 'sing\|volume\|none', which training does not",
         ),
         ({"data/valid_data.csv": "path,speaker\n"}, DataDirError, "no column 'speakerId'"),
+        ({"data/valid_data.csv": HEADER + "0,a.wav,x\n"}, DataDirError, ":2: fewer columns"),
         ({"wavs/speakers/ef3/u4.wav": b""}, AudioError, r"u4.wav: empty file"),
     ],
 )

@@ -80,7 +80,7 @@ def test_a_teacher_of_two_rounds_can_be_pretrained(recipe, run):
 
 @pytest.mark.recipe
 def test_another_configuration_is_not_mixed_in(recipe, run):
-    budget = recipe / "conf/budget/tiny.yaml"
+    budget = recipe.parents[2] / "conf/budget/tiny.yaml"
     original = budget.read_text()
     budget.write_text(original.replace("num_iters_per_epoch: 2", "num_iters_per_epoch: 3"))
     try:

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+MINI = ("--preset=mini", "--noise_source", "synthetic")
+
 
 @pytest.mark.recipe
 @pytest.mark.parametrize(
@@ -25,9 +27,17 @@ def test_mini_refuses(checkout, run, options, message):
 
 
 @pytest.mark.recipe
+def test_help_shows_the_options_of_driver_templates_and_recipe(checkout, run):
+    shown = run(checkout / "egs/fsdd/asr1", "--help").stdout.splitlines()
+    for start in ("token_type=bpe", "budget=short", "export fsdd=", "#   ./run.sh --fsdd DIR"):
+        assert sum(line.startswith(start) for line in shown) == 1, start
+    assert not [line for line in shown if line.startswith(("set -", "cd ", "../"))]
+
+
+@pytest.mark.recipe
 def test_librispeech_refuses_a_missing_corpus(checkout, run, tmp_path):
     recipe = checkout / "egs/librispeech/asr1"
-    result = run(recipe, "--preset", "mini", "--librispeech", str(tmp_path / "none"))
+    result = run(recipe, "--librispeech", str(tmp_path / "none"), *MINI)
     assert result.returncode == 1
     errors = [line for line in result.stderr.splitlines() if line.startswith("error")]
     assert len(errors) == 1 and str(tmp_path / "none") in errors[0]

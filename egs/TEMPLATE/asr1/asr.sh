@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From a corpus to a WER x distortion table. A recipe's run.sh calls this in its own directory,
-# naming its sets and configurations; local/ there prepares its corpus, noises and rooms.
+# naming its sets and configurations; local/data.sh there prepares its corpus.
 #
 #   stage 1  corpus -> data/{train,dev,test}       stage 6  export the students
 #         2  noises and rooms -> data/{noise,rir}  7  train a recogniser on each system
@@ -14,7 +14,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 . "${root}/egs/TEMPLATE/options.sh"
 
 asr_config=      # laid over the shared conf/asr/*.yaml
-token_type=bpe   # or char
+token_type=bpe   # or char, or word where every word is known
 nbpe=100
 decode_options=  # of espnet_robust.bin.decode, as one argument: "--method beam --beam_size 20"
 
@@ -35,7 +35,7 @@ train_one() {
     # shellcheck disable=SC2086  # asr_config is a word or nothing
     python -m espnet_robust.bin.merge_config "${root}/conf/asr/ctc.yaml" \
         "${root}/conf/asr/$(features "${system}")" ${asr_config} \
-        "conf/budget/${budget}.yaml:asr" --out "${dir}/asr/train.yaml"
+        "${budget_config}:asr" --out "${dir}/asr/train.yaml"
     [ ! -f "${dir}/asr/done" ] || return 0
     # shellcheck disable=SC2046  # the options are words without spaces
     logged "${system} ${seed}" "${dir}/asr.log" \

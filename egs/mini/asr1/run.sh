@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Self-contained: synthesised smart-home commands, noises and rooms made here, a teacher that
-# comes with the recipe. Options and stages: ../../TEMPLATE/asr1/asr.sh --help
+# comes with the recipe. All options: ./run.sh --help
 set -euo pipefail
 cd "$(dirname "$0")"
 

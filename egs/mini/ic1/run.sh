@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Intent (action, object, location) of the mini corpus's smart-home commands, all slots right or
-# wrong. Options and stages: ../../TEMPLATE/cls1/cls.sh --help
+# wrong. All options: ./run.sh --help
 set -euo pipefail
 cd "$(dirname "$0")"
 

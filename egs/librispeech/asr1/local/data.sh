@@ -1,12 +1,24 @@
 #!/usr/bin/env bash
-# LibriSpeech's sets -> data/{train,dev,test,test_other}. Variables come from run.sh.
+# LibriSpeech's sets -> data/{train,dev,test,test_other}. Variables are options of run.sh.
 set -euo pipefail
+. "$(dirname "$0")/../../../TEMPLATE/corpus.sh"
+
+# split SPLIT PARTS...: data/SPLIT from parts of LibriSpeech.
+split() {
+    local split=$1
+    shift
+    # shellcheck disable=SC2154
+    parts=$* prepare librispeech "${librispeech}" --sets "$(IFS=, && echo "$*")" --out data
+    python -m espnet_robust.bin.combine_data_dirs "${@/#/data/}" "data/${split}"
+}
 
 # shellcheck disable=SC2154
-for split in train dev test test_other; do
-    parts=${split}_parts
-    python -m espnet_robust.bin.prepare_corpus librispeech --root "${librispeech}" \
-        --sets "${!parts}" --out data
-    IFS=, read -ra dirs <<<"${!parts}"
-    python -m espnet_robust.bin.combine_data_dirs "${dirs[@]/#/data/}" "data/${split}"
-done
+case ${preset} in
+    mini) train=(train-mini) dev=dev-mini test=test-mini other=test-other-mini ;;
+    100h) train=(train-clean-100) ;;
+    960h) train=(train-clean-100 train-clean-360 train-other-500) ;;
+esac
+split train "${train[@]}"
+split dev "${dev:-dev-clean}"
+split test "${test:-test-clean}"
+split test_other "${other:-test-other}"

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Fluent Speech Commands: action, object and location, all three right or wrong; accuracy. All
+# options: ./run.sh --help
+#
+#   ./run.sh --fluent_speech_commands DIR --noise MUSAN --rir RIRS_NOISES --noise_ood DNS --rir_ood DNS
+set -euo pipefail
+cd "$(dirname "$0")"
+
+export fluent_speech_commands=  # directory with data/train_data.csv and wavs/
+
+../../TEMPLATE/cls1/cls.sh \
+    --label utt2intent \
+    --noise_source musan \
+    --teacher facebook/hubert-base-ls960 \
+    --budget paper --ngpu 1 --nj 1 \
+    "$@"

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Connected digits: strings of isolated digits of one speaker, whole speakers held out; real noises
+# and rooms. All stages and options: ./run.sh --help
+#
+#   ./run.sh --fsdd DIR --noise DIR --rir DIR [--librispeech DIR] [--mini true] [--download true]
+set -euo pipefail
+cd "$(dirname "$0")"
+
+export fsdd=                        # directory with recordings/
+export librispeech=                 # distil on the digits and on this; directory with the sets
+export librispeech_train=train-mini # sets of it, for training and for picking the best epoch
+export librispeech_dev=dev-mini
+export mini=false                   # distil on the mini corpus too (needs espeak-ng)
+
+../../TEMPLATE/asr1/asr.sh \
+    --token_type word \
+    --noise_source esc10 \
+    --teacher ../../mini/asr1/teacher \
+    --distill_config ../../mini/asr1/conf/distill.yaml \
+    --distill_set data/distill_train --distill_dev_set data/distill_dev \
+    "$@"

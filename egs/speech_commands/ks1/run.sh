@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Speech Commands: keywords, other words and silence; accuracy. All options: ./run.sh --help
+#
+#   ./run.sh --speech_commands DIR --noise DIR --rir DIR [--download true]
+#   ./run.sh --speech_commands ../../../../shared/data/speech_commands --keywords bed,cat \
+#       --unknown_share 0.5 --silence_share 0.5 --noise ../../../../shared/data/noise \
+#       --rir ../../../../shared/data/rir
+set -euo pipefail
+cd "$(dirname "$0")"
+
+export speech_commands=     # directory with a directory for each word
+export keywords=yes,no,up,down,left,right,on,off,stop,go
+export unknown_share=0.1    # number of other words, and of silences, relative to all keywords
+export silence_share=0.1
+
+../../TEMPLATE/cls1/cls.sh \
+    --noise_source esc10 \
+    --teacher ../../mini/asr1/teacher \
+    --distill_config ../../mini/asr1/conf/distill.yaml \
+    "$@"

@@ -1,0 +1,27 @@
+"""Divide a test set by recording condition: OUT_PREFIX_NAME_GROUP for every group in a table."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from espnet_robust.cli import run
+from espnet_robust.conditions import split_conditions
+
+
+def get_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--name", required=True, help="first part of the conditions' names")
+    parser.add_argument("--table", default="utt2group", help="default: %(default)s")
+    parser.add_argument("src", type=Path, metavar="SRC")
+    parser.add_argument("out_prefix", metavar="OUT_PREFIX")
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> None:
+    args = get_parser().parse_args(cmd)
+    for path in split_conditions(args.src, args.out_prefix, name=args.name, table=args.table):
+        print(path)
+
+
+if __name__ == "__main__":
+    run(main)

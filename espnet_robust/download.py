@@ -1,0 +1,269 @@
+"""Corpora from where they are published, where their licence allows it: resume, check, unpack."""
+
+import hashlib
+import http.client
+import os
+import shutil
+import sys
+import tarfile
+import time
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tqdm import tqdm
+
+from espnet_robust.errors import UserError
+
+CHUNK = 1 << 20  # bytes
+TIMEOUT = 60  # s without any byte
+PAUSES = (1, 5, 20)  # s before the next attempts after a transfer that broke
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A tar archive of a corpus.
+
+    Args:
+        url: where it is published.
+        inside: directory in the archive that is wanted; "." is all of it.
+        target: where that goes, relative to the download directory.
+        root: the corpus's directory there, for ``prepare_corpus CORPUS --root``.
+        sha256: of the archive, or None where nobody publishes one.
+    """
+
+    url: str
+    inside: str
+    target: str
+    root: str
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Published:
+    """A corpus to download.
+
+    Args:
+        parts: name -> archive.
+        default: parts taken where none is named.
+    """
+
+    parts: Mapping[str, Archive]
+    default: tuple[str, ...]
+
+
+def _librispeech(part: str, sha256: str) -> Archive:
+    place = f"LibriSpeech/{part}"
+    url = f"https://www.openslr.org/resources/12/{part}.tar.gz"
+    return Archive(url, place, place, "LibriSpeech", sha256)
+
+
+def _speech_commands(version: str, sha256: str) -> Archive:
+    name = f"speech_commands_{version}"
+    url = f"https://storage.googleapis.com/download.tensorflow.org/data/{name}.tar.gz"
+    return Archive(url, ".", name, name, sha256)
+
+
+# SHA-256 of LibriSpeech and Speech Commands as in torchaudio.datasets, of FSDD as in TensorFlow
+# Datasets (spoken_digit/checksums.tsv).
+CORPORA = {
+    "an4": Published(
+        {
+            "sphere": Archive(
+                "http://www.speech.cs.cmu.edu/databases/an4/an4_sphere.tar.gz", "an4", "an4", "an4"
+            )
+        },
+        ("sphere",),
+    ),
+    "fsdd": Published(
+        {
+            "v1.0.9": Archive(
+                "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/v1.0.9.tar.gz",
+                "free-spoken-digit-dataset-1.0.9",
+                "free-spoken-digit-dataset",
+                "free-spoken-digit-dataset",
+                "8bc44cde129d505cbbb6b365c09f80c663f2aa77578afc634e6141a2f87100c0",
+            )
+        },
+        ("v1.0.9",),
+    ),
+    "librispeech": Published(
+        {
+            part: _librispeech(part, sha256)
+            for part, sha256 in {
+                "dev-clean": "76f87d090650617fca0cac8f88b9416e0ebf80350acb97b343a85fa903728ab3",
+                "dev-other": "12661c48e8c3fe1de2c1caa4c3e135193bfb1811584f11f569dd12645aa84365",
+                "test-clean": "39fde525e59672dc6d1551919b1478f724438a95aa55f874b576be21967e6c23",
+                "test-other": "d09c181bba5cf717b3dee7d4d592af11a3ee3a09e08ae025c5506f6ebe961c29",
+                "train-clean-100": (
+                    "d4ddd1d5a6ab303066f14971d768ee43278a5f2a0aa43dc716b0e64ecbbbf6e2"
+                ),
+                "train-clean-360": (
+                    "146a56496217e96c14334a160df97fffedd6e0a04e66b9c5af0d40be3c792ecf"
+                ),
+                "train-other-500": (
+                    "ddb22f27f96ec163645d53215559df6aa36515f26e01dd70798188350adcb6d2"
+                ),
+            }.items()
+        },
+        ("train-clean-100", "dev-clean", "test-clean", "test-other"),
+    ),
+    "speech_commands": Published(
+        {
+            "v0.01": _speech_commands(
+                "v0.01", "743935421bb51cccdb6bdd152e04c5c70274e935c82119ad7faeec31780d811d"
+            ),
+            "v0.02": _speech_commands(
+                "v0.02", "af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58"
+            ),
+        },
+        ("v0.02",),
+    ),
+}
+
+
+def download(
+    corpus: str,
+    directory: Path,
+    parts: Sequence[str] = (),
+    *,
+    url: str = "",
+    sha256: str = "",
+    pauses: Sequence[float] = PAUSES,
+) -> Path:
+    """Fetch and unpack the parts of a corpus that are not in ``directory`` yet.
+
+    A transfer that broke goes on where it stopped, within this call and in the next. An archive
+    appears unpacked whole or not at all, and is deleted then.
+
+    Args:
+        parts: default: as of ``CORPORA``.
+        url: a mirror of the one part.
+        sha256: to check the one part against instead of the published sum.
+        pauses: seconds before each further attempt.
+
+    Returns:
+        the directory of the corpus, for ``prepare_corpus CORPUS --root``.
+
+    Raises:
+        UserError: an unknown part, a transfer that broke, a wrong checksum, not such an archive.
+    """
+    published = CORPORA[corpus]
+    names = tuple(parts) or published.default
+    if unknown := [name for name in names if name not in published.parts]:
+        raise UserError(
+            f"{corpus} has no part {unknown[0]!r} to download; there are "
+            f"{', '.join(published.parts)}"
+        )
+    if (url or sha256) and len(names) != 1:
+        raise UserError("--url and --sha256 are of one archive: name one part")
+    for name in names:
+        archive = published.parts[name]
+        if (directory / archive.target).exists():
+            continue
+        archive = replace(archive, url=url or archive.url, sha256=sha256.lower() or archive.sha256)
+        file = directory / f"{corpus}_{name}.tar.gz"
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            fetch(archive.url, file, archive.sha256, pauses=pauses)
+            unpack(file, directory / archive.target, archive.inside)
+        except OSError as e:
+            raise UserError(f"{directory}: cannot be written: {e.strerror or e}") from None
+        file.unlink()
+    return directory / published.parts[names[0]].root
+
+
+def fetch(url: str, file: Path, sha256: str | None, *, pauses: Sequence[float] = PAUSES) -> None:
+    """Get ``url`` into ``file``, through ``FILE.part``, which a later call continues.
+
+    Raises:
+        UserError: as of ``download``. After a wrong checksum nothing is left.
+    """
+    if file.exists():
+        return
+    part = file.with_name(f"{file.name}.part")
+    for pause in (*pauses, None):
+        broken = _transfer(url, part)
+        if not broken:
+            break
+        if pause is None:
+            size = part.stat().st_size if part.exists() else 0
+            raise UserError(f"{url}: {broken} after {size} bytes; run this again to go on")
+        time.sleep(pause)
+    found = _sha256(part)
+    if sha256 is None:
+        print(
+            f"{url}: no checksum is published; this one has SHA-256 {found}, compare it with one"
+            " you trust (--sha256)",
+            file=sys.stderr,
+        )
+    elif found != sha256:
+        part.unlink()
+        raise UserError(
+            f"{url}: wrong checksum: SHA-256 {found}, not {sha256}; deleted, run this again"
+        )
+    os.replace(part, file)
+
+
+def _transfer(url: str, part: Path) -> str:
+    """Go on with ``part``; returns what broke it off, or "" when all bytes are there."""
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+            if response.status != 206:  # the server knows no ranges: from the start
+                have = 0
+            length = response.headers.get("Content-Length")
+            total = have + int(length) if length else None
+            progress = {"unit": "B", "unit_scale": True, "desc": url.rpartition("/")[2]}
+            with (
+                part.open("ab" if have else "wb") as f,
+                tqdm(total=total, initial=have, mininterval=1, **progress) as bar,
+            ):
+                while chunk := response.read(CHUNK):
+                    f.write(chunk)
+                    bar.update(len(chunk))
+    except urllib.error.HTTPError as e:
+        if e.code == 416:  # nothing beyond what is there already
+            return ""
+        if e.code < 500:
+            raise UserError(f"{url}: {e.code} {e.reason}; get it from elsewhere (--url)") from None
+        return f"{e.code} {e.reason}"
+    except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as e:
+        return f"transfer broke off ({getattr(e, 'reason', e)})"
+    if total is not None and part.stat().st_size != total:
+        return "transfer broke off"
+    return ""
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as f:
+        while chunk := f.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def unpack(file: Path, target: Path, inside: str) -> None:
+    """Make the directory ``inside`` a tar archive the directory ``target``, whole or not at all.
+
+    Raises:
+        UserError: not a tar archive, nothing at ``inside``, or a member that leads outside.
+    """
+    temporary = target.parent / f".{target.name}.{os.getpid()}.tmp"
+    temporary.mkdir(parents=True)
+    try:
+        with tarfile.open(file) as archive:
+            archive.extractall(temporary, filter="data")
+        if not (temporary / inside).is_dir():
+            file.unlink()
+            raise UserError(f"{file}: no {inside}/ in it, so not this corpus's; deleted")
+        os.rename(temporary / inside, target)
+    except (tarfile.TarError, EOFError, zlib.error) as e:
+        file.unlink()
+        raise UserError(f"{file}: not a whole tar archive ({e}); deleted, run this again") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,175 @@
+"""The same mistakes with every corpus of a recipe: another directory, broken or missing files."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from espnet_robust.errors import AudioError, DataDirError, UserError
+
+HEADER = ",path,speakerId,transcription,action,object,location\n"
+CHIME4_AUDIO = "data/audio/16kHz/isolated_1ch_track/et05_bus_real"
+SESSIONS = {
+    f"Session{n}/{name}": content
+    for n in range(1, 6)
+    for name, content in {
+        f"dialog/EmoEvaluation/Ses0{n}F_impro01.txt": (
+            f"[6.2901 - 8.2357]\tSes0{n}F_impro01_F000\tneu\t[2.5000, 2.5000, 2.5000]\n"
+        ),
+        f"dialog/transcriptions/Ses0{n}F_impro01.txt": (
+            f"Ses0{n}F_impro01_F000 [006.2901-008.2357]: Yes.\n"
+        ),
+        f"sentences/wav/Ses0{n}F_impro01/Ses0{n}F_impro01_F000.wav": None,
+    }.items()
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A corpus of a few files.
+
+    Args:
+        files: as of the fixture ``tree``.
+        audio: one of them.
+        deep: a directory in it.
+        transcript: a file whose loss is a DataDirError that names it, or None.
+    """
+
+    files: dict
+    audio: str
+    deep: str
+    transcript: str | None = None
+    options: list[str] = field(default_factory=list)
+
+
+CASES = {
+    "an4": Case(
+        {
+            "etc/an4_train.fileids": "an4_clstk/fash/an1-fash-b\n",
+            "etc/an4_train.transcription": "<s> YES </s> (an1-fash-b)\n",
+            "etc/an4_test.fileids": "an4test_clstk/menk/an2-menk-b\n",
+            "etc/an4_test.transcription": "NO (an2-menk-b)\n",
+            "wav/an4_clstk/fash/an1-fash-b.wav": None,
+            "wav/an4test_clstk/menk/an2-menk-b.wav": None,
+        },
+        audio="wav/an4test_clstk/menk/an2-menk-b.wav",
+        deep="wav",
+        transcript="etc/an4_test.transcription",
+    ),
+    "chime4": Case(
+        {
+            f"{CHIME4_AUDIO}/M05_440C020A_BUS.wav": None,
+            "data/transcriptions/et05_real.dot_all": "YES (M05_440C020A_BUS)\n",
+        },
+        audio=f"{CHIME4_AUDIO}/M05_440C020A_BUS.wav",
+        deep="data",
+        transcript="data/transcriptions/et05_real.dot_all",
+        options=["--sets", "et05_real"],
+    ),
+    "fluent_speech_commands": Case(
+        {
+            f"data/{part}_data.csv": HEADER + f"0,wavs/{part}.wav,s,Stop,stop,none,none\n"
+            for part in ("train", "valid", "test")
+        }
+        | {f"wavs/{part}.wav": None for part in ("train", "valid", "test")},
+        audio="wavs/valid.wav",
+        deep="wavs",
+        transcript="data/valid_data.csv",
+    ),
+    "fsdd": Case(
+        {
+            f"recordings/{digit}_{speaker}_0.wav": {"rate": 8000}
+            for digit in range(10)
+            for speaker in ("anna", "bert", "carl")
+        },
+        audio="recordings/3_carl_0.wav",
+        deep="recordings",
+        options=[
+            "--nj",
+            "1",
+            "--dev-speakers",
+            "bert",
+            "--test-speakers",
+            "carl",
+            "--train-strings",
+            "1",
+            "--dev-strings",
+            "1",
+            "--test-strings",
+            "9",
+        ],
+    ),
+    "iemocap": Case(
+        SESSIONS,
+        audio="Session2/sentences/wav/Ses02F_impro01/Ses02F_impro01_F000.wav",
+        deep="Session2",
+        transcript="Session2/dialog/transcriptions/Ses02F_impro01.txt",
+        options=["--folds", "2"],
+    ),
+    "speech_commands": Case(
+        {f"{word}/{n:08x}_nohash_0.wav": None for word in ("yes", "no") for n in range(9)},
+        audio="yes/00000001_nohash_0.wav",
+        deep="yes",
+        options=["--keywords", "yes,no", "--silence-share", "0"],
+    ),
+}
+
+
+@pytest.fixture(params=sorted(CASES))
+def corpus(request):
+    return request.param
+
+
+def test_other_directories(corpus, tree, prepared, tmp_path):
+    case = CASES[corpus]
+    root = tree(case.files)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/README").write_text("nothing here")
+    for wrong, message in {
+        tmp_path / "nowhere": "no such directory",
+        tmp_path / "other": "is not ",
+        root / case.deep: f"too deep: .*--root {root}$",
+        tmp_path: f"too high: .*--root {root}$",
+    }.items():
+        with pytest.raises(UserError, match=message):
+            prepared(corpus, "--root", wrong, *case.options)
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"", "empty file"), (b"not audio", "not audio"), ({"samples": 0}, "no samples")],
+)
+def test_broken_audio(corpus, tree, prepared, tmp_path, content, message):
+    case = CASES[corpus]
+    with pytest.raises(AudioError, match=message) as error:
+        prepared(corpus, "--root", tree(case.files | {case.audio: content}), *case.options)
+    assert case.audio in str(error.value) and "\n" not in str(error.value)
+    assert not list((tmp_path / "data").glob("*/wav.scp"))
+
+
+def test_missing_transcripts(corpus, tree, prepared, tmp_path):
+    case = CASES[corpus]
+    if not case.transcript:
+        pytest.skip("the labels are in the names of the files")
+    root = tree(case.files)
+    (root / case.transcript).unlink()
+    with pytest.raises(DataDirError) as error:
+        prepared(corpus, "--root", root, *case.options)
+    assert f"{case.transcript}: no such file" in str(error.value)
+    (root / case.transcript).write_bytes(b"\xff\xfe" * 20)
+    with pytest.raises(DataDirError) as error:  # IEMOCAP's are Latin-1: anything is text there
+        prepared(corpus, "--root", root, *case.options)
+    assert corpus == "iemocap" or f"{case.transcript}: not UTF-8" in str(error.value)
+    assert not (tmp_path / "data").exists()
+
+
+def test_missing_audio(corpus, tree, prepared, tmp_path):
+    """Where a list or table names it; words and digits are whatever files there are."""
+    case = CASES[corpus]
+    if not case.transcript:
+        pytest.skip("no list of files")
+    root = tree(case.files)
+    (root / case.audio).unlink()
+    with pytest.raises(UserError, match="no audio|no such file"):
+        prepared(corpus, "--root", root, *case.options)
+    assert not (tmp_path / "data").exists()

@@ -1,0 +1,69 @@
+"""iemocap/er1 on noise in that layout: folds and their mean."""
+
+import statistics
+
+import pytest
+
+from espnet_robust.data_dir import read_data_dir
+
+LABELS = ("neu", "ang", "sad", "exc", "fru")
+
+
+@pytest.fixture(scope="module")
+def iemocap(tmp_path_factory, write_tree):
+    files: dict[str, str | float] = {}
+    for n in range(1, 6):
+        for scene in range(1, 9):
+            dialogue = f"Ses0{n}F_impro{scene:02d}"
+            utts = [f"{dialogue}_{'FM'[i % 2]}{i:03d}" for i in range(len(LABELS))]
+            evaluation = f"Session{n}/dialog/EmoEvaluation/{dialogue}.txt"
+            files[evaluation] = "".join(
+                f"[6.2901 - 8.2357]\t{utt}\t{label}\t[2.5000, 2.5000, 2.5000]\n"
+                for utt, label in zip(utts, LABELS, strict=True)
+            )
+            files[f"Session{n}/dialog/transcriptions/{dialogue}.txt"] = "".join(
+                f"{utt} [006.2901-008.2357]: Excuse me.\n" for utt in utts
+            )
+            files |= {f"Session{n}/sentences/wav/{dialogue}/{utt}.wav": 0.5 for utt in utts}
+    return write_tree(tmp_path_factory.mktemp("iemocap"), files)
+
+
+@pytest.fixture(scope="module")
+def recipe(checkout, tiny, noises, mini_teacher, iemocap):
+    directory = checkout / "egs/iemocap/er1"
+    tiny(
+        directory, "--iemocap", str(iemocap), "--folds", "1 2", "--systems", "teacher",
+        *mini_teacher, *noises,
+    )  # fmt: skip
+    return directory
+
+
+@pytest.mark.recipe
+def test_the_mean_of_the_folds(recipe, rows):
+    accuracy = {
+        name: {
+            row["condition"]: float(row["accuracy"])
+            for row in rows(recipe / f"exp/{name}", "accuracy")
+        }
+        for name in ("fold1/report", "fold2/report", "report")
+    }
+    assert accuracy["report"].keys() == {"clean", "clip", "noise_in"}
+    for condition, mean in accuracy["report"].items():
+        folds = [accuracy[f"fold{n}/report"][condition] for n in (1, 2)]
+        assert mean == pytest.approx(statistics.fmean(folds), abs=0.01)
+    speakers = set(read_data_dir(recipe / "data/fold2_test").tables["utt2spk"].values())
+    assert speakers == {"Ses02F", "Ses02M"}
+
+
+@pytest.mark.recipe
+def test_babble_is_of_the_folds_own_speech(recipe, run, iemocap, noises, mini_teacher):
+    done = run(
+        recipe, "--iemocap", str(iemocap), "--folds", "2", "--systems", "cdm2_dat",
+        "--budget", "tiny", "--stage", "5", "--stop_stage", "5", *mini_teacher, *noises,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    distil = recipe / "exp/fold2/tiny/cdm2_dat_seed0/distill"
+    assert "speech: data/fold2_train," in (distil / "distortion_train.yaml").read_text()
+    assert "speech: data/fold2_dev," in (distil / "distortion_dev.yaml").read_text()
+    config = (distil / "config.yaml").read_text()
+    assert "distortion_train.yaml" in config and "distortion_dev.yaml" in config
