@@ -125,8 +125,8 @@ def test_other_decoding_decodes_anew(recipe, run):
     options = (*TINY, "--systems", "distilhubert", "--stage", "8", "--stop_stage", "8")
     done = recipe / "exp/tiny/distilhubert_seed0/decode/test/decode.json"
     times = [done.stat().st_mtime_ns]
-    for decoding in ((), ("--method beam --beam_size 3",), ("--method beam --beam_size 3",), ()):
-        result = run(recipe, *options, *(("--decode_options", *decoding) if decoding else ()))
+    for decoding in ("", "--method beam --beam_size 3", "--method beam --beam_size 3", ""):
+        result = run(recipe, *options, f"--decode_options={decoding}")
         assert result.returncode == 0, result.stderr
         times.append(done.stat().st_mtime_ns)
     assert times[0] == times[1] < times[2] == times[3] < times[4]

@@ -16,7 +16,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 asr_config=      # laid over the shared conf/asr/*.yaml
 token_type=bpe   # or char, or word where every word is known
 nbpe=100
-decode_options=  # of espnet_robust.bin.decode, as one argument: "--method beam --beam_size 20"
+decode_options=  # of espnet_robust.bin.decode: "--decode_options=--method beam --beam_size 20"
 
 . "${root}/utils/log.sh"
 . "${root}/utils/parse_options.sh"
