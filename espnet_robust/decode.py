@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from espnet.nets.pytorch_backend.rnn.encoders import RNNP
 from espnet2.tasks.asr import ASRTask
 from espnet2.text.build_tokenizer import build_tokenizer
 from espnet2.text.token_id_converter import TokenIDConverter
@@ -76,7 +77,7 @@ def load_recogniser(
     model, args = ASRTask.build_model_from_file(exp / "config.yaml", exp / checkpoint, "cpu")
     if model.ctc is None:
         raise ModelError(f"{exp}: the model has no CTC; decode it with espnet2.bin.asr_inference")
-    model.eval()
+    _evaluate(model)
     return Recogniser(
         model,
         greedy(model) if method == "greedy" else beam(model, beam_size, ctc_weight),
@@ -84,6 +85,14 @@ def load_recogniser(
         TokenIDConverter(args.token_list),
         checkpoint,
     )
+
+
+def _evaluate(model: nn.Module) -> None:
+    """``model.eval()``, also where ESPnet forgets it: RNNP would go on dropping activations."""
+    model.eval()
+    for module in model.modules():
+        if isinstance(module, RNNP):
+            module.dropout = 0.0
 
 
 def decode(

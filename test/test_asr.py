@@ -204,6 +204,18 @@ def test_batches_do_not_change_what_is_decoded(trained, data):
         assert recogniser(wavs) == [recogniser([wav])[0] for wav in wavs]
 
 
+def test_nothing_is_dropped_in_decoding(data, student_dir, tmp_path):
+    encoder = CONFIG["encoder_conf"] | {"num_layers": 2, "subsample": [2, 1], "dropout": 0.5}
+    conf = {"frontend_conf": {"student": {"path": str(student_dir)}}, "encoder_conf": encoder}
+    exp = train(tmp_path / "run", data, CONFIG | conf | {"max_epoch": 1})
+    model = load_recogniser(exp, "1epoch.pth").model
+    wav = torch.randn(2, 8000)
+    with torch.inference_mode():
+        together, frames = model.encode(wav, torch.tensor([8000, 6000]))
+        alone, _ = model.encode(wav[1:, :6000], torch.tensor([6000]))
+    torch.testing.assert_close(together[1, : frames[1]], alone[0], atol=1e-5, rtol=1e-5)
+
+
 def test_a_beam_wider_than_the_vocabulary(trained, data):
     recogniser = load_recogniser(trained[0], TRAINED, method="beam", beam_size=len(TOKENS) + 1)
     assert recogniser([np.zeros(3200, np.float32)])
