@@ -18,7 +18,7 @@ demo: setup
 	cd egs/mini/asr1 && ./run.sh --budget short --systems "$(DEMO_SYSTEMS)"
 
 test: setup
-	.venv/bin/python -m pytest -m "recipe or not recipe"
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile -m "recipe or not recipe"
 
 lint: setup
 	.venv/bin/ruff check .
