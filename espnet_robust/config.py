@@ -1,6 +1,7 @@
 """YAML configuration read into frozen dataclasses, with every mistake reported at once."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -58,16 +59,21 @@ def from_mapping(content: dict, cls: type[T], where: str) -> T:
         raise ConfigError(f"{where}: {e}") from e
 
 
-def read_layer(layer: str) -> dict:
+def read_layer(layer: str, adapt: Sequence[str] = ()) -> dict:
     """The mapping in ``FILE``, or under one of its top-level keys in ``FILE:SECTION``.
 
     A file whose key ``base`` names another, by a path from its own directory, is laid over that.
+    The layers ``adapt`` change what is shared: they lie over the base, under the file's own keys,
+    or over a file without a base.
     """
     path, _, section = layer.partition(":")
     content = read_yaml(Path(path))
     base = content.pop("base", None)
     if base is not None:
-        content = merge(read_layer(str(Path(path).parent / str(base))), content)
+        content = merge(read_layer(str(Path(path).parent / str(base)), adapt), content)
+    else:
+        for other in adapt:
+            content = merge(content, read_layer(other))
     if not section:
         return content
     if not isinstance(content.get(section), dict):

@@ -69,6 +69,10 @@ def test_a_variant_is_laid_over_its_base(tmp_path):
     (tmp_path / "below").mkdir()
     (tmp_path / "below/b.yaml").write_text("{base: ../a.yaml, conf: {y: 4}}\n")
     assert read_layer(f"{tmp_path}/below/b.yaml") == {"x": 1, "conf": {"y": 4, "z": 3}}
+    (tmp_path / "adapt.yaml").write_text("{x: 5, conf: {y: 6, z: 7}}\n")
+    adapt = [f"{tmp_path}/adapt.yaml"]
+    assert read_layer(f"{tmp_path}/below/b.yaml", adapt) == {"x": 5, "conf": {"y": 4, "z": 7}}
+    assert read_layer(f"{tmp_path}/a.yaml", adapt) == {"x": 5, "conf": {"y": 6, "z": 7}}
     (tmp_path / "below/b.yaml").write_text("{base: none.yaml}\n")
     with pytest.raises(ConfigError, match=r"below/none\.yaml: cannot be read"):
         read_layer(f"{tmp_path}/below/b.yaml")

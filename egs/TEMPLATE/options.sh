@@ -30,7 +30,7 @@ pretrain_configs="conf/pretrain1.yaml conf/pretrain2.yaml"  # rounds; round N ->
 pretrain_sets=                           # data dirs to pretrain on; default: the training set
 teacher=teacher                          # hub id or directory
 
-distill_config=                          # laid over the shared conf/distill/SYSTEM.yaml
+distill_config=                          # what the recipe changes in conf/distill/SYSTEM.yaml
 checkpoint=valid.loss.best.pth           # what is decoded with
 data_opts=                               # options of prepare_corpus: "--data_opts=--seed 1"
 export download=false                    # fetch the corpus, where its licence allows that

@@ -124,7 +124,7 @@ distil() {
     case ${system} in teacher | logmel) return ;; esac
     # shellcheck disable=SC2086  # distill_config is a word or nothing
     python -m espnet_robust.bin.merge_config "$(system_config "${system}")" \
-        ${distill_config} "${budget_config}:distill" --out "${dir}/distill/train.yaml"
+        "${budget_config}:distill" --adapt ${distill_config} --out "${dir}/distill/train.yaml"
     [ ! -f "${dir}/distill/done" ] || return 0
     local distortion=()
     if ! grep -q '^mapping: none' "${dir}/distill/train.yaml"; then

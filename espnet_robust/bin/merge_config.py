@@ -18,14 +18,21 @@ from espnet_robust.files import write_atomic
 def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("layers", nargs="+", help="FILE or FILE:SECTION, weakest first")
+    parser.add_argument(
+        "--adapt",
+        nargs="*",
+        default=[],
+        metavar="FILE",
+        help="laid over the first layer, or over its base, so that the keys of a variant win",
+    )
     parser.add_argument("--out", type=Path, required=True)
     return parser
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
-    merged: dict = {}
-    for layer in args.layers:
+    merged = read_layer(args.layers[0], args.adapt)
+    for layer in args.layers[1:]:
         merged = merge(merged, read_layer(layer))
     write_once(args.out, merged)
 

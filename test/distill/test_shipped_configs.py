@@ -9,7 +9,7 @@ import yaml
 from transformers import HubertConfig, HubertModel
 
 from espnet_robust.bin.distill_train import get_parser
-from espnet_robust.config import merge, read_yaml
+from espnet_robust.config import merge, read_layer, read_yaml
 from espnet_robust.distill.adversary import AdversaryConfig
 from espnet_robust.distill.losses import DENOISE, LOSSES
 from espnet_robust.distill.options import parse
@@ -19,6 +19,8 @@ from espnet_robust.distill.task import DistillTask
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "conf/distill").glob("*.yaml"))
+VARIANTS = sorted(ROOT.glob("egs/*/*/conf/distill/*.yaml"))
+SMALLER = ROOT / "egs/mini/asr1/conf/distill.yaml"
 BUDGETS = sorted(ROOT.glob("egs/*/*/conf/budget/*.yaml"))
 
 
@@ -65,10 +67,20 @@ def test_full_size(path, deep_teacher, tmp_path):
 @pytest.mark.parametrize("budget", BUDGETS, ids=lambda path: "-".join(path.parts[-5::2]))
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_under_a_budget(path, budget, deep_teacher, tmp_path):
-    smaller = read_yaml(ROOT / "egs/mini/asr1/conf/distill.yaml")
-    config = merge(merge(read_yaml(path), smaller), read_yaml(budget)["distill"])
+    config = merge(read_layer(str(path), [str(SMALLER)]), read_yaml(budget)["distill"])
     check(config, deep_teacher, tmp_path)
     assert config["amp"] == "none"  # two cores, and figures in RESULTS.md that were taken so
+
+
+@pytest.mark.parametrize("path", VARIANTS, ids=lambda path: path.stem)
+def test_variants_of_recipes(path, deep_teacher, tmp_path):
+    adapted = read_layer(str(path), [str(SMALLER)])
+    check(
+        merge(adapted, read_layer(f"{ROOT}/conf/budget/full.yaml:distill")), deep_teacher, tmp_path
+    )
+    own = read_yaml(path)
+    base = read_layer(str(path.parent / own.pop("base")), [str(SMALLER)])
+    assert own and adapted == merge(base, own) != base
 
 
 def test_readme_names_every_choice():
