@@ -9,6 +9,7 @@ which import this module anew, have it too.
 import sys
 from importlib import import_module
 
+import espnet_robust.quick_start  # noqa: F401  before ESPnet
 from espnet_robust.cli import run
 from espnet_robust.errors import ConfigError
 from espnet_robust.registration import register

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import espnet_robust.quick_start  # noqa: F401  as in the commands
+
 # No test may reach a network: a model that is not on disk is an error at once, not a download.
 os.environ["HF_HUB_OFFLINE"] = "1"
 

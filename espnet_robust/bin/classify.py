@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import espnet_robust.quick_start  # noqa: F401  before ESPnet
 from espnet_robust.classify import load_classifier
 from espnet_robust.cli import run
 from espnet_robust.decode import by_test_set, decode
