@@ -28,3 +28,9 @@ def test_seconds_for_an_epoch(root):
     assert [name for name, *_ in table] == ["student, `cache_gb: 0`", "student, `cache_gb: 2`",
                                             "log-mel"]  # fmt: skip
     assert all(float(seconds) > 0 for row in table for seconds in row[1:])
+
+
+@pytest.mark.recipe
+def test_our_encoder_trains_faster(root):
+    table = rows(root, "benchmark_encoder.py")
+    assert len(table) == 2 and all(float(ratio) > 1.5 for *_, ratio in table)
