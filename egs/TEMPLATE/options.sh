@@ -9,7 +9,7 @@ nj=2          # systems trained at a time, and processes of data stages; one thr
 ngpu=0        # GPUs of one training
 seeds=0       # "0 1 2": distil and train with each
 systems="teacher distilhubert cdm2_dat"  # or "all"
-all_systems="teacher distilhubert cdm1 cdm2 cdm2_dat logmel"
+all_systems="teacher distilhubert cdm1 cdm2 cdm2_dat robust_plus logmel"
 baseline=distilhubert                    # what the table compares with
 budget=short                             # conf/budget/*.yaml: numbers of steps; the recipe's or
                                          # those at the top of the checkout

@@ -21,19 +21,22 @@ budget_config=conf/budget/${budget}.yaml
 [ -f "${budget_config}" ] || budget_config=${root}/conf/budget/${budget}.yaml
 [ -f "${budget_config}" ] ||
     die "no budget '${budget}': there is no conf/budget/${budget}.yaml"
-# system_config SYSTEM: its YAML, a variant of the recipe's own or one that all recipes share.
+# system_config SYSTEM: its YAML: a variant of the recipe's own, one beside what the recipe changes in
+# all systems (conf/distill.yaml and conf/distill/), or one that all recipes share.
 system_config() {
-    if [ -f "conf/distill/$1.yaml" ]; then
-        echo "conf/distill/$1.yaml"
-    else
-        echo "${root}/conf/distill/$1.yaml"
-    fi
+    local dir
+    for dir in conf/distill "${distill_config%.yaml}" "${root}/conf/distill"; do
+        if [ -n "${dir}" ] && [ -f "${dir}/$1.yaml" ]; then
+            echo "${dir}/$1.yaml"
+            return
+        fi
+    done
+    die "unknown system '$1': there is no conf/distill/$1.yaml"
 }
 for system in ${systems}; do
     case ${system} in
         teacher | logmel) ;;
-        *) [ -f "$(system_config "${system}")" ] ||
-            die "unknown system '${system}': there is no conf/distill/${system}.yaml" ;;
+        *) system_config "${system}" >/dev/null ;;
     esac
 done
 [ -z "${students}" ] || [ -d "${students}" ] ||
@@ -120,10 +123,11 @@ for_sets() {
 }
 
 distil() {
-    local system=$1 seed=$2 dir=$3
+    local system=$1 seed=$2 dir=$3 config
     case ${system} in teacher | logmel) return ;; esac
+    config=$(system_config "${system}")
     # shellcheck disable=SC2086  # distill_config is a word or nothing
-    python -m espnet_robust.bin.merge_config "$(system_config "${system}")" \
+    python -m espnet_robust.bin.merge_config "${config}" \
         "${budget_config}:distill" --adapt ${distill_config} --out "${dir}/distill/train.yaml"
     [ ! -f "${dir}/distill/done" ] || return 0
     local distortion=()
