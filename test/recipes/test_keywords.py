@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from espnet_robust.config import read_yaml
 from espnet_robust.corpora.mini_keywords import KEYWORDS
 from espnet_robust.corpora.speech_commands import part_of_speaker
 from espnet_robust.data_dir import read_data_dir
@@ -48,7 +49,7 @@ def test_speech_commands(checkout, tiny, rows, noises, three_words):
     recipe = checkout / "egs/speech_commands/ks1"
     tiny(
         recipe, "--speech_commands", str(three_words), "--keywords", "bed,cat",
-        "--unknown_share", "0.5", "--silence_share", "0.5", "--systems", "distilhubert", *noises,
+        "--unknown_share", "0.5", "--silence_share", "0.5", "--systems", "robust_plus", *noises,
     )  # fmt: skip
     for part in ("train", "dev", "test"):
         found = labels(recipe, part)
@@ -56,3 +57,6 @@ def test_speech_commands(checkout, tiny, rows, noises, three_words):
         assert found["_unknown_"] == found["_silence_"] == round((found["bed"] + found["cat"]) / 2)
     table = rows(recipe / "exp/report", "accuracy")
     assert [row["condition"] for row in table] == CONDITIONS
+    # The variant beside the mini recipe's distill config, not the shared one.
+    config = read_yaml(recipe / "exp/tiny/robust_plus_seed0/distill/train.yaml")
+    assert config["mapping"] == "setup1" and config["target_layers"] == [[3, 4], [5, 6]]
