@@ -247,6 +247,15 @@ def _sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _extract(archive: tarfile.TarFile, into: Path) -> None:
+    """As ``extractall(filter="data")``, which Python has since 3.11.4, but without links."""
+    for member in archive:
+        inside = (into / member.name).resolve().is_relative_to(into.resolve())
+        if not inside or not (member.isfile() or member.isdir()):
+            raise tarfile.TarError(f"{member.name} leads outside")
+        archive.extract(member, into, set_attrs=False)
+
+
 def unpack(file: Path, target: Path, inside: str) -> None:
     """Make the directory ``inside`` a tar archive the directory ``target``, whole or not at all.
 
@@ -257,7 +266,7 @@ def unpack(file: Path, target: Path, inside: str) -> None:
     temporary.mkdir(parents=True)
     try:
         with tarfile.open(file) as archive:
-            archive.extractall(temporary, filter="data")
+            _extract(archive, temporary)
         if not (temporary / inside).is_dir():
             file.unlink()
             raise UserError(f"{file}: no {inside}/ in it, so not this corpus's; deleted")

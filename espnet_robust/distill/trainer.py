@@ -77,6 +77,10 @@ class DistillTrainer(Trainer):
         super().run(trainer_options=trainer_options, distributed_option=distributed_option, **kw)
         if _is_first_rank(distributed_option):
             saving.end()
+        if distributed_option.distributed:
+            # Or threads of the process group, still there at exit, may abort the process.
+            torch.distributed.barrier()
+            torch.distributed.destroy_process_group()
 
     @staticmethod
     def resume(checkpoint, model, **kwargs) -> None:
