@@ -3,7 +3,8 @@
     python -m espnet_robust.run espnet2.bin.asr_train --config conf/asr.yaml ...
 
 Registration happens at module level, so that the children which multi-GPU training spawns, and
-which import this module anew, have it too.
+which import this module anew, have it too. ESPnet's run-time checks of types are left out, for a
+quick start.
 """
 
 import sys
