@@ -123,7 +123,7 @@ def main() -> None:
     print(f"| | {' | '.join(f'epoch {i + 1}' for i in range(args.epochs))} |")
     print("|---|" + "---:|" * args.epochs)
     for name, times in seconds.items():
-        print(f"| {name} | {' | '.join(f'{t:.1f}' for t in times)} |")
+        print(f"| {name} | {' | '.join(f'{t:.2f}' for t in times)} |")
 
 
 if __name__ == "__main__":
