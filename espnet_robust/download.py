@@ -248,10 +248,17 @@ def _sha256(path: Path) -> str:
 
 
 def _extract(archive: tarfile.TarFile, into: Path) -> None:
-    """As ``extractall(filter="data")``, which Python has since 3.11.4, but without links."""
+    """As ``extractall(filter="data")``, which Python has only since 3.11.4."""
     for member in archive:
-        inside = (into / member.name).resolve().is_relative_to(into.resolve())
-        if not inside or not (member.isfile() or member.isdir()):
+        path = into / member.name
+        places = [path]
+        if member.issym():
+            places.append(path.parent / member.linkname)
+        elif member.islnk():
+            places.append(into / member.linkname)
+        elif not (member.isfile() or member.isdir()):
+            raise tarfile.TarError(f"{member.name} is no file")
+        if not all(place.resolve().is_relative_to(into.resolve()) for place in places):
             raise tarfile.TarError(f"{member.name} leads outside")
         archive.extract(member, into, set_attrs=False)
 

@@ -9,7 +9,7 @@ from threading import Thread
 import pytest
 
 from espnet_robust.bin.download import main
-from espnet_robust.download import CORPORA, download
+from espnet_robust.download import CORPORA, download, unpack
 from espnet_robust.errors import UserError
 
 
@@ -144,6 +144,34 @@ def test_other_archives_leave_nothing_unpacked(fetch, server, tmp_path, content,
         fetch(sha256=hashlib.sha256(content).hexdigest())
     assert names(tmp_path) == []
     assert not (tmp_path / "a.wav").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "whole"),
+    [
+        (tarfile.SYMTYPE, "0_theo_0.wav", True),
+        (tarfile.SYMTYPE, "../../../../outside", False),
+        (tarfile.SYMTYPE, "/etc/passwd", False),
+        (tarfile.LNKTYPE, "../outside", False),
+        (tarfile.FIFOTYPE, "", False),
+    ],
+)
+def test_links_must_stay_inside(tmp_path, kind, target, whole):
+    file, corpus = tmp_path / "a.tar", tmp_path / "corpus"
+    with tarfile.open(file, "w") as archive:
+        take = tarfile.TarInfo("fsdd/recordings/0_theo_0.wav")
+        take.size = len(TAKE)
+        archive.addfile(take, io.BytesIO(TAKE))
+        link = tarfile.TarInfo("fsdd/recordings/link.wav")
+        link.type, link.linkname = kind, target
+        archive.addfile(link)
+    if whole:
+        unpack(file, corpus, "fsdd")
+        assert (corpus / "recordings/link.wav").read_bytes() == TAKE
+    else:
+        with pytest.raises(UserError, match="link.wav"):
+            unpack(file, corpus, "fsdd")
+        assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("status, message", [(404, "404 Not Found"), (503, "run this again")])
