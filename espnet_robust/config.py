@@ -65,15 +65,20 @@ def read_layer(layer: str, adapt: Sequence[str] = ()) -> dict:
     A file whose key ``base`` names another, by a path from its own directory, is laid over that.
     The layers ``adapt`` change what is shared: they lie over the base, under the file's own keys,
     or over a file without a base.
+
+    Raises:
+        ConfigError: unreadable, no such section, or a base that has a base.
     """
     path, _, section = layer.partition(":")
-    content = read_yaml(Path(path))
-    base = content.pop("base", None)
-    if base is not None:
-        content = merge(read_layer(str(Path(path).parent / str(base)), adapt), content)
-    else:
-        for other in adapt:
-            content = merge(content, read_layer(other))
+    content, own = read_yaml(Path(path)), {}
+    if "base" in content:
+        base = Path(path).parent / str(content.pop("base"))
+        content, own = read_yaml(base), content
+        if "base" in content:
+            raise ConfigError(f"{path}: base {base} has a base itself; name that one")
+    for other in adapt:
+        content = merge(content, read_layer(other))
+    content = merge(content, own)
     if not section:
         return content
     if not isinstance(content.get(section), dict):

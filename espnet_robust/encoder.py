@@ -43,10 +43,10 @@ class BLSTMEncoder(AbsEncoder):
         dropout: float = 0.0,
     ):
         super().__init__()
-        if len(subsample) != num_layers or min(subsample) < 1:
+        if num_layers < 1 or len(subsample) != num_layers or min(subsample) < 1:
             raise ConfigError(
                 f"encoder_conf: subsample: {list(subsample)} is not a positive number for each of "
-                f"{num_layers} layers"
+                f"{num_layers} layers, of which there must be one"
             )
         self.subsample, self.dropout = tuple(subsample), dropout
         self.lstms, self.projections = nn.ModuleList(), nn.ModuleList()

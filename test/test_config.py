@@ -73,6 +73,9 @@ def test_a_variant_is_laid_over_its_base(tmp_path):
     adapt = [f"{tmp_path}/adapt.yaml"]
     assert read_layer(f"{tmp_path}/below/b.yaml", adapt) == {"x": 5, "conf": {"y": 4, "z": 7}}
     assert read_layer(f"{tmp_path}/a.yaml", adapt) == {"x": 5, "conf": {"y": 6, "z": 7}}
+    (tmp_path / "below/b.yaml").write_text("{base: b.yaml}\n")
+    with pytest.raises(ConfigError, match=r"b\.yaml: base .*b\.yaml has a base itself"):
+        read_layer(f"{tmp_path}/below/b.yaml")
     (tmp_path / "below/b.yaml").write_text("{base: none.yaml}\n")
     with pytest.raises(ConfigError, match=r"below/none\.yaml: cannot be read"):
         read_layer(f"{tmp_path}/below/b.yaml")
