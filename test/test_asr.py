@@ -292,10 +292,24 @@ def test_fine_tuning_begins_after_the_frozen_steps(data, student_dir, tmp_path):
     assert len(slow["params"]) == len(given)
 
 
+# A user's own process, where ESPnet checks types.
+REGISTERED = """\
+from espnet_robust import register
+register()
+from espnet2.bin.asr_inference import main
+main()
+"""
+
+
 @pytest.mark.recipe
-def test_the_wrapper_decodes_in_a_process_of_its_own(trained, data, tmp_path):
+@pytest.mark.parametrize(
+    "launcher",
+    [["-m", "espnet_robust.run", "espnet2.bin.asr_inference"], ["-c", REGISTERED]],
+    ids=["wrapper", "register"],
+)
+def test_decoding_in_a_process_of_its_own(trained, data, tmp_path, launcher):
     exp, before = trained
-    command = [sys.executable, "-m", "espnet_robust.run", "espnet2.bin.asr_inference",
+    command = [sys.executable, *launcher,
                "--output_dir", tmp_path, "--beam_size", "3",
                "--data_path_and_name_and_type", f"{data}/wav.scp,speech,sound",
                "--asr_train_config", exp / "config.yaml",
