@@ -2,12 +2,14 @@
 
     recordings/DIGIT_SPEAKER_INDEX.wav (8 kHz)
 
-github.com/Jakobovski/free-spoken-digit-dataset. Whole speakers are left out for dev and test.
-Every take of a speaker is used about equally often; pauses between digits and the order are drawn
-from the seed.
+github.com/Jakobovski/free-spoken-digit-dataset. Whole speakers are left out for test and, if
+asked for, for dev. As there are few, dev is by default takes 0 to 4 of the training speakers, the
+dataset's own test set. Every take of a speaker is used about equally often; pauses and order are
+drawn from the seed.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from espnet_robust.data_dir import write_data_dir
 from espnet_robust.errors import DataDirError, UserError
 
 WORDS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
+DEV_TAKES = 5  # of each digit and training speaker, where no speaker is left out for dev
 DIGITS_MIN, DIGITS_MAX = 3, 7  # in a string
 PAUSE = (0.05, 0.35)  # s, also before and after
 FLOOR_DBFS = -72.0  # of the noise in pauses: digital silence would give the seams away
@@ -27,9 +30,14 @@ FLOOR_DBFS = -72.0  # of the noise in pauses: digital silence would give the sea
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", type=Path, required=True, help="the directory with recordings")
     add_seed(parser)
-    parser.add_argument("--dev-speakers", type=comma_list, default=("nicolas",))
+    parser.add_argument(
+        "--dev-speakers",
+        type=comma_list,
+        default=(),
+        help=f"default: none, but takes 0 to {DEV_TAKES - 1} of the training speakers",
+    )
     parser.add_argument("--test-speakers", type=comma_list, default=("theo", "yweweler"))
-    for part, number in (("train", 400), ("dev", 120), ("test", 150)):
+    for part, number in (("train", 400), ("dev", 30), ("test", 150)):
         parser.add_argument(
             f"--{part}-strings",
             type=int,
@@ -44,10 +52,10 @@ def prepare(
     root: Path,
     seed: int = 0,
     nj: int = 2,
-    dev_speakers: tuple[str, ...] = ("nicolas",),
+    dev_speakers: tuple[str, ...] = (),
     test_speakers: tuple[str, ...] = ("theo", "yweweler"),
     train_strings: int = 400,
-    dev_strings: int = 120,
+    dev_strings: int = 30,
     test_strings: int = 150,
 ) -> list[Path]:
     """Write OUT/{train,dev,test} and OUT/fsdd_audio; returns the data dirs.
@@ -58,27 +66,15 @@ def prepare(
         AudioError: a recording that cannot be read.
     """
     check_root(root, "the Free Spoken Digit Dataset", ["recordings/*.wav"])
-    takes = read_takes(root / "recordings")
-    held_out = (*dev_speakers, *test_speakers)
-    for speaker in held_out:
-        if speaker not in takes:
-            raise UserError(f"{root}: no speaker {speaker!r} in it; there are {', '.join(takes)}")
-        if held_out.count(speaker) > 1:
-            raise UserError(f"speaker {speaker} is to be in two parts; name it once")
-    parts = {
-        "train": ([s for s in takes if s not in held_out], train_strings),
-        "dev": (dev_speakers, dev_strings),
-        "test": (test_speakers, test_strings),
-    }
-    if not parts["train"][0]:
-        raise UserError(f"{root}: no speaker left for training; hold out fewer")
+    parts = split_takes(read_takes(root / "recordings"), dev_speakers, test_speakers)
+    numbers = {"train": train_strings, "dev": dev_strings, "test": test_strings}
     plan = {
         part: [
             item
-            for speaker in speakers
-            for item in plan_strings(takes[speaker], speaker, seed, number)
+            for speaker, takes in speakers.items()
+            for item in plan_strings(takes, part, speaker, seed, numbers[part])
         ]
-        for part, (speakers, number) in parts.items()
+        for part, speakers in parts.items()
     }
     items = [item for strings in plan.values() for item in strings]
     made = make_files(render, items, out / "fsdd_audio", nj=nj, label="fsdd: strings")
@@ -97,15 +93,51 @@ def read_takes(recordings: Path) -> dict[str, list[Path]]:
     takes: dict[str, list[Path]] = {}
     for path in sorted(recordings.glob("*.wav")):
         words = path.stem.split("_")
-        if len(words) != 3 or words[0] not in set("0123456789"):
+        if len(words) != 3 or words[0] not in set("0123456789") or not words[2].isdigit():
             raise DataDirError(f"{path}: not named DIGIT_SPEAKER_INDEX.wav")
         takes.setdefault(words[1], []).append(path)
     return dict(sorted(takes.items()))
 
 
-def plan_strings(takes: list[Path], speaker: str, seed: int, number: int) -> list[dict]:
+def split_takes(
+    takes: dict[str, list[Path]], dev_speakers: Sequence[str], test_speakers: Sequence[str]
+) -> dict[str, dict[str, list[Path]]]:
+    """Part -> speaker -> takes.
+
+    Raises:
+        UserError: a speaker unknown or in two parts, none left, a part without takes.
+    """
+    held_out = (*dev_speakers, *test_speakers)
+    for speaker in held_out:
+        if speaker not in takes:
+            raise UserError(f"no speaker {speaker!r}; there are {', '.join(takes)}")
+        if held_out.count(speaker) > 1:
+            raise UserError(f"speaker {speaker} is to be in two parts; name it once")
+    train = {speaker: takes[speaker] for speaker in takes if speaker not in held_out}
+    if not train:
+        raise UserError("no speaker left for training; hold out fewer")
+    dev = {speaker: takes[speaker] for speaker in dev_speakers}
+    if not dev_speakers:
+        dev = {s: [take for take in own if _index(take) < DEV_TAKES] for s, own in train.items()}
+        train = {s: [take for take in own if take not in dev[s]] for s, own in train.items()}
+        for speaker in train:
+            if not train[speaker] or not dev[speaker]:
+                raise UserError(
+                    f"{speaker} has {len(dev[speaker])} takes numbered 0 to {DEV_TAKES - 1}, for "
+                    f"dev, and {len(train[speaker])} others, for training; both are needed, or "
+                    "--dev-speakers"
+                )
+    return {"train": train, "dev": dev, "test": {s: takes[s] for s in test_speakers}}
+
+
+def _index(take: Path) -> int:
+    return int(take.stem.split("_")[2])
+
+
+def plan_strings(takes: list[Path], part: str, speaker: str, seed: int, number: int) -> list[dict]:
     """``number`` strings of one speaker, dealt from a shuffled pack of takes, again and again."""
-    rng = generator(seed, f"fsdd {speaker}")
+    name = f"{speaker}-dev" if part == "dev" else speaker  # dev may have the speakers of train
+    rng = generator(seed, f"fsdd {name}")
     pack: list[Path] = []
     plan = []
     for n in range(number):
@@ -113,7 +145,7 @@ def plan_strings(takes: list[Path], speaker: str, seed: int, number: int) -> lis
         while len(pack) < length:
             pack = [takes[i] for i in rng.permutation(len(takes))] + pack
         chosen = [pack.pop() for _ in range(length)]
-        utt = f"{speaker}-{n:04d}"
+        utt = f"{name}-{n:04d}"
         plan.append(
             {
                 "id": utt,

@@ -5,7 +5,7 @@ import pytest
 
 from espnet_robust.audio import RATE, read_audio
 from espnet_robust.corpora.chime4 import plain_words
-from espnet_robust.corpora.fsdd import WORDS
+from espnet_robust.corpora.fsdd import WORDS, plan_strings, read_takes, split_takes
 from espnet_robust.data_dir import validate_data_dir
 from espnet_robust.errors import AudioError, DataDirError, UserError
 
@@ -164,11 +164,29 @@ def test_connected_digits(tree, prepared):
     assert first == {f.name: f.read_bytes() for f in (root.parent / "data").rglob("*.flac")}
 
 
-def test_digits_are_used_evenly(tree, prepared):
-    from espnet_robust.corpora.fsdd import plan_strings, read_takes
+def test_dev_strings_of_the_training_speakers(tree, prepared):
+    takes = range(3, 8)
+    root = tree(
+        {
+            f"recordings/{d}_{s}_{t}.wav": {"rate": 8000, "samples": 1000 + 10 * t}
+            for d in range(10)
+            for s in ("anna", "bert", "carl")
+            for t in takes
+        }
+    )
+    dirs = prepared("fsdd", "--root", root, "--nj", "1", "--test-speakers", "carl", *FSDD_FEW)
+    speakers = {part: set(d.tables["utt2spk"].values()) for part, d in dirs.items()}
+    assert speakers == {"train": {"anna", "bert"}, "dev": {"anna", "bert"}, "test": {"carl"}}
+    assert {part: len(d.ids) for part, d in dirs.items()} == {"train": 16, "dev": 6, "test": 3}
+    assert not set(dirs["train"].ids) & set(dirs["dev"].ids)
+    parts = split_takes(read_takes(root / "recordings"), (), ("carl",))
+    numbers = {part: {t.stem[-1] for own in s.values() for t in own} for part, s in parts.items()}
+    assert numbers == {"train": set("567"), "dev": set("34"), "test": set("34567")}
 
+
+def test_digits_are_used_evenly(tree, prepared):
     takes = read_takes(tree(FSDD) / "recordings")["anna"]
-    used = [take for item in plan_strings(takes, "anna", 0, 40) for take in item["takes"]]
+    used = [take for item in plan_strings(takes, "train", "anna", 0, 40) for take in item["takes"]]
     counts = {take: used.count(take) for take in used}
     assert len(counts) == 20 and max(counts.values()) - min(counts.values()) <= 2
 
@@ -176,9 +194,10 @@ def test_digits_are_used_evenly(tree, prepared):
 @pytest.mark.parametrize(
     "options, message",
     [
-        (["--test-speakers", "eve"], "no speaker 'eve' in it; there are anna, bert, carl, dora"),
+        (["--test-speakers", "eve"], "no speaker 'eve'; there are anna, bert, carl, dora"),
         (["--dev-speakers", "dora", "--test-speakers", "dora"], "dora is to be in two parts"),
         (["--dev-speakers", "anna,bert", "--test-speakers", "carl,dora"], "no speaker left"),
+        (["--dev-speakers", ""], "anna has 20 takes numbered 0 to 4, for dev, and 0 others"),
     ],
 )
 def test_connected_digits_mistakes(tree, prepared, options, message):
@@ -197,6 +216,6 @@ def test_connected_digits_bad_files(tree, prepared):
 
 
 def test_real_digits(shared, prepared):
-    options = ["--nj", "1", "--train-strings", "2", "--dev-strings", "2", "--test-strings", "2"]
+    options = ["--nj", "1", "--train-strings", "2", "--dev-strings", "1", "--test-strings", "2"]
     dirs = prepared("fsdd", "--root", shared / "free-spoken-digit-dataset", *options)
-    assert {part: len(d.ids) for part, d in dirs.items()} == {"train": 6, "dev": 2, "test": 4}
+    assert {part: len(d.ids) for part, d in dirs.items()} == {"train": 8, "dev": 4, "test": 4}
