@@ -1,8 +1,6 @@
 """Pretraining of a small HuBERT: masked prediction of k-means units (arXiv:2106.07447).
 
-The units are k-means clusters of MFCCs or, in a second round, of a layer of an earlier model. With
-``distortion`` the model hears distorted speech and is to say the units of the clean one (after
-WavLM's masked prediction and denoising, arXiv:2110.13900), which makes a more robust teacher.
+The units are k-means clusters of MFCCs or, in a second round, of a layer of an earlier model.
 All randomness is keyed by the seed and the step, so that a resumed run equals an uninterrupted one.
 """
 
@@ -14,7 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import librosa
 import numpy as np
@@ -33,7 +31,6 @@ from espnet_robust.distill.speech_model import (
     load_teacher,
     write_preprocessor_config,
 )
-from espnet_robust.distortion import load_distortion
 from espnet_robust.errors import ConfigError, DataDirError
 
 KMEANS_FRAMES = 200_000  # clusters of MFCCs do not change beyond this many
@@ -44,12 +41,9 @@ class PretrainConfig:
     """What the YAML of a pretraining run says.
 
     Attributes:
-        model: HubertConfig options, or ``{from: DIR}`` to go on with a model, whatever it heard
-            before: a few hundred steps make it fit another corpus.
+        model: HubertConfig options.
         clusters: number of units.
         units: ``{from: mfcc}``, or ``{from: DIR, layer: N}`` for the features of another model.
-        distortion: YAML of the distortion chain that the model hears the speech through; None for
-            clean speech.
         steps: updates. ``warmup`` of them raise the learning rate linearly; it then falls to 0.
         batch_seconds: audio seconds in a batch.
         max_seconds: longer utterances are cropped at random to this many seconds.
@@ -62,7 +56,6 @@ class PretrainConfig:
     model: dict[str, Any]
     clusters: int
     steps: int
-    distortion: str | None = None
     units: dict[str, Any] = field(default_factory=lambda: {"from": "mfcc"})
     batch_seconds: float = 80.0
     max_seconds: float = 8.0
@@ -83,10 +76,6 @@ class PretrainConfig:
             raise ConfigError(f"precision: {self.precision!r} is not fp32 or bf16")
         if self.units.get("from") != "mfcc" and "layer" not in self.units:
             raise ConfigError("units: a directory in `from` needs `layer`, or write {from: mfcc}")
-        if "from" in self.model and len(self.model) > 1:
-            raise ConfigError(
-                "model: what goes on from a directory has that model's shape: no more keys"
-            )
 
 
 class MaskedPrediction(nn.Module):
@@ -94,11 +83,7 @@ class MaskedPrediction(nn.Module):
 
     def __init__(self, config: PretrainConfig):
         super().__init__()
-        if "from" in config.model:
-            self.speech_model = load_teacher(config.model["from"]).requires_grad_(True)
-        else:
-            encoder = HubertModel(HubertConfig(**config.model))
-            self.speech_model = SpeechModel(encoder, normalize=True)
+        self.speech_model = SpeechModel(HubertModel(HubertConfig(**config.model)), normalize=True)
         # Masked spans are passed explicitly; SpeechModel has switched off the encoder's own.
         self.speech_model.config.apply_spec_augment = True
         self.head = nn.Linear(self.speech_model.hidden_size, config.clusters)
@@ -137,9 +122,7 @@ def pretrain(config_path: Path, data_dirs: Sequence[Path], out: Path) -> None:
     model = MaskedPrediction(config)
     speech_model = model.speech_model
 
-    speech = _read_all(data_dirs, speech_model.min_samples)
-    ids, wavs = list(speech), list(speech.values())
-    distorter = load_distortion(Path(config.distortion)) if config.distortion else None
+    wavs = _read_all(data_dirs, speech_model.min_samples)
     units = _units(config, wavs, speech_model, work / "units.npz")
 
     optimizer = torch.optim.AdamW(
@@ -167,12 +150,7 @@ def pretrain(config_path: Path, data_dirs: Sequence[Path], out: Path) -> None:
     for step in bar:
         rng = np.random.default_rng([config.seed, 1, step])
         torch.manual_seed(int(rng.integers(2**62)))  # dropout
-        crops = _crops(next(batches), wavs, units, speech_model, config, rng)
-        if distorter is not None:
-            for i, crop in crops.items():
-                heard, _ = distorter(crop.wav, ids[i], seed=config.seed, epoch=step)
-                crops[i] = crop._replace(wav=heard)
-        batch = _collate(list(crops.values()), config, rng)
+        batch = _collate(next(batches), wavs, units, speech_model, config, rng)
         with autocast:
             loss, accuracy = model(*batch)
         optimizer.zero_grad()
@@ -208,7 +186,7 @@ def _save(
     partial = out.with_name(out.name + ".partial")
     model.config.apply_spec_augment = False
     model.encoder.save_pretrained(partial)
-    write_preprocessor_config(partial, normalize=model.normalize)
+    write_preprocessor_config(partial, normalize=True)
     record = {
         "pretrain_config": vars(config),
         "audio_seconds": round(audio_seconds, 1),
@@ -237,8 +215,8 @@ def _log(path: Path, *row: float) -> None:
         writer.writerow([row[0], *(f"{value:.4f}" for value in row[1:])])
 
 
-def _read_all(data_dirs: Sequence[Path], min_samples: int) -> dict[str, np.ndarray]:
-    speech: dict[str, np.ndarray] = {}
+def _read_all(data_dirs: Sequence[Path], min_samples: int) -> list[np.ndarray]:
+    wavs = []
     for data_dir in data_dirs:
         entries = read_data_dir(data_dir).wav
         for utt_id, entry in tqdm(entries.items(), desc=f"reading {data_dir}", unit="utt"):
@@ -247,10 +225,8 @@ def _read_all(data_dirs: Sequence[Path], min_samples: int) -> dict[str, np.ndarr
                 raise DataDirError(
                     f"{data_dir}: {utt_id} has {len(wav)} samples; one frame needs {min_samples}"
                 )
-            if utt_id in speech:
-                raise DataDirError(f"{data_dir}: {utt_id} is in another data dir too; name it once")
-            speech[utt_id] = wav
-    return speech
+            wavs.append(wav)
+    return wavs
 
 
 def mfcc(wav: np.ndarray, hop: int, field_samples: int) -> np.ndarray:
@@ -326,38 +302,26 @@ def _batches(lengths: list[int], config: PretrainConfig, skip: int) -> Iterator[
         epoch += 1
 
 
-class Crop(NamedTuple):
-    wav: np.ndarray  # (N,)
-    units: np.ndarray  # (T,) of its frames
-
-
-def _crops(
+def _collate(
     batch: list[int],
     wavs: list[np.ndarray],
     units: list[np.ndarray],
     model: SpeechModel,
     config: PretrainConfig,
     rng: np.random.Generator,
-) -> dict[int, Crop]:
-    """Of each utterance of a batch, at most ``max_seconds``."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     longest = int(config.max_seconds * RATE)
-    crops = {}
+    crops = []
     for i in batch:
         spare = max(0, len(wavs[i]) - longest) // model.hop  # crops start on a frame
         start = int(rng.integers(spare + 1))
         wav = wavs[i][start * model.hop :][:longest]
-        crops[i] = Crop(wav, units[i][start:][: model.num_frames(len(wav))])
-    return crops
-
-
-def _collate(
-    crops: list[Crop], config: PretrainConfig, rng: np.random.Generator
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    lengths = torch.tensor([len(crop.wav) for crop in crops])
-    frames = torch.tensor([len(crop.units) for crop in crops])
-    wav = nn.utils.rnn.pad_sequence([torch.from_numpy(c.wav) for c in crops], batch_first=True)
+        crops.append((wav, units[i][start:][: model.num_frames(len(wav))]))
+    lengths = torch.tensor([len(wav) for wav, _ in crops])
+    frames = torch.tensor([len(u) for _, u in crops])
+    wav = nn.utils.rnn.pad_sequence([torch.from_numpy(w) for w, _ in crops], batch_first=True)
     unit = nn.utils.rnn.pad_sequence(
-        [torch.from_numpy(c.units) for c in crops], batch_first=True, padding_value=-1
+        [torch.from_numpy(u) for _, u in crops], batch_first=True, padding_value=-1
     )
     masked = torch.from_numpy(span_mask(unit.shape, config.mask_prob, config.mask_frames, rng))
     masked &= torch.arange(unit.shape[1]) < frames[:, None]
