@@ -14,6 +14,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 . "${root}/egs/TEMPLATE/options.sh"
 
 label=utt2label  # table of the data dirs with the classes; "a|b|c" has three slots
+classifier=linear  # conf/cls/*.yaml; or blstm
 cls_config=      # laid over the shared conf/cls/*.yaml
 folds=           # "1 2 3": all of this on data/foldN_{train,dev,test}, then the mean of the folds
 
@@ -28,7 +29,7 @@ score_command=(python -m espnet_robust.bin.score --task cls --label "${label}")
 train_one() {
     local system=$1 seed=$2 dir=$3
     # shellcheck disable=SC2086  # cls_config is a word or nothing
-    python -m espnet_robust.bin.merge_config "${root}/conf/cls/linear.yaml" \
+    python -m espnet_robust.bin.merge_config "${root}/conf/cls/${classifier}.yaml" \
         "${root}/conf/cls/$(features "${system}")" "${classes}/slots.yaml" ${cls_config} \
         "${budget_config}:cls" --out "${dir}/cls/train.yaml"
     [ ! -f "${dir}/cls/done" ] || return 0
