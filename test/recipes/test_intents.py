@@ -60,6 +60,7 @@ def fluent(mini, tmp_path_factory):
 def test_mini(mini, rows):
     table = rows(mini / "exp/report", "accuracy")
     assert [row["condition"] for row in table] == CONDITIONS
+    assert "encoder: blstm" in (mini / "exp/tiny/teacher_seed0/cls/config.yaml").read_text()
 
 
 @pytest.mark.recipe
@@ -77,3 +78,9 @@ def test_fluent_speech_commands(checkout, tiny, rows, noises, mini, fluent, mini
     for table in ("text", "utt2intent"):
         found = sorted(entry for tables in ours for entry in tables[table].values())
         assert found == sorted(theirs[table].values())
+
+
+@pytest.mark.recipe
+def test_unknown_classifier(checkout, run):
+    done = run(checkout / "egs/mini/ic1", "--classifier", "svm")
+    assert done.returncode == 1 and "classifier 'svm' is not linear or blstm" in done.stderr

@@ -14,7 +14,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 . "${root}/egs/TEMPLATE/options.sh"
 
 label=utt2label  # table of the data dirs with the classes; "a|b|c" has three slots
-classifier=linear  # conf/cls/*.yaml; or blstm
+classifier=linear  # or blstm: conf/cls/*.yaml
 cls_config=      # laid over the shared conf/cls/*.yaml
 folds=           # "1 2 3": all of this on data/foldN_{train,dev,test}, then the mean of the folds
 
@@ -22,6 +22,10 @@ _arguments=("$@")
 . "${root}/utils/log.sh"
 . "${root}/utils/parse_options.sh"
 . "${root}/egs/TEMPLATE/stages.sh"
+case ${classifier} in
+    linear | blstm) ;;
+    *) die "classifier '${classifier}' is not linear or blstm" ;;
+esac
 task=cls classes=data/classes_${train_set}
 decode_command=(python -m espnet_robust.bin.classify --table "${label}")
 score_command=(python -m espnet_robust.bin.score --task cls --label "${label}")
@@ -29,9 +33,9 @@ score_command=(python -m espnet_robust.bin.score --task cls --label "${label}")
 train_one() {
     local system=$1 seed=$2 dir=$3
     # shellcheck disable=SC2086  # cls_config is a word or nothing
-    python -m espnet_robust.bin.merge_config "${root}/conf/cls/${classifier}.yaml" \
-        "${root}/conf/cls/$(features "${system}")" "${classes}/slots.yaml" ${cls_config} \
-        "${budget_config}:cls" --out "${dir}/cls/train.yaml"
+    python -m espnet_robust.bin.merge_config "${root}/conf/cls/train.yaml" \
+        "${root}/conf/cls/${classifier}.yaml" "${root}/conf/cls/$(features "${system}")" \
+        "${classes}/slots.yaml" ${cls_config} "${budget_config}:cls" --out "${dir}/cls/train.yaml"
     [ ! -f "${dir}/cls/done" ] || return 0
     # shellcheck disable=SC2046  # the options are words without spaces
     logged "${system} ${seed}" "${dir}/cls.log" \
