@@ -66,7 +66,7 @@ def prepare(
         AudioError: a recording that cannot be read.
     """
     check_root(root, "the Free Spoken Digit Dataset", ["recordings/*.wav"])
-    parts = split_takes(read_takes(root / "recordings"), dev_speakers, test_speakers)
+    parts = split_takes(root, dev_speakers, test_speakers)
     numbers = {"train": train_strings, "dev": dev_strings, "test": test_strings}
     plan = {
         part: [
@@ -100,32 +100,34 @@ def read_takes(recordings: Path) -> dict[str, list[Path]]:
 
 
 def split_takes(
-    takes: dict[str, list[Path]], dev_speakers: Sequence[str], test_speakers: Sequence[str]
+    root: Path, dev_speakers: Sequence[str], test_speakers: Sequence[str]
 ) -> dict[str, dict[str, list[Path]]]:
     """Part -> speaker -> takes.
 
     Raises:
         UserError: a speaker unknown or in two parts, none left, a part without takes.
+        DataDirError: a file is not named DIGIT_SPEAKER_INDEX.wav.
     """
+    takes = read_takes(root / "recordings")
     held_out = (*dev_speakers, *test_speakers)
     for speaker in held_out:
         if speaker not in takes:
-            raise UserError(f"no speaker {speaker!r}; there are {', '.join(takes)}")
+            raise UserError(f"{root}: no speaker {speaker!r} in it; there are {', '.join(takes)}")
         if held_out.count(speaker) > 1:
             raise UserError(f"speaker {speaker} is to be in two parts; name it once")
     train = {speaker: takes[speaker] for speaker in takes if speaker not in held_out}
     if not train:
-        raise UserError("no speaker left for training; hold out fewer")
+        raise UserError(f"{root}: no speaker left for training; hold out fewer")
     dev = {speaker: takes[speaker] for speaker in dev_speakers}
     if not dev_speakers:
         dev = {s: [take for take in own if _index(take) < DEV_TAKES] for s, own in train.items()}
-        train = {s: [take for take in own if take not in dev[s]] for s, own in train.items()}
+        train = {s: [take for take in own if _index(take) >= DEV_TAKES] for s, own in train.items()}
         for speaker in train:
             if not train[speaker] or not dev[speaker]:
                 raise UserError(
-                    f"{speaker} has {len(dev[speaker])} takes numbered 0 to {DEV_TAKES - 1}, for "
-                    f"dev, and {len(train[speaker])} others, for training; both are needed, or "
-                    "--dev-speakers"
+                    f"{root}: {speaker} has {len(dev[speaker])} takes numbered 0 to "
+                    f"{DEV_TAKES - 1}, for dev, and {len(train[speaker])} others, for training; "
+                    "both are needed, or --dev-speakers"
                 )
     return {"train": train, "dev": dev, "test": {s: takes[s] for s in test_speakers}}
 

@@ -179,7 +179,7 @@ def test_dev_strings_of_the_training_speakers(tree, prepared):
     assert speakers == {"train": {"anna", "bert"}, "dev": {"anna", "bert"}, "test": {"carl"}}
     assert {part: len(d.ids) for part, d in dirs.items()} == {"train": 16, "dev": 6, "test": 3}
     assert not set(dirs["train"].ids) & set(dirs["dev"].ids)
-    parts = split_takes(read_takes(root / "recordings"), (), ("carl",))
+    parts = split_takes(root, (), ("carl",))
     numbers = {part: {t.stem[-1] for own in s.values() for t in own} for part, s in parts.items()}
     assert numbers == {"train": set("567"), "dev": set("34"), "test": set("34567")}
 
@@ -194,7 +194,7 @@ def test_digits_are_used_evenly(tree, prepared):
 @pytest.mark.parametrize(
     "options, message",
     [
-        (["--test-speakers", "eve"], "no speaker 'eve'; there are anna, bert, carl, dora"),
+        (["--test-speakers", "eve"], "no speaker 'eve' in it; there are anna, bert, carl, dora"),
         (["--dev-speakers", "dora", "--test-speakers", "dora"], "dora is to be in two parts"),
         (["--dev-speakers", "anna,bert", "--test-speakers", "carl,dora"], "no speaker left"),
         (["--dev-speakers", ""], "anna has 20 takes numbered 0 to 4, for dev, and 0 others"),

@@ -40,6 +40,8 @@ def test_systems_and_speakers_held_out(recipe, rows):
 def test_distils_on_librispeech_too(recipe):
     config = (recipe / "exp/tiny/cdm2_dat_seed0/distill/config.yaml").read_text()
     assert "data/distill_train/wav.scp" in config
+    recogniser = (recipe / "exp/tiny/cdm2_dat_seed0/asr/config.yaml").read_text()
+    assert "dropout: 0.5" in recogniser  # conf/asr.yaml
     assert len(read_data_dir(recipe / "data/distill_train").ids) == 4 * 8 + 9
 
 
