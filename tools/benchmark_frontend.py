@@ -97,7 +97,7 @@ def main() -> None:
         if args.student is None:
             teacher = load_teacher(ROOT / "egs/mini/asr1/teacher")
             save_student(build_student(teacher, StudentConfig()), student, {})
-        speech = read_yaml(ROOT / "conf/asr/speech_model.yaml")
+        speech = read_yaml(ROOT / "conf/downstream/speech_model.yaml")
         speech["frontend_conf"] |= {"student": {"path": str(student)}, "cache_gb": 0}
         cached = merge(speech, {"frontend_conf": {"cache_gb": args.cache_gb}})
         systems = {
@@ -107,7 +107,7 @@ def main() -> None:
         }
     optimizers = {name: torch.optim.AdamW(m.parameters(), 1e-4) for name, m in systems.items()}
     made = utterances(args.seconds, rng)
-    bins = read_yaml(ROOT / "conf/asr/ctc.yaml")["batch_bins"]
+    bins = read_yaml(ROOT / "conf/downstream/train.yaml")["batch_bins"]
     seconds = {name: [] for name in systems}
     for _ in range(args.epochs):
         for name in systems:

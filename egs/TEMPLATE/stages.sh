@@ -95,9 +95,13 @@ shapes_and_data() {
     [ $# -lt 4 ] || echo "--$1_data_path_and_name_and_type $3,$4,text"
 }
 
-# features SYSTEM: the file in conf/${task}/ for what a recogniser or classifier stands on.
+# features SYSTEM: the configuration of what a recogniser or classifier stands on.
 features() {
-    if [ "$1" = logmel ]; then echo logmel.yaml; else echo speech_model.yaml; fi
+    if [ "$1" = logmel ]; then
+        echo "${root}/conf/${task}/logmel.yaml"
+    else
+        echo "${root}/conf/downstream/speech_model.yaml"
+    fi
 }
 
 # model_options SYSTEM DIR: which model that is, as options of ESPnet.

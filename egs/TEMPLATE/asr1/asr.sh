@@ -13,7 +13,7 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 . "${root}/egs/TEMPLATE/options.sh"
 
-asr_config=      # laid over the shared conf/asr/*.yaml
+asr_config=      # laid over the shared conf/{downstream,asr}/*.yaml
 token_type=bpe   # or char, or word where every word is known
 nbpe=100
 decode_options=  # of espnet_robust.bin.decode: "--decode_options=--method beam --beam_size 20"
@@ -33,8 +33,8 @@ fi
 train_one() {
     local system=$1 seed=$2 dir=$3
     # shellcheck disable=SC2086  # asr_config is a word or nothing
-    python -m espnet_robust.bin.merge_config "${root}/conf/asr/ctc.yaml" \
-        "${root}/conf/asr/$(features "${system}")" ${asr_config} \
+    python -m espnet_robust.bin.merge_config "${root}/conf/downstream/train.yaml" \
+        "${root}/conf/asr/ctc.yaml" "$(features "${system}")" ${asr_config} \
         "${budget_config}:asr" --out "${dir}/asr/train.yaml"
     [ ! -f "${dir}/asr/done" ] || return 0
     # shellcheck disable=SC2046  # the options are words without spaces

@@ -15,7 +15,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 
 label=utt2label  # table of the data dirs with the classes; "a|b|c" has three slots
 classifier=linear  # or blstm: conf/cls/*.yaml
-cls_config=      # laid over the shared conf/cls/*.yaml
+cls_config=      # laid over the shared conf/{downstream,cls}/*.yaml
 folds=           # "1 2 3": all of this on data/foldN_{train,dev,test}, then the mean of the folds
 
 _arguments=("$@")
@@ -33,8 +33,8 @@ score_command=(python -m espnet_robust.bin.score --task cls --label "${label}")
 train_one() {
     local system=$1 seed=$2 dir=$3
     # shellcheck disable=SC2086  # cls_config is a word or nothing
-    python -m espnet_robust.bin.merge_config "${root}/conf/cls/train.yaml" \
-        "${root}/conf/cls/${classifier}.yaml" "${root}/conf/cls/$(features "${system}")" \
+    python -m espnet_robust.bin.merge_config "${root}/conf/downstream/train.yaml" \
+        "${root}/conf/cls/${classifier}.yaml" "$(features "${system}")" \
         "${classes}/slots.yaml" ${cls_config} "${budget_config}:cls" --out "${dir}/cls/train.yaml"
     [ ! -f "${dir}/cls/done" ] || return 0
     # shellcheck disable=SC2046  # the options are words without spaces
