@@ -10,8 +10,7 @@ from espnet2.tasks.cls import CLSTask
 from torch import nn
 
 from espnet_robust.classes import SEPARATOR, Classes
-from espnet_robust.errors import ModelError
-from espnet_robust.registration import register
+from espnet_robust.decode import load_model, padded
 
 
 @dataclass(frozen=True)
@@ -24,10 +23,8 @@ class Classifier:
 
     def __call__(self, wavs: Sequence[np.ndarray]) -> list[str]:
         """Utterances (samples,) float32 -> their labels, the best class of each slot."""
-        tensors = [torch.from_numpy(wav) for wav in wavs]
-        batch = nn.utils.rnn.pad_sequence(tensors, batch_first=True)
         with torch.inference_mode():
-            encoded, frames = self.model.encode(batch, torch.tensor([len(t) for t in tensors]))
+            encoded, frames = self.model.encode(*padded(wavs, self.model))
             logits = self.model.decoder(encoded, frames)  # (B, classes of all slots)
         best = []
         for slot, scores in zip(
@@ -37,17 +34,14 @@ class Classifier:
         return [SEPARATOR.join(label) for label in zip(*best, strict=True)]
 
 
-def load_classifier(exp: Path, checkpoint: str) -> Classifier:
+def load_classifier(exp: Path, checkpoint: str, device: str = "cpu") -> Classifier:
     """The classification model of an ESPnet experiment directory.
 
     Raises:
         ModelError: no such experiment or checkpoint.
+        ConfigError: there is no GPU for ``cuda``.
     """
-    register(("cls",))
-    for path in (exp / "config.yaml", exp / checkpoint):
-        if not path.is_file():
-            raise ModelError(f"{path}: not found; has training finished?")
-    model, args = CLSTask.build_model_from_file(exp / "config.yaml", exp / checkpoint, "cpu")
+    model, args = load_model(CLSTask, "cls", exp, checkpoint, device)
     multi_label = model.classification_type == "multi-label"
     classes = Classes.from_tokens(args.token_list[:-1], multi_label)  # the last is <unk>
     return Classifier(model.eval(), classes, checkpoint)

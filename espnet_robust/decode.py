@@ -3,6 +3,7 @@
 The encoder runs on batches of utterances of like length; ``search.py`` has what follows it.
 """
 
+import argparse
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -12,15 +13,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from espnet.nets.pytorch_backend.rnn.encoders import RNNP
+from espnet2.tasks.abs_task import AbsTask
 from espnet2.tasks.asr import ASRTask
 from espnet2.text.build_tokenizer import build_tokenizer
 from espnet2.text.token_id_converter import TokenIDConverter
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from espnet_robust.audio import RATE, audio_info, read_audio
 from espnet_robust.data_dir import read_data_dir
-from espnet_robust.errors import ModelError
+from espnet_robust.errors import ConfigError, ModelError
 from espnet_robust.files import write_atomic
 from espnet_robust.registration import register
 from espnet_robust.score.decoded import read_condition
@@ -41,10 +43,8 @@ class Recogniser:
         """Utterances (samples,) float32 -> their texts."""
         # ESPnet's recurrent encoders take batches sorted by falling length only.
         order = sorted(range(len(wavs)), key=lambda i: -len(wavs[i]))
-        tensors = [torch.from_numpy(wavs[i]) for i in order]
-        batch = nn.utils.rnn.pad_sequence(tensors, batch_first=True)
         with torch.inference_mode():
-            encoded, frames = self.model.encode(batch, torch.tensor([len(t) for t in tensors]))
+            encoded, frames = self.model.encode(*padded([wavs[i] for i in order], self.model))
             found = self.search(encoded, frames)
         texts = {i: self._text(tokens) for i, tokens in zip(order, found, strict=True)}
         return [texts[i] for i in range(len(wavs))]
@@ -59,22 +59,20 @@ def load_recogniser(
     method: str = "greedy",
     beam_size: int = 10,
     ctc_weight: float = 1.0,
+    device: str = "cpu",
 ) -> Recogniser:
     """The ASR model of an ESPnet experiment directory.
 
     Args:
         method: ``greedy``, or ``beam`` with ``beam_size`` and ``ctc_weight`` as in
             ``search.beam``.
+        device: ``cpu`` or ``cuda``.
 
     Raises:
         ModelError: no such experiment or checkpoint, or no CTC.
-        ConfigError: options of the beam search that do not go together.
+        ConfigError: options of the beam search that do not go together, or no GPU for ``cuda``.
     """
-    register(("asr",))
-    for path in (exp / "config.yaml", exp / checkpoint):
-        if not path.is_file():
-            raise ModelError(f"{path}: not found; has training finished?")
-    model, args = ASRTask.build_model_from_file(exp / "config.yaml", exp / checkpoint, "cpu")
+    model, args = load_model(ASRTask, "asr", exp, checkpoint, device)
     if model.ctc is None:
         raise ModelError(f"{exp}: the model has no CTC; decode it with espnet2.bin.asr_inference")
     _evaluate(model)
@@ -85,6 +83,41 @@ def load_recogniser(
         TokenIDConverter(args.token_list),
         checkpoint,
     )
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every command that decodes."""
+    parser.add_argument("--exp", type=Path, required=True, help="output_dir of the training")
+    parser.add_argument("--checkpoint", default="valid.loss.best.pth", help="file in --exp")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--batch_seconds", type=float, default=60.0, help="audio in a batch")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("data_dirs", type=Path, nargs="+", help="one for each condition")
+
+
+def load_model(
+    task: type[AbsTask], name: str, exp: Path, checkpoint: str, device: str
+) -> tuple[nn.Module, argparse.Namespace]:
+    """The model and the configuration of an ESPnet experiment, our frontend known to its task.
+
+    Raises:
+        ModelError: no such experiment or checkpoint.
+        ConfigError: there is no GPU for ``cuda``.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device cuda: torch finds no GPU here; use cpu (in a recipe: --ngpu 0)")
+    register((name,))
+    for path in (exp / "config.yaml", exp / checkpoint):
+        if not path.is_file():
+            raise ModelError(f"{path}: not found; has training finished?")
+    return task.build_model_from_file(exp / "config.yaml", exp / checkpoint, device)
+
+
+def padded(wavs: Sequence[np.ndarray], model: nn.Module) -> tuple[Tensor, Tensor]:
+    """Utterances (samples,) -> (B, samples) with zeros behind, and (B,), where the model is."""
+    device = next(model.parameters()).device
+    batch = nn.utils.rnn.pad_sequence([torch.from_numpy(wav) for wav in wavs], batch_first=True)
+    return batch.to(device), torch.tensor([len(wav) for wav in wavs], device=device)
 
 
 def _evaluate(model: nn.Module) -> None:
@@ -126,9 +159,16 @@ def decode(
         "rtf": compute_seconds / audio_seconds,
         "audio_seconds": round(audio_seconds, 2),
         "threads": torch.get_num_threads(),
+        "device": _device_name(recogniser.model),
         "checkpoint": recogniser.checkpoint,
     }
     write_atomic(out / "decode.json", json.dumps(record, indent=2) + "\n")
+
+
+def _device_name(model: nn.Module) -> str:
+    """``cpu``, or what the GPU is called."""
+    device = next(model.parameters()).device
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def by_test_set(data_dirs: Sequence[Path]) -> dict[str, dict[str, Path]]:

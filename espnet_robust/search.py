@@ -53,7 +53,8 @@ def beam(model: nn.Module, beam_size: int, ctc_weight: float) -> Search:
         token_list=model.token_list,
         # CTC alone scores every token; with a decoder, only those which that finds likely.
         pre_beam_score_key=None if ctc_weight == 1 else "full",
-    ).eval()
+    )
+    decoder.to(next(model.parameters()).device).eval()
 
     def search(encoded: Tensor, frames: Tensor) -> list[list[int]]:
         found = []

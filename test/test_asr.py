@@ -204,6 +204,20 @@ def test_batches_do_not_change_what_is_decoded(trained, data):
         assert recogniser(wavs) == [recogniser([wav])[0] for wav in wavs]
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("options", [{}, {"method": "beam", "beam_size": 2}])
+def test_a_gpu_decodes_the_same(trained, data, options):
+    wavs = [read_audio(entry) for entry in read_data_dir(data).wav.values()]
+    cpu, gpu = (load_recogniser(trained[0], TRAINED, device=d, **options) for d in ("cpu", "cuda"))
+    assert gpu(wavs) == cpu(wavs)
+
+
+def test_a_gpu_that_is_not_there(trained, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="no GPU here; use cpu"):
+        load_recogniser(trained[0], TRAINED, device="cuda")
+
+
 def test_espnets_rnn_encoder_drops_nothing_in_decoding(data, student_dir, tmp_path):
     encoder = CONFIG["encoder_conf"] | {"num_layers": 2, "subsample": [2, 1], "dropout": 0.5}
     conf = {"frontend_conf": {"student": {"path": str(student_dir)}}}

@@ -6,7 +6,7 @@ common_options=${BASH_SOURCE[0]} recipe_options=run.sh
 stage=1
 stop_stage=10
 nj=2          # systems trained at a time, and processes of data stages; one thread each
-ngpu=0        # GPUs of one training
+ngpu=0        # GPUs of one training; decoding takes one of them
 seeds=0       # "0 1 2": distil and train with each
 systems="teacher distilhubert cdm2_dat"  # or "all"
 all_systems="teacher distilhubert cdm1 cdm2 cdm2_dat robust_plus logmel"

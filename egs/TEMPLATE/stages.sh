@@ -253,7 +253,8 @@ decode_one() {
     done
     [ "${#todo[@]}" -gt 0 ] || return 0
     logged "${system} ${seed}" "${dir}/decode.log" "${decode_command[@]}" \
-        --exp "${dir}/${task}" --checkpoint "${checkpoint}" --out "${dir}/decode" "${todo[@]}"
+        --exp "${dir}/${task}" --checkpoint "${checkpoint}" --out "${dir}/decode" \
+        --device "$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)" "${todo[@]}"
 }
 
 score_one() {

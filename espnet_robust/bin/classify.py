@@ -6,30 +6,25 @@ Of the data dirs SET and its distorted copies SET_CONDITION it writes OUT/SET/CO
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 import espnet_robust.quick_start  # noqa: F401  before ESPnet
 from espnet_robust.classify import load_classifier
 from espnet_robust.cli import run
-from espnet_robust.decode import by_test_set, decode
+from espnet_robust.decode import add_options, by_test_set, decode
 
 
 def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--exp", type=Path, required=True, help="output_dir of cls_train")
-    parser.add_argument("--checkpoint", default="valid.loss.best.pth", help="file in --exp")
+    add_options(parser)
     parser.add_argument("--table", default="utt2label", help="default: %(default)s")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--batch_seconds", type=float, default=60.0, help="audio in a batch")
-    parser.add_argument("data_dirs", type=Path, nargs="+", help="one for each condition")
     return parser
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
-    classifier = load_classifier(args.exp, args.checkpoint)
+    classifier = load_classifier(args.exp, args.checkpoint, args.device)
     for name, conditions in by_test_set(args.data_dirs).items():
         decode(classifier, conditions, args.out / name, args.batch_seconds, args.table)
 

@@ -6,11 +6,10 @@ Of the data dirs SET and its distorted copies SET_CONDITION it writes OUT/SET/CO
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 import espnet_robust.quick_start  # noqa: F401  before ESPnet
 from espnet_robust.cli import run
-from espnet_robust.decode import by_test_set, decode, load_recogniser
+from espnet_robust.decode import add_options, by_test_set, decode, load_recogniser
 from espnet_robust.search import METHODS
 
 
@@ -18,17 +17,13 @@ def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--exp", type=Path, required=True, help="output_dir of asr_train")
-    parser.add_argument("--checkpoint", default="valid.loss.best.pth", help="file in --exp")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--batch_seconds", type=float, default=60.0, help="audio in a batch")
+    add_options(parser)
     parser.add_argument("--method", choices=METHODS, default="greedy")
     parser.add_argument("--beam_size", type=int, default=10, help="with --method beam")
     parser.add_argument(
         "--ctc_weight", type=float, default=1.0,
         help="with --method beam: weight of CTC; the attention decoder has the rest",
     )  # fmt: skip
-    parser.add_argument("data_dirs", type=Path, nargs="+", help="one for each condition")
     return parser
 
 
@@ -36,7 +31,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
     test_sets = by_test_set(args.data_dirs)
     recogniser = load_recogniser(
-        args.exp, args.checkpoint, args.method, args.beam_size, args.ctc_weight
+        args.exp, args.checkpoint, args.method, args.beam_size, args.ctc_weight, args.device
     )
     for name, conditions in test_sets.items():
         decode(recogniser, conditions, args.out / name, args.batch_seconds)

@@ -3,7 +3,8 @@
 A decoder writes, for each condition, ``DECODE_DIR/CONDITION/text`` (utterance id and hypothesis,
 which may be empty), or a table of labels, and, once, ``DECODE_DIR/decode.json``::
 
-    {"params": 850000, "rtf": 0.012, "audio_seconds": 540.5, "threads": 1}
+    {"params": 850000, "rtf": 0.012, "audio_seconds": 540.5, "threads": 1,
+     "device": "cpu"}
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,7 @@ from espnet_robust.errors import UserError
 from espnet_robust.score.counts import Counts, Edits, score_utterances, total
 from espnet_robust.score.schema import CLEAN, ConditionScore, Scores, read_json
 
-COSTS = ("params", "rtf", "audio_seconds", "threads")
+COSTS = ("params", "rtf", "audio_seconds", "threads", "device")
 
 
 @dataclass(frozen=True)

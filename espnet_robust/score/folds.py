@@ -29,7 +29,7 @@ def average_folds(folds: Sequence[Scores]) -> Scores:
         raise UserError("no folds to average")
     first = folds[0]
     for fold in folds[1:]:
-        for what in ("task", "system", "seed", "threads"):
+        for what in ("task", "system", "seed", "threads", "device"):
             a, b = getattr(first, what), getattr(fold, what)
             if a != b:
                 raise UserError(f"folds of different {what} have no mean: {a!r}, {b!r}")
@@ -60,6 +60,7 @@ def average_folds(folds: Sequence[Scores]) -> Scores:
         rtf=statistics.fmean(rtf) if rtf else None,
         audio_seconds=sum(seconds) if seconds else None,
         threads=first.threads,
+        device=first.device,
     )
 
 

@@ -14,7 +14,7 @@ from espnet_robust.errors import UserError
 from espnet_robust.files import write_atomic
 from espnet_robust.score.plot import draw
 from espnet_robust.score.results import Results, Spread, System, gather
-from espnet_robust.score.schema import CLEAN, read_counts, read_scores
+from espnet_robust.score.schema import CLEAN, Scores, read_counts, read_scores
 from espnet_robust.score.significance import UtteranceErrors, collect, compare, mean_wer
 
 # What wer.csv and accuracy.csv say of a condition.
@@ -89,6 +89,8 @@ def table(results: Results, metric: str, baseline: str = "") -> str:
     notes = []
     if "seeds" in columns:
         notes.append("Mean over seeds ± standard deviation over seeds.")
+    if measured_on := sorted({_measured_on(r) for s in results.systems for r in s.runs if r.rtf}):
+        notes.append(f"`RTF`: time to decode over duration, on {' or '.join(measured_on)}.")
     if "mean distorted" in columns:
         notes.append("`mean distorted`: all conditions but `clean`, each counting the same.")
     if reference:
@@ -192,6 +194,14 @@ def _significant(spread: Spread | None) -> str:
     return NOTHING if spread is None else f"{spread.mean:.2g}"
 
 
+def _measured_on(run: Scores) -> str:
+    if run.device not in (None, "cpu"):
+        return run.device
+    if run.threads is None:
+        return "a CPU"
+    return f"{run.threads} CPU thread{'' if run.threads == 1 else 's'}"
+
+
 def _change(value: Spread | None, reference: Spread) -> str:
     if value is None or reference.mean == 0:
         return NOTHING
@@ -207,7 +217,7 @@ def to_csv(results: Results, metric: str) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     columns = CSV_COLUMNS[metric]
-    writer.writerow(["system", "seed", "condition", "snr_db", *columns, "params", "rtf"])
+    writer.writerow(["system", "seed", "condition", "snr_db", *columns, "params", "rtf", "device"])
     for system in results.systems:
         for run in system.runs:
             for name in results.names:
@@ -217,7 +227,8 @@ def to_csv(results: Results, metric: str) -> str:
                 values = [getattr(score, column) for column in columns]
                 values = [f"{x:.2f}" if isinstance(x, float) else x for x in values]
                 snr_db, rtf = _plain(score.snr_db), _plain(run.rtf)
-                writer.writerow([run.system, run.seed, name, snr_db, *values, run.params, rtf])
+                costs = (run.params, rtf, run.device)
+                writer.writerow([run.system, run.seed, name, snr_db, *values, *costs])
     return text.getvalue()
 
 

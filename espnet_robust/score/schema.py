@@ -3,14 +3,14 @@
 One file is one system trained with one seed, tested under several conditions::
 
     {"schema": 1, "task": "asr", "system": "cdm2_dat", "seed": 0,
-     "params": 850000, "rtf": 0.012, "audio_seconds": 540.5, "threads": 1,
+     "params": 850000, "rtf": 0.012, "audio_seconds": 540.5, "threads": 1, "device": "cpu",
      "conditions": [
        {"name": "noise_in_snr10", "snr_db": 10.0, "utterances": 151, "words": 604,
         "errors": {"sub": 31, "ins": 4, "del": 12}, "wer": 7.78, "cer": 3.1,
         "cer_no_space": 3.0, "accuracy": null}]}
 
 Rates are per cent. ``params`` counts everything used to decode; ``rtf`` is decoding time / audio
-time with ``threads`` CPU threads. What a task does not measure is null.
+time on ``device`` with ``threads`` CPU threads. What a task does not measure is null.
 
 ``counts.tsv`` beside it holds word counts by condition and utterance, for significance tests. Of
 a classification task an utterance is one word, right or substituted.
@@ -111,6 +111,7 @@ class Scores:
         rtf: real-time factor of decoding, or None.
         audio_seconds: of audio decoded to measure it.
         threads: CPU threads it was measured with.
+        device: what it was measured on: cpu, or the name of a GPU.
     """
 
     task: str
@@ -121,6 +122,7 @@ class Scores:
     rtf: float | None = None
     audio_seconds: float | None = None
     threads: int | None = None
+    device: str | None = None
 
     def __post_init__(self):
         _check_text(self, "task")
@@ -130,6 +132,8 @@ class Scores:
         _check_number(self, "rtf", float, low=0)
         _check_number(self, "audio_seconds", float, low=0)
         _check_number(self, "threads", int, low=1)
+        if self.device is not None:
+            _check_text(self, "device")
         names = [c.name for c in self.conditions]
         if not names:
             raise ValueError("no conditions in it")

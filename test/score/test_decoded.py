@@ -24,7 +24,8 @@ def decoded(tmp_path, monkeypatch):
     ]:
         (decode / name).mkdir(parents=True)
         (decode / name / "text").write_text(hyp)
-    costs = {"params": 850000, "rtf": 0.012, "audio_seconds": 9.5, "threads": 1}
+    costs = {"params": 850000, "rtf": 0.012, "audio_seconds": 9.5, "threads": 1,
+             "device": "cpu"}  # fmt: skip
     (decode / "decode.json").write_text(json.dumps(costs))
     return tmp_path
 
@@ -38,6 +39,7 @@ def test_scores_of_two_conditions(decoded, capsys):
     score()
     scores = read_scores("exp/cdm2_seed0/scores.json")
     assert (scores.system, scores.seed, scores.params, scores.rtf) == ("cdm2", 0, 850000, 0.012)
+    assert (scores.threads, scores.device) == (1, "cpu")
     clean, noise = scores.conditions
     assert (clean.name, clean.snr_db, clean.words, clean.wer) == ("clean", None, 8, 12.5)
     assert (noise.name, noise.snr_db, noise.wer) == ("noise_snr5", 5, 37.5)

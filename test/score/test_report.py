@@ -52,6 +52,17 @@ def test_one_seed_has_no_spread():
     }
 
 
+def test_where_decoding_was_timed():
+    def note(*runs):
+        results = gather(scores(f"s{i}", rtf=0.1, **run) for i, run in enumerate(runs))
+        return table(results, "wer").splitlines()[-1]
+
+    one, gpu = {"threads": 1, "device": "cpu"}, {"threads": 2, "device": "NVIDIA H100"}
+    assert "duration, on 1 CPU thread." in note(one)
+    assert "duration, on 1 CPU thread or NVIDIA H100." in note(one, gpu)
+    assert "RTF" not in table(gather([scores("a")]), "wer").splitlines()[-1]
+
+
 def test_mean_and_spread_over_seeds():
     results = gather(scores("a", seed, {"clean": wer}) for seed, wer in enumerate([1.0, 2.0, 6.0]))
     row = cells(table(results, "wer"), "a")
@@ -140,9 +151,9 @@ def test_csv(tmp_path):
     paths = write_all(tmp_path, scores("a", 1, params=850_000, rtf=0.0123), scores("a", 0))
     write_report(tmp_path / "report", paths)
     lines = (tmp_path / "report/wer.csv").read_text().splitlines()
-    assert lines[0] == "system,seed,condition,snr_db,words,wer,cer,params,rtf"
-    assert lines[1] == "a,0,clean,,100,10.00,5.00,,"
-    assert lines[5] == "a,1,noise_snr5,5,100,50.00,25.00,850000,0.0123"
+    assert lines[0] == "system,seed,condition,snr_db,words,wer,cer,params,rtf,device"
+    assert lines[1] == "a,0,clean,,100,10.00,5.00,,,"
+    assert lines[5] == "a,1,noise_snr5,5,100,50.00,25.00,850000,0.0123,"
     assert len(list(csv.DictReader(lines))) == 6
 
 
@@ -216,9 +227,9 @@ def test_report_of_a_classification_task(tmp_path):
         "accuracy.png",
     ]
     assert (out / "accuracy.csv").read_text().splitlines()[:3] == [
-        "system,seed,condition,snr_db,utterances,accuracy,params,rtf",
-        "base,0,clean,,20,90.00,1000000,",
-        "base,0,x,,20,50.00,1000000,",
+        "system,seed,condition,snr_db,utterances,accuracy,params,rtf,device",
+        "base,0,clean,,20,90.00,1000000,,",
+        "base,0,x,,20,50.00,1000000,,",
     ]
     text = (out / "accuracy.md").read_text()
     row = cells(text, "new")
