@@ -17,6 +17,13 @@ export ONEDNN_PRIMITIVE_CACHE_CAPACITY=${ONEDNN_PRIMITIVE_CACHE_CAPACITY:-8}
 for number in "${stage}" "${stop_stage}"; do
     [[ ${number} =~ ^([1-9]|10)$ ]] || die "stage '${number}' does not exist: stages are 1 to 10"
 done
+[[ ${nj} =~ ^[1-9][0-9]*$ ]] || die "nj '${nj}' is not a number of processes"
+[[ ${ngpu} =~ ^[0-9]+$ ]] || die "ngpu '${ngpu}' is not a number of GPUs"
+if [ "${ngpu}" -gt 0 ] && [ "${stage}" -le 8 ] && [ "${stop_stage}" -ge 5 ]; then
+    gpus=$(python -c 'import torch; print(torch.cuda.device_count())')
+    [ "${gpus}" -ge "${ngpu}" ] ||
+        die "ngpu ${ngpu}: torch finds ${gpus} here; stages 5 to 8 need them, or --ngpu 0 for the CPU"
+fi
 budget_config=conf/budget/${budget}.yaml
 [ -f "${budget_config}" ] || budget_config=${root}/conf/budget/${budget}.yaml
 [ -f "${budget_config}" ] ||

@@ -17,9 +17,13 @@ MINI = ("--preset=mini", "--noise_source", "synthetic")
         (("--stop_stage", "x"), "stage 'x' does not exist"),
         (("--budget", "huge"), "no budget 'huge'"),
         (("--sistems", "teacher"), "unknown option --sistems"),
+        (("--nj", "0"), "nj '0' is not a number of processes"),
+        (("--ngpu", "x"), "ngpu 'x' is not a number of GPUs"),
+        (("--ngpu", "1"), "ngpu 1: torch finds 0 here; stages 5 to 8 need them"),
     ],
 )
-def test_mini_refuses(checkout, run, options, message):
+def test_mini_refuses(checkout, run, options, message, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     result = run(checkout / "egs/mini/asr1", *options)
     assert result.returncode == 1
     assert [line for line in result.stderr.splitlines() if line] == [result.stderr.strip()]
