@@ -28,8 +28,9 @@ def recipe(checkout, run):
 def test_table_has_every_system_and_condition(recipe):
     with (recipe / "exp/report/wer.csv").open() as f:
         rows = list(csv.DictReader(f))
-    header = "system,seed,condition,snr_db,words,wer,cer,params,rtf"
+    header = "system,seed,condition,snr_db,words,wer,cer,params,rtf,device"
     assert ",".join(rows[0]) == header
+    assert {row["device"] for row in rows} == {"cpu"}
     conditions = {row["condition"] for row in rows}
     assert len(conditions) == 16 and "clean" in conditions
     assert {(r["system"], r["condition"]) for r in rows} == {
