@@ -14,6 +14,6 @@ def register() -> int:
         how many of ESPnet's tables of frontends know it.
     """
     # Here, and not above, because it imports torch and ESPnet; most of the package needs neither.
-    from espnet_robust.registration import register as register_all
+    from espnet_robust.plugin.registration import register as register_all
 
     return register_all()

@@ -1,8 +1,11 @@
-"""Writing files so that a killed or failed run never leaves half of one behind."""
+"""Files written so that a killed or failed run never leaves half of one behind; JSON read."""
 
 import contextlib
+import json
 import os
 from pathlib import Path
+
+from espnet_robust.errors import UserError
 
 
 def write_atomic(path: str | Path, data: bytes | str) -> None:
@@ -23,3 +26,16 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def read_json(path: str | Path) -> dict:
+    """The object in a JSON file. Raises UserError where it is missing or something else."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as e:
+        raise UserError(f"{path}: cannot be read: {e.strerror}") from e
+    except ValueError as e:
+        raise UserError(f"{path}: not JSON: {e}") from e
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected a JSON object, got {type(content).__name__}")
+    return content

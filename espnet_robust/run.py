@@ -10,10 +10,10 @@ quick start.
 import sys
 from importlib import import_module
 
-import espnet_robust.quick_start  # noqa: F401  before ESPnet
+import espnet_robust.plugin.quick_start  # noqa: F401  before ESPnet
 from espnet_robust.cli import run
 from espnet_robust.errors import ConfigError
-from espnet_robust.registration import register
+from espnet_robust.plugin.registration import register
 
 register()
 

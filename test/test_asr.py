@@ -18,12 +18,12 @@ from espnet2.bin import asr_inference, asr_train, pack
 from espnet2.main_funcs.pack_funcs import unpack
 
 import espnet_robust
-from espnet_robust.audio import read_audio
 from espnet_robust.bin import decode as decode_command
-from espnet_robust.data_dir import read_data_dir
-from espnet_robust.decode import load_recogniser
-from espnet_robust.distill.student import read_student_weights
+from espnet_robust.data.audio import read_audio
+from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.errors import ConfigError
+from espnet_robust.models.student import read_student_weights
+from espnet_robust.recognise.decode import load_recogniser
 
 TOKENS = ["<blank>", "<unk>", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", "<sos/eos>"]
 CONFIG = {

@@ -6,9 +6,9 @@ import pytest
 import torch
 import yaml
 
-from espnet_robust.distill.student import read_student_weights
-from espnet_robust.frontend import RobustFrontend
-from espnet_robust.registration import TASKS, register
+from espnet_robust.models.student import read_student_weights
+from espnet_robust.plugin.frontend import RobustFrontend
+from espnet_robust.plugin.registration import TASKS, register
 
 SAMPLES, FRAMES = [8000, 6123], [24, 18]  # (samples - 400) // 320 + 1
 TOKENS = ["<blank>", "<unk>", "a", "b", "<na>", "<nolang>", "<sop>", "<sos>", "<eos>", "<sos/eos>"]

@@ -40,10 +40,10 @@ from transformers import HubertConfig, HubertModel
 
 from espnet_robust.distill.cache import TargetCache, audio_key
 from espnet_robust.distill.model import DistillModel
-from espnet_robust.distill.speech_model import SpeechModel
-from espnet_robust.distill.student import StudentConfig, build_student
 from espnet_robust.distill.targets import Targets
 from espnet_robust.distill.task import AMP
+from espnet_robust.models.speech_model import SpeechModel
+from espnet_robust.models.student import StudentConfig, build_student
 
 RATE = 16000
 LAYERS = (4, 8, 12)

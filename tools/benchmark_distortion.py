@@ -20,8 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_robust.audio import RATE, audio_info, read_audio, write_audio
-from espnet_robust.data_dir import read_data_dir, write_data_dir
+from espnet_robust.data.audio import RATE, audio_info, read_audio, write_audio
+from espnet_robust.data.data_dir import read_data_dir, write_data_dir
 from espnet_robust.distortion import load_distortion
 
 SNR_DB = 10

@@ -15,7 +15,7 @@ from espnet2.asr.encoder.rnn_encoder import RNNEncoder
 from torch import nn
 
 from espnet_robust.config import read_yaml
-from espnet_robust.encoder import BLSTMEncoder
+from espnet_robust.plugin.blstm import BLSTMEncoder
 
 CONF = Path(__file__).resolve().parents[1] / "conf/asr/ctc.yaml"
 BATCHES = {"12 utterances of 2.8 s": (12, 140), "3 utterances of 12 s": (3, 600)}  # frames of 20 ms

@@ -25,8 +25,8 @@ from transformers.utils import logging as transformers_logging
 
 from espnet_robust import register
 from espnet_robust.config import merge, read_yaml
-from espnet_robust.distill.speech_model import load_teacher
-from espnet_robust.distill.student import StudentConfig, build_student, save_student
+from espnet_robust.models.speech_model import load_teacher
+from espnet_robust.models.student import StudentConfig, build_student, save_student
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE = 16000

@@ -18,9 +18,9 @@ from benchmark_distortion import make_material, utterances
 from scipy.ndimage import maximum_filter1d
 from scipy.signal import lfilter, welch
 
-from espnet_robust.audio import RATE, read_audio
 from espnet_robust.corpora.mini_rooms import measure_rt60
-from espnet_robust.data_dir import read_data_dir
+from espnet_robust.data.audio import RATE, read_audio
+from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.distortion import load_distortion, rng_for
 from espnet_robust.distortion.band import BandReject
 from espnet_robust.distortion.convolution import Filter

@@ -32,9 +32,9 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from espnet_robust.distill.speech_model import load_teacher, write_preprocessor_config
-from espnet_robust.distill.student import StudentConfig, build_student, save_student
-from espnet_robust.frontend import RobustFrontend
+from espnet_robust.models.speech_model import load_teacher, write_preprocessor_config
+from espnet_robust.models.student import StudentConfig, build_student, save_student
+from espnet_robust.plugin.frontend import RobustFrontend
 
 SHAPE = {
     "hidden_size": 96, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 192,

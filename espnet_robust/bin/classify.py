@@ -7,10 +7,10 @@ Of the data dirs SET and its distorted copies SET_CONDITION it writes OUT/SET/CO
 import argparse
 from collections.abc import Sequence
 
-import espnet_robust.quick_start  # noqa: F401  before ESPnet
-from espnet_robust.classify import load_classifier
+import espnet_robust.plugin.quick_start  # noqa: F401  before ESPnet
 from espnet_robust.cli import run
-from espnet_robust.decode import add_options, by_test_set, decode
+from espnet_robust.recognise.classify import load_classifier
+from espnet_robust.recognise.decode import add_options, by_test_set, decode
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from espnet_robust.cli import run
-from espnet_robust.distill.speech_model import load_teacher
+from espnet_robust.models.speech_model import load_teacher
 
 
 def get_parser() -> argparse.ArgumentParser:

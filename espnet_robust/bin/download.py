@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.cli import run
-from espnet_robust.download import CORPORA, download
+from espnet_robust.corpora.download import CORPORA, download
 
 
 def get_parser() -> argparse.ArgumentParser:

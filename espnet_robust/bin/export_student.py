@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.cli import run
-from espnet_robust.export import export_student
+from espnet_robust.distill.export import export_student
 
 
 def get_parser() -> argparse.ArgumentParser:

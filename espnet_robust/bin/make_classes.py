@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.classes import make_classes
 from espnet_robust.cli import run
+from espnet_robust.recognise.classes import make_classes
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.cli import run
-from espnet_robust.tokens import make_tokens
+from espnet_robust.recognise.tokens import make_tokens
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.cli import run
-from espnet_robust.pretrain import pretrain
+from espnet_robust.pretrain.hubert import pretrain
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.audio import encode_audio, write_audio
 from espnet_robust.cli import run
+from espnet_robust.data.audio import encode_audio, write_audio
 from espnet_robust.distortion.copies import remake
 
 

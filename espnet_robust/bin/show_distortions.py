@@ -8,9 +8,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.audio import read_audio
 from espnet_robust.cli import run
-from espnet_robust.data_dir import read_data_dir
+from espnet_robust.data.audio import read_audio
+from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.distortion.chain import Distorter
 from espnet_robust.distortion.config import load_distortion, read_yaml
 from espnet_robust.distortion.protocol import load_protocol
@@ -43,7 +43,7 @@ def _distorters(args: argparse.Namespace) -> dict[str, Distorter]:
         }
     given, _ = read_yaml(args.config)
     if isinstance(given, dict) and "conditions" in given:
-        return {c.name: c.distorter for c in load_protocol(args.config)}
+        return {made.condition.name: made.distorter for made in load_protocol(args.config)}
     distorter = load_distortion(args.config)
     return {f"draw {i + 1}": distorter for i in range(args.draws)}
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.cli import run
-from espnet_robust.data_dir import validate_data_dir
+from espnet_robust.data.data_dir import validate_data_dir
 
 
 def get_parser() -> argparse.ArgumentParser:

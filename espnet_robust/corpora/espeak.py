@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from espnet_robust.audio import RATE, resample
+from espnet_robust.data.audio import RATE, resample
 from espnet_robust.errors import UserError
 
 WAV_HEADER = 44  # bytes

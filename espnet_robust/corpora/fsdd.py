@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_robust.audio import RATE, read_audio
 from espnet_robust.corpora.layout import check_root, comma_list
 from espnet_robust.corpora.synthesis import add_seed, audio_tables, generator, make_files, to_rms
-from espnet_robust.data_dir import write_data_dir
+from espnet_robust.data.audio import RATE, read_audio
+from espnet_robust.data.data_dir import write_data_dir
 from espnet_robust.errors import DataDirError, UserError
 
 WORDS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")

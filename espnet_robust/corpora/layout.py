@@ -10,8 +10,8 @@ from typing import NamedTuple
 import soundfile
 from tqdm import tqdm
 
-from espnet_robust.audio import RATE, audio_info, resample, write_audio
-from espnet_robust.data_dir import write_data_dir
+from espnet_robust.data.audio import RATE, audio_info, resample, write_audio
+from espnet_robust.data.data_dir import write_data_dir
 from espnet_robust.errors import AudioError, DataDirError, UserError
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".opus", ".aif", ".aiff"})

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_robust.audio import RATE
 from espnet_robust.corpora import espeak
 from espnet_robust.corpora.mini import ACCENTS, TIMBRES, Voice, draw_voices
 from espnet_robust.corpora.speech_commands import SILENCE, UNKNOWN
@@ -21,7 +20,8 @@ from espnet_robust.corpora.synthesis import (
     make_files,
     to_rms,
 )
-from espnet_robust.data_dir import write_data_dir
+from espnet_robust.data.audio import RATE
+from espnet_robust.data.data_dir import write_data_dir
 
 KEYWORDS = ("on", "off", "up", "down", "open", "close", "stop", "lights", "music", "kitchen")
 OTHERS = (

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import butter, lfilter, sosfilt
 
-from espnet_robust.audio import RATE
 from espnet_robust.corpora import espeak
 from espnet_robust.corpora.mini import ACCENTS, TIMBRES, draw_voices
 from espnet_robust.corpora.synthesis import add_seed, audio_tables, generator, make_files, to_rms
-from espnet_robust.data_dir import write_data_dir
+from espnet_robust.data.audio import RATE
+from espnet_robust.data.data_dir import write_data_dir
 
 SECONDS = 10.0
 LEVEL_DBFS = -26.0

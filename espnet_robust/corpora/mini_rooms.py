@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import butter, sosfilt
 
-from espnet_robust.audio import RATE, read_audio
 from espnet_robust.corpora.synthesis import add_seed, audio_tables, generator, make_files
-from espnet_robust.data_dir import write_data_dir
+from espnet_robust.data.audio import RATE, read_audio
+from espnet_robust.data.data_dir import write_data_dir
 
 PEAK = 0.9  # of the direct path, which is the first sample
 SPEED_OF_SOUND = 343.0  # m/s, pyroomacoustics' own

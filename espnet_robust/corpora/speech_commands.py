@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_robust.audio import RATE, audio_info, read_audio
 from espnet_robust.corpora.layout import (
     PARTS,
     Recording,
@@ -23,6 +22,7 @@ from espnet_robust.corpora.layout import (
     write_recordings,
 )
 from espnet_robust.corpora.synthesis import generator, make_files
+from espnet_robust.data.audio import RATE, audio_info, read_audio
 from espnet_robust.errors import DataDirError, UserError
 
 KEYWORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from espnet_robust.audio import RATE, audio_info, write_audio
+from espnet_robust.data.audio import RATE, audio_info, write_audio
 from espnet_robust.errors import UserError
 from espnet_robust.files import write_atomic
 

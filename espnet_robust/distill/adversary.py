@@ -24,8 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from espnet_robust.distill.losses import valid_frames
 from espnet_robust.errors import ConfigError
+from espnet_robust.models.padding import valid_frames
 
 METHODS = ("reversal", "alternating")
 DOMAINS = ("binary", "multi", "student_teacher")

@@ -17,9 +17,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from espnet_robust.distill.speech_model import SpeechModel
 from espnet_robust.errors import ConfigError
 from espnet_robust.files import write_atomic
+from espnet_robust.models.speech_model import SpeechModel
 
 VERSION = 1  # of the files; part of the identity
 _SCALE = ".scale"

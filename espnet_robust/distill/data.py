@@ -7,7 +7,7 @@ import numpy as np
 from espnet2.train.dataset import AdapterForSoundScpReader, ESPnetDataset
 from soundfile import SoundFileError
 
-from espnet_robust.data_dir import iter_table
+from espnet_robust.data.data_dir import iter_table
 from espnet_robust.errors import AudioError, ConfigError, DataDirError
 
 

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.audio_utils import mel_filter_bank, window_function
 
-from espnet_robust.distill.losses import valid_frames
-from espnet_robust.distill.speech_model import SpeechModel, normalize_waveform
+from espnet_robust.models.padding import valid_frames
+from espnet_robust.models.speech_model import SpeechModel, normalize_waveform
 
 FLOOR = 1e-5  # 50 dB below an FFT line of white noise as loud as the utterance
 

@@ -115,18 +115,6 @@ def check_loss_weights(weights: Mapping[str, float]) -> dict[str, float]:
     return {name: float(weight) for name, weight in weights.items()}
 
 
-def valid_frames(states: Tensor, lengths: Tensor) -> Tensor:
-    """(B, T, D) and (B,) -> (sum of lengths, D): every frame that is not padding."""
-    if bool((lengths == states.shape[1]).all()):
-        return states.flatten(0, 1)
-    return states[frame_mask(states, lengths)]
-
-
-def frame_mask(states: Tensor, lengths: Tensor) -> Tensor:
-    """(B, T) bool, true on frames that are not padding."""
-    return torch.arange(states.shape[1], device=states.device) < lengths[:, None]
-
-
 def _standardised(x: Tensor) -> Tensor:
     centred = x - x.mean(0)
     return centred / torch.sqrt(centred.square().mean(0) + 1e-6)  # a constant value stays 0

@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from espnet_robust.distill.adversary import Adversary, AdversaryInput
 from espnet_robust.distill.denoise import Denoiser
-from espnet_robust.distill.linear import Linear
-from espnet_robust.distill.losses import DENOISE, LOSSES, valid_frames
-from espnet_robust.distill.speech_model import SpeechModel
+from espnet_robust.distill.losses import DENOISE, LOSSES
 from espnet_robust.distill.targets import Targets
 from espnet_robust.errors import ConfigError, TrainingError
+from espnet_robust.models.onednn.linear import Linear
+from espnet_robust.models.padding import valid_frames
+from espnet_robust.models.speech_model import SpeechModel
 
 
 class DistillModel(AbsESPnetModel):

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from espnet_robust.distill.cache import TargetCache, audio_key
-from espnet_robust.distill.losses import valid_frames
-from espnet_robust.distill.speech_model import SpeechModel
 from espnet_robust.errors import ConfigError, ModelError, TrainingError
+from espnet_robust.models.padding import valid_frames
+from espnet_robust.models.speech_model import SpeechModel
 
 NORMS = ("none", "layer", "statistics")
 

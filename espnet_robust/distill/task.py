@@ -30,13 +30,13 @@ from espnet_robust.distill.denoise import Denoiser
 from espnet_robust.distill.losses import DENOISE, check_loss_weights
 from espnet_robust.distill.model import DistillModel
 from espnet_robust.distill.options import parse
-from espnet_robust.distill.speech_model import SpeechModel, load_teacher
-from espnet_robust.distill.student import StudentConfig, build_student, describe
 from espnet_robust.distill.targets import NORMS, Targets
 from espnet_robust.distill.trainer import DistillTrainer, EpochIterFactory
 from espnet_robust.distill.views import MAPPINGS, Views
 from espnet_robust.distortion import Distorter, load_distortion
 from espnet_robust.errors import ConfigError
+from espnet_robust.models.speech_model import SpeechModel, load_teacher
+from espnet_robust.models.student import StudentConfig, build_student, describe
 
 AMP = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from scipy import fft
 
-from espnet_robust.audio import RATE
+from espnet_robust.data.audio import RATE
 from espnet_robust.distortion.base import Context, Kind, Values, data_dir, numbers, word
 from espnet_robust.distortion.collection import open_collection
 from espnet_robust.distortion.level import METERS, amplitude, mix, power

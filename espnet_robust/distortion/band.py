@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.signal.windows import kaiser
 
-from espnet_robust.audio import RATE
+from espnet_robust.data.audio import RATE
 from espnet_robust.distortion.base import Context, Kind, Values, numbers
 from espnet_robust.distortion.convolution import Filter
 

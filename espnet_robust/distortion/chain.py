@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from espnet_robust.audio import fit_range
+from espnet_robust.data.audio import fit_range
 from espnet_robust.distortion.base import Context, Kind
 from espnet_robust.distortion.kinds import KINDS
 from espnet_robust.distortion.seeding import rng_for

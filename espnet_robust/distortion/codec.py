@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 import soundfile
 
-from espnet_robust.audio import RATE, resample, to_int16
+from espnet_robust.data.audio import RATE, resample, to_int16
 from espnet_robust.distortion.base import Context, Kind, Values, numbers, words
 from espnet_robust.distortion.timescale import fit_length
 

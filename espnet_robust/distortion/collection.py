@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_robust.audio import RATE, audio_info, read_audio
-from espnet_robust.data_dir import read_data_dir
+from espnet_robust.data.audio import RATE, audio_info, read_audio
+from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.distortion.convolution import Filter
 from espnet_robust.distortion.level import power
 from espnet_robust.errors import AudioError, DataDirError

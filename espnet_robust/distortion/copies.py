@@ -30,7 +30,8 @@ import kaldiio
 import numpy as np
 from tqdm import tqdm
 
-from espnet_robust.audio import (
+from espnet_robust.data import conditions
+from espnet_robust.data.audio import (
     RATE,
     audio_info,
     check_audio,
@@ -38,7 +39,7 @@ from espnet_robust.audio import (
     read_audio,
     to_int16,
 )
-from espnet_robust.data_dir import (
+from espnet_robust.data.data_dir import (
     AUDIO_TABLES,
     format_table,
     is_table,
@@ -66,7 +67,7 @@ _VERSION = 1  # of the layout and of the sound; part of what makes two jobs the 
 _OWN_TABLES = frozenset({"wav.scp", "utt2dur", "utt2num_samples", "utt2distortion"})
 # Features of the undistorted audio and descriptions of the copy that the source may itself be.
 _NOT_CARRIED = frozenset(
-    {"spk2utt", "feats.scp", "cmvn.scp", "vad.scp", PROVENANCE, "condition.json"}
+    {"spk2utt", "feats.scp", "cmvn.scp", "vad.scp", PROVENANCE, conditions.FILE}
 )
 
 

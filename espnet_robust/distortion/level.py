@@ -4,7 +4,7 @@ import numpy as np
 from scipy.ndimage import maximum_filter1d
 from scipy.signal import lfilter
 
-from espnet_robust.audio import RATE
+from espnet_robust.data.audio import RATE
 
 METERS = ("active", "whole")
 

@@ -12,42 +12,38 @@
 same noise and the same room at every SNR.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from espnet_robust.data.conditions import Condition, write_condition
 from espnet_robust.distortion.chain import Distorter
 from espnet_robust.distortion.config import ConfigReader, read_yaml
 from espnet_robust.distortion.copies import Job, run_job
-from espnet_robust.errors import DataDirError
-from espnet_robust.files import write_atomic
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
-class Condition:
-    """One column of the table of results.
+class DistortedCondition:
+    """How a condition is made.
 
     Args:
-        name: part of the name of the copy.
-        snr_db: the one SNR of the condition, dB; None if it has none or several.
+        condition: its name is part of the name of the copy.
         distorter: what to do.
         config: what it was read from.
     """
 
-    name: str
-    snr_db: float | None
+    condition: Condition
     distorter: Distorter
     config: Mapping
 
 
 def load_protocol(
     config: str | Path | Mapping, *, base_dir: str | Path | None = None
-) -> list[Condition]:
+) -> list[DistortedCondition]:
     """Read a protocol YAML; conditions in its order.
 
     Raises:
@@ -60,7 +56,7 @@ def load_protocol(
     return conditions
 
 
-def _conditions(given: Any, reader: ConfigReader) -> list[Condition]:
+def _conditions(given: Any, reader: ConfigReader) -> list[DistortedCondition]:
     if not isinstance(given, Mapping) or not isinstance(given.get("conditions"), Mapping):
         reader.error("top level", "need a mapping with `conditions`, a mapping by name")
         return []
@@ -77,12 +73,11 @@ def _conditions(given: Any, reader: ConfigReader) -> list[Condition]:
         for full_name, full in _expand(name, {**shared, **body}, reader, where):
             snr = full.get("snr_db")
             distorter = reader.distortion(full, where)
-            conditions.append(
-                Condition(full_name, snr if isinstance(snr, int | float) else None, distorter, full)
-            )
+            condition = Condition(full_name, snr if isinstance(snr, int | float) else None)
+            conditions.append(DistortedCondition(condition, distorter, full))
     if not conditions:
         reader.error("conditions", "there are none")
-    if len({condition.name for condition in conditions}) < len(conditions):
+    if len({made.condition.name for made in conditions}) < len(conditions):
         reader.error("conditions", "two of them get the same name")
     return conditions
 
@@ -119,16 +114,10 @@ def make_protocol(
         UserError: as ``distort_data_dir``; all errors of the config before anything is written.
     """
     paths = []
-    for condition in load_protocol(config):
-        path = Path(f"{out_prefix}_{condition.name}")
-        run_job(
-            Job(Path(src), path, condition.distorter, condition.config, seed, format, allow_pipe),
-            nj=nj,
-        )
-        about = {"name": condition.name, "snr_db": condition.snr_db}
-        try:
-            write_atomic(path / "condition.json", json.dumps(about) + "\n")
-        except OSError as e:
-            raise DataDirError(f"{path}/condition.json: cannot be written: {e.strerror}") from None
+    for made in load_protocol(config):
+        path = Path(f"{out_prefix}_{made.condition.name}")
+        job = Job(Path(src), path, made.distorter, made.config, seed, format, allow_pipe)
+        run_job(job, nj=nj)
+        write_condition(path, made.condition)
         paths.append(path)
     return paths

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import stft
 
-from espnet_robust.audio import RATE, write_audio
+from espnet_robust.data.audio import RATE, write_audio
 from espnet_robust.distortion.chain import Distorter
 from espnet_robust.distortion.codec import CODECS
 from espnet_robust.files import write_atomic

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from espnet_robust.audio import RATE
+from espnet_robust.data.audio import RATE
 from espnet_robust.distortion.base import Context, Kind, Values, numbers
 
 

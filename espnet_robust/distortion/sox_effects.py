@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from espnet_robust.audio import RATE
+from espnet_robust.data.audio import RATE
 from espnet_robust.distortion.band import BandReject
 from espnet_robust.distortion.base import Context, Kind, Values, numbers
 from espnet_robust.distortion.timescale import Pitch, fit_length

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import fft
 from scipy.signal.windows import hann
 
-from espnet_robust.audio import resample
+from espnet_robust.data.audio import resample
 from espnet_robust.distortion.base import Context, Kind, Values, numbers, word
 
 FRAME = 1024  # samples: 64 ms resolve the harmonics of a voice of 80 Hz

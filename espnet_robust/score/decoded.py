@@ -8,42 +8,17 @@ which may be empty), or a table of labels, and, once, ``DECODE_DIR/decode.json``
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from espnet_robust.data_dir import iter_table
+from espnet_robust.data.conditions import read_condition
+from espnet_robust.data.data_dir import iter_table
 from espnet_robust.errors import UserError
+from espnet_robust.files import read_json
 from espnet_robust.score.counts import Counts, Edits, score_utterances, total
-from espnet_robust.score.schema import CLEAN, ConditionScore, Scores, read_json
+from espnet_robust.score.schema import ConditionScore, Scores
 
 COSTS = ("params", "rtf", "audio_seconds", "threads", "device")
-
-
-@dataclass(frozen=True)
-class Condition:
-    """What a data dir's ``condition.json`` says."""
-
-    name: str
-    snr_db: float | None
-
-
-def read_condition(data_dir: str | Path) -> Condition:
-    """The condition of a test set; without ``condition.json`` it is the undistorted one.
-
-    Raises:
-        UserError: the directory is missing, or its ``condition.json`` is not one.
-    """
-    data_dir = Path(data_dir)
-    if not data_dir.is_dir():
-        raise UserError(f"{data_dir}: no such data dir; was the stage that makes it run?")
-    path = data_dir / "condition.json"
-    if not path.exists():
-        return Condition(CLEAN, None)
-    content = read_json(path)
-    if not isinstance(content.get("name"), str):
-        raise UserError(f"{path}: 'name' must be the name of a condition")
-    return Condition(content["name"], content.get("snr_db"))
 
 
 def score_decoded(

@@ -7,9 +7,9 @@ from pathlib import Path
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
+from espnet_robust.data.conditions import CLEAN
 from espnet_robust.files import write_atomic
 from espnet_robust.score.results import Results, System, stem
-from espnet_robust.score.schema import CLEAN
 
 # Okabe & Ito: told apart with any colour vision, and in print. Black and yellow are left out.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")

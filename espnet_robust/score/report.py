@@ -10,11 +10,12 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from espnet_robust.data.conditions import CLEAN
 from espnet_robust.errors import UserError
 from espnet_robust.files import write_atomic
 from espnet_robust.score.plot import draw
 from espnet_robust.score.results import Results, Spread, System, gather
-from espnet_robust.score.schema import CLEAN, Scores, read_counts, read_scores
+from espnet_robust.score.schema import Scores, read_counts, read_scores
 from espnet_robust.score.significance import UtteranceErrors, collect, compare, mean_wer
 
 # What wer.csv and accuracy.csv say of a condition.

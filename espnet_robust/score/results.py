@@ -6,8 +6,9 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from espnet_robust.data.conditions import CLEAN
 from espnet_robust.errors import UserError
-from espnet_robust.score.schema import CLEAN, ConditionScore, Scores
+from espnet_robust.score.schema import ConditionScore, Scores
 
 
 @dataclass(frozen=True)

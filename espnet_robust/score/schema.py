@@ -24,11 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from espnet_robust.errors import UserError
-from espnet_robust.files import write_atomic
+from espnet_robust.files import read_json, write_atomic
 from espnet_robust.score.counts import Counts
 
 SCHEMA = 1
-CLEAN = "clean"  # the name of the undistorted condition
 COUNTS_HEADER = ("condition", "utterance", "words", "sub", "ins", "del")
 
 
@@ -207,19 +206,6 @@ def read_counts(path: str | Path) -> dict[str, dict[str, tuple[int, int]]]:
         except ValueError:
             raise UserError(f"{path}:{number}: not a line of counts; score again") from None
     return conditions
-
-
-def read_json(path: str | Path) -> dict:
-    """The object in a JSON file. Raises UserError where it is missing or something else."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as e:
-        raise UserError(f"{path}: cannot be read: {e.strerror}") from e
-    except ValueError as e:
-        raise UserError(f"{path}: not JSON: {e}") from e
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: expected a JSON object, got {type(content).__name__}")
-    return content
 
 
 def _from_json(cls, content: Mapping, where: str = ""):

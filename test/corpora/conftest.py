@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from espnet_robust.bin.prepare_corpus import main
-from espnet_robust.data_dir import DataDir, read_data_dir
+from espnet_robust.data.data_dir import DataDir, read_data_dir
 
 SHARED = Path(__file__).resolve().parents[3] / "shared/data"
 

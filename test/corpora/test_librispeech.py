@@ -1,6 +1,6 @@
 import pytest
 
-from espnet_robust.data_dir import validate_data_dir
+from espnet_robust.data.data_dir import validate_data_dir
 from espnet_robust.errors import AudioError, DataDirError, UserError
 
 FILES = {

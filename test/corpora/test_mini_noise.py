@@ -3,11 +3,11 @@ import shutil
 import numpy as np
 import pytest
 
-from espnet_robust.audio import RATE
 from espnet_robust.corpora import mini_noise
 from espnet_robust.corpora.mini import draw_voices
 from espnet_robust.corpora.synthesis import generator
-from espnet_robust.data_dir import validate_data_dir
+from espnet_robust.data.audio import RATE
+from espnet_robust.data.data_dir import validate_data_dir
 
 KINDS = mini_noise.IN_DOMAIN | mini_noise.OUT_OF_DOMAIN
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from espnet_robust.audio import RATE, read_audio
 from espnet_robust.corpora import mini_rooms
-from espnet_robust.data_dir import validate_data_dir
+from espnet_robust.data.audio import RATE, read_audio
+from espnet_robust.data.data_dir import validate_data_dir
 
 PARTS = ("train", "dev", "test", "ood")
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from espnet_robust.audio import read_audio
 from espnet_robust.corpora.rirs_noises import room_of
+from espnet_robust.data.audio import read_audio
 from espnet_robust.errors import UserError
 
 REAL = "real_rirs_isotropic_noises"

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from espnet_robust.distill.cache import TargetCache, audio_key, teachers_identity
-from espnet_robust.distill.speech_model import load_teacher
 from espnet_robust.errors import ConfigError
+from espnet_robust.models.speech_model import load_teacher
 
 KEY = bytes(range(16))
 

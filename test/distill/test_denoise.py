@@ -4,8 +4,8 @@ import torch
 from transformers.audio_utils import mel_filter_bank
 
 from espnet_robust.distill.denoise import FLOOR, Denoiser, LogMel
-from espnet_robust.distill.losses import valid_frames
-from espnet_robust.distill.student import StudentConfig, build_student
+from espnet_robust.models.padding import valid_frames
+from espnet_robust.models.student import StudentConfig, build_student
 
 
 @pytest.fixture

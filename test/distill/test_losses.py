@@ -11,10 +11,10 @@ from espnet_robust.distill.losses import (
     gram,
     l1,
     mse,
-    valid_frames,
     vicreg,
 )
 from espnet_robust.errors import ConfigError
+from espnet_robust.models.padding import valid_frames
 
 S = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
 T = torch.tensor([[2.0, 0.0], [3.0, 0.0]])

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from espnet_robust.distill.adversary import Adversary, AdversaryConfig
-from espnet_robust.distill.losses import cosine, l1, valid_frames
+from espnet_robust.distill.losses import cosine, l1
 from espnet_robust.distill.model import DistillModel
-from espnet_robust.distill.student import StudentConfig, build_student
 from espnet_robust.distill.targets import Targets
+from espnet_robust.models.padding import valid_frames
+from espnet_robust.models.student import StudentConfig, build_student
 
 
 def make(teacher, adversary: AdversaryConfig | None = None, norm: str = "none") -> DistillModel:

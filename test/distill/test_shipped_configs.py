@@ -13,9 +13,9 @@ from espnet_robust.config import merge, read_layer, read_yaml
 from espnet_robust.distill.adversary import AdversaryConfig
 from espnet_robust.distill.losses import DENOISE, LOSSES
 from espnet_robust.distill.options import parse
-from espnet_robust.distill.speech_model import write_preprocessor_config
-from espnet_robust.distill.student import StudentConfig
 from espnet_robust.distill.task import DistillTask
+from espnet_robust.models.speech_model import write_preprocessor_config
+from espnet_robust.models.student import StudentConfig
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "conf/distill").glob("*.yaml"))

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from espnet_robust.distill.cache import TargetCache
-from espnet_robust.distill.losses import valid_frames
-from espnet_robust.distill.speech_model import load_teacher
 from espnet_robust.distill.targets import Targets
 from espnet_robust.errors import ConfigError, ModelError, TrainingError
+from espnet_robust.models.padding import valid_frames
+from espnet_robust.models.speech_model import load_teacher
 
 
 @pytest.fixture

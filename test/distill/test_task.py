@@ -12,9 +12,9 @@ import yaml
 from espnet_robust.bin import export_student
 from espnet_robust.config import read_yaml
 from espnet_robust.distill.model import DistillModel
-from espnet_robust.distill.speech_model import SpeechModel, load_teacher
-from espnet_robust.distill.student import load_student
 from espnet_robust.errors import ModelError
+from espnet_robust.models.speech_model import SpeechModel, load_teacher
+from espnet_robust.models.student import load_student
 
 NO_DROPOUT = {
     "init": "convolutions",

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.signal import butter, sosfilt
 
-from espnet_robust.audio import RATE, write_audio
-from espnet_robust.data_dir import write_data_dir
+from espnet_robust.data.audio import RATE, write_audio
+from espnet_robust.data.data_dir import write_data_dir
 
 
 def voice(seconds: float, seed: int) -> np.ndarray:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from espnet_robust.audio import RATE, read_audio, write_audio
-from espnet_robust.data_dir import write_data_dir
+from espnet_robust.data.audio import RATE, read_audio, write_audio
+from espnet_robust.data.data_dir import write_data_dir
 from espnet_robust.distortion import collection as module
 from espnet_robust.distortion.collection import Collection, Recent, loop, open_collection, trim_rir
 from espnet_robust.errors import AudioError, DataDirError

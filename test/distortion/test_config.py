@@ -128,7 +128,7 @@ def test_protocol(material):
         }
     }
     conditions = load_protocol(protocol)
-    assert [(c.name, c.snr_db) for c in conditions] == [
+    assert [(made.condition.name, made.condition.snr_db) for made in conditions] == [
         ("in_snr10", 10),
         ("in_snr-5", -5),
         ("in_snr2.5", 2.5),

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from espnet_robust.audio import read_audio, to_int16
 from espnet_robust.bin import distort_data_dir as command
 from espnet_robust.bin import make_protocol as protocol_command
 from espnet_robust.bin import remake_utterance, validate_data_dir
-from espnet_robust.data_dir import read_data_dir, write_data_dir
-from espnet_robust.data_dir import validate_data_dir as validate
+from espnet_robust.data.audio import read_audio, to_int16
+from espnet_robust.data.data_dir import read_data_dir, write_data_dir
+from espnet_robust.data.data_dir import validate_data_dir as validate
 from espnet_robust.distortion import copies, load_distortion
 from espnet_robust.distortion.copies import distort_data_dir, remake
 from espnet_robust.errors import ConfigError, DataDirError, UserError

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.signal import periodogram, welch
 
-from espnet_robust.audio import RATE, read_audio, write_audio
-from espnet_robust.data_dir import write_data_dir
+from espnet_robust.data.audio import RATE, read_audio, write_audio
+from espnet_robust.data.data_dir import write_data_dir
 from espnet_robust.distortion import load_distortion
 from espnet_robust.distortion.additive import Babble, Coloured, Noise, White, coloured_noise
 from espnet_robust.distortion.band import BandLimit, BandReject

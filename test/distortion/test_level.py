@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from espnet_robust.audio import RATE
+from espnet_robust.data.audio import RATE
 from espnet_robust.distortion.level import active_power, energy, mix, power, speech_power
 
 

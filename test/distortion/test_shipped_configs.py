@@ -29,9 +29,9 @@ def test_loads_and_runs(path, base_dir, speech):
         pytest.skip("sox is not installed")
     if "conditions" in yaml.safe_load(path.read_text()):
         conditions = load_protocol(path, base_dir=base_dir)
-        names = [condition.name for condition in conditions]
+        names = [made.condition.name for made in conditions]
         assert len(names) == len(set(names)) >= 5
-        distorters = [condition.distorter for condition in conditions]
+        distorters = [made.distorter for made in conditions]
         assert all("clean" not in d.draw(rng_for(0, "a"), 9000)["domain"] for d in distorters)
     else:
         distorters = [load_distortion(path, base_dir=base_dir)]
@@ -51,7 +51,8 @@ def test_paper_double_leaves_a_sixteenth_clean(base_dir):
 
 def test_snrs_of_the_mini_test(base_dir):
     path = next(path for path in CONFIGS if path.stem == "mini_test")
-    snrs = {c.name: c.snr_db for c in load_protocol(path, base_dir=base_dir)}
+    conditions = [made.condition for made in load_protocol(path, base_dir=base_dir)]
+    snrs = {condition.name: condition.snr_db for condition in conditions}
     assert snrs["noise_in_snr5"] == 5 and snrs["noise_reverb_out"] == 10
     assert snrs["reverb_in"] is None
     assert len(snrs) == 15

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from espnet_robust.audio import RATE
+from espnet_robust.data.audio import RATE
 
 NOT_COPIED = shutil.ignore_patterns(
     ".git", ".venv", "data", "exp", "downloads", "__pycache__", ".*_cache"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from espnet_robust.data_dir import read_data_dir
+from espnet_robust.data.data_dir import read_data_dir
 
 SYSTEMS = ("distilhubert", "cdm2_dat")
 

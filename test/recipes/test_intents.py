@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from espnet_robust.data_dir import read_data_dir
+from espnet_robust.data.data_dir import read_data_dir
 
 CONDITIONS = ["clean", "clip", "noise_in"]
 

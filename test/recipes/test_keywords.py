@@ -8,7 +8,7 @@ import pytest
 from espnet_robust.config import read_yaml
 from espnet_robust.corpora.mini_keywords import KEYWORDS
 from espnet_robust.corpora.speech_commands import part_of_speaker
-from espnet_robust.data_dir import read_data_dir
+from espnet_robust.data.data_dir import read_data_dir
 
 CONDITIONS = ["clean", "clip", "noise_in"]
 

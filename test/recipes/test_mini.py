@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from espnet_robust.distill.speech_model import load_teacher
+from espnet_robust.models.speech_model import load_teacher
 
 SYSTEMS = "teacher distilhubert cdm2_dat logmel"
 TINY = ("--budget", "tiny", "--systems", SYSTEMS)

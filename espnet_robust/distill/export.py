@@ -1,0 +1,42 @@
+"""From a distillation experiment to a student directory."""
+
+import pickle
+from pathlib import Path
+
+import torch
+
+from espnet_robust.config import read_yaml
+from espnet_robust.errors import ModelError
+from espnet_robust.models.speech_model import SpeechModel
+from espnet_robust.models.student import build_from_arch, load_weights, save_student
+
+PROVENANCE = (
+    "target_norm",
+    "teacher", "target_layers", "student_conf", "mapping", "distortion", "loss_conf", "dat",
+    "dat_conf", "seed", "max_epoch", "num_iters_per_epoch", "student_mask_prob", "ema", "amp",
+)  # fmt: skip
+AVERAGE = "ema_student."  # where training kept a moving average, that is the student
+
+
+def export_student(exp: Path, out: Path, checkpoint: str) -> SpeechModel:
+    """Write the student of a distillation experiment; heads and adversary stay behind.
+
+    Raises:
+        ModelError, ConfigError: the experiment is incomplete.
+    """
+    config = read_yaml(exp / "config.yaml")
+    if not config.get("student_arch"):
+        raise ModelError(f"{exp}/config.yaml: no student_arch; is this a distillation experiment?")
+    try:
+        state = torch.load(exp / checkpoint, map_location="cpu", weights_only=True)
+    except FileNotFoundError as e:
+        raise ModelError(f"{exp / checkpoint}: not found; has training finished?") from e
+    except (RuntimeError, pickle.UnpicklingError, EOFError) as e:
+        raise ModelError(f"{exp / checkpoint}: not a model file; train again") from e
+    student = build_from_arch(**config["student_arch"])
+    averaged = any(key.startswith(AVERAGE) for key in state)
+    prefix = AVERAGE if averaged else "student."
+    weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+    load_weights(student, weights, str(exp / checkpoint))
+    save_student(student.eval(), out, {key: config.get(key) for key in PROVENANCE})
+    return student

@@ -1,0 +1,16 @@
+"""Which frames of a padded batch are speech."""
+
+import torch
+from torch import Tensor
+
+
+def valid_frames(states: Tensor, lengths: Tensor) -> Tensor:
+    """(B, T, D) and (B,) -> (sum of lengths, D): every frame that is not padding."""
+    if bool((lengths == states.shape[1]).all()):
+        return states.flatten(0, 1)
+    return states[frame_mask(states, lengths)]
+
+
+def frame_mask(states: Tensor, lengths: Tensor) -> Tensor:
+    """(B, T) bool, true on frames that are not padding."""
+    return torch.arange(states.shape[1], device=states.device) < lengths[:, None]

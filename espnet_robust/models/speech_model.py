@@ -1,0 +1,284 @@
+"""One interface to every speech encoder, teacher or student.
+
+    forward(wav (B, N), lengths (B,)) -> {layer: (B, T, D)}, frame lengths (B,)
+
+Layer 0 is the input of the first transformer (or LSTM) layer, layer l the output of the l-th.
+Frame counts follow the convolution stack exactly. What a row yields does not depend on its batch
+mates or on how far it is padded.
+"""
+
+import json
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, PretrainedConfig
+from transformers.utils import logging as transformers_logging
+
+from espnet_robust.errors import ModelError
+from espnet_robust.models.filter_bank import FilterBank
+from espnet_robust.models.onednn.convolution import use_fast_layers
+from espnet_robust.models.onednn.linear import use_fast_linear
+
+# Models of raw samples whose frames are those of ``conv_kernel`` and ``conv_stride``.
+WAVEFORM_MODELS = ("hubert", "wavlm", "wav2vec2", "data2vec-audio", "unispeech-sat", "conv_lstm")
+FILTER_BANK_MODELS = ("wav2vec2-bert",)
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """Hidden states of one batch.
+
+    states: {layer: (B, T, D)}; frames past a row's length are undefined.
+    lengths: (B,) int64, valid frames of each row.
+    """
+
+    states: dict[int, Tensor]
+    lengths: Tensor
+
+
+class SpeechModel(nn.Module):
+    """A transformers speech encoder: one of WAVEFORM_MODELS or FILTER_BANK_MODELS.
+
+    Args:
+        encoder: the transformers model; it has ``encoder.layers``.
+        normalize: scale each utterance to zero mean and unit variance over its own samples, as
+            the ``do_normalize`` of the model's feature extractor says.
+        rate: sampling rate in Hz.
+    """
+
+    def __init__(self, encoder: nn.Module, normalize: bool, rate: int = 16000):
+        super().__init__()
+        config = encoder.config
+        _check_model_type(config)
+        # SpecAugment inside the encoder would edit hidden states behind the caller's back.
+        config.apply_spec_augment = False
+        config.mask_feature_prob = 0.0
+        config.layerdrop = 0.0
+        use_fast_linear(encoder)
+        self.encoder = encoder
+        self.normalize = normalize
+        self.rate = rate
+        self.filter_bank = None
+        if config.model_type in FILTER_BANK_MODELS:
+            self.filter_bank = FilterBank(config.feature_projection_input_dim, rate)
+            kernels, strides = FilterBank.kernels, FilterBank.strides
+        else:
+            use_fast_layers(encoder.feature_extractor)
+            kernels, strides = config.conv_kernel, config.conv_stride
+        self._windows = tuple(zip(kernels, strides, strict=True))  # of each convolution
+        # Group norm takes its statistics over time, padding included (HuBERT Base, wav2vec 2.0
+        # Base); data2vec's stacked positional convolutions let the padding leak into the edge, as
+        # does a batch norm before the positional convolution.
+        self._padding_leaks = (
+            getattr(config, "feat_extract_norm", "layer") == "group"
+            or getattr(config, "conv_pos_batch_norm", False)
+            or config.model_type == "data2vec-audio"
+        )
+
+    @property
+    def config(self) -> PretrainedConfig:
+        return self.encoder.config
+
+    @property
+    def num_layers(self) -> int:
+        return len(self.encoder.encoder.layers)
+
+    @property
+    def hidden_size(self) -> int:
+        return self.config.hidden_size
+
+    @property
+    def hop(self) -> int:
+        """Samples from one frame to the next: the product of the convolution strides."""
+        hop = 1
+        for _, stride in self._windows:
+            hop *= stride
+        return hop
+
+    def num_frames(self, num_samples):
+        """Frames of ``num_samples`` samples; takes an int or an integer tensor."""
+        frames = num_samples
+        for kernel, stride in self._windows:
+            frames = (frames - kernel) // stride + 1
+        return frames.clamp(min=0) if isinstance(frames, Tensor) else max(0, frames)
+
+    @property
+    def min_samples(self) -> int:
+        """The fewest samples that yield one frame (25 ms for HuBERT's stack)."""
+        need = 1
+        for kernel, stride in reversed(self._windows):
+            need = (need - 1) * stride + kernel
+        return need
+
+    def forward(
+        self, wav: Tensor, lengths: Tensor, mask_time_indices: Tensor | None = None
+    ) -> Hidden:
+        """Hidden states of all layers.
+
+        Args:
+            wav: (B, N) float samples in [-1, 1]; what lies past a row's length is ignored.
+            lengths: (B,) int64 samples, each at least ``min_samples``.
+            mask_time_indices: (B, T) bool; frames replaced by the learned mask vector.
+
+        Raises:
+            ModelError: frames are to be masked, and the model has no mask vector.
+        """
+        if mask_time_indices is not None and not hasattr(self.encoder, "masked_spec_embed"):
+            raise ModelError("frames cannot be masked: mask_time_prob is 0 in the model's config")
+        wav = wav[:, : int(lengths.max())]
+        wav = normalize_waveform(wav, lengths) if self.normalize else mask_padding(wav, lengths)
+        equal = bool((lengths == wav.shape[1]).all())
+        if self._padding_leaks and not equal:
+            states = self._one_length_at_a_time(wav, lengths, mask_time_indices)
+        else:
+            states = self._encode(wav, None if equal else lengths, mask_time_indices)
+        return Hidden(dict(enumerate(states)), self.num_frames(lengths))
+
+    def _encode(
+        self, wav: Tensor, lengths: Tensor | None, mask_time_indices: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        inputs, counts = wav, lengths  # what the encoder takes, and how much of it is valid
+        if self.filter_bank is not None:
+            inputs = self.filter_bank(wav, lengths)
+            counts = None if lengths is None else self.num_frames(lengths)
+        mask = None
+        if counts is not None:
+            mask = (torch.arange(inputs.shape[1], device=wav.device) < counts[:, None]).long()
+        extra = {} if mask_time_indices is None else {"mask_time_indices": mask_time_indices}
+        # Only so does transformers heed the frames to mask; without any, it would draw its own.
+        self.config.apply_spec_augment = mask_time_indices is not None
+        states = self.encoder(
+            inputs, attention_mask=mask, output_hidden_states=True, **extra
+        ).hidden_states
+        self.config.apply_spec_augment = False
+        return states
+
+    def _one_length_at_a_time(
+        self, wav: Tensor, lengths: Tensor, mask_time_indices: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        # Rows of one length share a pass, so that no row ever sees padding.
+        frames = int(self.num_frames(lengths.max()))
+        out: list[Tensor] = []
+        for length in lengths.unique().tolist():
+            rows = (lengths == length).nonzero().squeeze(1)
+            masked = mask_time_indices
+            if masked is not None:
+                masked = masked[rows, : int(self.num_frames(length))]
+            for layer, state in enumerate(self._encode(wav[rows, :length], None, masked)):
+                if layer == len(out):
+                    out.append(state.new_zeros(len(wav), frames, state.shape[-1]))
+                padded = nn.functional.pad(state, (0, 0, 0, frames - state.shape[1]))
+                out[layer] = out[layer].index_copy(0, rows, padded)
+        return tuple(out)
+
+
+def mask_padding(wav: Tensor, lengths: Tensor) -> Tensor:
+    """(B, N) with zeros past each row's length."""
+    valid = torch.arange(wav.shape[1], device=wav.device) < lengths[:, None]
+    return wav.masked_fill(~valid, 0.0)
+
+
+def normalize_waveform(wav: Tensor, lengths: Tensor) -> Tensor:
+    """Zero mean and unit variance over each row's own samples, zeros in the padding.
+
+    The formula of transformers' Wav2Vec2FeatureExtractor: (x - mean) / sqrt(var + 1e-7).
+    """
+    wav = mask_padding(wav, lengths).float()
+    count = lengths[:, None].to(wav.dtype)
+    wav = mask_padding(wav - wav.sum(1, keepdim=True) / count, lengths)
+    var = wav.square().sum(1, keepdim=True) / count
+    return wav / torch.sqrt(var + 1e-7)
+
+
+def load_teacher(name: str | Path, layers: Collection[int] = ()) -> SpeechModel:
+    """A frozen teacher from a hub id or a local directory written by ``save_pretrained``.
+
+    Args:
+        layers: the target layers. Nothing above the highest one is kept or computed.
+
+    Raises:
+        ModelError: no such model, weights missing, or a target layer beyond its depth.
+    """
+    model = _load_pretrained(str(name))
+    if beyond := [layer for layer in layers if not 0 <= layer <= model.num_layers]:
+        raise ModelError(
+            f"teacher {name}: target layer {beyond[0]} does not exist; "
+            f"its layers are 0 (input of the transformer) to {model.num_layers}"
+        )
+    if layers and max(layers) < model.num_layers:
+        _truncate(model.encoder, max(layers))
+    return model.requires_grad_(False).eval()
+
+
+def _truncate(encoder: nn.Module, num_layers: int) -> None:
+    encoder.encoder.layers = encoder.encoder.layers[:num_layers]
+    encoder.config.num_hidden_layers = num_layers
+    if getattr(encoder.config, "do_stable_layer_norm", False):
+        # This norm belongs to the output of the model's own last layer, now gone.
+        encoder.encoder.layer_norm = nn.Identity()
+
+
+def _load_pretrained(name: str) -> SpeechModel:
+    local = Path(name)
+    if local.is_dir():
+        if not (local / "config.json").is_file():
+            raise ModelError(f"teacher {name}: no config.json in this directory")
+        if not [*local.glob("*.safetensors"), *local.glob("pytorch_model*.bin")]:
+            raise ModelError(f"teacher {name}: no weights (model.safetensors) in this directory")
+    elif local.is_absolute() or name.startswith("."):
+        raise ModelError(f"teacher {name}: no such directory")
+    transformers_logging.disable_progress_bar()  # these models load in a moment
+    try:
+        config = AutoConfig.from_pretrained(name)
+        _check_model_type(config)
+        encoder, info = AutoModel.from_pretrained(name, config=config, output_loading_info=True)
+    except (OSError, ValueError, RuntimeError, StrictDataclassError, SafetensorError) as e:
+        first_line = str(e).strip().splitlines()[0]
+        raise ModelError(f"teacher {name}: cannot be loaded: {first_line}") from e
+    except ModelError as e:
+        raise ModelError(f"teacher {name}: {e}") from e
+    if missing := sorted(set(info["missing_keys"]) - {"masked_spec_embed"}):
+        raise ModelError(
+            f"teacher {name}: {len(missing)} weights missing, first {missing[0]}: "
+            "the checkpoint is incomplete or of another architecture"
+        )
+    # Adapters read the last layer; nothing here reads them.
+    encoder.adapter = encoder.intermediate_ffn = None
+    config.add_adapter = config.use_intermediate_ffn_before_adapter = False
+    return SpeechModel(encoder, *_input_format(name))
+
+
+def _check_model_type(config: PretrainedConfig) -> None:
+    if config.model_type not in WAVEFORM_MODELS + FILTER_BANK_MODELS:
+        raise ModelError(
+            f"model type {config.model_type!r} is not a speech encoder known here; "
+            f"use {', '.join(WAVEFORM_MODELS + FILTER_BANK_MODELS)}"
+        )
+
+
+def _input_format(name: str) -> tuple[bool, int]:
+    try:
+        extractor = AutoFeatureExtractor.from_pretrained(name)
+    except (OSError, ValueError):
+        logging.warning("%s has no preprocessor_config.json: input not normalised, 16 kHz", name)
+        return False, 16000
+    return bool(getattr(extractor, "do_normalize", False)), int(extractor.sampling_rate)
+
+
+def write_preprocessor_config(directory: Path, normalize: bool, rate: int = 16000) -> None:
+    """The file in which transformers keeps the input format of a speech encoder."""
+    content = {
+        "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+        "feature_size": 1,
+        "sampling_rate": rate,
+        "padding_value": 0.0,
+        "do_normalize": normalize,
+        "return_attention_mask": True,
+    }
+    (directory / "preprocessor_config.json").write_text(json.dumps(content, indent=2) + "\n")

@@ -1,0 +1,226 @@
+"""The student: built from a teacher, kept in a directory that needs neither teacher nor ESPnet.
+
+A student directory holds ``config.yaml`` (the encoder's transformers configuration, input format,
+provenance) and ``model.safetensors``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from huggingface_hub.errors import StrictDataclassError
+from rapidfuzz import process
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+from transformers import AutoConfig, AutoModel
+
+from espnet_robust.config import read_yaml
+from espnet_robust.errors import ConfigError, ModelError
+from espnet_robust.files import write_atomic
+from espnet_robust.models.conv_lstm import ConvLSTMConfig
+from espnet_robust.models.speech_model import (
+    FILTER_BANK_MODELS,
+    WAVEFORM_MODELS,
+    SpeechModel,
+)
+
+VERSION = 1  # of the student directory
+LSTM = ConvLSTMConfig.model_type
+STACK_KEYS = (
+    "conv_dim", "conv_kernel", "conv_stride", "conv_bias", "feat_extract_activation",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StudentConfig:
+    """Shape and initialisation of a student.
+
+    Attributes:
+        num_layers: transformer or LSTM layers.
+        init: ``teacher`` copies the convolution stack, the positional convolution and the first
+            ``num_layers`` layers (DistilHuBERT, arXiv:2110.01900); ``convolutions`` copies the
+            convolution stack only; ``random`` starts from scratch.
+        overrides: transformers configuration values that differ from those of ``kind``, for
+            example ``hidden_size``; not with ``init: teacher``.
+        kind: ``teacher`` is the teacher's architecture; ``lstm`` or a transformers model type of
+            waveforms (``hubert``, ...) has that type's default shape above the teacher's
+            convolutions, with layer norm in them unless they are copied.
+    """
+
+    num_layers: int = 2
+    init: str = "teacher"
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    kind: str = "teacher"
+
+    def __post_init__(self):
+        kinds = ("teacher", "lstm", *(m for m in WAVEFORM_MODELS if m != LSTM))
+        if self.kind not in kinds:
+            raise ConfigError(f"kind: {self.kind!r} is not one of {', '.join(kinds)}")
+        if self.init not in ("teacher", "convolutions", "random"):
+            raise ConfigError(f"init: {self.init!r} is not teacher, convolutions or random")
+        if self.num_layers < 1:
+            raise ConfigError(f"num_layers: need at least 1, got {self.num_layers}")
+        if self.init == "teacher" and (self.overrides or self.kind != "teacher"):
+            raise ConfigError(
+                "kind and overrides need `init: convolutions` or `init: random`; "
+                "another shape than the teacher's cannot take its layers"
+            )
+        if reserved := sorted({"model_type", "num_hidden_layers"} & self.overrides.keys()):
+            raise ConfigError(f"overrides: {reserved[0]} is set by kind and num_layers")
+
+
+def build_student(teacher: SpeechModel, config: StudentConfig) -> SpeechModel:
+    """A trainable student with the teacher's frames.
+
+    Raises:
+        ModelError: a teacher whose weights or shape the student cannot take, or overrides that
+            change the frames.
+    """
+    _check_initialisation(teacher, config)
+    if config.kind == "teacher":
+        arch = teacher.config.to_dict()
+    else:
+        arch = {"model_type": LSTM if config.kind == "lstm" else config.kind}
+        arch |= _convolution_stack(teacher, copied=config.init == "convolutions")
+    _check_overrides(arch["model_type"], config.overrides)
+    arch |= {"num_hidden_layers": config.num_layers} | dict(config.overrides)
+    # Filter banks are normalised by utterance; waveforms in their place should be too.
+    normalize = teacher.normalize or teacher.filter_bank is not None
+    student = build_from_arch(arch, normalize, teacher.rate)
+    if (student.hop, student.min_samples) != (teacher.hop, teacher.min_samples):
+        raise ModelError("student_conf: overrides: the student's frames differ from the teacher's")
+    if config.init == "teacher":
+        wanted = student.state_dict().keys()
+        copied = {k: v for k, v in teacher.state_dict().items() if k in wanted}
+        student.load_state_dict(copied)
+    elif config.init == "convolutions":
+        load_weights(
+            student.encoder.feature_extractor,
+            teacher.encoder.feature_extractor.state_dict(),
+            "student_conf: init: convolutions",
+        )
+    return student.train()
+
+
+def _check_initialisation(teacher: SpeechModel, config: StudentConfig) -> None:
+    if teacher.filter_bank is not None and (config.init != "random" or config.kind == "teacher"):
+        raise ModelError(
+            f"student_conf: a {teacher.config.model_type} teacher reads filter banks, a student "
+            "waveforms: set `init: random` and `kind: hubert` or `kind: lstm`"
+        )
+    if config.init == "teacher" and config.num_layers > teacher.num_layers:
+        raise ModelError(
+            f"student_conf: num_layers: {config.num_layers} layers cannot be initialised from a "
+            f"teacher cut at layer {teacher.num_layers}; raise target_layers or use `init: random`"
+        )
+
+
+def _convolution_stack(teacher: SpeechModel, copied: bool) -> dict[str, Any]:
+    """The teacher's convolutions as configuration values; none where it has filter banks."""
+    stack = {k: getattr(teacher.config, k) for k in STACK_KEYS if hasattr(teacher.config, k)}
+    # Layer norm is also data2vec's, which does not name it. Group norm would make each frame
+    # depend on the whole utterance.
+    norm = getattr(teacher.config, "feat_extract_norm", "layer") if copied else "layer"
+    return stack | {"feat_extract_norm": norm}
+
+
+def _check_overrides(model_type: str, overrides: Mapping[str, Any]) -> None:
+    # transformers keeps whatever it is given.
+    known = AutoConfig.for_model(model_type).to_dict()
+    for key in overrides.keys() - known.keys():
+        near = process.extractOne(str(key), list(known))
+        raise ConfigError(
+            f"student_conf: overrides: {model_type} has no {key!r}, did you mean {near[0]!r}?"
+        )
+
+
+def build_from_arch(arch: Mapping[str, Any], normalize: bool, rate: int) -> SpeechModel:
+    """An encoder with random weights from a transformers configuration as a mapping.
+
+    Raises:
+        ModelError: the configuration cannot be built.
+    """
+    arch = dict(arch)
+    model_type = arch.pop("model_type", None)
+    if model_type not in WAVEFORM_MODELS + FILTER_BANK_MODELS:
+        raise ModelError(f"student architecture: unknown model_type {model_type!r}")
+    try:
+        encoder = AutoModel.from_config(AutoConfig.for_model(model_type, **arch))
+    except (KeyError, ValueError, TypeError, ArithmeticError, StrictDataclassError) as e:
+        reason = str(e).strip().splitlines()[-1].strip()
+        raise ModelError(f"student architecture cannot be built: {reason}") from e
+    return SpeechModel(encoder, normalize=normalize, rate=rate)
+
+
+def describe(student: SpeechModel) -> dict[str, Any]:
+    """What ``build_from_arch`` needs, as plain YAML-able values."""
+    arch = student.config.to_dict()
+    # Where it was loaded from and by what is not part of the architecture.
+    for key in ("_name_or_path", "transformers_version", "architectures", "dtype"):
+        arch.pop(key, None)
+    return {"arch": _plain(arch), "normalize": student.normalize, "rate": student.rate}
+
+
+def _plain(value):
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value
+
+
+def save_student(student: SpeechModel, out: Path, provenance: Mapping[str, Any]) -> None:
+    """Write a student directory. The weights come last: without them it does not load."""
+    out.mkdir(parents=True, exist_ok=True)
+    content = {"version": VERSION, **describe(student), "provenance": dict(provenance)}
+    write_atomic(out / "config.yaml", yaml.safe_dump(content, sort_keys=False))
+    weights = {k: v.detach().cpu().contiguous() for k, v in student.state_dict().items()}
+    write_atomic(out / "model.safetensors", save(weights))
+
+
+def read_student_config(path: Path) -> dict[str, Any]:
+    """``config.yaml`` of a student directory, checked."""
+    path = Path(path)
+    if not path.is_dir():
+        raise ModelError(f"{path}: no such student directory; make one with export_student")
+    config = read_yaml(path / "config.yaml")
+    if missing := {"version", "arch", "normalize", "rate"} - config.keys():
+        raise ModelError(f"{path}/config.yaml: not a student: no {', '.join(sorted(missing))}")
+    if config["version"] != VERSION:
+        raise ModelError(
+            f"{path}/config.yaml: version {config['version']}, this package reads {VERSION}"
+        )
+    return config
+
+
+def read_student_weights(path: Path) -> dict[str, Tensor]:
+    """The state dict in a student directory."""
+    weights = Path(path) / "model.safetensors"
+    try:
+        return load_file(weights)
+    except (OSError, SafetensorError) as e:
+        raise ModelError(f"{weights}: cannot be read ({e}); export the student again") from e
+
+
+def load_student(path: Path) -> SpeechModel:
+    """The student of a student directory, in eval mode.
+
+    Raises:
+        ModelError, ConfigError: something is missing, unreadable or does not fit together.
+    """
+    config = read_student_config(path)
+    student = build_from_arch(config["arch"], config["normalize"], config["rate"])
+    load_weights(student, read_student_weights(path), str(path))
+    return student.eval()
+
+
+def load_weights(student: SpeechModel, weights: Mapping[str, Tensor], where: str) -> None:
+    """``load_state_dict`` whose refusal is one line."""
+    try:
+        student.load_state_dict(weights)
+    except RuntimeError as e:
+        reason = " ".join(str(e).split())[:300]
+        raise ModelError(f"{where}: weights do not fit the configuration: {reason}") from e

@@ -1,0 +1,250 @@
+"""A distilled student, or the teacher it came from, as an ESPnet frontend.
+
+frontend: robust_student
+frontend_conf:
+    student: {path: exp/student}    # or {hf: HUB_ID_OR_DIR} for a transformers teacher
+    layers: weighted_sum            # or last, or a layer number
+    freeze: true
+
+Fine-tuning: ``freeze: false``, and if wanted ``freeze_steps: 2000`` (frozen at first) and, with
+``optim: scaled_adamw``, ``lr_scale: 0.1`` (a tenth of the learning rate of what stands on it).
+"""
+
+import hashlib
+from typing import Any
+
+import humanfriendly
+import torch
+from espnet2.asr.frontend.abs_frontend import AbsFrontend
+from torch import Tensor, nn
+
+from espnet_robust.errors import ConfigError, ModelError
+from espnet_robust.models.speech_model import SpeechModel, load_teacher
+from espnet_robust.models.student import (
+    build_from_arch,
+    describe,
+    load_student,
+    load_weights,
+)
+from espnet_robust.plugin.optim import check_lr_scale, set_lr_scale
+
+
+class RobustFrontend(AbsFrontend):
+    """Hidden states of a speech model as features.
+
+    Args:
+        fs: sampling rate, in Hz or as ESPnet writes it ("16k").
+        student: ``{path: student directory}`` or ``{hf: hub id or directory}``. The architecture
+            is added to this mapping as ``arch``, so that ESPnet dumps it and a trained model
+            loads without the directory.
+        layers: ``weighted_sum`` (softmax weights over all layers, trained), ``last``, or a number.
+        freeze: no gradient and eval mode, whatever ``train()`` is called on the whole model.
+        freeze_steps: frozen for that many batches of training, then fine-tuned. Distributed
+            training needs ESPnet's ``unused_parameters: true`` with it.
+        lr_scale: learning rate of the speech model, as a multiple of that of the other parameters;
+            needs ``optim: scaled_adamw``.
+        cache_gb: keep up to this many GB of a frozen model's output in memory, keyed by the
+            samples: epochs after the first cost nothing where the audio is not random.
+    """
+
+    def __init__(
+        self,
+        fs: int | str = 16000,
+        student: dict[str, Any] | None = None,
+        layers: str | int = "weighted_sum",
+        freeze: bool = True,
+        freeze_steps: int = 0,
+        lr_scale: float = 1.0,
+        cache_gb: float = 0.0,
+    ):
+        super().__init__()
+        if not student:
+            raise ConfigError(
+                "frontend_conf: robust_student needs `student: {path: DIR}` or "
+                "`student: {hf: HUB_ID_OR_DIR}`"
+            )
+        if unknown := sorted(student.keys() - {"path", "hf", "arch"}):
+            raise ConfigError(f"frontend_conf: student: unknown key {', '.join(unknown)}")
+        if ("path" in student) == ("hf" in student):
+            raise ConfigError("frontend_conf: student: give path or hf, one of them")
+        if cache_gb and not freeze:
+            raise ConfigError("frontend_conf: cache_gb needs `freeze: true`")
+        if freeze and (freeze_steps or lr_scale != 1):
+            raise ConfigError("frontend_conf: freeze_steps and lr_scale need `freeze: false`")
+        if freeze_steps < 0 or lr_scale <= 0:
+            raise ConfigError(
+                f"frontend_conf: need freeze_steps >= 0 and lr_scale > 0, got {freeze_steps} "
+                f"and {lr_scale}"
+            )
+        self._source = student
+        self._loaded = False
+        self.speech_model = self._build(student)
+        rate = humanfriendly.parse_size(fs) if isinstance(fs, str) else fs
+        if rate != self.speech_model.rate:
+            raise ConfigError(
+                f"frontend_conf: fs: {rate} Hz, but the model takes {self.speech_model.rate} Hz"
+            )
+        self.layers = _select(layers, self.speech_model.num_layers)
+        self.layer_weights = nn.Parameter(
+            torch.zeros(len(self.layers)), requires_grad=len(self.layers) > 1
+        )
+        self.freeze = freeze
+        if freeze:
+            self.speech_model.requires_grad_(False).eval()
+        self.freeze_steps = freeze_steps
+        if freeze_steps:
+            # In the checkpoint, so that resuming goes on counting. A float, because ESPnet's
+            # averaging of models divides floats and sums integers.
+            self.register_buffer("steps", torch.zeros(()))
+        if lr_scale != 1:
+            set_lr_scale(self.speech_model, lr_scale)
+        self._cache = _Cache(int(cache_gb * 1e9))
+
+    def _build(self, student: dict[str, Any]) -> SpeechModel:
+        if "arch" in student:
+            # A dumped configuration: the weights come with the checkpoint, or else are read from
+            # where they first came when the features are first wanted.
+            model = build_from_arch(**student["arch"])
+        else:
+            model = _read(student)
+            student["arch"] = describe(model)
+            self._loaded = True
+        return model.requires_grad_(True)
+
+    def reload_pretrained_parameters(self) -> None:
+        """Called by ESPnet after ``init: xavier_uniform`` has overwritten every weight.
+
+        ESPnet does so at inference too, where the checkpoint is read next and there may be no
+        student directory.
+        """
+        if self._loaded:
+            self._load_pretrained()
+        nn.init.zeros_(self.layer_weights)
+
+    def _load_pretrained(self) -> None:
+        where = str(self._source.get("path", self._source.get("hf")))
+        load_weights(self.speech_model, _read(self._source).state_dict(), where)
+        self._loaded = True
+
+    def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
+        # ESPnet loads trained models with strict=False: a checkpoint of something else would
+        # leave this frontend untouched without a word.
+        want = {prefix + key for key in self.state_dict()}
+        have = {key for key in state_dict if key.startswith(prefix)}
+        if differing := sorted(want ^ have):
+            raise ModelError(
+                f"the checkpoint does not fit frontend robust_student: {len(differing)} keys "
+                f"differ, first {differing[0]}; is it of another student or frontend_conf?"
+            )
+        self._loaded = True
+        self._cache.clear()
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def train(self, mode: bool = True) -> "RobustFrontend":
+        super().train(mode)
+        if self.frozen:
+            self.speech_model.eval()
+        return self
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the speech model is, now."""
+        return self.freeze or (self.freeze_steps > 0 and float(self.steps) < self.freeze_steps)
+
+    def _count(self) -> None:
+        """One batch of training is done."""
+        if self.freeze_steps and self.training and torch.is_grad_enabled():
+            self.steps += 1
+            self.train()
+
+    def output_size(self) -> int:
+        """D."""
+        return self.speech_model.hidden_size
+
+    def forward(self, input: Tensor, input_lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, N) samples, (B,) -> (B, T, D) features, (B,) frames. Zeros in the padding.
+
+        Raises:
+            ModelError: an utterance is shorter than one frame, or the weights were never loaded.
+            ConfigError: ``lr_scale`` without an optimizer that knows it.
+        """
+        if not self._loaded:
+            self._load_pretrained()
+        if int(input_lengths.min()) < self.speech_model.min_samples:
+            raise ModelError(
+                f"an utterance of {int(input_lengths.min())} samples is shorter than one frame "
+                f"({self.speech_model.min_samples}); remove it from the data dir"
+            )
+        if self.training and torch.is_grad_enabled():
+            check_lr_scale(self.speech_model)
+        if self.frozen:
+            with torch.no_grad():
+                states, lengths = self._frozen_states(input, input_lengths)
+        else:
+            states, lengths = self._states(input, input_lengths)
+        self._count()
+        weights = self.layer_weights.softmax(0).to(states.dtype)
+        features = torch.einsum("l,lbtd->btd", weights, states)
+        valid = torch.arange(features.shape[1], device=features.device) < lengths[:, None]
+        return features.masked_fill(~valid[..., None], 0.0), lengths
+
+    def _states(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = self.speech_model(wav, lengths)
+        return torch.stack([hidden.states[layer] for layer in self.layers]), hidden.lengths
+
+    def _frozen_states(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        if not self._cache.limit:
+            return self._states(wav, lengths)
+        keys = [_digest(row[:n]) for row, n in zip(wav, lengths.tolist(), strict=True)]
+        missing = [i for i, key in enumerate(keys) if key not in self._cache]
+        frames = self.speech_model.num_frames(lengths)
+        shape = (len(self.layers), len(wav), int(frames.max()), self.output_size())
+        out = torch.zeros(shape, device=wav.device)
+        if missing:
+            states, _ = self._states(wav[missing], lengths[missing])
+            out[:, missing, : states.shape[2]] = states
+        for i, key in enumerate(keys):
+            if key in self._cache:
+                out[:, i, : frames[i]] = self._cache[key].to(wav.device)
+            else:
+                self._cache.add(key, out[:, i, : frames[i]])
+        return out, frames
+
+
+def _read(student: dict[str, Any]) -> SpeechModel:
+    return load_student(student["path"]) if "path" in student else load_teacher(student["hf"])
+
+
+def _select(layers: str | int, depth: int) -> list[int]:
+    if layers == "weighted_sum":
+        return list(range(depth + 1))
+    if layers == "last":
+        return [depth]
+    if isinstance(layers, int) and 0 <= layers <= depth:
+        return [layers]
+    raise ConfigError(
+        f"frontend_conf: layers: {layers!r} is not weighted_sum, last or a number in 0..{depth}"
+    )
+
+
+def _digest(samples: Tensor) -> bytes:
+    return hashlib.blake2b(samples.cpu().numpy().tobytes(), digest_size=16).digest()
+
+
+class _Cache(dict):
+    """Tensors by digest, up to ``limit`` bytes; what comes later is computed anew each time."""
+
+    def __init__(self, limit: int):
+        super().__init__()
+        self.limit = limit
+        self.size = 0
+
+    def add(self, key: bytes, value: Tensor) -> None:
+        size = value.numel() * value.element_size()
+        if self.size + size <= self.limit:
+            self[key] = value.cpu().clone()
+            self.size += size
+
+    def clear(self) -> None:
+        super().clear()
+        self.size = 0

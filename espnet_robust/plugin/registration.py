@@ -1,0 +1,60 @@
+"""Make ``frontend: robust_student`` known to every ESPnet task that has a frontend.
+
+Also ``encoder: blstm``, with which a recogniser trains quickly on a CPU, and ``optim:
+scaled_adamw``, with which the frontend may have its own learning rate.
+"""
+
+import importlib
+
+from espnet2.asr.encoder.abs_encoder import AbsEncoder
+from espnet2.asr.frontend.abs_frontend import AbsFrontend
+from espnet2.tasks.abs_task import optim_classes
+from espnet2.train.class_choices import ClassChoices
+
+from espnet_robust.plugin.blstm import BLSTMEncoder
+from espnet_robust.plugin.frontend import RobustFrontend
+from espnet_robust.plugin.optim import ScaledAdamW
+
+FRONTENDS = {"robust_student": RobustFrontend}
+ENCODERS = {"blstm": BLSTMEncoder}
+OPTIMIZERS = {"scaled_adamw": ScaledAdamW}
+TASKS = (
+    "asr", "asr_transducer", "slu", "cls", "spk", "lid", "st", "s2t", "s2t_ctc", "diar",
+    "hubert", "ssl", "asvspoof", "enh_s2t", "s2st", "uasr",
+)  # fmt: skip
+
+
+def register(tasks: tuple[str, ...] = TASKS) -> int:
+    """Add our frontend to the ``frontend_choices`` of each task, our encoder to its encoders.
+
+    Returns how many tables have the frontend.
+
+    Idempotent. A task whose own dependencies are not installed is left out.
+
+    Raises:
+        RuntimeError: somebody else has taken the name.
+    """
+    choices = {id(table): table for task in tasks for table in _choices(task)}.values()
+    frontends = [table for table in choices if table.base_type is AbsFrontend]
+    for table in frontends:
+        _add(FRONTENDS, table.classes)
+    for table in choices:
+        if table.base_type is AbsEncoder:
+            _add(ENCODERS, table.classes)
+    _add(OPTIMIZERS, optim_classes)
+    return len(frontends)
+
+
+def _add(ours: dict[str, type], table: dict[str, type]) -> None:
+    for name, cls in ours.items():
+        known = table.setdefault(name, cls)
+        if known is not cls:
+            raise RuntimeError(f"{name!r} is already registered as {known}")
+
+
+def _choices(task: str) -> list[ClassChoices]:
+    try:
+        module = importlib.import_module(f"espnet2.tasks.{task}")
+    except ImportError:
+        return []
+    return [v for v in vars(module).values() if isinstance(v, ClassChoices)]

@@ -1,0 +1,1 @@
+"""From trained ESPnet models to texts and labels for every test condition."""

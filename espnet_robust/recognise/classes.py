@@ -1,0 +1,126 @@
+"""Classes of a labelled corpus, for ESPnet's classification task.
+
+A label is one word, or several slots: ``activate|lights|kitchen`` is an action, an object and a
+location. One slot is ESPnet's ``multi-class``; several are ``multi-label``, where the best class of
+each slot is taken, so that a combination that training lacks can be recognised too. A label is
+right when all of its slots are (as for intents in SUPERB, arXiv:2105.01051).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from espnet_robust.data.data_dir import format_table, iter_table
+from espnet_robust.errors import DataDirError
+from espnet_robust.files import write_atomic
+
+SEPARATOR = "|"
+UNKNOWN = "<unk>"  # ESPnet wants it last in the list of tokens and makes no class of it
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The classes of each slot, sorted.
+
+    Args:
+        slots: as in (("close", "open"), ("door", "window")).
+    """
+
+    slots: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def of(cls, labels: Mapping[str, str], where: str) -> "Classes":
+        """The classes that occur in ``{utterance id: label}``.
+
+        Raises:
+            DataDirError: ``where`` opens the message; a label with blanks, numbers of slots that
+                differ, or fewer than two classes in all slots.
+        """
+        rows = {utt: label.split(SEPARATOR) for utt, label in labels.items()}
+        number = len(next(iter(rows.values()), ()))
+        for utt, row in rows.items():
+            if len(row) != number or any(not c or c != "".join(c.split()) for c in row):
+                raise DataDirError(
+                    f"{where}: {utt} has the label {labels[utt]!r}; expected {number} words"
+                    f" joined by {SEPARATOR}, without blanks, as the first utterance has"
+                )
+        slots = tuple(tuple(sorted(set(slot))) for slot in zip(*rows.values(), strict=True))
+        if not any(len(slot) > 1 for slot in slots):
+            raise DataDirError(f"{where}: fewer than two classes, nothing to tell apart")
+        return cls(slots)
+
+    @property
+    def tokens(self) -> list[str]:
+        """One name a class, slot after slot; those of several slots have the slot's number.
+
+        >>> Classes((("no", "yes"),)).tokens
+        ['no', 'yes']
+        >>> Classes((("off", "on"), ("lamp",))).tokens
+        ['0:off', '0:on', '1:lamp']
+        """
+        if len(self.slots) == 1:
+            return list(self.slots[0])
+        return [f"{i}:{name}" for i, slot in enumerate(self.slots) for name in slot]
+
+    @classmethod
+    def from_tokens(cls, tokens: Sequence[str], multi_label: bool) -> "Classes":
+        """The inverse of ``tokens``."""
+        if not multi_label:
+            return cls((tuple(tokens),))
+        slots: dict[str, list[str]] = {}
+        for token in tokens:
+            slot, _, name = token.partition(":")
+            slots.setdefault(slot, []).append(name)
+        return cls(tuple(tuple(slot) for slot in slots.values()))
+
+    def words(self, label: str) -> str:
+        """The label as ESPnet's task reads it: its tokens, separated by blanks.
+
+        >>> Classes((("off", "on"), ("lamp",))).words("on|lamp")
+        '0:on 1:lamp'
+        """
+        row = label.split(SEPARATOR)
+        return label if len(row) == 1 else " ".join(f"{i}:{name}" for i, name in enumerate(row))
+
+    def unknown(self, label: str) -> list[str]:
+        """What of a label is not among the classes, [label] where the number of slots differs."""
+        row = label.split(SEPARATOR)
+        if len(row) != len(self.slots):
+            return [label]
+        return [name for name, slot in zip(row, self.slots, strict=True) if name not in slot]
+
+
+def make_classes(out: Path, table: str, train: Path, dev: Path, tests: Sequence[Path]) -> Classes:
+    """Write what ESPnet's ``cls_train`` needs to know of the labels in some data dirs.
+
+    ``OUT/tokens.txt``: the classes that occur in ``train``; ``OUT/train`` and ``OUT/dev``: labels
+    as tokens; ``OUT/slots.yaml``: the task's option for one slot or several.
+
+    Raises:
+        DataDirError: as of ``Classes.of``; no labels; a label of another set that training lacks.
+    """
+    labels = {path: _read(path, table) for path in (train, dev, *tests)}
+    classes = Classes.of(labels[train], f"{train}/{table}")
+    for path in (dev, *tests):
+        for utt, label in labels[path].items():
+            if unknown := classes.unknown(label):
+                raise DataDirError(
+                    f"{path}/{table}: {utt} has the label {label!r}, but {unknown[0]!r} does not "
+                    f"occur in {train}/{table}"
+                )
+    kind = "multi-class" if len(classes.slots) == 1 else "multi-label"
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomic(out / "tokens.txt", "\n".join([*classes.tokens, UNKNOWN]) + "\n")
+    write_atomic(out / "slots.yaml", yaml.safe_dump({"model_conf": {"classification_type": kind}}))
+    for name, path in (("train", train), ("dev", dev)):
+        rows = ((utt, classes.words(label)) for utt, label in labels[path].items())
+        write_atomic(out / name, format_table(rows))
+    return classes
+
+
+def _read(path: Path, table: str) -> dict[str, str]:
+    if not (path / table).is_file():
+        raise DataDirError(f"{path}: no {table} in it, so it has no labels")
+    return dict(iter_table(path / table))

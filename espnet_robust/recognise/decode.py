@@ -1,0 +1,197 @@
+"""Many test sets and conditions decoded by one ESPnet ASR model in one process.
+
+The encoder runs on batches of utterances of like length; ``search.py`` has what follows it.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from espnet.nets.pytorch_backend.rnn.encoders import RNNP
+from espnet2.tasks.abs_task import AbsTask
+from espnet2.tasks.asr import ASRTask
+from espnet2.text.build_tokenizer import build_tokenizer
+from espnet2.text.token_id_converter import TokenIDConverter
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from espnet_robust.data.audio import RATE, audio_info, read_audio
+from espnet_robust.data.conditions import read_condition
+from espnet_robust.data.data_dir import read_data_dir
+from espnet_robust.errors import ConfigError, ModelError
+from espnet_robust.files import write_atomic
+from espnet_robust.plugin.registration import register
+from espnet_robust.recognise.search import Search, beam, greedy
+
+
+@dataclass(frozen=True)
+class Recogniser:
+    """A trained model with what turns its output into text."""
+
+    model: nn.Module
+    search: Search
+    tokenizer: object
+    converter: TokenIDConverter
+    checkpoint: str
+
+    def __call__(self, wavs: Sequence[np.ndarray]) -> list[str]:
+        """Utterances (samples,) float32 -> their texts."""
+        # ESPnet's recurrent encoders take batches sorted by falling length only.
+        order = sorted(range(len(wavs)), key=lambda i: -len(wavs[i]))
+        with torch.inference_mode():
+            encoded, frames = self.model.encode(*padded([wavs[i] for i in order], self.model))
+            found = self.search(encoded, frames)
+        texts = {i: self._text(tokens) for i, tokens in zip(order, found, strict=True)}
+        return [texts[i] for i in range(len(wavs))]
+
+    def _text(self, tokens: list[int]) -> str:
+        return self.tokenizer.tokens2text(self.converter.ids2tokens(tokens))
+
+
+def load_recogniser(
+    exp: Path,
+    checkpoint: str,
+    method: str = "greedy",
+    beam_size: int = 10,
+    ctc_weight: float = 1.0,
+    device: str = "cpu",
+) -> Recogniser:
+    """The ASR model of an ESPnet experiment directory.
+
+    Args:
+        method: ``greedy``, or ``beam`` with ``beam_size`` and ``ctc_weight`` as in
+            ``search.beam``.
+        device: ``cpu`` or ``cuda``.
+
+    Raises:
+        ModelError: no such experiment or checkpoint, or no CTC.
+        ConfigError: options of the beam search that do not go together, or no GPU for ``cuda``.
+    """
+    model, args = load_model(ASRTask, "asr", exp, checkpoint, device)
+    if model.ctc is None:
+        raise ModelError(f"{exp}: the model has no CTC; decode it with espnet2.bin.asr_inference")
+    _evaluate(model)
+    return Recogniser(
+        model,
+        greedy(model) if method == "greedy" else beam(model, beam_size, ctc_weight),
+        build_tokenizer(args.token_type, bpemodel=args.bpemodel),
+        TokenIDConverter(args.token_list),
+        checkpoint,
+    )
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every command that decodes."""
+    parser.add_argument("--exp", type=Path, required=True, help="output_dir of the training")
+    parser.add_argument("--checkpoint", default="valid.loss.best.pth", help="file in --exp")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--batch_seconds", type=float, default=60.0, help="audio in a batch")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("data_dirs", type=Path, nargs="+", help="one for each condition")
+
+
+def load_model(
+    task: type[AbsTask], name: str, exp: Path, checkpoint: str, device: str
+) -> tuple[nn.Module, argparse.Namespace]:
+    """The model and the configuration of an ESPnet experiment, our frontend known to its task.
+
+    Raises:
+        ModelError: no such experiment or checkpoint.
+        ConfigError: there is no GPU for ``cuda``.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device cuda: torch finds no GPU here; use cpu (in a recipe: --ngpu 0)")
+    register((name,))
+    for path in (exp / "config.yaml", exp / checkpoint):
+        if not path.is_file():
+            raise ModelError(f"{path}: not found; has training finished?")
+    return task.build_model_from_file(exp / "config.yaml", exp / checkpoint, device)
+
+
+def padded(wavs: Sequence[np.ndarray], model: nn.Module) -> tuple[Tensor, Tensor]:
+    """Utterances (samples,) -> (B, samples) with zeros behind, and (B,), where the model is."""
+    device = next(model.parameters()).device
+    batch = nn.utils.rnn.pad_sequence([torch.from_numpy(wav) for wav in wavs], batch_first=True)
+    return batch.to(device), torch.tensor([len(wav) for wav in wavs], device=device)
+
+
+def _evaluate(model: nn.Module) -> None:
+    """``model.eval()``, also where ESPnet forgets it: RNNP would go on dropping activations."""
+    model.eval()
+    for module in model.modules():
+        if isinstance(module, RNNP):
+            module.dropout = 0.0
+
+
+def decode(
+    recogniser: Recogniser,
+    conditions: dict[str, Path],
+    out: Path,
+    batch_seconds: float,
+    table: str = "text",
+) -> None:
+    """Decode each condition's data dir; write ``out/CONDITION/TABLE`` and ``out/decode.json``.
+
+    ``decode.json`` comes last: where it stands, everything is complete. Its real-time factor is
+    the time from samples to text, reading excluded, over the duration of the audio.
+    """
+    (out / "decode.json").unlink(missing_ok=True)
+    compute_seconds = audio_seconds = 0.0
+    for name, data_dir in tqdm(conditions.items(), desc=f"decoding {out.name}", unit="condition"):
+        entries = read_data_dir(data_dir).wav
+        hypotheses = {}
+        for ids in batches(entries, batch_seconds):
+            wavs = [read_audio(entries[utt_id]) for utt_id in ids]
+            began = time.perf_counter()
+            hypotheses.update(zip(ids, recogniser(wavs), strict=True))
+            compute_seconds += time.perf_counter() - began
+            audio_seconds += sum(map(len, wavs)) / RATE
+        (out / name).mkdir(parents=True, exist_ok=True)
+        lines = (f"{utt_id} {hypotheses[utt_id]}".rstrip() for utt_id in entries)
+        write_atomic(out / name / table, "\n".join(lines) + "\n")
+    record = {
+        "params": sum(p.numel() for p in recogniser.model.parameters()),
+        "rtf": compute_seconds / audio_seconds,
+        "audio_seconds": round(audio_seconds, 2),
+        "threads": torch.get_num_threads(),
+        "device": _device_name(recogniser.model),
+        "checkpoint": recogniser.checkpoint,
+    }
+    write_atomic(out / "decode.json", json.dumps(record, indent=2) + "\n")
+
+
+def _device_name(model: nn.Module) -> str:
+    """``cpu``, or what the GPU is called."""
+    device = next(model.parameters()).device
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def by_test_set(data_dirs: Sequence[Path]) -> dict[str, dict[str, Path]]:
+    """Test set -> condition -> data dir, where ``SET_CONDITION`` is a distorted copy of ``SET``.
+
+    Raises:
+        UserError: a directory is missing, or its ``condition.json`` is not one.
+    """
+    sets: dict[str, dict[str, Path]] = {}
+    for data_dir in data_dirs:
+        condition = read_condition(data_dir).name
+        sets.setdefault(data_dir.name.removesuffix(f"_{condition}"), {})[condition] = data_dir
+    return sets
+
+
+def batches(entries: dict[str, str], batch_seconds: float) -> Iterator[list[str]]:
+    """Utterance ids of like length, padded length times number at most ``batch_seconds``."""
+    samples = {utt_id: audio_info(entry).num_samples for utt_id, entry in entries.items()}
+    batch: list[str] = []
+    for utt_id in sorted(samples, key=lambda u: (samples[u], u)):
+        if batch and (len(batch) + 1) * samples[utt_id] > batch_seconds * RATE:
+            yield batch
+            batch = []
+        batch.append(utt_id)
+    if batch:
+        yield batch

@@ -1,0 +1,192 @@
+import numpy as np
+import pytest
+import soundfile
+
+from espnet_robust.data.data_dir import (
+    combine_data_dirs,
+    iter_table,
+    read_data_dir,
+    replacing_dir,
+    subset_data_dir,
+    validate_data_dir,
+    write_data_dir,
+)
+from espnet_robust.errors import DataDirError
+
+
+def tables(*ids):
+    return {
+        "wav.scp": {utt: f"audio/{utt}.flac" for utt in ids},
+        "text": {utt: f"SAY {utt}".upper() for utt in ids},
+        "utt2spk": {utt: utt.partition("-")[0] for utt in ids},
+    }
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_data_dir(tmp_path / "data", tables("b-1", "a-2", "a-1"))
+
+
+def test_round_trip_is_sorted(data):
+    again = read_data_dir(data.path)
+    assert again == data
+    assert again.ids == ["a-1", "a-2", "b-1"]
+    assert (data.path / "spk2utt").read_text() == "a a-1 a-2\nb b-1\n"
+
+
+def test_order_is_by_byte(tmp_path):
+    ids = ["b", "B", "a_1", "a-1", "é", "\U00010000", "\uffff"]
+    data = write_data_dir(tmp_path / "data", {"wav.scp": dict.fromkeys(ids, "x")})
+    assert data.ids == sorted(ids, key=lambda utt: utt.encode())
+    assert read_data_dir(data.path).ids == data.ids
+
+
+def test_empty_transcript_and_wide_blank_survive(tmp_path):
+    written = {"wav.scp": {"a": "x", "b": "x"}, "text": {"a": "", "b": "日\u3000本"}}
+    write_data_dir(tmp_path / "data", written)
+    assert read_data_dir(tmp_path / "data").tables == written
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (
+            "b x\na x\n",
+            r"wav.scp:2: utterance 'a' after 'b': unsorted; to mend: LC_ALL=C sort",
+        ),
+        ("a x\na y\n", r"wav.scp:2: utterance 'a' occurs twice"),
+        ("a x\n\nb x\n", "wav.scp:2: blank line"),
+        ("a x\nb\n", "wav.scp:2: nothing after the id 'b'"),
+        ("", "no utterances"),
+    ],
+)
+def test_bad_table_is_named(tmp_path, lines, message):
+    (tmp_path / "wav.scp").write_text(lines)
+    with pytest.raises(DataDirError, match=message):
+        read_data_dir(tmp_path)
+
+
+def test_not_utf8(tmp_path):
+    (tmp_path / "wav.scp").write_bytes(b"a \xff\xfe\n")
+    with pytest.raises(DataDirError, match="not UTF-8"):
+        read_data_dir(tmp_path)
+
+
+def test_missing_and_segments(tmp_path, data):
+    with pytest.raises(DataDirError, match="no such data dir"):
+        read_data_dir(tmp_path / "nowhere")
+    with pytest.raises(DataDirError, match="no wav.scp"):
+        read_data_dir(tmp_path)
+    (data.path / "segments").write_text("a-1 rec 0 1\n")
+    with pytest.raises(DataDirError, match="segments is not supported"):
+        read_data_dir(data.path)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (
+            lambda t: t["text"].pop("a-1"),
+            r"text does not match wav.scp: 1 utterances missing",
+        ),
+        (lambda t: t["wav.scp"].pop("a-1"), r"1 without audio \['a-1'\]"),
+        (lambda t: t["wav.scp"].clear(), "no utterances to write"),
+        (lambda t: t["text"].update({"a-1": "TWO\nLINES"}), "line break"),
+        (lambda t: t["utt2spk"].update({"a-1": " "}), "nothing to write"),
+        (lambda t: [table.update({"a 3": "x"}) for table in t.values()], "has blanks"),
+    ],
+)
+def test_write_refuses(tmp_path, edit, message):
+    edited = tables("a-1", "b-1")
+    edit(edited)
+    with pytest.raises(DataDirError, match=message):
+        write_data_dir(tmp_path / "out", edited)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_write_replaces_a_data_dir_and_nothing_else(tmp_path, data):
+    write_data_dir(data.path, tables("c-1"))
+    assert read_data_dir(data.path).ids == ["c-1"]
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.tex").write_text("x")
+    with pytest.raises(DataDirError, match="exists and is not a data dir"):
+        write_data_dir(precious, tables("c-1"))
+    assert (precious / "thesis.tex").exists()
+
+
+def test_failure_keeps_the_old_one(data):
+    with pytest.raises(ZeroDivisionError), replacing_dir(data.path) as temporary:
+        (temporary / "wav.scp").write_text("half")
+        raise ZeroDivisionError
+    assert read_data_dir(data.path) == data
+    assert [f.name for f in data.path.parent.iterdir()] == ["data"]
+
+
+def test_validate_finds_what_does_not_agree(data):
+    (data.path / "utt2dur").write_text("a-1 1.0\nb-1 1.0\n")
+    with pytest.raises(DataDirError, match=r"utt2dur does not match wav.scp: 1 .*'a-2'"):
+        validate_data_dir(data.path)
+    (data.path / "utt2dur").unlink()
+    (data.path / "spk2utt").write_text("a a-1\nb b-1\n")
+    with pytest.raises(DataDirError, match="spk2utt does not match"):
+        validate_data_dir(data.path)
+    with pytest.raises(DataDirError, match="no utt2intent"):
+        validate_data_dir(data.path, need=("utt2intent",))
+
+
+def test_validate_opens_the_audio(tmp_path):
+    good, bad = tmp_path / "good.flac", tmp_path / "bad.wav"
+    soundfile.write(good, np.zeros(100), 16000)
+    data = write_data_dir(tmp_path / "data", {"wav.scp": {"a": str(good), "b": str(bad)}})
+    need = ("wav.scp",)
+    validate_data_dir(data.path, need=need)
+
+    def complaint():
+        with pytest.raises(DataDirError) as e:
+            validate_data_dir(data.path, need=need, audio=True)
+        assert "utterance b" in str(e.value)
+        return str(e.value)
+
+    assert "no such file" in complaint()
+    bad.write_bytes(b"")
+    assert "empty file" in complaint()
+    bad.write_text("this is not audio")
+    assert "not audio" in complaint()
+    soundfile.write(bad, np.zeros(0), 16000)
+    assert "no samples" in complaint()
+    soundfile.write(bad, np.array([0.0, np.nan, 0.0]), 16000, subtype="FLOAT")
+    assert "NaN" in complaint()
+    soundfile.write(bad, np.zeros(100), 16000)
+    validate_data_dir(data.path, need=need, audio=True)
+
+
+def test_subset(tmp_path, data):
+    assert subset_data_dir(data.path, tmp_path / "s", ids=["b-1", "a-2"]).ids == [
+        "a-2",
+        "b-1",
+    ]
+    assert subset_data_dir(data.path, tmp_path / "s", first=1).ids == ["a-1"]
+    assert read_data_dir(tmp_path / "s").tables["text"] == {"a-1": "SAY A-1"}
+    with pytest.raises(DataDirError, match="no utterances .'c-1'"):
+        subset_data_dir(data.path, tmp_path / "s", ids=["c-1"])
+    with pytest.raises(DataDirError, match="no utterances to write"):
+        subset_data_dir(data.path, tmp_path / "s", first=0)
+
+
+def test_combine(tmp_path, data):
+    other = tables("c-1") | {"utt2dur": {"c-1": "1.0"}}
+    write_data_dir(tmp_path / "other", other)
+    both = combine_data_dirs([data.path, tmp_path / "other"], tmp_path / "both")
+    assert both.ids == ["a-1", "a-2", "b-1", "c-1"]
+    assert sorted(both.tables) == ["text", "utt2spk", "wav.scp"]
+    with pytest.raises(DataDirError, match="'a-1' is both in"):
+        combine_data_dirs([data.path, data.path], tmp_path / "twice")
+
+
+def test_iter_table_reads_one_line_at_a_time(tmp_path):
+    (tmp_path / "wav.scp").write_text("a x\nb y\na z\n")
+    rows = iter_table(tmp_path / "wav.scp")
+    assert (next(rows), next(rows)) == (("a", "x"), ("b", "y"))
+    with pytest.raises(DataDirError):
+        next(rows)

@@ -1,0 +1,77 @@
+import pytest
+import torch
+from espnet2.asr.encoder.rnn_encoder import RNNEncoder
+
+from espnet_robust.errors import ConfigError
+from espnet_robust.plugin.blstm import BLSTMEncoder
+
+SHAPE = {"output_size": 6, "hidden_size": 5, "num_layers": 2}
+
+
+@pytest.fixture
+def encoder() -> BLSTMEncoder:
+    torch.manual_seed(0)
+    return BLSTMEncoder(4, subsample=[2, 1], dropout=0.5, **SHAPE)
+
+
+@pytest.fixture
+def frames() -> torch.Tensor:
+    return torch.randn(3, 11, 4, generator=torch.Generator().manual_seed(1))
+
+
+LENGTHS = torch.tensor([11, 8, 1])
+
+
+def test_equals_espnets_encoder_with_the_same_weights(encoder, frames):
+    theirs = RNNEncoder(4, subsample=[2, 1], dropout=0.0, **SHAPE)
+    for layer in range(2):
+        rnnp = theirs.enc[0]
+        getattr(rnnp, f"birnn{layer}").load_state_dict(encoder.lstms[layer].state_dict())
+        getattr(rnnp, f"bt{layer}").load_state_dict(encoder.projections[layer].state_dict())
+    encoder.dropout = 0.0  # in training
+    ours = frames.clone().requires_grad_()
+    x = frames.clone().requires_grad_()
+    y, lengths, _ = encoder(ours, LENGTHS)
+    expected, expected_lengths, _ = theirs(x, LENGTHS)
+    assert lengths.tolist() == expected_lengths.tolist() == [6, 4, 1]
+    torch.testing.assert_close(y, expected, rtol=0, atol=1e-6)
+    y.square().sum().backward()
+    expected.square().sum().backward()
+    torch.testing.assert_close(ours.grad, x.grad, rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        encoder.lstms[0].weight_hh_l0_reverse.grad,
+        theirs.enc[0].birnn0.weight_hh_l0_reverse.grad,
+        rtol=0,
+        atol=1e-5,
+    )
+
+
+def test_frames_depend_on_no_padding_and_no_other_utterance(encoder, frames):
+    encoder.eval()
+    y, lengths, _ = encoder(frames, LENGTHS)
+    for n, length in enumerate(LENGTHS):
+        alone, _, _ = encoder(frames[n : n + 1, :length], LENGTHS[n : n + 1])
+        torch.testing.assert_close(y[n, : lengths[n]], alone[0], rtol=0, atol=1e-6)
+        assert not y[n, lengths[n] :].any()
+
+
+def test_dropout_ends_with_training(encoder, frames):
+    def differs() -> bool:
+        return not torch.equal(encoder(frames, LENGTHS)[0], encoder(frames, LENGTHS)[0])
+
+    assert differs()
+    encoder.eval()
+    assert not differs()
+
+
+@pytest.mark.parametrize(("step", "expected"), [(1, 11), (2, 6), (3, 4)])
+def test_lengths_are_those_of_the_frames_taken(frames, step, expected):
+    encoder = BLSTMEncoder(4, output_size=6, hidden_size=5, num_layers=1, subsample=[step])
+    y, lengths, _ = encoder(frames, LENGTHS)
+    assert y.shape[1] == lengths[0] == expected
+
+
+@pytest.mark.parametrize(("layers", "subsample"), [(2, [2]), (2, [2, 0]), (0, [])])
+def test_subsample_must_fit(layers, subsample):
+    with pytest.raises(ConfigError, match=f"each of {layers} layers"):
+        BLSTMEncoder(4, subsample=subsample, **(SHAPE | {"num_layers": layers}))

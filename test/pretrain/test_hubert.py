@@ -1,0 +1,132 @@
+import csv
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import yaml
+
+from espnet_robust.data.data_dir import write_data_dir
+from espnet_robust.errors import ConfigError, DataDirError
+from espnet_robust.models.speech_model import load_teacher
+from espnet_robust.pretrain import hubert as module
+from espnet_robust.pretrain.hubert import mfcc, pretrain, span_mask
+
+CONFIG = {
+    "model": {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+        "conv_dim": [8] * 7,
+        "feat_extract_norm": "layer",
+        "num_conv_pos_embeddings": 15,
+        "num_conv_pos_embedding_groups": 2,
+    },
+    "clusters": 4,
+    "steps": 6,
+    "batch_seconds": 2.0,
+    "max_seconds": 0.6,
+    "warmup": 2,
+    "log_every": 2,
+    "save_every": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    wav = {}
+    for i in range(10):
+        wav[f"u{i}"] = str(root / f"u{i}.wav")
+        soundfile.write(wav[f"u{i}"], rng.standard_normal(8000 + 500 * i) * 0.1, 16000)
+    write_data_dir(root / "train", {"wav.scp": wav})
+    return root / "train"
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "pretrain.yaml"
+    path.write_text(yaml.safe_dump(CONFIG))
+    return path
+
+
+def test_makes_a_teacher_and_its_log(data, config, tmp_path):
+    pretrain(config, [data], tmp_path / "teacher")
+    teacher = load_teacher(tmp_path / "teacher", [1, 2])
+    assert (teacher.num_layers, teacher.normalize, teacher.rate) == (2, True, 16000)
+    with (tmp_path / "teacher.work/curve.csv").open() as f:
+        assert [int(row["step"]) for row in csv.DictReader(f)] == [2, 4, 6]
+
+
+def test_second_round_takes_its_units_from_a_layer_of_the_first(data, config, tmp_path):
+    pretrain(config, [data], tmp_path / "one")
+    second = CONFIG | {"units": {"from": str(tmp_path / "one"), "layer": 1}}
+    config.write_text(yaml.safe_dump(second))
+    pretrain(config, [data], tmp_path / "two")
+    units = [np.load(tmp_path / f"{name}.work/units.npz")["units"] for name in ("one", "two")]
+    assert units[0].shape == units[1].shape and not np.array_equal(*units)
+
+
+def test_resumed_equals_uninterrupted(data, config, tmp_path, monkeypatch):
+    pretrain(config, [data], tmp_path / "straight")
+    batches, calls = module._collate, []
+
+    def killed(*args):
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return batches(*args)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, "_collate", killed)
+        pretrain(config, [data], tmp_path / "resumed")
+    assert not (tmp_path / "resumed").exists()
+    pretrain(config, [data], tmp_path / "resumed")
+    a, b = (load_teacher(tmp_path / n).state_dict() for n in ("straight", "resumed"))
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_another_configuration_does_not_resume(data, config, tmp_path):
+    pretrain(config, [data], tmp_path / "t")
+    config.write_text(yaml.safe_dump(CONFIG | {"lr": 0.1}))
+    with pytest.raises(ConfigError, match="made with another"):
+        pretrain(config, [data], tmp_path / "t")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"precision": "fp8"}, "not fp32 or bf16"),
+        ({"units": {"from": "dir"}}, "needs `layer`"),
+        ({"step": 3}, "did you mean 'steps'"),
+    ],
+)
+def test_refused_configurations(data, config, tmp_path, change, message):
+    config.write_text(yaml.safe_dump(CONFIG | change))
+    with pytest.raises(ConfigError, match=message):
+        pretrain(config, [data], tmp_path / "t")
+
+
+def test_an_utterance_shorter_than_a_frame(config, tmp_path):
+    soundfile.write(tmp_path / "x.wav", np.zeros(300), 16000)
+    write_data_dir(tmp_path / "d", {"wav.scp": {"x": str(tmp_path / "x.wav")}})
+    with pytest.raises(DataDirError, match="x has 300 samples; one frame needs 400"):
+        pretrain(config, [tmp_path / "d"], tmp_path / "t")
+
+
+def test_span_mask():
+    rng = np.random.default_rng(0)
+    mask = span_mask((400, 500), 0.065, 10, rng)
+    # A frame escapes when none of the 10 frames up to it starts a span.
+    assert mask[:, 10:].mean() == pytest.approx(1 - (1 - 0.065) ** 10, abs=0.01)
+    assert span_mask((2, 3), 1.0, 10, rng).all()
+
+
+def test_mfcc_frames_are_those_of_the_convolutions():
+    wav = np.random.default_rng(0).standard_normal(16000).astype(np.float32)
+    features = mfcc(wav, 320, 400)
+    assert features.shape == (49, 39)
+    assert np.abs(features.mean(0)).max() < 1e-4
+    assert mfcc(wav[:400], 320, 400).shape == (1, 39)
