@@ -69,7 +69,7 @@ def _speech_commands(version: str, sha256: str) -> Archive:
 
 # SHA-256 of LibriSpeech and Speech Commands as in torchaudio.datasets, of FSDD as in TensorFlow
 # Datasets (spoken_digit/checksums.tsv).
-CORPORA = {
+PUBLISHED = {
     "an4": Published(
         {
             "sphere": Archive(
@@ -140,7 +140,7 @@ def download(
     appears unpacked whole or not at all, and is deleted then.
 
     Args:
-        parts: default: as of ``CORPORA``.
+        parts: default: as of ``PUBLISHED``.
         url: a mirror of the one part.
         sha256: to check the one part against instead of the published sum.
         pauses: seconds before each further attempt.
@@ -151,7 +151,7 @@ def download(
     Raises:
         UserError: an unknown part, a transfer that broke, a wrong checksum, not such an archive.
     """
-    published = CORPORA[corpus]
+    published = PUBLISHED[corpus]
     names = tuple(parts) or published.default
     if unknown := [name for name in names if name not in published.parts]:
         raise UserError(

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import torch
 from espnet2.tasks.abs_task import optim_classes, scheduler_classes
-from rapidfuzz import fuzz, process
 
-from espnet_robust.config import read_yaml
+from espnet_robust.config import nearest, read_yaml
 from espnet_robust.errors import ConfigError
 
 
@@ -52,9 +51,7 @@ def check_keys(keys: Sequence[str] | Mapping, known: Sequence[str], where: str) 
     """ConfigError for the first of ``keys`` that is not ``known``, with the nearest that is."""
     for key in keys:
         if key not in known:
-            near = process.extractOne(str(key), known, scorer=fuzz.ratio, score_cutoff=60)
-            hint = f", did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"{where}: unknown key {key!r}{hint}")
+            raise ConfigError(f"{where}: unknown key {key!r}{nearest(key, known)}")
 
 
 def _check_optimizer(args: argparse.Namespace) -> None:

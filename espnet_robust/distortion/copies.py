@@ -50,7 +50,7 @@ from espnet_robust.data.data_dir import (
     table_names,
 )
 from espnet_robust.distortion.chain import Distorter
-from espnet_robust.distortion.config import load_distortion, read_yaml
+from espnet_robust.distortion.config import given_config, load_distortion
 from espnet_robust.distortion.seeding import rng_for
 from espnet_robust.errors import AudioError, ConfigError, DataDirError, UserError
 from espnet_robust.files import write_atomic
@@ -134,7 +134,7 @@ def distort_data_dir(
             is wrong, the disk is full. Nothing that looks complete is left.
     """
     distorter = load_distortion(config)
-    given, _ = read_yaml(config)
+    given, _ = given_config(config)
     run_job(Job(Path(src), Path(dst), distorter, given, seed, format, allow_pipe), nj=nj)
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from espnet_robust.data.conditions import Condition, write_condition
 from espnet_robust.distortion.chain import Distorter
-from espnet_robust.distortion.config import ConfigReader, read_yaml
+from espnet_robust.distortion.config import ConfigReader, given_config
 from espnet_robust.distortion.copies import Job, run_job
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -49,7 +49,7 @@ def load_protocol(
     Raises:
         ConfigError: one line an error, all errors of the file.
     """
-    given, name = read_yaml(config)
+    given, name = given_config(config)
     reader = ConfigReader(base_dir)
     conditions = _conditions(given, reader)
     reader.raise_errors(name)
