@@ -1,5 +1,6 @@
 """Corpora from where they are published, where their licence allows it: resume, check, unpack."""
 
+import gzip
 import hashlib
 import http.client
 import os
@@ -274,11 +275,14 @@ def unpack(file: Path, target: Path, inside: str) -> None:
     try:
         with tarfile.open(file) as archive:
             _extract(archive, temporary)
+            # The archive's own end comes before the compression's, whose checksum is there.
+            while archive.fileobj.read(CHUNK):
+                pass
         if not (temporary / inside).is_dir():
             file.unlink()
             raise UserError(f"{file}: no {inside}/ in it, so not this corpus's; deleted")
         os.rename(temporary / inside, target)
-    except (tarfile.TarError, EOFError, zlib.error) as e:
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as e:
         file.unlink()
         raise UserError(f"{file}: not a whole tar archive ({e}); deleted, run this again") from None
     finally:

@@ -146,6 +146,19 @@ def test_other_archives_leave_nothing_unpacked(fetch, server, tmp_path, content,
     assert not (tmp_path / "a.wav").exists()
 
 
+def test_damage_behind_the_last_file_is_found(server, tmp_path):
+    """AN4 has no published checksum; gzip's own is at the very end, where tar does not read."""
+    whole = tar({"an4/etc/an4_train.fileids": b"x"})
+    crc = len(whole) - 8
+    for content in (whole[:crc] + bytes([whole[crc] ^ 1]) + whole[crc + 1 :], whole[:-4]):
+        server.content = content
+        with pytest.raises(UserError, match="not a whole tar archive .*; deleted, run this again"):
+            download("an4", tmp_path / "downloads", url=server.url, pauses=())
+        assert names(tmp_path) == []
+    server.content = whole
+    assert (download("an4", tmp_path / "downloads", url=server.url) / "etc").is_dir()
+
+
 @pytest.mark.parametrize(
     ("kind", "target", "whole"),
     [
