@@ -154,27 +154,34 @@ def download(
     """
     published = PUBLISHED[corpus]
     names = tuple(parts) or published.default
-    if unknown := [name for name in names if name not in published.parts]:
-        raise UserError(
-            f"{corpus} has no part {unknown[0]!r} to download; there are "
-            f"{', '.join(published.parts)}"
-        )
-    if (url or sha256) and len(names) != 1:
-        raise UserError("--url and --sha256 are of one archive: name one part")
+    _check_parts(corpus, names, one=bool(url or sha256))
     for name in names:
         archive = published.parts[name]
-        if (directory / archive.target).exists():
-            continue
-        archive = replace(archive, url=url or archive.url, sha256=sha256.lower() or archive.sha256)
-        file = directory / f"{corpus}_{name}.tar.gz"
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            fetch(archive.url, file, archive.sha256, pauses=pauses)
-            unpack(file, directory / archive.target, archive.inside)
-        except OSError as e:
-            raise UserError(f"{directory}: cannot be written: {e.strerror or e}") from None
-        file.unlink()
+        if not (directory / archive.target).exists():
+            given = {"url": url or archive.url, "sha256": sha256.lower() or archive.sha256}
+            _get(replace(archive, **given), directory / f"{corpus}_{name}.tar.gz", pauses)
     return directory / published.parts[names[0]].root
+
+
+def _get(archive: Archive, file: Path, pauses: Sequence[float]) -> None:
+    directory = file.parent
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        fetch(archive.url, file, archive.sha256, pauses=pauses)
+        unpack(file, directory / archive.target, archive.inside)
+        file.unlink()
+    except OSError as e:
+        raise UserError(f"{directory}: cannot be written: {e.strerror or e}") from None
+
+
+def _check_parts(corpus: str, names: Sequence[str], one: bool) -> None:
+    there = PUBLISHED[corpus].parts
+    if unknown := [name for name in names if name not in there]:
+        raise UserError(
+            f"{corpus} has no part {unknown[0]!r} to download; there are {', '.join(there)}"
+        )
+    if one and len(names) != 1:
+        raise UserError("--url and --sha256 are for one archive: name one part")
 
 
 def fetch(url: str, file: Path, sha256: str | None, *, pauses: Sequence[float] = PAUSES) -> None:

@@ -74,15 +74,7 @@ def make_files(
     Raises:
         UserError: ``audio_dir`` holds something else.
     """
-    plan = "".join(json.dumps(item, sort_keys=True) + "\n" for item in items)
-    plan_file = audio_dir / "plan.jsonl"
-    if plan_file.exists():
-        if plan_file.read_text(encoding="utf-8") != plan:
-            shutil.rmtree(audio_dir)
-    elif audio_dir.exists() and any(audio_dir.iterdir()):
-        raise UserError(f"{audio_dir} is in the way: it was not made by this command; move it")
-    audio_dir.mkdir(parents=True, exist_ok=True)
-    write_atomic(plan_file, plan)
+    _keep_plan(audio_dir, items)
     paths = [audio_dir / item["file"] for item in items]
     todo = [(item, path) for item, path in zip(items, paths, strict=True) if not path.exists()]
     progress = {"desc": label, "unit": "file", "mininterval": 1, "disable": not todo}
@@ -95,6 +87,19 @@ def make_files(
         item["id"]: Made(path, audio_info(path).num_samples)
         for item, path in zip(items, paths, strict=True)
     }
+
+
+def _keep_plan(audio_dir: Path, items: Sequence[dict]) -> None:
+    """Empty ``audio_dir`` unless it is of the same plan; raise UserError if it has none."""
+    plan = "".join(json.dumps(item, sort_keys=True) + "\n" for item in items)
+    plan_file = audio_dir / "plan.jsonl"
+    if plan_file.exists():
+        if plan_file.read_text(encoding="utf-8") != plan:
+            shutil.rmtree(audio_dir)
+    elif audio_dir.exists() and any(audio_dir.iterdir()):
+        raise UserError(f"{audio_dir} is in the way: it was not made by this command; move it")
+    audio_dir.mkdir(parents=True, exist_ok=True)
+    write_atomic(plan_file, plan)
 
 
 def _render_one(render: Callable[[dict], np.ndarray], todo: tuple[dict, Path]) -> None:

@@ -165,13 +165,7 @@ def write_data_dir(
     ordered = {name: dict(sorted(table.items())) for name, table in tables.items()}
     _check_same_ids(path, ordered)
     for name, table in ordered.items():
-        for utt, entry in table.items():
-            if not utt or utt != "".join(utt.split()):
-                raise DataDirError(f"{path}/{name}: utterance id {utt!r} is empty or has blanks")
-            if "\n" in entry or "\r" in entry:
-                raise DataDirError(f"{path}/{name}: line break in the entry of {utt!r}")
-            if not entry.strip() and not name.startswith(MAY_BE_EMPTY):
-                raise DataDirError(f"{path}/{name}: nothing to write for utterance {utt!r}")
+        _check_lines(path / name, table)
     contents = dict(others)
     contents |= {name: format_table(table.items()) for name, table in ordered.items()}
     if "utt2spk" in ordered:
@@ -180,6 +174,17 @@ def write_data_dir(
         for name, content in contents.items():
             (temporary / name).write_text(content, encoding="utf-8", newline="\n")
     return DataDir(path, ordered)
+
+
+def _check_lines(path: Path, table: Mapping[str, str]) -> None:
+    """Raise DataDirError for an id or entry that cannot stand on one line of ``path``."""
+    for utt, entry in table.items():
+        if not utt or utt != "".join(utt.split()):
+            raise DataDirError(f"{path}: utterance id {utt!r} is empty or has blanks")
+        if "\n" in entry or "\r" in entry:
+            raise DataDirError(f"{path}: line break in the entry of {utt!r}")
+        if not entry.strip() and not path.name.startswith(MAY_BE_EMPTY):
+            raise DataDirError(f"{path}: nothing to write for utterance {utt!r}")
 
 
 def format_table(rows: Iterable[tuple[str, str]]) -> str:

@@ -59,17 +59,10 @@ def distort_data_dir(
             is wrong, the disk is full. Nothing that looks complete is left.
     """
     src, dst = Path(src), Path(dst)
-    distorter = load_distortion(config)
-    given, _ = given_config(config)
-    name = name_of_copy(src, dst) if condition is None else condition
-    about = Condition(check_name(name, "--condition"), single_snr(given))
-    if about.name == CLEAN:
-        raise ConfigError(
-            f"{dst}: a distorted copy cannot be the condition {CLEAN!r};"
-            " fix: name it otherwise, by --condition NAME"
-        )
-    job = Job(src, dst, distorter, given, about, seed, format, allow_pipe, hash_audio)
-    run_job(job, nj=nj)
+    distorter, (given, _) = load_distortion(config), given_config(config)
+    name = _checked_name(dst, name_of_copy(src, dst) if condition is None else condition)
+    what = (distorter, given, Condition(name, single_snr(given)))
+    run_job(Job(src, dst, *what, seed, format, allow_pipe, hash_audio), nj=nj)
 
 
 def name_of_copy(src: Path, dst: Path) -> str:
@@ -79,6 +72,15 @@ def name_of_copy(src: Path, dst: Path) -> str:
     ('noise', 'b')
     """
     return dst.name.removeprefix(f"{src.name}_") or dst.name
+
+
+def _checked_name(dst: Path, name: str) -> str:
+    if check_name(name, f"{dst}: --condition") == CLEAN:
+        raise ConfigError(
+            f"{dst}: a distorted copy cannot be the condition {CLEAN!r};"
+            " name it otherwise, by --condition NAME"
+        )
+    return name
 
 
 def single_snr(config: Mapping) -> float | None:
