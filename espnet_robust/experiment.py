@@ -178,8 +178,8 @@ def parse_settings(words: Sequence[str]) -> Config:
             raise ConfigError(f"--set {word}: write KEY=VALUE, as in --set optim_conf.lr=0.001")
     if not words:
         return {}
-    # Imported here, as it takes longer than all else. Its merge takes 15 ms for two layers, lay_over
-    # microseconds.
+    # Imported here, as it takes longer than all else. Its merge takes 15 ms for two layers,
+    # lay_over microseconds.
     from omegaconf import OmegaConf
 
     try:
