@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 import torch
 from espnet2.torch_utils.device_funcs import force_gatherable
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from espnet_robust.distill.adversary import Adversary, AdversaryInput
 from espnet_robust.distill.denoise import Denoiser
 from espnet_robust.distill.losses import DENOISE, LOSSES
+from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distill.targets import Targets
 from espnet_robust.errors import ConfigError, TrainingError
 from espnet_robust.models.onednn.linear import Linear
@@ -67,27 +69,23 @@ class DistillModel(AbsESPnetModel):
             self.ema_student = _frozen_copy(student)
             self.ema_heads = _frozen_copy(self.heads)
         self.amp: torch.dtype | None = None
-        self.start_epoch(0, 1)
+        self.start_epoch(Schedule())
 
-    def start_epoch(self, step: int, total_steps: int, batches_per_step: int = 1) -> None:
-        """Tell how many of ``total_steps`` updates are done: the adversary needs it.
+    def start_epoch(self, schedule: Schedule, batches_per_step: int = 1) -> None:
+        """Tell where the training stands, and how many batches make an update.
 
         No buffer holds the count, because ESPnet would average it over checkpoints.
         """
-        self._first_step, self._total_steps = step, max(1, total_steps)
+        self._start = schedule
         self._batches, self._batches_per_step = 0, batches_per_step
-        if self.ema and step == 0:  # from where the student begins, wherever its weights are from
+        if self.ema and schedule.step == 0:
+            # From where the student begins, wherever its weights are from.
             self._move_average(share=1.0)
 
     @property
-    def step(self) -> int:
-        """Updates done."""
-        return self._first_step + self._batches // self._batches_per_step
-
-    @property
-    def progress(self) -> float:
-        """Share of training done, in [0, 1]."""
-        return min(1.0, self.step / self._total_steps)
+    def schedule(self) -> Schedule:
+        """Where the training stands now: the batches since ``start_epoch`` are counted."""
+        return replace(self._start, done=self._batches // self._batches_per_step)
 
     @property
     def needs_statistics(self) -> bool:
@@ -155,7 +153,7 @@ class DistillModel(AbsESPnetModel):
                 inputs = AdversaryInput(
                     hidden.states, hidden.lengths, domain[:, 0], predictions, targets
                 )
-                against = self.adversary(inputs, self.progress, self.step)
+                against = self.adversary(inputs, self.schedule)
                 total = against.loss + distill if against.distill_weight else against.loss
                 stats.update(against.stats)
         _check_finite(total, stats, utt_id)

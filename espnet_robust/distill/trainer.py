@@ -21,6 +21,7 @@ from espnet2.train.trainer import Trainer, TrainerOptions
 from espnet2.utils.build_dataclass import build_dataclass
 
 from espnet_robust.distill.progress import Curves, Progress, one_line_errors
+from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distill.views import Views
 from espnet_robust.errors import ConfigError, ModelError
 
@@ -37,7 +38,7 @@ class EpochIterFactory(AbsIterFactory):
         self.max_epoch = max_epoch
 
     def build_iter(self, epoch: int, shuffle: bool | None = None):
-        self.views.set_epoch(epoch, progress=(epoch - 1) / self.max_epoch)
+        self.views.start_epoch(Schedule(epoch, self.max_epoch))
         return self.inner.build_iter(epoch, shuffle)
 
 
@@ -119,9 +120,8 @@ class DistillTrainer(Trainer):
                 f"accum_grad: {options.accum_grad} batches make an update, and an epoch has only "
                 f"{len(iterator)}; lower it or the size of a batch"
             )
-        distill_model.start_epoch(
-            (reporter.epoch - 1) * steps, options.max_epoch * steps, options.accum_grad
-        )
+        schedule = Schedule(reporter.epoch, options.max_epoch, steps)
+        distill_model.start_epoch(schedule, options.accum_grad)
         # Without batches at the end that make no whole update: ESPnet would carry their gradients
         # into the next epoch, where a resumed run does not have them.
         progress = _progress(distill_model, iterator, reporter, steps * options.accum_grad)

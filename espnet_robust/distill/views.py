@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distortion import Distorter, rng_for
 from espnet_robust.errors import AudioError, ConfigError
 
@@ -36,7 +37,7 @@ class Views:
         seed: seed of the run.
         crop: samples; longer utterances are cropped at random to this length.
         min_samples: what one frame needs; a shorter utterance is an error.
-        train: whether ``set_epoch`` has an effect and frames are masked.
+        train: whether ``start_epoch`` has an effect and frames are masked.
         fixed_crops: crop an utterance alike in all epochs, so that its targets can be cached.
         clean: add ``clean_speech``, the crop before any distortion.
         mask_prob: share of the student's frames that masked spans would cover if none overlapped;
@@ -81,12 +82,12 @@ class Views:
         self.mask_length = mask_length
         self.num_frames = num_frames
         self.epoch = 0
-        self.progress = 0.0
+        self.share = 0.0
 
-    def set_epoch(self, epoch: int, progress: float) -> None:
-        """Called before an epoch's workers start. ``progress``: share of training done, [0, 1]."""
+    def start_epoch(self, schedule: Schedule) -> None:
+        """Called before an epoch's workers start."""
         if self.train:
-            self.epoch, self.progress = epoch, progress
+            self.epoch, self.share = schedule.epoch, schedule.share
 
     def __call__(self, uid: str, data: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The views of {"speech": (N,)}.
@@ -140,7 +141,7 @@ class Views:
 
     def _distort(self, uid: str, x: np.ndarray, side: str) -> tuple[np.ndarray, dict]:
         return self.distorter(
-            x, uid, seed=self.seed, epoch=self.epoch, side=side, progress=self.progress
+            x, uid, seed=self.seed, epoch=self.epoch, side=side, progress=self.share
         )
 
 
