@@ -20,6 +20,7 @@ import numpy as np
 from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distortion import Distorter, rng_for
 from espnet_robust.errors import AudioError, ConfigError
+from espnet_robust.models.spans import counted_spans
 
 MAPPINGS = ("none", "setup1", "setup2", "same")
 
@@ -116,7 +117,7 @@ class Views:
         if self.train and self.mask_prob > 0:
             rng = rng_for(self.seed, uid, self.epoch, "mask")
             frames = self.num_frames(len(student))
-            views["student_mask"] = draw_mask(rng, frames, self.mask_prob, self.mask_length)
+            views["student_mask"] = counted_spans(rng, frames, self.mask_prob, self.mask_length)
         return views
 
     def _check(self, uid: str, speech: np.ndarray) -> np.ndarray:
@@ -143,20 +144,3 @@ class Views:
         return self.distorter(
             x, uid, seed=self.seed, epoch=self.epoch, side=side, progress=self.share
         )
-
-
-def draw_mask(rng: np.random.Generator, frames: int, prob: float, length: int) -> np.ndarray:
-    """(frames,) int64 with ones on spans of ``length`` frames at distinct random starts.
-
-    There are ``prob * frames / length`` spans, rounded up or down at random so that this is their
-    number on average. They may overlap. A span is never longer than half the frames.
-    """
-    mask = np.zeros(frames, dtype=np.int64)
-    length = min(length, frames // 2)
-    if length == 0:
-        return mask
-    spans = int(prob * frames / length + rng.random())
-    starts = frames - length + 1
-    for start in rng.choice(starts, size=min(spans, starts), replace=False):
-        mask[start : start + length] = 1
-    return mask

@@ -10,7 +10,6 @@ Fine-tuning: ``freeze: false``, and if wanted ``freeze_steps: 2000`` (frozen at 
 ``optim: scaled_adamw``, ``lr_scale: 0.1`` (a tenth of the learning rate of what stands on it).
 """
 
-import hashlib
 from typing import Any
 
 import humanfriendly
@@ -19,6 +18,8 @@ from espnet2.asr.frontend.abs_frontend import AbsFrontend
 from torch import Tensor, nn
 
 from espnet_robust.errors import ConfigError, ModelError
+from espnet_robust.models.audio_key import audio_key
+from espnet_robust.models.padding import frame_mask
 from espnet_robust.models.speech_model import SpeechModel, load_teacher
 from espnet_robust.models.student import (
     build_from_arch,
@@ -185,7 +186,7 @@ class RobustFrontend(AbsFrontend):
         self._count()
         weights = self.layer_weights.softmax(0).to(states.dtype)
         features = torch.einsum("l,lbtd->btd", weights, states)
-        valid = torch.arange(features.shape[1], device=features.device) < lengths[:, None]
+        valid = frame_mask(features, lengths)
         return features.masked_fill(~valid[..., None], 0.0), lengths
 
     def _states(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -195,7 +196,7 @@ class RobustFrontend(AbsFrontend):
     def _frozen_states(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         if not self._cache.limit:
             return self._states(wav, lengths)
-        keys = [_digest(row[:n]) for row, n in zip(wav, lengths.tolist(), strict=True)]
+        keys = [audio_key(row[:n]) for row, n in zip(wav, lengths.tolist(), strict=True)]
         missing = [i for i, key in enumerate(keys) if key not in self._cache]
         frames = self.speech_model.num_frames(lengths)
         shape = (len(self.layers), len(wav), int(frames.max()), self.output_size())
@@ -227,12 +228,8 @@ def _select(layers: str | int, depth: int) -> list[int]:
     )
 
 
-def _digest(samples: Tensor) -> bytes:
-    return hashlib.blake2b(samples.cpu().numpy().tobytes(), digest_size=16).digest()
-
-
 class _Cache(dict):
-    """Tensors by digest, up to ``limit`` bytes; what comes later is computed anew each time."""
+    """Tensors by ``audio_key``, up to ``limit`` bytes; what comes later is computed each time."""
 
     def __init__(self, limit: int):
         super().__init__()

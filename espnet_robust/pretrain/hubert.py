@@ -27,8 +27,11 @@ from espnet_robust.config import read_config
 from espnet_robust.data.audio import RATE, read_audio
 from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.errors import ConfigError, DataDirError
+from espnet_robust.models.padding import frame_mask
+from espnet_robust.models.spans import independent_spans
 from espnet_robust.models.speech_model import (
     SpeechModel,
+    build_speech_model,
     load_teacher,
     write_preprocessor_config,
 )
@@ -83,9 +86,9 @@ class MaskedPrediction(nn.Module):
 
     def __init__(self, config: PretrainConfig):
         super().__init__()
-        self.speech_model = SpeechModel(HubertModel(HubertConfig(**config.model)), normalize=True)
-        # Masked spans are passed explicitly; SpeechModel has switched off the encoder's own.
-        self.speech_model.config.apply_spec_augment = True
+        # The encoder's own masking is off in it: masked spans are passed explicitly.
+        encoder = HubertModel(HubertConfig(**config.model))
+        self.speech_model = build_speech_model(encoder, normalize=True)
         self.head = nn.Linear(self.speech_model.hidden_size, config.clusters)
         self.unmasked_weight = config.unmasked_weight
 
@@ -184,7 +187,6 @@ def _save(
     model: SpeechModel, out: Path, config: PretrainConfig, audio_seconds: float, seconds: float
 ) -> None:
     partial = out.with_name(out.name + ".partial")
-    model.config.apply_spec_augment = False
     model.encoder.save_pretrained(partial)
     write_preprocessor_config(partial, normalize=True)
     record = {
@@ -323,18 +325,7 @@ def _collate(
     unit = nn.utils.rnn.pad_sequence(
         [torch.from_numpy(u) for _, u in crops], batch_first=True, padding_value=-1
     )
-    masked = torch.from_numpy(span_mask(unit.shape, config.mask_prob, config.mask_frames, rng))
-    masked &= torch.arange(unit.shape[1]) < frames[:, None]
+    spans = independent_spans(rng, unit.shape, config.mask_prob, config.mask_frames)
+    masked = torch.from_numpy(spans) & frame_mask(unit, frames)
     masked[:, 0] |= ~masked.any(1)  # a row without a masked frame would teach nothing
     return wav, lengths, unit, masked
-
-
-def span_mask(
-    shape: tuple[int, int], prob: float, span: int, rng: np.random.Generator
-) -> np.ndarray:
-    """(B, T) bool: each frame starts a masked span of ``span`` frames with probability ``prob``."""
-    starts = rng.random(shape) < prob
-    masked = np.zeros(shape, dtype=bool)
-    for shift in range(min(span, shape[1])):
-        masked[:, shift:] |= starts[:, : shape[1] - shift]
-    return masked

@@ -14,7 +14,6 @@ from espnet_robust.distill.losses import (
     vicreg,
 )
 from espnet_robust.errors import ConfigError
-from espnet_robust.models.padding import valid_frames
 
 S = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
 T = torch.tensor([[2.0, 0.0], [3.0, 0.0]])
@@ -99,13 +98,6 @@ def test_one_frame_is_no_nan(name):
     loss = LOSSES[name](prediction, draw(1, 4, seed=1), torch.tensor([1]))
     loss.backward()
     assert loss.isfinite() and prediction.grad.isfinite().all()
-
-
-def test_padding_never_counts():
-    states = torch.arange(12.0).view(2, 3, 2)
-    kept = valid_frames(states, torch.tensor([3, 1]))
-    assert kept.tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
-    assert torch.equal(valid_frames(states, torch.tensor([3, 3])), states.view(6, 2))
 
 
 @pytest.mark.parametrize(
