@@ -39,9 +39,9 @@ from torch import Tensor, nn
 from transformers import HubertConfig, HubertModel
 
 from espnet_robust.distill.cache import TargetCache
+from espnet_robust.distill.config import AMP
 from espnet_robust.distill.model import DistillModel
 from espnet_robust.distill.targets import Targets
-from espnet_robust.distill.task import AMP
 from espnet_robust.models.audio_key import audio_key
 from espnet_robust.models.speech_model import SpeechModel, build_speech_model
 from espnet_robust.models.student import StudentConfig, build_student
@@ -128,8 +128,8 @@ def our_step(
     student = build_student(teacher, StudentConfig())
     student.encoder.masked_spec_embed.requires_grad_(False)
     targets = Targets([teacher], LAYERS, cache=cache)
-    model = DistillModel(targets, student, {"l1": 1.0, "cosine": 1.0}).to(device).train()
-    model.amp = AMP[amp]
+    losses = {"l1": 1.0, "cosine": 1.0}
+    model = DistillModel(targets, student, losses, amp=AMP[amp]).to(device).train()
 
     def loss_of(wavs: Sequence[Tensor]) -> Tensor:
         wav, lengths = padded(wavs)

@@ -14,11 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import librosa
 import numpy as np
 import torch
 import yaml
-from sklearn.cluster import MiniBatchKMeans
 from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import HubertConfig, HubertModel
@@ -32,11 +30,9 @@ from espnet_robust.models.spans import independent_spans
 from espnet_robust.models.speech_model import (
     SpeechModel,
     build_speech_model,
-    load_teacher,
     write_preprocessor_config,
 )
-
-KMEANS_FRAMES = 200_000  # clusters of MFCCs do not change beyond this many
+from espnet_robust.pretrain.units import UnitsConfig, find_units
 
 
 @dataclass(frozen=True)
@@ -124,63 +120,97 @@ def pretrain(config_path: Path, data_dirs: Sequence[Path], out: Path) -> None:
     torch.manual_seed(config.seed)
     model = MaskedPrediction(config)
     speech_model = model.speech_model
-
     wavs = _read_all(data_dirs, speech_model.min_samples)
-    units = _units(config, wavs, speech_model, work / "units.npz")
+    clustering = UnitsConfig(config.units, config.clusters, config.seed)
+    units = find_units(clustering, wavs, speech_model, work / "units.npz")
+    run = _Run(config, config_path, model, work)
+    _train(run, wavs, units)
+    audio_seconds = sum(len(w) for w in wavs) / RATE
+    _save(speech_model, out, config, audio_seconds, run.seconds)
 
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.lr, betas=(0.9, 0.98), weight_decay=config.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: _lr_scale(n, config))
-    checkpoint = work / "checkpoint.pth"
-    first, seconds = 0, 0.0
-    if checkpoint.is_file():
-        state = torch.load(checkpoint, weights_only=True)
-        if state["config"] != yaml.safe_dump(vars(config)):
-            raise ConfigError(f"{checkpoint}: made with another {config_path}; delete {work}")
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        first, seconds = state["step"], state["seconds"]
-        logging.info("resuming at step %d", first)
 
-    model.train()
-    began = time.monotonic() - seconds
-    autocast = torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16")
-    batches = _batches([len(w) for w in wavs], config, first)
-    bar = tqdm(range(first, config.steps), initial=first, total=config.steps, unit="step")
+class _Run:
+    """Model, optimizer and schedule of a run, and its checkpoint in ``work``.
+
+    Attributes:
+        step: updates done.
+        seconds: spent on them, by all processes that took part.
+    """
+
+    def __init__(self, config: PretrainConfig, path: Path, model: MaskedPrediction, work: Path):
+        self.config, self.model, self.work = config, model, work
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(), lr=config.lr, betas=(0.9, 0.98), weight_decay=config.weight_decay
+        )
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda n: _lr_scale(n, config)
+        )
+        self.step, earlier = 0, 0.0
+        self.checkpoint = work / "checkpoint.pth"
+        if self.checkpoint.is_file():
+            earlier = self._load(path)
+        self._began = time.monotonic() - earlier
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def _load(self, path: Path) -> float:
+        state = torch.load(self.checkpoint, weights_only=True)
+        if state["config"] != yaml.safe_dump(vars(self.config)):
+            raise ConfigError(f"{self.checkpoint}: made with another {path}; delete {self.work}")
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.step = state["step"]
+        logging.info("resuming at step %d", self.step)
+        return state["seconds"]
+
+    def save(self) -> None:
+        state = {
+            "config": yaml.safe_dump(vars(self.config)),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        torch.save(state, self.checkpoint.with_suffix(".tmp"))
+        os.replace(self.checkpoint.with_suffix(".tmp"), self.checkpoint)
+
+    def update(self, batch: tuple[Tensor, ...]) -> tuple[float, float]:
+        """One step on a batch: loss and accuracy."""
+        bf16 = self.config.precision == "bf16"
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            loss, accuracy = self.model(*batch)
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        self.optimizer.step()
+        self.schedule.step()
+        self.step += 1
+        return loss.item(), accuracy.item()
+
+
+def _train(run: _Run, wavs: list[np.ndarray], units: list[np.ndarray]) -> None:
+    """All steps that are left, with a line of the curve and a checkpoint now and then."""
+    config = run.config
+    run.model.train()
+    batches = _batches([len(w) for w in wavs], config, run.step)
+    bar = tqdm(range(run.step, config.steps), initial=run.step, total=config.steps, unit="step")
     recent: list[tuple[float, float]] = []
     for step in bar:
         rng = np.random.default_rng([config.seed, 1, step])
         torch.manual_seed(int(rng.integers(2**62)))  # dropout
-        batch = _collate(next(batches), wavs, units, speech_model, config, rng)
-        with autocast:
-            loss, accuracy = model(*batch)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-        optimizer.step()
-        schedule.step()
-        recent.append((loss.item(), accuracy.item()))
-        done = step + 1
-        if done % config.log_every == 0 or done == config.steps:
+        speech_model = run.model.speech_model
+        recent.append(run.update(_collate(next(batches), wavs, units, speech_model, config, rng)))
+        if run.step % config.log_every == 0 or run.step == config.steps:
             mean = np.mean(recent, axis=0)
             recent.clear()
             bar.set_postfix(loss=f"{mean[0]:.3f}", accuracy=f"{mean[1]:.3f}")
-            _log(work / "curve.csv", done, *mean, time.monotonic() - began)
-        if done % config.save_every == 0 or done == config.steps:
-            state = {
-                "config": yaml.safe_dump(vars(config)),
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "schedule": schedule.state_dict(),
-                "step": done,
-                "seconds": time.monotonic() - began,
-            }
-            torch.save(state, checkpoint.with_suffix(".tmp"))
-            os.replace(checkpoint.with_suffix(".tmp"), checkpoint)
-    audio_seconds = sum(len(w) for w in wavs) / RATE
-    _save(speech_model, out, config, audio_seconds, time.monotonic() - began)
+            _log(run.work / "curve.csv", run.step, *mean, run.seconds)
+        if run.step % config.save_every == 0 or run.step == config.steps:
+            run.save()
 
 
 def _save(
@@ -229,55 +259,6 @@ def _read_all(data_dirs: Sequence[Path], min_samples: int) -> list[np.ndarray]:
                 )
             wavs.append(wav)
     return wavs
-
-
-def mfcc(wav: np.ndarray, hop: int, field_samples: int) -> np.ndarray:
-    """(frames, 39): 13 MFCCs with first and second differences, normalised over the utterance.
-
-    Frames are those of the convolution stack: ``field_samples`` long, ``hop`` apart, no padding.
-    """
-    static = librosa.feature.mfcc(
-        y=wav, sr=RATE, n_mfcc=13, n_fft=field_samples, hop_length=hop, n_mels=40, center=False
-    ).T
-    first = np.gradient(static, axis=0) if len(static) > 1 else np.zeros_like(static)
-    second = np.gradient(first, axis=0) if len(static) > 1 else np.zeros_like(static)
-    features = np.hstack([static, first, second])
-    return (features - features.mean(0)) / (features.std(0) + 1e-5)
-
-
-def _units(
-    config: PretrainConfig, wavs: list[np.ndarray], model: SpeechModel, cache: Path
-) -> list[np.ndarray]:
-    lengths = [model.num_frames(len(w)) for w in wavs]
-    ends = np.cumsum(lengths)
-    if cache.is_file():
-        stored = np.load(cache)
-        if stored["ends"].tolist() == ends.tolist() and str(stored["key"]) == str(config.units):
-            return np.split(stored["units"].astype(np.int64), ends[:-1])
-    features = np.concatenate(list(_unit_features(config, wavs, model)))
-    rng = np.random.default_rng([config.seed, 0])
-    sample = features[rng.permutation(len(features))[:KMEANS_FRAMES]]
-    kmeans = MiniBatchKMeans(config.clusters, batch_size=10_000, n_init=3, random_state=config.seed)
-    units = kmeans.fit(sample).predict(features)
-    with cache.with_suffix(".tmp").open("wb") as f:
-        np.savez(f, units=units.astype(np.int16), ends=ends, key=str(config.units))
-    os.replace(cache.with_suffix(".tmp"), cache)
-    return np.split(units.astype(np.int64), ends[:-1])
-
-
-def _unit_features(
-    config: PretrainConfig, wavs: list[np.ndarray], model: SpeechModel
-) -> Iterator[np.ndarray]:
-    if config.units["from"] == "mfcc":
-        for wav in tqdm(wavs, desc="MFCC", unit="utt"):
-            yield mfcc(wav, model.hop, model.min_samples).astype(np.float32)
-        return
-    layer = int(config.units["layer"])
-    earlier = load_teacher(config.units["from"], [layer])
-    with torch.inference_mode():
-        for wav in tqdm(wavs, desc="features", unit="utt"):
-            hidden = earlier(torch.from_numpy(wav)[None], torch.tensor([len(wav)]))
-            yield hidden.states[layer][0].numpy()
 
 
 def _batches(lengths: list[int], config: PretrainConfig, skip: int) -> Iterator[list[int]]:

@@ -7,6 +7,7 @@ from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distill.views import MAPPINGS, Views
 from espnet_robust.distortion import load_distortion
 from espnet_robust.errors import AudioError
+from espnet_robust.models.frames import Frames
 
 CHAIN = {
     "chain": [{"one_of": [{"name": "clean", "weight": 1}, {"name": "white", "snr_db": [0, 20]}]}]
@@ -15,7 +16,8 @@ LABELS = {"clean": 0, "white": 1}
 
 
 def make(mapping: str = "setup2", train: bool = True, crop: int = 8000) -> Views:
-    return Views(mapping, load_distortion(CHAIN), LABELS, 0, crop, 400, train)
+    frames = Frames(16000, ((400, 320),))
+    return Views(mapping, load_distortion(CHAIN), LABELS, 0, crop, frames, train)
 
 
 def speech(seed: int = 0, samples: int = 12000) -> np.ndarray:
