@@ -73,13 +73,15 @@ class DistillConfig:
         default_factory=StudentConfig, metadata={"help": "see StudentConfig"}
     )
     mapping: str = _option("setup2", "see espnet_robust.distill.views", choices=MAPPINGS)
-    distortion: str | None = _option(None, "YAML of the distortion chain")
+    distortion: str | Mapping[str, Any] | None = _option(
+        None, "YAML of the distortion chain; in a YAML also what stands in one"
+    )
     valid_mapping: str | None = _option(
         None,
         "that of the validation set, which picks the best epoch; default: --mapping",
         choices=MAPPINGS,
     )
-    valid_distortion: str | None = _option(
+    valid_distortion: str | Mapping[str, Any] | None = _option(
         None, "the chain of the validation set; default: --distortion"
     )
     loss_conf: Mapping[str, float] = field(
@@ -164,8 +166,7 @@ class DistillConfig:
     def from_args(cls, args: argparse.Namespace) -> "DistillConfig":
         """The configuration in ESPnet's arguments, checked, as are ESPnet's options beside it.
 
-        Cheap and without effects: ESPnet passes arguments from one class method to the next, and
-        each reads them anew.
+        Cheap and without side effects: each class method that ESPnet calls makes its own.
 
         Raises:
             ConfigError: in one line what is wrong.
@@ -187,8 +188,8 @@ class DistillConfig:
         """Who hears what: in training, or in validation."""
         return self.mapping if train else self.valid_mapping or self.mapping
 
-    def distortion_of(self, train: bool) -> str | None:
-        """The YAML of the chain of training, or of validation."""
+    def distortion_of(self, train: bool) -> str | Mapping[str, Any] | None:
+        """The chain of training, or of validation: its YAML, or what stands in it."""
         return self.distortion if train else self.valid_distortion or self.distortion
 
     @property

@@ -44,7 +44,7 @@ def check_split(
     for utt, shape in iter_table(shapes):
         empty = False
         if utt not in ids:
-            raise DataDirError(f"{shapes}: utterance {utt!r} is not in {table}; make both anew")
+            raise DataDirError(f"{shapes}: utterance {utt!r} is not in {table}; make both again")
         _check_length(f"{shapes}: {utt}", shape, min_samples)
     if empty:
         raise DataDirError(f"{shapes}: no utterances; was the stage that makes it run?")

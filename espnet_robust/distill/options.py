@@ -18,8 +18,8 @@ from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import str2bool
 from rapidfuzz import fuzz, process
 
-from espnet_robust.config import read_yaml
 from espnet_robust.errors import ConfigError
+from espnet_robust.experiment import read_system
 
 
 def parse(parser: argparse.ArgumentParser, cmd: Sequence[str] | None) -> argparse.Namespace:
@@ -38,9 +38,12 @@ def parse(parser: argparse.ArgumentParser, cmd: Sequence[str] | None) -> argpars
     parser.error = refuse
     config = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     config.add_argument("--config")
-    path = config.parse_known_args(cmd)[0].config
-    if path:
-        check_keys(read_yaml(Path(path)), known, path)
+    given, cmd = config.parse_known_args(cmd)
+    if given.config:
+        # A system may be built upon another, which ESPnet's own reading of --config does not know.
+        system = read_system(Path(given.config))
+        check_keys(system, known, given.config)
+        parser.set_defaults(**system)
     args, unknown = parser.parse_known_args(cmd)
     check_keys([word.split("=")[0].lstrip("-") for word in unknown[:1]], known, "command line")
     for action in parser._actions:
@@ -71,7 +74,7 @@ def _default(f: Field) -> Any:
 
 def _kind(annotation: Any) -> dict[str, Any]:
     """What ``add_argument`` needs to read a value of a type."""
-    if isinstance(annotation, UnionType):  # X | None
+    if isinstance(annotation, UnionType):  # the first is what the command line can say
         annotation = get_args(annotation)[0]
     if annotation is bool:
         return {"type": str2bool}

@@ -1,14 +1,13 @@
 """Distillation as an ESPnet task: ESPnet's options, trainer, logs and resume.
 
 ESPnet calls class methods, with the arguments as all they share. So nothing is kept between them:
-each reads the configuration out of the arguments anew, which is cheap, and what views and data must
-know of the teachers, which are read once, in ``build_model``, are the frames of the student, the
-same as theirs; ``build_model`` runs first and leaves the student's description in the arguments.
+each reads the configuration from the arguments, which is cheap. The teachers are read once, in
+``build_model``, which ESPnet calls first. Views and data need to know only how they cut samples
+into frames; the student cuts alike, and ``build_model`` leaves its description in the arguments.
 """
 
 import argparse
 from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -171,7 +170,7 @@ def _adversary(config: DistillConfig, student: SpeechModel, targets: Targets) ->
 def _distorter(config: DistillConfig, train: bool) -> Distorter | None:
     if config.mapping_of(train) == "none":
         return None
-    return load_distortion(Path(config.distortion_of(train)))
+    return load_distortion(config.distortion_of(train))
 
 
 def _kinds(config: DistillConfig) -> tuple[str, ...]:
@@ -180,6 +179,5 @@ def _kinds(config: DistillConfig) -> tuple[str, ...]:
     kinds = ("clean",) if train is None else train.kinds
     extra = sorted(set(valid.kinds if valid else ()) - set(kinds))
     if extra and config.dat != "none":
-        where = config.distortion_of(train=False)
-        raise ConfigError(f"{where}: kinds unknown to training: {', '.join(extra)}")
+        raise ConfigError(f"valid_distortion: kinds unknown to training: {', '.join(extra)}")
     return (*kinds, *extra)

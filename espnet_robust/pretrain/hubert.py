@@ -262,7 +262,7 @@ def _read_all(data_dirs: Sequence[Path], min_samples: int) -> list[np.ndarray]:
 
 
 def _batches(lengths: list[int], config: PretrainConfig, skip: int) -> Iterator[list[int]]:
-    """Batches of utterances of like length, shuffled anew each epoch; endless."""
+    """Batches of utterances of like length, shuffled in each epoch; endless."""
     longest = int(config.max_seconds * RATE)
     capped = np.minimum(lengths, longest)
     budget = int(config.batch_seconds * RATE)

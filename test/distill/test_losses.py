@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from espnet_robust.distill.losses import (
+    AUXILIARY,
     LOSSES,
     check_loss_weights,
     correlation,
@@ -11,8 +12,10 @@ from espnet_robust.distill.losses import (
     gram,
     l1,
     mse,
+    needed_views,
     vicreg,
 )
+from espnet_robust.distill.views import EXTRA_VIEWS
 from espnet_robust.errors import ConfigError
 
 S = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
@@ -107,3 +110,10 @@ def test_one_frame_is_no_nan(name):
 def test_refused_weights(weights):
     with pytest.raises(ConfigError, match="loss_conf"):
         check_loss_weights(weights)
+
+
+def test_auxiliary_losses_need_views_that_there_are():
+    for loss in AUXILIARY.values():
+        assert set(loss.needs) <= set(EXTRA_VIEWS)
+    assert needed_views({"l1": 1.0}) == frozenset()
+    assert needed_views({"l1": 1.0, "denoise": 0.1}) == {"clean_speech"}

@@ -121,3 +121,17 @@ def test_progress_counts_updates_and_not_batches(teacher, inputs):
     assert model.schedule.step == 5
     model(**inputs)
     assert model.schedule.step == 6 and model.schedule.share == 0.6
+
+
+def test_an_auxiliary_loss_keeps_its_place_among_the_weights(teacher, inputs):
+    """Old checkpoints, those of the optimizer too, know weights by name and by order."""
+    student = build_student(teacher, StudentConfig()).eval()
+    domain = Adversary(student.hidden_size, student.num_layers, 2, AdversaryConfig())
+    losses = {"l1": 1.0, "denoise": 0.5}
+    model = DistillModel(Targets([teacher], [2]), student, losses, domain, ema=0.9)
+    parts = list(dict.fromkeys(name.split(".")[0] for name in model.state_dict()))
+    assert parts == ["student", "heads", "adversary", "denoiser", "ema_student", "ema_heads"]
+    loss, stats, _ = model(**inputs, clean_speech=inputs["speech"], clean_speech_lengths=None)
+    assert stats["distill"] == pytest.approx(float(stats["l1"] + 0.5 * stats["denoise"]))
+    loss.backward()
+    assert model.denoiser.head.weight.grad.abs().max() > 0
