@@ -13,6 +13,8 @@ GROUND = {
     "cli",
     "processes",
     "experiment",
+    "recipe",
+    "made_of",
 }  # modules beside the folders
 MAY_IMPORT = {
     "ground": set(),

@@ -8,6 +8,7 @@ import contextlib
 import json
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,3 +126,37 @@ def keep_condition(data_dir: Path, condition: Condition) -> None:
         if (data_dir / FILE).exists() and read_condition(data_dir) == condition:
             return
     write_condition(data_dir, condition)
+
+
+def condition_dirs(test_set: str | Path) -> list[Path]:
+    """The data dirs of a test set: itself, if undistorted, then SET_CONDITION for each condition.
+
+    A data dir SET_X of another test set, as data/test_other is, is told by its ``condition.json``.
+
+    Raises:
+        DataDirError: there are none.
+        UserError: as ``read_condition``.
+    """
+    test_set = Path(test_set)
+    undistorted = (test_set / "wav.scp").is_file() and not (test_set / FILE).exists()
+    dirs = [test_set] if undistorted else []
+    for path in sorted(test_set.parent.glob(f"{test_set.name}_*")):
+        name = path.name.removeprefix(f"{test_set.name}_")
+        if path.is_dir() and read_condition(path).name == name and name != CLEAN:
+            dirs.append(path)
+    if not dirs:
+        raise DataDirError(f"no test set {test_set}; was stage 1 run?")
+    return dirs
+
+
+def by_test_set(data_dirs: Sequence[Path]) -> dict[str, dict[str, Path]]:
+    """Test set -> condition -> data dir, where ``SET_CONDITION`` is a distorted copy of ``SET``.
+
+    Raises:
+        UserError: a directory is missing, or its ``condition.json`` is not one.
+    """
+    sets: dict[str, dict[str, Path]] = {}
+    for data_dir in data_dirs:
+        condition = read_condition(data_dir).name
+        sets.setdefault(data_dir.name.removesuffix(f"_{condition}"), {})[condition] = data_dir
+    return sets

@@ -10,14 +10,16 @@ from espnet_robust.data.audio import write_audio
 from espnet_robust.data.conditions import (
     CLEAN,
     Condition,
+    by_test_set,
     check_name,
+    condition_dirs,
     keep_condition,
     read_condition,
     write_condition,
 )
 from espnet_robust.data.data_dir import write_data_dir
 from espnet_robust.distortion.copies import FORMATS, distort_data_dir
-from espnet_robust.errors import ConfigError, UserError
+from espnet_robust.errors import ConfigError, DataDirError, UserError
 
 
 def test_written_and_read(tmp_path):
@@ -91,3 +93,55 @@ def test_distorted_speech_without_condition_is_refused(tmp_path, follow, format,
 def test_a_condition_is_written_whole(tmp_path):
     write_condition(tmp_path, Condition("a", 2.5))
     assert [f.name for f in tmp_path.iterdir()] == ["condition.json"]
+
+
+def data_dirs(root, conditions):
+    """{name of a data dir: its condition or None} -> the dirs."""
+    for name, condition in conditions.items():
+        (root / name).mkdir()
+        if condition:
+            about = {"name": condition, "snr_db": None}
+            (root / name / "condition.json").write_text(json.dumps(about))
+    return [root / name for name in conditions]
+
+
+def test_copies_go_with_their_test_set(tmp_path):
+    dirs = data_dirs(
+        tmp_path,
+        {"test": None, "test_noise": "noise", "test_other": None, "test_other_noise": "noise"},
+    )
+    assert by_test_set(dirs) == {
+        "test": {"clean": dirs[0], "noise": dirs[1]},
+        "test_other": {"clean": dirs[2], "noise": dirs[3]},
+    }
+
+
+def test_a_missing_test_set(tmp_path):
+    with pytest.raises(UserError, match="no such data dir"):
+        by_test_set([tmp_path / "test"])
+
+
+def test_conditions_of_a_test_set_and_of_no_other(tmp_path):
+    names = {"test": None, "test_noise": "noise", "test_other": None, "test_other_noise": "noise"}
+    dirs = data_dirs(tmp_path, names)
+    for path in dirs:
+        (path / "wav.scp").write_text("a a.wav\n")
+    assert condition_dirs(tmp_path / "test") == dirs[:2]
+    assert condition_dirs(tmp_path / "test_other") == dirs[2:]
+    with pytest.raises(DataDirError, match="no test set .*dev; was stage 1 run"):
+        condition_dirs(tmp_path / "dev")
+
+
+def test_recorded_conditions_need_no_undistorted_set(tmp_path):
+    dirs = data_dirs(tmp_path, {"test_real_bus": "real_bus", "test_real_caf": "real_caf"})
+    assert condition_dirs(tmp_path / "test") == dirs
+
+
+def test_a_distorted_set_without_condition_is_not_left_out(tmp_path):
+    dirs = data_dirs(tmp_path, {"test": None, "test_noise": None})
+    for path in dirs:
+        (path / "wav.scp").write_text("a a.wav\n")
+    assert condition_dirs(tmp_path / "test") == dirs[:1]
+    (dirs[1] / "utt2distortion").write_text("a {}\n")
+    with pytest.raises(UserError, match="test_noise: distorted speech without condition.json"):
+        condition_dirs(tmp_path / "test")
