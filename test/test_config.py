@@ -1,6 +1,7 @@
 from dataclasses import dataclass, field
 
 import pytest
+import yaml
 
 from espnet_robust.config import from_mapping, read_yaml
 from espnet_robust.errors import ConfigError

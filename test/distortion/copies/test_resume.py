@@ -163,12 +163,3 @@ def test_workers_of_a_killed_run_keep_the_lock(src, config, tmp_path):
         os.kill(worker, signal.SIGCONT)
     subprocess.run(cmd, cwd=tmp_path, env=env, check=True, stderr=subprocess.DEVNULL)
     assert sorted(f.name for f in tmp_path.iterdir()) == ["c.yaml", "copy"]
-
-
-def test_a_killed_worker_is_said(src, tmp_path):
-    with pytest.raises(UserError, match="worker process was killed"):
-        list(processes.unordered(_kill_itself, range(3), 2))
-
-
-def _kill_itself(_):
-    os.kill(os.getpid(), signal.SIGKILL)
