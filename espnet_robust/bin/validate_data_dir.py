@@ -18,13 +18,16 @@ def get_parser() -> argparse.ArgumentParser:
         help="files that must be there (default: %(default)s); wav.scp alone for noise and rooms",
     )
     parser.add_argument("--audio", action="store_true", help="also open every audio file")
+    parser.add_argument(
+        "--allow_pipe", action="store_true", help="with --audio: run the commands in wav.scp"
+    )
     return parser
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
     for path in args.data_dirs:
-        data = validate_data_dir(path, need=args.need, audio=args.audio)
+        data = validate_data_dir(path, need=args.need, audio=args.audio, allow_pipe=args.allow_pipe)
         print(f"{path}: {len(data.wav)} utterances, {', '.join(data.tables)}: valid")
 
 
