@@ -18,7 +18,7 @@ from espnet2.train.preprocessor import CommonPreprocessor, SpkPreprocessor
 
 from espnet_robust.distortion import load_distortion
 from espnet_robust.errors import AudioError, ConfigError
-from espnet_robust.plugin.preprocessor import DistortingPreprocessor
+from espnet_robust.plugin.preprocessor import DistortingPreprocessor, config_of
 from espnet_robust.plugin.registration import TASKS, register
 
 CHAIN = {"chain": [{"name": "white", "snr_db": [0, 20]}]}
@@ -333,3 +333,11 @@ def test_spk_trains(data, student_dir, chain, tmp_path):
     args = SpeakerTask.get_parser().parse_args(given)
     valid = factory(args, "valid", SpeakerTask)
     assert type(valid.preprocessor.inner) is SpkPreprocessor
+
+
+def test_shipped_config(root):
+    shipped = yaml.safe_load((root / "conf/downstream/distorted.yaml").read_text())
+    config = config_of(argparse.Namespace(**shipped))
+    assert shipped["preprocessor"] == "distorting"
+    for path in (config.distortion, config.valid_distortion):
+        assert (root / "egs/mini/asr1" / path).is_file()
