@@ -1,16 +1,19 @@
-"""How ESPnet's tasks come to use ``preprocessor: distorting``.
+"""How ESPnet's tasks come to use ``preprocessor: distorting``, and to look at ``freeze_param``.
 
-ESPnet tells a preprocessor no epoch, tells validation and inference not apart, and lets only some
-tasks choose their preprocessor. So ``register()`` replaces, once in a process, three class methods,
-each by one that calls the original and is its equal where nobody asks for distortion:
+ESPnet tells a preprocessor no epoch, tells validation and inference not apart, lets only some tasks
+choose their preprocessor, and passes over a ``freeze_param`` that freezes nothing. So
+``register()`` replaces, once in a process, four class methods, each by one that calls the original
+and is its equal where nobody asks for what is ours:
 
     TASK.add_task_arguments      has ``--preprocessor`` and ``--preprocessor_conf`` in every task
     TASK.build_preprocess_fn     the task's own; in training behind the distortion
     AbsTask.build_iter_factory   validation too behind the distortion; the epoch is told
+    AbsTask.build_optimizers     a ``freeze_param`` of our frontend is looked at
 """
 
 import argparse
 
+import torch
 from espnet2.iterators.abs_iter_factory import AbsIterFactory
 from espnet2.tasks.abs_task import AbsTask
 from espnet2.train.class_choices import ClassChoices
@@ -19,6 +22,8 @@ from espnet2.utils.nested_dict_action import NestedDictAction
 
 from espnet_robust.distortion import RATE
 from espnet_robust.errors import AudioError, ConfigError
+from espnet_robust.plugin.familiar import check_freeze_param
+from espnet_robust.plugin.frontend import RobustFrontend
 from espnet_robust.plugin.preprocessor import (
     NAME,
     DistortingPreprocessor,
@@ -84,12 +89,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--preprocessor_conf", action=NestedDictAction, default={})
 
 
-def hook_epochs() -> None:
-    """Let all tasks tell the epoch, and distort validation. Idempotent."""
+def hook_all_tasks() -> None:
+    """Let tasks tell the epoch, distort validation and look at ``freeze_param``. Idempotent."""
     if _HOOKED in vars(AbsTask):
         return
     setattr(AbsTask, _HOOKED, True)
-    original = AbsTask.build_iter_factory.__func__
+    original, build = AbsTask.build_iter_factory.__func__, AbsTask.build_optimizers.__func__
 
     def build_iter_factory(cls, args, distributed_option, mode, kwargs=None) -> AbsIterFactory:
         if not is_distorting(args):
@@ -103,7 +108,14 @@ def hook_epochs() -> None:
         factory = original(cls, args, distributed_option, mode, kwargs)
         return EpochIterFactory(factory, preprocessor, args.max_epoch)
 
+    def build_optimizers(cls, args: argparse.Namespace, model: torch.nn.Module):
+        for frontend in model.modules():
+            if isinstance(frontend, RobustFrontend):
+                check_freeze_param(args, model, frontend.freeze)
+        return build(cls, args, model)
+
     AbsTask.build_iter_factory = classmethod(build_iter_factory)
+    AbsTask.build_optimizers = classmethod(build_optimizers)
 
 
 def _check(args: argparse.Namespace, train: bool) -> None:

@@ -16,7 +16,7 @@ from espnet2.train.preprocessor import AbsPreprocessor
 
 from espnet_robust.plugin.blstm import BLSTMEncoder
 from espnet_robust.plugin.frontend import RobustFrontend
-from espnet_robust.plugin.hooks import hook_epochs, hook_task
+from espnet_robust.plugin.hooks import hook_all_tasks, hook_task
 from espnet_robust.plugin.optim import ScaledAdamW
 
 FRONTENDS = {"robust_student": RobustFrontend}
@@ -77,4 +77,4 @@ def _hook(module: ModuleType) -> None:
         own = isinstance(cls, type) and cls.__module__ == module.__name__
         if own and issubclass(cls, AbsTask):
             hook_task(cls, preprocessors[0] if preprocessors else None)
-    hook_epochs()
+    hook_all_tasks()

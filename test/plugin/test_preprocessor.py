@@ -42,21 +42,17 @@ def registered():
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
-    """Four utterances; their texts, labels and speakers; one trial file."""
-    out = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    tables = {"wav.scp": [], "text": [], "label": [], "spk": [], "shape": []}
-    for i, text in enumerate(["AB", "BA", "A", "B"]):
-        soundfile.write(out / f"u{i}.wav", 0.1 * rng.standard_normal(SAMPLES), 16000)
-        values = (out / f"u{i}.wav", text, text[0], f"s{i % 2}", SAMPLES)
-        for table, value in zip(tables, values, strict=True):
-            tables[table].append(f"u{i} {value}\n")
-    for i, j in ((0, 1), (0, 2), (1, 2), (1, 3)):  # trials of speakers
+def data(speech_and_text) -> Path:
+    """Four utterances with texts; their labels and speakers; trials of pairs of them."""
+    out = speech_and_text
+    (out / "label").write_text("u0 A\nu1 B\nu2 A\nu3 B\n")
+    (out / "spk").write_text("u0 s0\nu1 s1\nu2 s0\nu3 s1\n")
+    (out / "spk2utt").write_text("s0 u0 u2\ns1 u1 u3\n")
+    tables = {"one": [], "other": [], "same": [], "trial_shape": []}
+    for i, j in ((0, 1), (0, 2), (1, 2), (1, 3)):
         values = (out / f"u{i}.wav", out / f"u{j}.wav", (i + j + 1) % 2, SAMPLES)
-        for table, value in zip(("one", "other", "same", "trial_shape"), values, strict=True):
-            tables.setdefault(table, []).append(f"u{i}*u{j} {value}\n")
-    tables["spk2utt"] = ["s0 u0 u2\n", "s1 u1 u3\n"]
+        for table, value in zip(tables, values, strict=True):
+            tables[table].append(f"u{i}*u{j} {value}\n")
     for table, lines in tables.items():
         (out / table).write_text("".join(lines))
     return out
