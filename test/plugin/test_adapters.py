@@ -84,7 +84,8 @@ def train(out: Path, data: Path, student: Path, **more) -> Path:
         "encoder": "blstm", "encoder_conf": {"num_layers": 1, "subsample": [1], "output_size": 8},
         "model_conf": {"ctc_weight": 1.0}, "use_adapter": True, "adapter": "lora",
         "adapter_conf": LORA, "optim": "adamw", "optim_conf": {"lr": 0.02},
-        "batch_type": "sorted", "batch_size": 2, "max_epoch": 2, "num_workers": 0, "use_tensorboard": False, "num_att_plot": 0,
+        "batch_type": "sorted", "batch_size": 2, "max_epoch": 2,
+        "num_workers": 0, "use_tensorboard": False, "num_att_plot": 0,
     } | more  # fmt: skip
     out.mkdir(exist_ok=True)
     (out / "train.yaml").write_text(yaml.safe_dump(config))
