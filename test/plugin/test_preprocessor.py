@@ -337,3 +337,15 @@ def test_shipped_config(root):
     assert shipped["preprocessor"] == "distorting"
     for path in (config.distortion, config.valid_distortion):
         assert (root / "egs/mini/asr1" / path).is_file()
+
+
+def test_chunks_are_of_distorted_speech(asr):
+    whole = heard(factory(asr()), 1)
+    args = asr(iterator_type="chunk", chunk_length=3000, chunk_excluded_key_prefixes=["text"],
+               num_cache_chunks=4, num_iters_per_epoch=None)  # fmt: skip
+    batches = list(factory(args).build_iter(1))
+    assert batches
+    for ids, batch in batches:
+        for utt, chunk in zip(ids, batch["speech"].numpy(), strict=True):
+            windows = np.lib.stride_tricks.sliding_window_view(whole[utt], len(chunk))
+            assert len(chunk) == 3000 and (windows == chunk).all(axis=1).any()
