@@ -3,7 +3,7 @@
     preprocessor: distorting
     preprocessor_conf:
         distortion: conf/distortion/train.yaml  # or what stands in such a file
-        valid_distortion: conf/distortion/dev.yaml  # default: as for training
+        valid_distortion: dev.yaml  # default: as for training
         seed: 0          # default: the training's --seed
         inner: default   # the task's own preprocessor, behind the distortion; default: its default
         names: [speech]  # what is distorted; [speech, speech2] for the trials of speaker tasks
