@@ -12,6 +12,7 @@ and is its equal where nobody asks for what is ours:
 """
 
 import argparse
+from collections.abc import Iterable, Iterator
 
 import torch
 from espnet2.iterators.abs_iter_factory import AbsIterFactory
@@ -21,7 +22,7 @@ from espnet2.train.dataset import DATA_TYPES
 from espnet2.utils.nested_dict_action import NestedDictAction
 
 from espnet_robust.distortion import RATE
-from espnet_robust.errors import AudioError, ConfigError
+from espnet_robust.errors import AudioError, ConfigError, one_line_errors
 from espnet_robust.plugin.familiar import check_freeze_param
 from espnet_robust.plugin.frontend import RobustFrontend
 from espnet_robust.plugin.preprocessor import (
@@ -46,7 +47,20 @@ class EpochIterFactory(AbsIterFactory):
 
     def build_iter(self, epoch: int, shuffle: bool | None = None):
         self.preprocessor.set_epoch(epoch, progress=(epoch - 1) / self.max_epoch)
-        return self.inner.build_iter(epoch, shuffle)
+        return _Batches(self.inner.build_iter(epoch, shuffle))
+
+
+class _Batches:
+    """Batches as they are; of an utterance that cannot be distorted, one line from any worker."""
+
+    def __init__(self, batches: Iterable):
+        self.batches = batches
+
+    def __iter__(self) -> Iterator:
+        return one_line_errors(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
 
 
 def hook_task(task: type[AbsTask], choices: ClassChoices | None) -> None:

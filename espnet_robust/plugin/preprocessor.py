@@ -125,11 +125,11 @@ class DistortingPreprocessor(AbsPreprocessor):
             self.epoch, self.progress = epoch, progress
 
     def __call__(self, uid: str, data: dict[str, Any]) -> dict[str, np.ndarray]:
-        """Raises AudioError: not mono, empty, NaN, or nothing to distort. RuntimeError: nobody told
+        """Raises AudioError: not mono, empty, NaN, or nothing to distort. ConfigError: nobody told
         the epoch."""
         if self.epoch is None:
             # Drawing as if for one epoch would repeat the same distortion through all of them.
-            raise RuntimeError(
+            raise ConfigError(
                 f"preprocessor: {NAME} was not told the epoch; train with ESPnet2's own trainer "
                 "after espnet_robust.register(), or call set_epoch() before each epoch"
             )

@@ -7,11 +7,13 @@ import re
 import pytest
 import torch
 import yaml
+from espnet2.tasks.asr import ASRTask
 from torch import nn
 
 from espnet_robust.errors import ConfigError
 from espnet_robust.plugin.familiar import check_freeze_param
 from espnet_robust.plugin.frontend import RobustFrontend
+from espnet_robust.plugin.registration import register
 
 
 def frontend(student_dir, **conf) -> RobustFrontend:
@@ -101,6 +103,13 @@ def test_freeze_param_of_s3prl_is_what_freeze_does(model, caplog):
 def test_freeze_param_that_freezes_nothing(model, given, freeze):
     with pytest.raises(ConfigError, match=f"freeze_param: {given} is nothing in frontend"):
         check(model, given, freeze=freeze)
+
+
+def test_trainings_look_at_it(model):
+    register()
+    args = argparse.Namespace(freeze_param=["frontend.upstreams"])
+    with pytest.raises(ConfigError, match="freeze_param: frontend.upstreams is nothing"):
+        ASRTask.build_optimizers(args, model)
 
 
 def test_readme_shows_what_changes(root, student_dir):

@@ -176,7 +176,7 @@ def test_inference_hears_speech_as_it_is(asr, tmp_path):
 def test_without_the_hook_it_refuses(asr):
     preprocess = ASRTask.build_preprocess_fn(asr(), train=True)
     assert isinstance(preprocess, DistortingPreprocessor)
-    with pytest.raises(RuntimeError, match="was not told the epoch"):
+    with pytest.raises(ConfigError, match="was not told the epoch"):
         preprocess("u0", {"speech": np.zeros(100), "text": "A"})
 
 
@@ -270,6 +270,16 @@ def test_bad_audio_names_the_utterance(speech, message):
     preprocess = DistortingPreprocessor(None, load_distortion(CHAIN), 0, ["speech"], train=False)
     with pytest.raises(AudioError, match=message):
         preprocess("u0", speech)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_bad_audio_is_one_line_from_a_worker_too(asr, tmp_path, workers):
+    args = asr(num_workers=workers)
+    soundfile.write(tmp_path / "stereo.wav", np.zeros((SAMPLES, 2)), 16000)
+    (tmp_path / "wav.scp").write_text("".join(f"u{i} {tmp_path}/stereo.wav\n" for i in range(4)))
+    args.train_data_path_and_name_and_type[0] = (str(tmp_path / "wav.scp"), "speech", "sound")
+    with pytest.raises(AudioError, match=r"^u\d: speech has 2 channels; make it mono$"):
+        heard(factory(args), 1)
 
 
 def test_integer_samples_are_scaled():
