@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from espnet_robust.data.audio import check_audio
+from espnet_robust.data.audio import RATE, AudioInfo, check_audio
 from espnet_robust.errors import AudioError, DataDirError
 
 # Tables whose content follows from the audio: stale once the audio changes.
@@ -257,7 +257,7 @@ def validate_data_dir(
         path: the data dir.
         need: tables that must be there.
         audio: also open every audio file: it must be there, be mono audio, longer than zero, read
-            to its last sample, and hold finite samples.
+            to its last sample, hold finite samples, and be as long as ``utt2num_samples`` says.
 
     Raises:
         DataDirError: naming the file, the utterance and the way to mend it.
@@ -271,10 +271,22 @@ def validate_data_dir(
     if audio:
         for utt, entry in data.wav.items():
             try:
-                check_audio(entry)
+                info = check_audio(entry)
             except AudioError as e:
                 raise DataDirError(f"{data.path}/wav.scp: utterance {utt}: {e}") from None
+            _check_length(data, utt, info)
     return data
+
+
+def _check_length(data: DataDir, utt: str, info: AudioInfo) -> None:
+    """``utt2num_samples`` counts at the rate of the file, as Kaldi does, or at 16 kHz."""
+    told = data.tables.get("utt2num_samples", {}).get(utt)
+    found = (info.num_samples, info.num_samples_at(RATE))
+    if told is not None and told not in map(str, found):
+        raise DataDirError(
+            f"{data.path}/utt2num_samples: utterance {utt}: {told}, but its audio has"
+            f" {found[0]} samples at {info.rate} Hz: {data.wav[utt]}"
+        )
 
 
 def subset_data_dir(
