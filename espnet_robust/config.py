@@ -93,3 +93,13 @@ def merge(base: dict, over: dict) -> dict:
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
         merged[key] = merge(merged[key], value) if both else value
     return merged
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """ ", did you mean 'X'?" for the closest of the known names, or all of them.
+
+    >>> nearest("cdm3", ["cdm1", "noise"]), nearest("x", ["cdm1", "noise"])
+    (", did you mean 'cdm1'?", '; known: cdm1, noise')
+    """
+    near = process.extractOne(str(name), list(known), score_cutoff=60)
+    return f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(map(str, known))}"
