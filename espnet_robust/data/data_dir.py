@@ -74,6 +74,16 @@ def table_names(path: str | Path) -> list[str]:
     return sorted(f.name for f in path.iterdir() if f.is_file() and is_table(f.name))
 
 
+def refuse_segments(wav_scp: str | Path) -> None:
+    """Raise DataDirError if ``segments`` stand beside a table for ESPnet, which ignores them."""
+    path = Path(wav_scp).parent
+    if (path / "segments").exists():
+        raise DataDirError(
+            f"{path}/segments: ESPnet would take whole recordings for utterances; cut them:"
+            f" python -m espnet_robust.bin.cut_segments {path} NEW_DATA_DIR"
+        )
+
+
 def iter_table(path: str | Path) -> Iterator[tuple[str, str]]:
     """Yield (utterance id, rest of the line) of one table, checking it on the way.
 

@@ -18,7 +18,7 @@ import torch
 from espnet2.asr.frontend.abs_frontend import AbsFrontend
 from torch import Tensor, nn
 
-from espnet_robust.errors import ConfigError, ModelError
+from espnet_robust.errors import AudioError, ConfigError, ModelError
 from espnet_robust.models.speech_model import SpeechModel, load_teacher
 from espnet_robust.models.student import (
     build_from_arch,
@@ -165,9 +165,15 @@ class RobustFrontend(AbsFrontend):
         """(B, N) samples, (B,) -> (B, T, D) features, (B,) frames. Zeros in the padding.
 
         Raises:
+            AudioError: several channels.
             ModelError: an utterance is shorter than one frame, or the weights were never loaded.
             ConfigError: ``lr_scale`` without an optimizer that knows it.
         """
+        if input.dim() != 2:
+            raise AudioError(
+                f"frontend robust_student: need mono audio (B, N), got {tuple(input.shape)}; "
+                "to mend: sox IN OUT remix 1"
+            )
         if not self._loaded:
             self._load_pretrained()
         if int(input_lengths.min()) < self.speech_model.min_samples:

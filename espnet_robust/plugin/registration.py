@@ -11,6 +11,7 @@ from espnet2.asr.frontend.abs_frontend import AbsFrontend
 from espnet2.tasks.abs_task import optim_classes
 from espnet2.train.class_choices import ClassChoices
 
+from espnet_robust.plugin import checked_audio
 from espnet_robust.plugin.blstm import BLSTMEncoder
 from espnet_robust.plugin.frontend import RobustFrontend
 from espnet_robust.plugin.optim import ScaledAdamW
@@ -27,6 +28,8 @@ TASKS = (
 def register(tasks: tuple[str, ...] = TASKS) -> int:
     """Add our frontend to the ``frontend_choices`` of each task, our encoder to its encoders.
 
+    From then on ESPnet reads audio as we do: ``checked_audio.py``.
+
     Returns how many tables have the frontend.
 
     Idempotent. A task whose own dependencies are not installed is left out.
@@ -42,6 +45,7 @@ def register(tasks: tuple[str, ...] = TASKS) -> int:
         if table.base_type is AbsEncoder:
             _add(ENCODERS, table.classes)
     _add(OPTIMIZERS, optim_classes)
+    checked_audio.install()
     return len(frontends)
 
 

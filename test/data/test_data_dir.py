@@ -161,6 +161,22 @@ def test_validate_opens_the_audio(tmp_path):
     validate_data_dir(data.path, need=need, audio=True)
 
 
+def test_the_audio_is_as_long_as_its_table_says(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(800), 8000)
+    path = tmp_path / "data"
+    for told, good in (("800", True), ("1600", True), ("801", False), ("many", False)):
+        write_data_dir(
+            path, {"wav.scp": {"a": str(tmp_path / "a.wav")}, "utt2num_samples": {"a": told}}
+        )
+        validate_data_dir(path, need=())
+        if good:
+            validate_data_dir(path, need=(), audio=True)
+            continue
+        message = f"utt2num_samples: utterance a: {told}, but its audio has 800 samples at 8000 Hz"
+        with pytest.raises(DataDirError, match=message):
+            validate_data_dir(path, need=(), audio=True)
+
+
 def test_subset(tmp_path, data):
     assert subset_data_dir(data.path, tmp_path / "s", ids=["b-1", "a-2"]).ids == [
         "a-2",

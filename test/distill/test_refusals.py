@@ -137,13 +137,6 @@ def test_nested_keys_of_the_distortion(train, tmp_path):
         train(tmp_path / "x", distortion=str(chain))
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_another_sampling_rate(refused, make_data, workers):
-    speech = make_data([6400] * 4, rate=8000)
-    message = r"u0\d\.wav: utterance u0\d: sampled at 8000 Hz, the teacher needs 16000 Hz"
-    refused(AudioError, message, data=speech, num_workers=workers)
-
-
 def test_utterance_shorter_than_a_frame(refused, make_data):
     speech = make_data([6400, 399, 6400])
     refused(AudioError, "u01: 399 samples are less than one frame", data=speech)
