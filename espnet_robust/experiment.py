@@ -15,13 +15,13 @@ SYSTEM.yaml`` and the tests ask here, so all of them train the same thing. Layer
 Any YAML may name a ``base`` that it is laid over: a system, or a path from its own directory.
 ``systems: {NAME: {...}}`` in the recipe's distill.yaml is what it changes in one system.
 
-What follows from the rest is computed, and needs to stand in no YAML: ``scheduler_conf.total_steps``
-and ``max_lr``, and ``valid_distortion``, the training mixture on development material. Distortions
+What follows from the rest is computed and need not stand in a YAML: ``scheduler_conf.total_steps``,
+its ``max_lr``, and ``valid_distortion``, the training mixture on development material. Distortions
 are read into the configuration, so that it holds the whole mixture, whatever becomes of the file.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from espnet_robust.config import nearest, read_yaml
+from espnet_robust.config import base_chain, find_yaml, no_yaml, read_yaml
 from espnet_robust.errors import ConfigError
 
 CHECKOUT = Path(__file__).parents[1]
@@ -79,9 +79,9 @@ class Recipe:
             ConfigError: there is no such budget, or it does not say this.
         """
         folders = [self.directory / "conf/budget", CONF / "budget"]
-        path = _find(name, folders)
+        path = find_yaml(name, folders)
         if path is None:
-            raise ConfigError(f"no budget {name!r}: {_choices(name, folders)}")
+            raise ConfigError(f"no budget {name!r}: {no_yaml(name, folders)}")
         content = read_yaml(path)
         if not isinstance(content.get(section), dict):
             raise ConfigError(f"{path}: no section {section!r}; it has {', '.join(content)}")
@@ -148,8 +148,9 @@ def find_teacher(recipe: Recipe, given: str | None = None) -> str:
 
 def check_system(system: str, recipe: Recipe) -> None:
     """Raises ConfigError where there is no YAML of that name."""
-    if system not in NOT_DISTILLED and _find(system, [recipe.own, CONF / "distill"]) is None:
-        raise ConfigError(f"unknown system {system!r}: {_choices(system, [recipe.own, CONF / 'distill'])}")
+    folders = [recipe.own, CONF / "distill"]
+    if system not in NOT_DISTILLED and find_yaml(system, folders) is None:
+        raise ConfigError(f"unknown system {system!r}: {no_yaml(system, folders)}")
 
 
 def lay_over(base: Mapping, over: Mapping) -> Config:
@@ -208,10 +209,10 @@ def derive(config: Config, name: str) -> Config:
 def _system(system: str, recipe: Recipe) -> Config:
     """The YAMLs of a system and of what it is built upon, the recipe's changes among them."""
     check_system(system, recipe)
-    path = _find(system, [recipe.own, CONF / "distill"])
+    path = find_yaml(system, [recipe.own, CONF / "distill"])
     config: Config = {}
     adapted = False
-    for part, content in _chain(path, [recipe.own, CONF / "distill"]):
+    for part, content in base_chain(path, [recipe.own, CONF / "distill"]):
         if not adapted and part.parent.resolve() != (CONF / "distill").resolve():
             config, adapted = lay_over(config, _recipe_layer(recipe, system)), True
         config = lay_over(config, _absolute(content, part, recipe))
@@ -225,51 +226,16 @@ def _recipe_layer(recipe: Recipe, system: str) -> Config:
     if recipe.distill_config is None and not path.is_file():
         return {}
     config: Config = {}
-    for part, content in _chain(path, [CONF]):
+    for part, content in base_chain(path, [CONF]):
         config = lay_over(config, _absolute(content, part, recipe))
     return lay_over(config, config.pop("systems", {}).get(system, {}))
 
 
-def _chain(path: Path, folders: Sequence[Path]) -> Iterator[tuple[Path, Config]]:
-    """The files of a YAML and its bases with their contents, the lowest first."""
-    chain: list[tuple[Path, Config]] = []
-    while True:
-        content = read_yaml(path)
-        if path.resolve() in (known.resolve() for known, _ in chain):
-            raise ConfigError(f"{chain[0][0]}: its bases lead back to {path}")
-        base = content.pop("base", None)
-        chain.append((path, content))
-        if base is None:
-            yield from reversed(chain)
-            return
-        path = _base(str(base), path, folders)
-
-
-def _base(base: str, path: Path, folders: Sequence[Path]) -> Path:
-    if "/" in base or base.endswith((".yaml", ".yml")):
-        return path.parent / base
-    others = [f for f in folders if (f / f"{base}.yaml").resolve() != path.resolve()]
-    found = _find(base, others)
-    if found is None:
-        raise ConfigError(f"{path}: base {base!r}: {_choices(base, others)}")
-    return found
-
-
 def _read_chain(path: Path, folders: Sequence[Path]) -> Config:
     config: Config = {}
-    for _, content in _chain(path, folders):
+    for _, content in base_chain(path, folders):
         config = lay_over(config, content)
     return config
-
-
-def _find(name: str, folders: Sequence[Path]) -> Path | None:
-    paths = (folder / f"{name}.yaml" for folder in folders)
-    return next((path for path in paths if path.is_file()), None)
-
-
-def _choices(name: str, folders: Sequence[Path]) -> str:
-    known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
-    return f"there is no {name}.yaml{nearest(name, known)}"
 
 
 def _task_yaml(task: str, classifier: str) -> Path:
@@ -335,7 +301,7 @@ def _mixture(given: Any, owner: Path) -> Any:
 
 
 def _on(mixture: Any, recipe: Recipe, dev: bool) -> Any:
-    """A mixture of ``data/train`` and ``data/X_train`` on the recipe's sets, or those of ``dev``."""
+    """A mixture, its ``data/train`` and ``data/X_train`` those of the recipe, or of ``dev``."""
     if isinstance(mixture, Mapping):
         return {key: _on(value, recipe, dev) for key, value in mixture.items()}
     if isinstance(mixture, list):

@@ -13,8 +13,8 @@ import torch
 from espnet2.tasks.abs_task import optim_classes, scheduler_classes
 from rapidfuzz import fuzz, process
 
-from espnet_robust.config import read_yaml
 from espnet_robust.errors import ConfigError
+from espnet_robust.experiment import read_system
 
 
 def parse(parser: argparse.ArgumentParser, cmd: Sequence[str] | None) -> argparse.Namespace:
@@ -33,9 +33,12 @@ def parse(parser: argparse.ArgumentParser, cmd: Sequence[str] | None) -> argpars
     parser.error = refuse
     config = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     config.add_argument("--config")
-    path = config.parse_known_args(cmd)[0].config
-    if path:
-        check_keys(read_yaml(Path(path)), known, path)
+    given, cmd = config.parse_known_args(cmd)
+    if given.config:
+        # A system may be built upon another, which ESPnet's own reading of --config does not know.
+        system = read_system(Path(given.config))
+        check_keys(system, known, given.config)
+        parser.set_defaults(**system)
     args, unknown = parser.parse_known_args(cmd)
     check_keys([word.split("=")[0].lstrip("-") for word in unknown[:1]], known, "command line")
     for action in parser._actions:

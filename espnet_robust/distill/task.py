@@ -5,7 +5,6 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -367,7 +366,7 @@ def _distorter(args: argparse.Namespace, train: bool) -> Distorter | None:
             if train
             else f"valid_mapping {mapping} needs --valid_distortion, the YAML of a chain"
         )
-    return load_distortion(Path(path))
+    return load_distortion(path)
 
 
 def _kinds(args: argparse.Namespace) -> tuple[str, ...]:
