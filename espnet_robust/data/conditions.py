@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from espnet_robust.data.data_dir import subset_data_dir, validate_data_dir
+from espnet_robust.data.data_dir import validate_data_dir
+from espnet_robust.data.subsets import subset_data_dir
 from espnet_robust.errors import DataDirError, UserError
 from espnet_robust.files import read_json, write_atomic
 

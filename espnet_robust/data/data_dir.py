@@ -15,10 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from espnet_robust.data.audio import RATE, AudioInfo, check_audio
+from espnet_robust.data.segments import cut, parse
+from espnet_robust.data.words import words
 from espnet_robust.errors import AudioError, DataDirError
 
-# Tables whose content follows from the audio: stale once the audio changes.
-AUDIO_TABLES = frozenset({"utt2dur", "utt2num_samples", "utt2num_frames"})
+# Files whose content follows from the audio: stale once the audio changes or is cut.
+AUDIO_TABLES = frozenset(
+    {"utt2dur", "utt2num_samples", "utt2num_frames", "utt2feat_dim", "segments", "reco2dur"}
+    | {"reco2num_samples", "reco2num_frames", "reco2file_and_channel", "reco2channels"}
+    | {"feats.scp", "cmvn.scp", "vad.scp", "ctm", "stm", "rttm", "utt2vad"}
+)
 # Tables in which an utterance may have an empty entry (nothing was said).
 MAY_BE_EMPTY = ("text",)
 
@@ -30,10 +36,13 @@ class DataDir:
     Args:
         path: the directory it was read from or written to.
         tables: file name -> {utterance id -> rest of the line}; ``wav.scp`` is always there.
+        recordings: where there are ``segments``, what stands in ``wav.scp`` on disk: recording ->
+            entry. The table ``wav.scp`` then holds parts of these, as ``entries.py`` has them.
     """
 
     path: Path
     tables: Mapping[str, Mapping[str, str]]
+    recordings: Mapping[str, str] | None = None
 
     @property
     def ids(self) -> list[str]:
@@ -42,7 +51,7 @@ class DataDir:
 
     @property
     def wav(self) -> Mapping[str, str]:
-        """Utterance id -> audio file, ``ark:offset`` or command ending in ``|``."""
+        """Utterance id -> entry, see ``entries.py``."""
         return self.tables["wav.scp"]
 
 
@@ -52,25 +61,20 @@ def is_table(name: str) -> bool:
     >>> [n for n in ("wav.scp", "text", "text_spk1", "utt2spk", "spk2utt") if is_table(n)]
     ['wav.scp', 'text', 'text_spk1', 'utt2spk']
     """
-    return name in ("wav.scp", "text") or name.startswith(("utt2", "text.", "text_"))
+    return name in ("wav.scp", "text", "segments") or name.startswith(("utt2", "text.", "text_"))
 
 
 def table_names(path: str | Path) -> list[str]:
     """Names of the per-utterance files in a data dir, sorted.
 
     Raises:
-        DataDirError: the directory or its ``wav.scp`` is missing, or it has ``segments``.
+        DataDirError: the directory or its ``wav.scp`` is missing.
     """
     path = Path(path)
     if not path.is_dir():
         raise DataDirError(f"{path}: no such data dir; was the stage that makes it run?")
     if not (path / "wav.scp").is_file():
         raise DataDirError(f"{path}: no wav.scp in it, so it is not a data dir")
-    if (path / "segments").exists():
-        raise DataDirError(
-            f"{path}/segments is not supported: cut the recordings into one file per utterance"
-            " first (Kaldi: utils/data/extract_wav_segments_data_dir.sh)"
-        )
     return sorted(f.name for f in path.iterdir() if f.is_file() and is_table(f.name))
 
 
@@ -130,10 +134,33 @@ def read_data_dir(path: str | Path) -> DataDir:
     tables = {name: dict(iter_table(path / name)) for name in table_names(path)}
     if not tables["wav.scp"]:
         raise DataDirError(f"{path}/wav.scp: no utterances in it")
-    return DataDir(path, tables)
+    recordings = None
+    if "segments" in tables:
+        recordings = tables["wav.scp"]
+        tables["wav.scp"] = dict(cut(tables["segments"], recordings, f"{path}/segments"))
+        if not tables["wav.scp"]:
+            raise DataDirError(f"{path}/segments: no utterances in it")
+    return DataDir(path, tables, recordings)
 
 
-def write_data_dir(path: str | Path, tables: Mapping[str, Mapping[str, str]]) -> DataDir:
+def iter_wav(path: str | Path) -> Iterator[tuple[str, str]]:
+    """Yield (utterance id, entry), of ``segments`` where there are some, without holding them.
+
+    Raises:
+        DataDirError: as ``read_data_dir``.
+    """
+    path = Path(path)
+    wav = iter_table(path / "wav.scp")
+    if (path / "segments").exists():
+        return cut(iter_table(path / "segments"), dict(wav), f"{path}/segments")
+    return wav
+
+
+def write_data_dir(
+    path: str | Path,
+    tables: Mapping[str, Mapping[str, str]],
+    recordings: Mapping[str, str] | None = None,
+) -> DataDir:
     """Write a data dir, sorted in C order, with ``spk2utt`` derived from ``utt2spk``.
 
     The directory appears whole or not at all. One that is already there is replaced, with
@@ -142,6 +169,8 @@ def write_data_dir(path: str | Path, tables: Mapping[str, Mapping[str, str]]) ->
     Args:
         path: the directory; its parents are made.
         tables: file name -> {utterance id -> entry}; every table covers the ids of ``wav.scp``.
+        recordings: with a table ``segments``: recording -> entry, for ``wav.scp``; those that no
+            utterance needs are left out.
 
     Raises:
         DataDirError: no utterances, no ``wav.scp``, ids that differ between tables, ids or entries
@@ -155,19 +184,23 @@ def write_data_dir(path: str | Path, tables: Mapping[str, Mapping[str, str]]) ->
     _check_same_ids(path, ordered)
     for name, table in ordered.items():
         for utt, entry in table.items():
-            if not utt or utt != "".join(utt.split()):
+            if words(utt) != [utt]:
                 raise DataDirError(f"{path}/{name}: utterance id {utt!r} is empty or has blanks")
             if "\n" in entry or "\r" in entry:
                 raise DataDirError(f"{path}/{name}: line break in the entry of {utt!r}")
             if not entry.strip() and not name.startswith(MAY_BE_EMPTY):
                 raise DataDirError(f"{path}/{name}: nothing to write for utterance {utt!r}")
     contents = {name: format_table(table.items()) for name, table in ordered.items()}
+    if recordings is not None:
+        needed = {parse(utt, line, "segments")[0] for utt, line in ordered["segments"].items()}
+        recordings = {name: recordings[name] for name in sorted(needed)}
+        contents["wav.scp"] = format_table(recordings.items())
     if "utt2spk" in ordered:
         contents["spk2utt"] = format_table(spk2utt(ordered["utt2spk"]).items())
     with replacing_dir(path) as temporary:
         for name, content in contents.items():
             (temporary / name).write_text(content, encoding="utf-8", newline="\n")
-    return DataDir(path, ordered)
+    return DataDir(path, ordered, recordings)
 
 
 def format_table(rows: Iterable[tuple[str, str]]) -> str:
@@ -297,46 +330,3 @@ def _check_length(data: DataDir, utt: str, info: AudioInfo) -> None:
             f"{data.path}/utt2num_samples: utterance {utt}: {told}, but its audio has"
             f" {found[0]} samples at {info.rate} Hz: {data.wav[utt]}"
         )
-
-
-def subset_data_dir(
-    src: str | Path,
-    dst: str | Path,
-    ids: Iterable[str] | None = None,
-    first: int | None = None,
-) -> DataDir:
-    """Write the utterances ``ids`` of ``src``, or its ``first`` ones, as the data dir ``dst``.
-
-    Raises:
-        DataDirError: an id is not in ``src``, or none is left.
-    """
-    data = validate_data_dir(src, need=("wav.scp",))
-    keep = set(data.ids if ids is None else ids)
-    if unknown := sorted(keep - data.wav.keys()):
-        raise DataDirError(f"{src}: no utterances {unknown[:3]} in it ({len(unknown)} unknown)")
-    chosen = [utt for utt in data.ids if utt in keep][:first]
-    return write_data_dir(
-        dst, {name: {utt: t[utt] for utt in chosen} for name, t in data.tables.items()}
-    )
-
-
-def combine_data_dirs(srcs: Sequence[str | Path], dst: str | Path) -> DataDir:
-    """Write the utterances of several data dirs as one; tables that not all of them have go.
-
-    Raises:
-        DataDirError: an utterance id occurs in two of them.
-    """
-    if not srcs:
-        raise DataDirError(f"{dst}: no data dirs to combine")
-    dirs = [validate_data_dir(src, need=("wav.scp",)) for src in srcs]
-    owner: dict[str, Path] = {}
-    for data in dirs:
-        for utt in data.ids:
-            if utt in owner:
-                raise DataDirError(f"utterance {utt!r} is both in {owner[utt]} and {data.path}")
-            owner[utt] = data.path
-    common = set.intersection(*(set(data.tables) for data in dirs))
-    return write_data_dir(
-        dst,
-        {n: {u: e for data in dirs for u, e in data.tables[n].items()} for n in sorted(common)},
-    )

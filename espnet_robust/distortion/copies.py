@@ -44,11 +44,13 @@ from espnet_robust.data.data_dir import (
     format_table,
     is_table,
     iter_table,
+    iter_wav,
     refuse_foreign,
     replace_dir,
     spk2utt,
     table_names,
 )
+from espnet_robust.data.entries import is_pipe
 from espnet_robust.distortion.chain import Distorter
 from espnet_robust.distortion.config import load_distortion, read_yaml
 from espnet_robust.distortion.seeding import rng_for
@@ -66,9 +68,7 @@ _FILE_NAME = re.compile(r"\w[\w.-]{0,150}", re.ASCII)  # ids that can name a fil
 _VERSION = 1  # of the layout and of the sound; part of what makes two jobs the same
 _OWN_TABLES = frozenset({"wav.scp", "utt2dur", "utt2num_samples", "utt2distortion"})
 # Features of the undistorted audio and descriptions of the copy that the source may itself be.
-_NOT_CARRIED = frozenset(
-    {"spk2utt", "feats.scp", "cmvn.scp", "vad.scp", PROVENANCE, conditions.FILE}
-)
+_NOT_CARRIED = AUDIO_TABLES | {"spk2utt", PROVENANCE, conditions.FILE}
 
 
 @dataclass(frozen=True)
@@ -270,13 +270,14 @@ def _exit_with_parent(parent: int) -> None:
 def _check_source(job: Job) -> int:
     """Check tables and audio of the source; return the number of utterances."""
     scp = job.src / "wav.scp"
+    segmented = (job.src / "segments").exists()
     others = [n for n in table_names(job.src) if n not in AUDIO_TABLES | {"wav.scp"}]
     for name in others:
-        _check_ids_agree(scp, job.src / name)
+        _check_ids_agree(job.src / ("segments" if segmented else "wav.scp"), job.src / name)
     total = 0
-    for utt, entry in iter_table(scp):
+    for utt, entry in iter_wav(job.src):
         total += 1
-        if entry.endswith("|") and job.allow_pipe:
+        if is_pipe(entry) and job.allow_pipe:
             continue  # running it twice would cost more than finding out later
         try:
             check_audio(entry)
@@ -325,7 +326,7 @@ def _make_shards(job: Job, total: int, nj: int) -> None:
 
 
 def _missing_shards(job: Job, bar: tqdm) -> Iterator[tuple[int, list[Row]]]:
-    rows = iter_table(job.src / "wav.scp")
+    rows = iter_wav(job.src)
     number = 0
     while shard := list(islice(rows, _SHARD)):
         if _part(job, number).exists():

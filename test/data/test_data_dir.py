@@ -3,14 +3,13 @@ import pytest
 import soundfile
 
 from espnet_robust.data.data_dir import (
-    combine_data_dirs,
     iter_table,
     read_data_dir,
     replacing_dir,
-    subset_data_dir,
     validate_data_dir,
     write_data_dir,
 )
+from espnet_robust.data.subsets import combine_data_dirs, subset_data_dir
 from espnet_robust.errors import DataDirError
 
 
@@ -72,14 +71,11 @@ def test_not_utf8(tmp_path):
         read_data_dir(tmp_path)
 
 
-def test_missing_and_segments(tmp_path, data):
+def test_missing(tmp_path):
     with pytest.raises(DataDirError, match="no such data dir"):
         read_data_dir(tmp_path / "nowhere")
     with pytest.raises(DataDirError, match="no wav.scp"):
         read_data_dir(tmp_path)
-    (data.path / "segments").write_text("a-1 rec 0 1\n")
-    with pytest.raises(DataDirError, match="segments is not supported"):
-        read_data_dir(data.path)
 
 
 @pytest.mark.parametrize(
