@@ -51,7 +51,8 @@ class Recipe:
 
     Args:
         directory: of the recipe; paths in what is resolved are relative to it.
-        distill_config: what it changes in all systems; None is its conf/distill.yaml, if any.
+        distill_config: what it changes in all systems; None is its conf/distill.yaml, if any, and
+            ``none`` nothing.
         task_config: likewise for its recognisers or classifiers, conf/asr.yaml or conf/cls.yaml.
         train_set, dev_set: data/NAME, whose speech babble is made of.
     """
@@ -223,12 +224,15 @@ def _system(system: str, recipe: Recipe) -> Config:
 
 def _recipe_layer(recipe: Recipe, system: str) -> Config:
     path = recipe.distill_config or recipe.directory / "conf/distill.yaml"
-    if recipe.distill_config is None and not path.is_file():
+    if str(path) == "none" or (recipe.distill_config is None and not path.is_file()):
         return {}
     config: Config = {}
     for part, content in base_chain(path, [CONF]):
         config = lay_over(config, _absolute(content, part, recipe))
-    return lay_over(config, config.pop("systems", {}).get(system, {}))
+    single = config.pop("systems", {})
+    for name in single:
+        check_system(name, recipe)
+    return lay_over(config, single.get(system, {}))
 
 
 def _read_chain(path: Path, folders: Sequence[Path]) -> Config:
