@@ -8,6 +8,7 @@ Noise and room-impulse-response collections are data dirs too: ``wav.scp`` and, 
 Relative audio paths in ``wav.scp`` are relative to the current directory, as in Kaldi.
 """
 
+import codecs
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -94,8 +95,8 @@ def iter_table(path: str | Path) -> Iterator[tuple[str, str]]:
     Holds one line at a time, so tables of any length can be read.
 
     Raises:
-        DataDirError: missing, not UTF-8, a blank line, an id without an entry (only ``text`` may
-            have these), ids duplicate or not in C order.
+        DataDirError: missing, not UTF-8, a byte-order mark, a blank line, an id without an entry
+            (only ``text`` may have these), ids duplicate or not in C order.
     """
     path = Path(path)
     mend = f"to mend: LC_ALL=C sort -u -k1,1 -o {path} {path}"
@@ -103,7 +104,12 @@ def iter_table(path: str | Path) -> Iterator[tuple[str, str]]:
     try:
         with open(path, "rb") as f:
             for number, line in enumerate(f, 1):
-                # bytes.split knows ASCII blanks only, as Kaldi does: U+3000 may be part of a text.
+                if number == 1 and line.startswith(codecs.BOM_UTF8):
+                    raise DataDirError(
+                        f"{path}: begins with a byte-order mark, which would be part of the first"
+                        f" id; fix: sed -i '1s/^\\xEF\\xBB\\xBF//' {path}"
+                    )
+                # bytes.split knows ASCII blanks only, as words() does.
                 parts = line.split(None, 1)
                 if not parts:
                     raise DataDirError(f"{path}:{number}: blank line; {mend}")

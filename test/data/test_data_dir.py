@@ -55,6 +55,7 @@ def test_empty_transcript_and_wide_blank_survive(tmp_path):
         ),
         ("a x\na y\n", r"wav.scp:2: utterance 'a' occurs twice"),
         ("a x\n\nb x\n", "wav.scp:2: blank line"),
+        ("\ufeffa x\n", r"wav.scp: begins with a byte-order mark.*fix: sed -i"),
         ("a x\nb\n", "wav.scp:2: nothing after the id 'b'"),
         ("", "no utterances"),
     ],
