@@ -11,6 +11,7 @@ Fine-tuning: ``freeze: false``, and if wanted ``freeze_steps: 2000`` (frozen at 
 """
 
 import hashlib
+import sys
 from typing import Any
 
 import humanfriendly
@@ -19,6 +20,7 @@ from espnet2.asr.frontend.abs_frontend import AbsFrontend
 from torch import Tensor, nn
 
 from espnet_robust.errors import AudioError, ConfigError, ModelError
+from espnet_robust.models.long_audio import CONTEXT_S, in_windows
 from espnet_robust.models.speech_model import SpeechModel, load_teacher
 from espnet_robust.models.student import (
     build_from_arch,
@@ -27,6 +29,8 @@ from espnet_robust.models.student import (
     load_weights,
 )
 from espnet_robust.plugin.optim import check_lr_scale, set_lr_scale
+
+_LEAST_WINDOW_S = 3 * CONTEXT_S
 
 
 class RobustFrontend(AbsFrontend):
@@ -45,6 +49,8 @@ class RobustFrontend(AbsFrontend):
             needs ``optim: scaled_adamw``.
         cache_gb: keep up to this many GB of a frozen model's output in memory, keyed by the
             samples: epochs after the first cost nothing where the audio is not random.
+        max_seconds: utterances longer than that are processed in windows of that length, which
+            overlap: see ``models/long_audio.py``. 0: however long, in one pass.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class RobustFrontend(AbsFrontend):
         freeze_steps: int = 0,
         lr_scale: float = 1.0,
         cache_gb: float = 0.0,
+        max_seconds: float = 60.0,
     ):
         super().__init__()
         if not student:
@@ -99,6 +106,12 @@ class RobustFrontend(AbsFrontend):
         if lr_scale != 1:
             set_lr_scale(self.speech_model, lr_scale)
         self._cache = _Cache(int(cache_gb * 1e9))
+        if max_seconds and max_seconds < _LEAST_WINDOW_S:
+            raise ConfigError(
+                f"frontend_conf: max_seconds: {max_seconds:g}: need at least {_LEAST_WINDOW_S:g}, "
+                "or 0 for no limit"
+            )
+        self.max_samples = round(max_seconds * self.speech_model.rate) or sys.maxsize
 
     def _build(self, student: dict[str, Any]) -> SpeechModel:
         if "arch" in student:
@@ -183,16 +196,37 @@ class RobustFrontend(AbsFrontend):
             )
         if self.training and torch.is_grad_enabled():
             check_lr_scale(self.speech_model)
-        if self.frozen:
-            with torch.no_grad():
-                states, lengths = self._frozen_states(input, input_lengths)
+        if int(input_lengths.max()) > self.max_samples:
+            features, lengths = self._in_windows(input, input_lengths)
         else:
-            states, lengths = self._states(input, input_lengths)
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+                states, lengths = (self._frozen_states if self.frozen else self._states)(
+                    input, input_lengths
+                )
+            features = self._weighted(states)
         self._count()
-        weights = self.layer_weights.softmax(0).to(states.dtype)
-        features = torch.einsum("l,lbtd->btd", weights, states)
         valid = torch.arange(features.shape[1], device=features.device) < lengths[:, None]
         return features.masked_fill(~valid[..., None], 0.0), lengths
+
+    def _weighted(self, states: Tensor) -> Tensor:
+        """(layers, B, T, D) -> (B, T, D)."""
+        weights = self.layer_weights.softmax(0).to(states.dtype)
+        return torch.einsum("l,lbtd->btd", weights, states)
+
+    def _in_windows(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Utterance by utterance, not cached: layers are weighted before windows are joined."""
+        rows = []
+        for row, length in zip(wav, lengths.tolist(), strict=True):
+            parts = []
+            windows = in_windows(self.speech_model, row[:length], self.max_samples)
+            while True:
+                with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+                    if (states := next(windows, None)) is None:
+                        break
+                parts.append(self._weighted(torch.stack([states[i] for i in self.layers]))[0])
+            rows.append(torch.cat(parts))
+        features = nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        return features, self.speech_model.num_frames(lengths)
 
     def _states(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         hidden = self.speech_model(wav, lengths)
