@@ -11,6 +11,7 @@ GROUND = {
     "files",
     "config",
     "cli",
+    "processes",
     "experiment",
     "recipe",
     "made_of",

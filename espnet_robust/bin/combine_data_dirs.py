@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.cli import run
-from espnet_robust.data.subsets import combine_data_dirs
+from espnet_robust.data.select import combine_data_dirs
 
 
 def get_parser() -> argparse.ArgumentParser:

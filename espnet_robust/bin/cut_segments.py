@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.cli import run
-from espnet_robust.data.subsets import cut_segments
+from espnet_robust.data.from_audio import cut_segments
 
 
 def get_parser() -> argparse.ArgumentParser:

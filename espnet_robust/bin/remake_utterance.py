@@ -12,6 +12,9 @@ from espnet_robust.distortion.copies import remake
 
 def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="remake_utterance", description=__doc__)
+    parser.add_argument(
+        "--allow_pipe", action="store_true", help="run the command that the audio was read from"
+    )
     parser.add_argument("copy", type=Path, metavar="DST", help="of distort_data_dir")
     parser.add_argument("utt", metavar="UTT", help="utterance id")
     parser.add_argument("out", metavar="OUT", help=".flac or .wav; - writes WAV to stdout")
@@ -20,7 +23,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
-    wav = remake(args.copy, args.utt)
+    wav = remake(args.copy, args.utt, allow_pipe=args.allow_pipe)
     if args.out == "-":
         sys.stdout.buffer.write(encode_audio(wav, "stdout.wav"))
     else:

@@ -12,7 +12,7 @@ from espnet_robust.cli import run
 from espnet_robust.data.audio import read_audio
 from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.distortion.chain import Distorter
-from espnet_robust.distortion.config import load_distortion, read_yaml
+from espnet_robust.distortion.config import given_config, load_distortion
 from espnet_robust.distortion.protocol import load_protocol
 from espnet_robust.distortion.show import examples, show
 from espnet_robust.errors import DataDirError
@@ -41,7 +41,7 @@ def _distorters(args: argparse.Namespace) -> dict[str, Distorter]:
             for name, config in configs.items()
             if have_sox or not name.startswith("sox")
         }
-    given, _ = read_yaml(args.config)
+    given, _ = given_config(args.config)
     if isinstance(given, dict) and "conditions" in given:
         return {made.condition.name: made.distorter for made in load_protocol(args.config)}
     distorter = load_distortion(args.config)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.cli import run
-from espnet_robust.data.conditions import split_conditions
+from espnet_robust.data.select import split_conditions
 
 
 def get_parser() -> argparse.ArgumentParser:

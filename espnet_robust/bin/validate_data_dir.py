@@ -7,8 +7,8 @@ from pathlib import Path
 
 from espnet_robust.cli import run
 from espnet_robust.data.data_dir import DataDir, validate_data_dir
+from espnet_robust.data.from_audio import add_audio_tables
 from espnet_robust.data.segments import overlapping
-from espnet_robust.data.subsets import add_audio_tables
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -26,6 +26,9 @@ def get_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="write utt2num_samples and utt2dur where they are missing, from the audio's headers",
     )
+    parser.add_argument(
+        "--allow_pipe", action="store_true", help="with --audio: run the commands in wav.scp"
+    )
     return parser
 
 
@@ -33,8 +36,8 @@ def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
     for path in args.data_dirs:
         if args.add_tables:
-            add_audio_tables(path)
-        data = validate_data_dir(path, need=args.need, audio=args.audio)
+            add_audio_tables(path, allow_pipe=args.allow_pipe)
+        data = validate_data_dir(path, need=args.need, audio=args.audio, allow_pipe=args.allow_pipe)
         _warn_of_overlaps(data)
         print(f"{path}: {len(data.wav)} utterances, {', '.join(data.tables)}: valid")
 

@@ -1,4 +1,4 @@
-"""Kaldi-format data dirs: read, validate, write, subset and combine.
+"""Kaldi-format data dirs: read, validate and write them.
 
 A data dir holds ``wav.scp`` and, one line an utterance and in the same order, tables such as
 ``text``, ``utt2spk``, ``utt2dur``. Every table is sorted by utterance id in C order (by byte).
@@ -9,13 +9,14 @@ Relative audio paths in ``wav.scp`` are relative to the current directory, as in
 """
 
 import codecs
-import os
-import shutil
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from espnet_robust.data.audio import RATE, AudioInfo, check_audio
+from espnet_robust.data.replacing import replacing_dir
 from espnet_robust.data.segments import cut, parse
 from espnet_robust.data.words import words
 from espnet_robust.errors import AudioError, DataDirError
@@ -99,7 +100,7 @@ def iter_table(path: str | Path) -> Iterator[tuple[str, str]]:
             (only ``text`` may have these), ids duplicate or not in C order.
     """
     path = Path(path)
-    mend = f"to mend: LC_ALL=C sort -u -k1,1 -o {path} {path}"
+    fix = f"fix: {fix_command(path.parent)}"
     previous = None
     try:
         with open(path, "rb") as f:
@@ -107,25 +108,39 @@ def iter_table(path: str | Path) -> Iterator[tuple[str, str]]:
                 if number == 1 and line.startswith(codecs.BOM_UTF8):
                     raise DataDirError(
                         f"{path}: begins with a byte-order mark, which would be part of the first"
-                        f" id; fix: sed -i '1s/^\\xEF\\xBB\\xBF//' {path}"
+                        f" id; {fix}"
                     )
                 # bytes.split knows ASCII blanks only, as words() does.
                 parts = line.split(None, 1)
                 if not parts:
-                    raise DataDirError(f"{path}:{number}: blank line; {mend}")
+                    raise DataDirError(f"{path}:{number}: blank line; {fix}")
                 utt = parts[0].decode("utf-8")
                 rest = parts[1].rstrip().decode("utf-8") if len(parts) > 1 else ""
                 if not rest and not path.name.startswith(MAY_BE_EMPTY):
-                    raise DataDirError(f"{path}:{number}: nothing after the id {utt!r}")
+                    raise DataDirError(f"{path}:{number}: nothing after the id {utt!r}; {fix}")
                 if previous is not None and utt <= previous:
                     what = "occurs twice" if utt == previous else f"after {previous!r}: unsorted"
-                    raise DataDirError(f"{path}:{number}: utterance {utt!r} {what}; {mend}")
+                    raise DataDirError(f"{path}:{number}: utterance {utt!r} {what}; {fix}")
                 previous = utt
                 yield utt, rest
     except OSError as e:
         raise DataDirError(f"{path}: cannot be read: {e.strerror}") from None
     except UnicodeDecodeError:
-        raise DataDirError(f"{path}: not UTF-8 text; convert it with iconv -t UTF-8") from None
+        raise not_utf8(path) from None
+
+
+def not_utf8(path: Path) -> DataDirError:
+    """What to raise for a table in another encoding."""
+    old, new = shlex.quote(str(path)), shlex.quote(f"{path}.utf8")
+    return DataDirError(
+        f"{path}: not UTF-8 text; fix, if it is Latin-1:"
+        f" iconv -f LATIN1 -t UTF-8 {old} > {new} && mv {new} {old}"
+    )
+
+
+def fix_command(path: Path) -> str:
+    """The command that makes the tables of a data dir agree, for messages."""
+    return f"espnet-robust data fix {shlex.quote(str(path))}"
 
 
 def read_data_dir(path: str | Path) -> DataDir:
@@ -165,6 +180,7 @@ def iter_wav(path: str | Path) -> Iterator[tuple[str, str]]:
 def write_data_dir(
     path: str | Path,
     tables: Mapping[str, Mapping[str, str]],
+    others: Mapping[str, str] = MappingProxyType({}),
     recordings: Mapping[str, str] | None = None,
 ) -> DataDir:
     """Write a data dir, sorted in C order, with ``spk2utt`` derived from ``utt2spk``.
@@ -175,6 +191,7 @@ def write_data_dir(
     Args:
         path: the directory; its parents are made.
         tables: file name -> {utterance id -> entry}; every table covers the ids of ``wav.scp``.
+        others: file name -> content of files that are no tables.
         recordings: with a table ``segments``: recording -> entry, for ``wav.scp``; those that no
             utterance needs are left out.
 
@@ -189,14 +206,9 @@ def write_data_dir(
     ordered = {name: dict(sorted(table.items())) for name, table in tables.items()}
     _check_same_ids(path, ordered)
     for name, table in ordered.items():
-        for utt, entry in table.items():
-            if words(utt) != [utt]:
-                raise DataDirError(f"{path}/{name}: utterance id {utt!r} is empty or has blanks")
-            if "\n" in entry or "\r" in entry:
-                raise DataDirError(f"{path}/{name}: line break in the entry of {utt!r}")
-            if not entry.strip() and not name.startswith(MAY_BE_EMPTY):
-                raise DataDirError(f"{path}/{name}: nothing to write for utterance {utt!r}")
-    contents = {name: format_table(table.items()) for name, table in ordered.items()}
+        _check_lines(path / name, table)
+    contents = dict(others)
+    contents |= {name: format_table(table.items()) for name, table in ordered.items()}
     if recordings is not None:
         needed = {parse(utt, line, "segments")[0] for utt, line in ordered["segments"].items()}
         recordings = {name: recordings[name] for name in sorted(needed)}
@@ -207,6 +219,17 @@ def write_data_dir(
         for name, content in contents.items():
             (temporary / name).write_text(content, encoding="utf-8", newline="\n")
     return DataDir(path, ordered, recordings)
+
+
+def _check_lines(path: Path, table: Mapping[str, str]) -> None:
+    """Raise DataDirError for an id or entry that cannot stand on one line of ``path``."""
+    for utt, entry in table.items():
+        if words(utt) != [utt]:
+            raise DataDirError(f"{path}: utterance id {utt!r} is empty or has blanks")
+        if "\n" in entry or "\r" in entry:
+            raise DataDirError(f"{path}: line break in the entry of {utt!r}")
+        if not entry.strip() and not path.name.startswith(MAY_BE_EMPTY):
+            raise DataDirError(f"{path}: nothing to write for utterance {utt!r}")
 
 
 def format_table(rows: Iterable[tuple[str, str]]) -> str:
@@ -222,55 +245,7 @@ def spk2utt(utt2spk: Mapping[str, str]) -> dict[str, str]:
     return {speaker: " ".join(sorted(speakers[speaker])) for speaker in sorted(speakers)}
 
 
-class replacing_dir:
-    """Context manager: a temporary directory that takes the place of ``path`` on success.
-
-    On an exception it is removed and ``path`` stays as it was.
-
-    Raises:
-        DataDirError: ``path`` exists and is neither empty nor a data dir; or the disk is full.
-    """
-
-    def __init__(self, path: str | Path):
-        self.path = Path(path)
-        self.temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-
-    def __enter__(self) -> Path:
-        refuse_foreign(self.path)
-        try:
-            self.temporary.mkdir(parents=True)
-        except OSError as e:
-            raise DataDirError(f"{self.path}: cannot be made: {e.strerror}") from None
-        return self.temporary
-
-    def __exit__(self, kind, error, traceback) -> None:
-        try:
-            if error is None:
-                replace_dir(self.temporary, self.path)
-        finally:
-            shutil.rmtree(self.temporary, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise DataDirError(f"{self.path}: cannot be written: {error.strerror}") from None
-
-
-def refuse_foreign(path: Path) -> None:
-    """Raise DataDirError if ``path`` exists and replacing it would destroy anything else."""
-    if not path.exists() or (path / "wav.scp").exists():
-        return
-    if not path.is_dir() or any(path.iterdir()):
-        raise DataDirError(f"{path} exists and is not a data dir: remove it or choose another name")
-
-
-def replace_dir(new: Path, path: Path) -> None:
-    """Rename the directory ``new`` to ``path``; what was at ``path`` is deleted afterwards."""
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
-    if path.exists():
-        os.rename(path, old)
-    os.rename(new, path)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _check_same_ids(path: Path, tables: Mapping[str, Mapping[str, str]]) -> None:
+def _check_same_ids(path: Path, tables: Mapping[str, Mapping[str, str]], fix: str = "") -> None:
     want = tables["wav.scp"].keys()
     for name, table in tables.items():
         missing = sorted(want - table.keys())
@@ -278,20 +253,29 @@ def _check_same_ids(path: Path, tables: Mapping[str, Mapping[str, str]]) -> None
         if missing or unknown:
             raise DataDirError(
                 f"{path}/{name} does not match wav.scp: {len(missing)} utterances missing"
-                f" {missing[:3]}, {len(unknown)} without audio {unknown[:3]};"
-                f" to drop both kinds: utils/fix_data_dir.sh {path}"
+                f" {missing[:3]}, {len(unknown)} without audio {unknown[:3]}{fix}"
+            )
+
+
+def check_speakers(path: Path, utt2spk: Mapping[str, str]) -> None:
+    """Raise DataDirError for a speaker that is more than one word, as none in spk2utt can be."""
+    for utt, speaker in utt2spk.items():
+        if speaker != "".join(speaker.split()):
+            fix = f"sed -i 's/[ \\t]/_/2g' {shlex.quote(str(path / 'utt2spk'))}"
+            raise DataDirError(
+                f"{path}/utt2spk: utterance {utt}: speaker {speaker!r} has blanks; fix: {fix}"
             )
 
 
 def _check_spk2utt(data: DataDir) -> None:
     speakers = data.path / "spk2utt"
-    if "utt2spk" not in data.tables or not speakers.is_file():
+    if "utt2spk" not in data.tables:
+        return
+    check_speakers(data.path, data.tables["utt2spk"])
+    if not speakers.is_file():
         return
     if dict(iter_table(speakers)) != spk2utt(data.tables["utt2spk"]):
-        raise DataDirError(
-            f"{speakers} does not match utt2spk;"
-            f" to mend: utils/utt2spk_to_spk2utt.pl {data.path}/utt2spk > {speakers}"
-        )
+        raise DataDirError(f"{speakers} does not match utt2spk; fix: {fix_command(data.path)}")
 
 
 def validate_data_dir(
@@ -299,6 +283,7 @@ def validate_data_dir(
     *,
     need: Sequence[str] = ("wav.scp", "text", "utt2spk"),
     audio: bool = False,
+    allow_pipe: bool = False,
 ) -> DataDir:
     """Read a data dir and check that its tables cover the same utterances.
 
@@ -307,20 +292,22 @@ def validate_data_dir(
         need: tables that must be there.
         audio: also open every audio file: it must be there, be mono audio, longer than zero, read
             to its last sample, hold finite samples, and be as long as ``utt2num_samples`` says.
+        allow_pipe: whether commands in ``wav.scp`` may be run for that.
 
     Raises:
-        DataDirError: naming the file, the utterance and the way to mend it.
+        DataDirError: naming the file, the utterance and the way to fix it.
     """
     data = read_data_dir(path)
     for name in need:
         if name not in data.tables:
             raise DataDirError(f"{path}: no {name} in it")
-    _check_same_ids(data.path, data.tables)
+    fix = f"; fix, by dropping both kinds: {fix_command(data.path)}"
+    _check_same_ids(data.path, data.tables, fix)
     _check_spk2utt(data)
     if audio:
         for utt, entry in data.wav.items():
             try:
-                info = check_audio(entry)
+                info = check_audio(entry, allow_pipe=allow_pipe)
             except AudioError as e:
                 raise DataDirError(f"{data.path}/wav.scp: utterance {utt}: {e}") from None
             _check_length(data, utt, info)

@@ -1,4 +1,4 @@
-"""ESPnet's command line with one-line refusals.
+"""ESPnet's command line, with options from a dataclass and one-line refusals.
 
 ESPnet itself answers an unknown option with three hundred lines of usage, does not look at the
 values in a YAML, and meets what is wrong with optimizer or scheduler as an exception.
@@ -7,12 +7,17 @@ values in a YAML, and meets what is wrong with optimizer or scheduler as an exce
 import argparse
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 import torch
 from espnet2.tasks.abs_task import optim_classes, scheduler_classes
-from rapidfuzz import fuzz, process
+from espnet2.utils.nested_dict_action import NestedDictAction
+from espnet2.utils.types import str2bool
 
+from espnet_robust.config import nearest
 from espnet_robust.errors import ConfigError
 from espnet_robust.experiment import read_system
 
@@ -51,13 +56,40 @@ def parse(parser: argparse.ArgumentParser, cmd: Sequence[str] | None) -> argpars
     return args
 
 
+def add_options(group: argparse._ArgumentGroup, cls: type) -> None:
+    """Add an option for each field of a dataclass: its name, type, default, and metadata.
+
+    A mapping or a nested dataclass takes ``key=value`` or a mapping, a sequence one word or more.
+    Metadata: ``help``, and what ``add_argument`` takes beside it.
+    """
+    for f in fields(cls):
+        group.add_argument(f"--{f.name}", **{"default": _default(f), **_kind(f.type), **f.metadata})
+
+
+def _default(f: Field) -> Any:
+    if f.default is not MISSING:
+        return f.default
+    return {} if is_dataclass(f.type) else f.default_factory()
+
+
+def _kind(annotation: Any) -> dict[str, Any]:
+    """What ``add_argument`` needs to read a value of a type."""
+    if isinstance(annotation, UnionType):  # the first is what the command line can say
+        annotation = get_args(annotation)[0]
+    if annotation is bool:
+        return {"type": str2bool}
+    if is_dataclass(annotation) or get_origin(annotation) is Mapping:
+        return {"action": NestedDictAction}
+    if get_origin(annotation) is Sequence:
+        return {"nargs": "+"}
+    return {"type": annotation}
+
+
 def check_keys(keys: Sequence[str] | Mapping, known: Sequence[str], where: str) -> None:
     """ConfigError for the first of ``keys`` that is not ``known``, with the nearest that is."""
     for key in keys:
         if key not in known:
-            near = process.extractOne(str(key), known, scorer=fuzz.ratio, score_cutoff=60)
-            hint = f", did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"{where}: unknown key {key!r}{hint}")
+            raise ConfigError(f"{where}: unknown key {key!r}{nearest(key, known)}")
 
 
 def _check_optimizer(args: argparse.Namespace) -> None:

@@ -11,13 +11,12 @@ from typing import Any
 
 import yaml
 from huggingface_hub.errors import StrictDataclassError
-from rapidfuzz import process
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 from transformers import AutoConfig, AutoModel
 
-from espnet_robust.config import read_yaml
+from espnet_robust.config import nearest, read_yaml
 from espnet_robust.errors import ConfigError, ModelError
 from espnet_robust.files import write_atomic
 from espnet_robust.models.conv_lstm import ConvLSTMConfig
@@ -25,6 +24,7 @@ from espnet_robust.models.speech_model import (
     FILTER_BANK_MODELS,
     WAVEFORM_MODELS,
     SpeechModel,
+    build_speech_model,
 )
 
 VERSION = 1  # of the student directory
@@ -131,9 +131,8 @@ def _check_overrides(model_type: str, overrides: Mapping[str, Any]) -> None:
     # transformers keeps whatever it is given.
     known = AutoConfig.for_model(model_type).to_dict()
     for key in overrides.keys() - known.keys():
-        near = process.extractOne(str(key), list(known))
         raise ConfigError(
-            f"student_conf: overrides: {model_type} has no {key!r}, did you mean {near[0]!r}?"
+            f"student_conf: overrides: {model_type} has no {key!r}{nearest(key, known)}"
         )
 
 
@@ -152,7 +151,7 @@ def build_from_arch(arch: Mapping[str, Any], normalize: bool, rate: int) -> Spee
     except (KeyError, ValueError, TypeError, ArithmeticError, StrictDataclassError) as e:
         reason = str(e).strip().splitlines()[-1].strip()
         raise ModelError(f"student architecture cannot be built: {reason}") from e
-    return SpeechModel(encoder, normalize=normalize, rate=rate)
+    return build_speech_model(encoder, normalize, rate)
 
 
 def describe(student: SpeechModel) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def _edit(path, **values):
 def test_nested_keys_of_the_distortion(train, tmp_path):
     chain = tmp_path / "chain.yaml"
     chain.write_text(yaml.safe_dump({"chain": [{"name": "white", "snr": 5}]}))
-    message = r"chain\[0\] \(white\): unknown key 'snr'; did you mean 'snr_db'"
+    message = r"chain\[0\] \(white\): unknown key 'snr', did you mean 'snr_db'"
     with pytest.raises(ConfigError, match=message):  # all mistakes of a chain at once, in a list
         train(tmp_path / "x", distortion=str(chain))
 

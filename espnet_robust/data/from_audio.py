@@ -1,80 +1,21 @@
-"""Data dirs made from data dirs: parts, unions, and recordings cut into utterances."""
+"""What a data dir gets from its audio: tables of lengths, and files for its segments."""
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from espnet_robust.data.audio import RATE, audio_info, encode_audio, read_audio
+from espnet_robust.data.conditions import as_file, read_condition
 from espnet_robust.data.data_dir import (
     AUDIO_TABLES,
     DataDir,
     format_table,
-    replacing_dir,
     spk2utt,
     validate_data_dir,
-    write_data_dir,
 )
-from espnet_robust.data.segments import cut
+from espnet_robust.data.replacing import replacing_dir
 from espnet_robust.errors import AudioError, DataDirError
 from espnet_robust.files import write_atomic
 
 _PER_FOLDER = 1000  # files
-
-
-def subset_data_dir(
-    src: str | Path,
-    dst: str | Path,
-    ids: Iterable[str] | None = None,
-    first: int | None = None,
-) -> DataDir:
-    """Write the utterances ``ids`` of ``src``, or its ``first`` ones, as the data dir ``dst``.
-
-    Raises:
-        DataDirError: an id is not in ``src``, or none is left.
-    """
-    data = validate_data_dir(src, need=("wav.scp",))
-    keep = set(data.ids if ids is None else ids)
-    if unknown := sorted(keep - data.wav.keys()):
-        raise DataDirError(f"{src}: no utterances {unknown[:3]} in it ({len(unknown)} unknown)")
-    chosen = [utt for utt in data.ids if utt in keep][:first]
-    tables = {name: {utt: t[utt] for utt in chosen} for name, t in data.tables.items()}
-    return write_data_dir(dst, tables, data.recordings)
-
-
-def combine_data_dirs(srcs: Sequence[str | Path], dst: str | Path) -> DataDir:
-    """Write the utterances of several data dirs as one; tables that not all of them have go.
-
-    Raises:
-        DataDirError: an utterance id occurs in two of them.
-    """
-    if not srcs:
-        raise DataDirError(f"{dst}: no data dirs to combine")
-    dirs = [validate_data_dir(src, need=("wav.scp",)) for src in srcs]
-    owner: dict[str, Path] = {}
-    for data in dirs:
-        for utt in data.ids:
-            if utt in owner:
-                raise DataDirError(f"utterance {utt!r} is both in {owner[utt]} and {data.path}")
-            owner[utt] = data.path
-    recordings = None
-    if any(data.recordings is not None for data in dirs):
-        dirs = [_as_segments(data) for data in dirs]
-        recordings = {}
-        for data in dirs:
-            for name, entry in data.recordings.items():
-                if recordings.setdefault(name, entry) != entry:
-                    raise DataDirError(f"{dst}: two recordings are called {name!r}: rename one")
-    common = set.intersection(*(set(data.tables) for data in dirs))
-    tables = {n: {u: e for data in dirs for u, e in data.tables[n].items()} for n in common}
-    return write_data_dir(dst, tables, recordings)
-
-
-def _as_segments(data: DataDir) -> DataDir:
-    """With each utterance as the whole of a recording, where there were no segments."""
-    if data.recordings is not None:
-        return data
-    whole = {utt: f"{utt} 0 -1" for utt in data.ids}
-    tables = {**data.tables, "segments": whole, "wav.scp": dict(cut(whole, data.wav, "segments"))}
-    return DataDir(data.path, tables, data.wav)
 
 
 def cut_segments(src: str | Path, dst: str | Path, *, allow_pipe: bool = False) -> DataDir:
@@ -108,11 +49,11 @@ def cut_segments(src: str | Path, dst: str | Path, *, allow_pipe: bool = False) 
             tables["wav.scp"][utt] = str(dst / name)
             tables["utt2num_samples"][utt] = str(len(wav))
             tables["utt2dur"][utt] = f"{len(wav) / RATE:.6g}"
-        contents = {name: table.items() for name, table in tables.items()}
+        contents = {name: format_table(table.items()) for name, table in tables.items()}
         if "utt2spk" in tables:
-            contents["spk2utt"] = spk2utt(tables["utt2spk"]).items()
-        for name, rows in contents.items():
-            (temporary / name).write_text(format_table(rows), encoding="utf-8", newline="\n")
+            contents["spk2utt"] = format_table(spk2utt(tables["utt2spk"]).items())
+        for name, content in (contents | dict(as_file(read_condition(src)))).items():
+            (temporary / name).write_text(content, encoding="utf-8", newline="\n")
     return DataDir(dst, tables)
 
 
