@@ -13,6 +13,7 @@ Fine-tuning: ``freeze: false``, and if wanted ``freeze_steps: 2000`` (frozen at 
 ``optim: scaled_adamw``, ``lr_scale: 0.1`` (a tenth of the learning rate of what stands on it).
 """
 
+import sys
 from typing import Any
 
 import humanfriendly
@@ -20,8 +21,9 @@ import torch
 from espnet2.asr.frontend.abs_frontend import AbsFrontend
 from torch import Tensor, nn
 
-from espnet_robust.errors import ConfigError, ModelError
+from espnet_robust.errors import AudioError, ConfigError, ModelError
 from espnet_robust.models.audio_key import audio_key
+from espnet_robust.models.long_audio import CONTEXT_S, in_windows
 from espnet_robust.models.padding import frame_mask
 from espnet_robust.models.speech_model import SpeechModel, load_teacher
 from espnet_robust.models.student import (
@@ -33,6 +35,8 @@ from espnet_robust.models.student import (
 from espnet_robust.plugin.adapters import adapters, eval_but
 from espnet_robust.plugin.familiar import read_familiar
 from espnet_robust.plugin.optim import check_lr_scale, set_lr_scale
+
+_LEAST_WINDOW_S = 3 * CONTEXT_S
 
 
 class RobustFrontend(AbsFrontend):
@@ -53,6 +57,8 @@ class RobustFrontend(AbsFrontend):
             needs ``optim: scaled_adamw``.
         cache_gb: keep up to this many GB of a frozen model's output in memory, keyed by the
             samples: epochs after the first cost nothing where the audio is not random.
+        max_seconds: utterances longer than that are processed in windows of that length, which
+            overlap: see ``models/long_audio.py``. 0: however long, in one pass.
         others: keys of ESPnet's other frontends, see ``familiar.py``.
 
     Raises:
@@ -68,6 +74,7 @@ class RobustFrontend(AbsFrontend):
         freeze_steps: int = 0,
         lr_scale: float = 1.0,
         cache_gb: float = 0.0,
+        max_seconds: float = 60.0,
         **others: Any,
     ):
         super().__init__()
@@ -97,6 +104,12 @@ class RobustFrontend(AbsFrontend):
         if lr_scale != 1:
             set_lr_scale(self.speech_model, lr_scale)
         self._cache = _Cache(int(cache_gb * 1e9))
+        if max_seconds and max_seconds < _LEAST_WINDOW_S:
+            raise ConfigError(
+                f"frontend_conf: max_seconds: {max_seconds:g}: need at least {_LEAST_WINDOW_S:g}, "
+                "or 0 for no limit"
+            )
+        self.max_samples = round(max_seconds * self.speech_model.rate) or sys.maxsize
 
     def _build(self, student: dict[str, Any]) -> SpeechModel:
         if "arch" in student:
@@ -172,9 +185,15 @@ class RobustFrontend(AbsFrontend):
         """(B, N) samples, (B,) -> (B, T, D) features, (B,) frames. Zeros in the padding.
 
         Raises:
+            AudioError: several channels.
             ModelError: an utterance is shorter than one frame, or the weights were never loaded.
             ConfigError: ``lr_scale`` without an optimizer that knows it.
         """
+        if input.dim() != 2:
+            raise AudioError(
+                f"frontend robust_student: need mono audio (B, N), got {tuple(input.shape)}; "
+                "to mend: sox IN OUT remix 1"
+            )
         if not self._loaded:
             self._load_pretrained()
         if int(input_lengths.min()) < self.speech_model.min_samples:
@@ -186,16 +205,37 @@ class RobustFrontend(AbsFrontend):
             check_lr_scale(self.speech_model)
         if self._cache.limit and not self.frozen:
             raise ConfigError("frontend_conf: cache_gb: an adapter changes the features; use 0")
-        if self.frozen:
-            with torch.no_grad():
-                states, lengths = self._frozen_states(input, input_lengths)
+        if int(input_lengths.max()) > self.max_samples:
+            features, lengths = self._in_windows(input, input_lengths)
         else:
-            states, lengths = self._states(input, input_lengths)
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+                states, lengths = (self._frozen_states if self.frozen else self._states)(
+                    input, input_lengths
+                )
+            features = self._weighted(states)
         self._count()
-        weights = self.layer_weights.softmax(0).to(states.dtype)
-        features = torch.einsum("l,lbtd->btd", weights, states)
         valid = frame_mask(features, lengths)
         return features.masked_fill(~valid[..., None], 0.0), lengths
+
+    def _weighted(self, states: Tensor) -> Tensor:
+        """(layers, B, T, D) -> (B, T, D)."""
+        weights = self.layer_weights.softmax(0).to(states.dtype)
+        return torch.einsum("l,lbtd->btd", weights, states)
+
+    def _in_windows(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Utterance by utterance, not cached: layers are weighted before windows are joined."""
+        rows = []
+        for row, length in zip(wav, lengths.tolist(), strict=True):
+            parts = []
+            windows = in_windows(self.speech_model, row[:length], self.max_samples)
+            while True:
+                with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+                    if (states := next(windows, None)) is None:
+                        break
+                parts.append(self._weighted(torch.stack([states[i] for i in self.layers]))[0])
+            rows.append(torch.cat(parts))
+        features = nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        return features, self.speech_model.num_frames(lengths)
 
     def _states(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         hidden = self.speech_model(wav, lengths)

@@ -14,6 +14,7 @@ from espnet2.tasks.abs_task import AbsTask, optim_classes
 from espnet2.train.class_choices import ClassChoices
 from espnet2.train.preprocessor import AbsPreprocessor
 
+from espnet_robust.plugin import checked_audio
 from espnet_robust.plugin.blstm import BLSTMEncoder
 from espnet_robust.plugin.frontend import RobustFrontend
 from espnet_robust.plugin.hooks import hook_all_tasks, hook_task
@@ -30,6 +31,8 @@ TASKS = (
 
 def register(tasks: tuple[str, ...] = TASKS) -> int:
     """Add our frontend to the ``frontend_choices`` of each task, our encoder to its encoders.
+
+    From then on ESPnet reads audio as we do: ``checked_audio.py``.
 
     Returns how many tables have the frontend.
 
@@ -49,6 +52,7 @@ def register(tasks: tuple[str, ...] = TASKS) -> int:
     _add(OPTIMIZERS, optim_classes)
     for module in modules:
         _hook(module)
+    checked_audio.install()
     return len(frontends)
 
 

@@ -151,7 +151,7 @@ def decode(
             compute_seconds += time.perf_counter() - began
             audio_seconds += sum(map(len, wavs)) / RATE
         (out / name).mkdir(parents=True, exist_ok=True)
-        lines = (f"{utt_id} {hypotheses[utt_id]}".rstrip() for utt_id in entries)
+        lines = (f"{utt_id} {hypotheses[utt_id]}".rstrip(" ") for utt_id in entries)
         write_atomic(out / name / table, "\n".join(lines) + "\n")
     record = {
         "params": sum(p.numel() for p in recogniser.model.parameters()),

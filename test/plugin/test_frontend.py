@@ -8,7 +8,7 @@ from espnet2.torch_utils.initialize import initialize
 from torch import nn
 
 import espnet_robust
-from espnet_robust.errors import ConfigError, ModelError
+from espnet_robust.errors import AudioError, ConfigError, ModelError
 from espnet_robust.models.speech_model import load_teacher
 from espnet_robust.models.student import load_student
 from espnet_robust.plugin.frontend import RobustFrontend
@@ -196,6 +196,12 @@ def test_too_short_an_utterance(student_dir):
     frontend = RobustFrontend(student={"path": str(student_dir)})
     with pytest.raises(ModelError, match="399 samples is shorter than one frame"):
         frontend(torch.zeros(1, 399), torch.tensor([399]))
+
+
+def test_stereo_is_one_line(student_dir):
+    frontend = RobustFrontend(student={"path": str(student_dir)})
+    with pytest.raises(AudioError, match=r"need mono audio \(B, N\), got \(2, 8000, 2\)"):
+        frontend(torch.zeros(2, 8000, 2), torch.tensor([8000, 8000]))
 
 
 def test_registered_in_every_task():
