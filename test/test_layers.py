@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "score": {"ground", "data"},
     "pretrain": {"ground", "data", "distortion", "models"},
     "distill": {"ground", "data", "distortion", "models"},
-    "plugin": {"ground", "distortion", "models"},
+    "plugin": {"ground", "data", "distortion", "models"},
     "recognise": {"ground", "data", "plugin"},
     "doors": {"ground", "plugin"},  # register() and run.py
 }

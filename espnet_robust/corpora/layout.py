@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import soundfile
 from tqdm import tqdm
 
-from espnet_robust.data.audio import RATE, audio_info, resample, write_audio
+from espnet_robust.data.audio import RATE, audio_info, read_channels, write_audio
 from espnet_robust.data.data_dir import write_data_dir
 from espnet_robust.errors import AudioError, DataDirError, UserError
 
@@ -246,9 +245,6 @@ def _extract(source: Path, target: Path) -> None:
     """Write the first channel at 16 kHz; 24 bits, because impulse responses may be faint."""
     if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
         return
-    try:
-        wav, rate = soundfile.read(source, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as e:
-        raise AudioError(f"{source}: damaged: {e.error_string}") from None
+    wav = read_channels(source)
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_audio(target, resample(wav[:, 0], rate, RATE), subtype="PCM_24")
+    write_audio(target, wav if wav.ndim == 1 else wav[:, 0], subtype="PCM_24")

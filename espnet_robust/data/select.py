@@ -8,6 +8,7 @@ from pathlib import Path
 
 from espnet_robust.data.conditions import Condition, as_file, check_name, read_condition
 from espnet_robust.data.data_dir import DataDir, validate_data_dir, write_data_dir
+from espnet_robust.data.segments import cut
 from espnet_robust.errors import DataDirError
 
 MIXED = "mixed"  # the condition of several conditions in one data dir
@@ -35,7 +36,7 @@ def subset_data_dir(
         raise DataDirError(f"{src}: no utterances {unknown[:3]} in it ({len(unknown)} unknown)")
     chosen = [utt for utt in data.ids if utt in keep][:first]
     tables = {name: {utt: t[utt] for utt in chosen} for name, t in data.tables.items()}
-    return write_data_dir(dst, tables, as_file(condition or read_condition(src)))
+    return write_data_dir(dst, tables, as_file(condition or read_condition(src)), data.recordings)
 
 
 def split_conditions(
@@ -81,8 +82,30 @@ def combine_data_dirs(srcs: Sequence[str | Path], dst: str | Path) -> DataDir:
             if utt in owner:
                 raise DataDirError(f"utterance {utt!r} is both in {owner[utt]} and {data.path}")
             owner[utt] = data.path
+    recordings = None
+    if any(data.recordings is not None for data in dirs):
+        dirs = [_as_segments(data) for data in dirs]
+        recordings = _all_recordings(dirs, dst)
     common = sorted(set.intersection(*(set(data.tables) for data in dirs)))
     tables = {n: {u: e for data in dirs for u, e in data.tables[n].items()} for n in common}
     conditions = {read_condition(src) for src in srcs}
     condition = conditions.pop() if len(conditions) == 1 else Condition(MIXED)
-    return write_data_dir(dst, tables, as_file(condition))
+    return write_data_dir(dst, tables, as_file(condition), recordings)
+
+
+def _all_recordings(dirs: Sequence[DataDir], dst: str | Path) -> dict[str, str]:
+    recordings: dict[str, str] = {}
+    for data in dirs:
+        for name, entry in data.recordings.items():
+            if recordings.setdefault(name, entry) != entry:
+                raise DataDirError(f"{dst}: two recordings are called {name!r}: rename one")
+    return recordings
+
+
+def _as_segments(data: DataDir) -> DataDir:
+    """With each utterance as the whole of a recording, where there were no segments."""
+    if data.recordings is not None:
+        return data
+    whole = {utt: f"{utt} 0 -1" for utt in data.ids}
+    tables = {**data.tables, "segments": whole, "wav.scp": dict(cut(whole, data.wav, "segments"))}
+    return DataDir(data.path, tables, data.wav)

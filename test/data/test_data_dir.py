@@ -5,10 +5,10 @@ import soundfile
 from espnet_robust.data.data_dir import (
     iter_table,
     read_data_dir,
-    replacing_dir,
     validate_data_dir,
     write_data_dir,
 )
+from espnet_robust.data.replacing import replacing_dir
 from espnet_robust.errors import DataDirError
 
 
@@ -54,6 +54,7 @@ def test_empty_transcript_and_wide_blank_survive(tmp_path):
         ),
         ("a x\na y\n", r"wav.scp:2: utterance 'a' occurs twice"),
         ("a x\n\nb x\n", "wav.scp:2: blank line"),
+        ("\ufeffa x\n", r"wav.scp: begins with a byte-order mark"),
         ("a x\nb\n", "wav.scp:2: nothing after the id 'b'"),
         ("", "no utterances"),
     ],
@@ -103,14 +104,11 @@ def test_advice_followed_literally_helps(tmp_path, lines, follow):
     assert validate_data_dir(path).ids in (["a-1", "b-1"], ["a-1"])
 
 
-def test_missing_and_segments(tmp_path, data):
+def test_missing(tmp_path):
     with pytest.raises(DataDirError, match="no such data dir"):
         read_data_dir(tmp_path / "nowhere")
     with pytest.raises(DataDirError, match="no wav.scp"):
         read_data_dir(tmp_path)
-    (data.path / "segments").write_text("a-1 rec 0 1\n")
-    with pytest.raises(DataDirError, match="segments is not supported"):
-        read_data_dir(data.path)
 
 
 @pytest.mark.parametrize(
@@ -190,6 +188,22 @@ def test_validate_opens_the_audio(tmp_path):
     assert "NaN" in complaint()
     soundfile.write(bad, np.zeros(100), 16000)
     validate_data_dir(data.path, need=need, audio=True)
+
+
+def test_the_audio_is_as_long_as_its_table_says(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(800), 8000)
+    path = tmp_path / "data"
+    for told, good in (("800", True), ("1600", True), ("801", False), ("many", False)):
+        write_data_dir(
+            path, {"wav.scp": {"a": str(tmp_path / "a.wav")}, "utt2num_samples": {"a": told}}
+        )
+        validate_data_dir(path, need=())
+        if good:
+            validate_data_dir(path, need=(), audio=True)
+            continue
+        message = f"utt2num_samples: utterance a: {told}, but its audio has 800 samples at 8000 Hz"
+        with pytest.raises(DataDirError, match=message):
+            validate_data_dir(path, need=(), audio=True)
 
 
 def test_iter_table_reads_one_line_at_a_time(tmp_path):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from espnet_robust.data.conditions import CLEAN, Condition, check_name, keep_condition
-from espnet_robust.data.data_dir import refuse_foreign, replace_dir
+from espnet_robust.data.replacing import refuse_foreign, replace_dir
 from espnet_robust.distortion.collection import forget
 from espnet_robust.distortion.config import given_config, load_distortion
 from espnet_robust.distortion.copies.job import Job

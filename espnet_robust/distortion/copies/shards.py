@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from espnet_robust.data.audio import RATE, audio_info, read_audio
-from espnet_robust.data.data_dir import iter_table
+from espnet_robust.data.data_dir import iter_wav
 from espnet_robust.distortion.copies.formats import FORMATS, Place
 from espnet_robust.distortion.copies.job import Job
 from espnet_robust.distortion.copies.provenance import same_size
@@ -51,7 +51,7 @@ def make_shards(job: Job, total: int, nj: int) -> None:
 
 
 def _missing(job: Job, bar: tqdm) -> Iterator[tuple[int, list[Row]]]:
-    rows = iter_table(job.src / "wav.scp")
+    rows = iter_wav(job.src)
     number = 0
     while shard := list(islice(rows, SHARD)):
         if _is_whole(job.partial, number, shard):

@@ -4,7 +4,8 @@ from itertools import zip_longest
 from pathlib import Path
 
 from espnet_robust.data.audio import check_audio
-from espnet_robust.data.data_dir import AUDIO_TABLES, fix_command, iter_table, table_names
+from espnet_robust.data.data_dir import AUDIO_TABLES, fix_command, iter_table, iter_wav, table_names
+from espnet_robust.data.entries import is_pipe
 from espnet_robust.errors import AudioError, DataDirError
 
 
@@ -15,18 +16,19 @@ def check_source(src: Path, *, allow_pipe: bool) -> int:
         DataDirError: tables that do not agree, no usable audio, no utterances.
     """
     scp = src / "wav.scp"
+    utterances = src / "segments" if (src / "segments").exists() else scp
     for name in table_names(src):
         if name not in AUDIO_TABLES | {"wav.scp"}:
-            check_ids_agree(scp, src / name)
+            check_ids_agree(utterances, src / name)
     total = 0
-    for utt, entry in iter_table(scp):
+    for utt, entry in iter_wav(src):
         total += 1
-        if entry.endswith("|") and allow_pipe:
+        if allow_pipe and is_pipe(entry):
             continue  # running it twice would cost more than finding out later
         try:
             check_audio(entry)
         except AudioError as e:
-            raise DataDirError(f"{scp}: utterance {utt}: {e}") from None
+            raise DataDirError(f"{utterances}: utterance {utt}: {e}") from None
     if not total:
         raise DataDirError(f"{scp}: no utterances in it")
     return total

@@ -25,7 +25,7 @@ from espnet_robust.errors import DataDirError
 _OWN = ("wav.scp", "utt2num_samples", "utt2dur", "utt2distortion")
 # What follows from the undistorted audio, and what describes the copy that the source may be.
 _NOT_CARRIED = AUDIO_TABLES | {
-    *_OWN, "spk2utt", "feats.scp", "cmvn.scp", "vad.scp", FILE, MANIFEST, CONDITION,
+    *_OWN, "spk2utt", FILE, MANIFEST, CONDITION,
 }  # fmt: skip
 
 
