@@ -14,7 +14,7 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
     Readers see the old file or the new one. The parent directory must exist.
 
     Raises:
-        OSError: as of ``open``, ``write`` (disk full) and ``rename``; nothing is left behind.
+        OSError: as ``open``, ``write`` (disk full) and ``rename`` raise it; nothing is left behind.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -11,7 +11,7 @@ from espnet_robust.distortion.copies import FORMATS, distort_data_dir
 def add_copy_options(parser: argparse.ArgumentParser) -> None:
     """Options that all commands share which write copies."""
     parser.add_argument("--config", type=Path, required=True, help="YAML; see conf/distortion")
-    parser.add_argument("--seed", type=int, required=True, help="of all draws")
+    parser.add_argument("--seed", type=int, required=True, help="for all draws")
     parser.add_argument("--nj", type=int, default=1, help="processes; changes nothing but the time")
     parser.add_argument(
         "--format", choices=FORMATS, default="flac", help="pipe: commands that make the audio"

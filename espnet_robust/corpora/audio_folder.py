@@ -15,7 +15,7 @@ GROUP_BY = ("none", "parent", "top")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "audio files")
-    parser.add_argument("--name", required=True, help="of the data dir, such as noise_ood")
+    parser.add_argument("--name", required=True, help="names the data dir, such as noise_ood")
     parser.add_argument("--group-by", choices=GROUP_BY, default="none", help="(default: none)")
 
 

@@ -29,7 +29,7 @@ FOLDS = {"train": ("1", "2", "3"), "dev": ("4",), "test": ("5",)}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "meta/esc50.csv, or fold1 ... fold5")
-    parser.add_argument("--name", default="noise", help="of the data dirs: NAME_train, ...")
+    parser.add_argument("--name", default="noise", help="names the data dirs: NAME_train, ...")
     for part in PARTS:
         default = ",".join(FOLDS[part])
         parser.add_argument(

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{part}-strings",
             type=int,
             default=number,
-            help=f"of each {part} speaker (default: {number})",
+            help=f"strings of each {part} speaker (default: {number})",
         )
 
 

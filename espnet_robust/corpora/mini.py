@@ -101,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{part}-utterances",
             type=int,
             default=number,
-            help=f"of each {part} voice (default: {number})",
+            help=f"utterances of each {part} voice (default: {number})",
         )
 
 

@@ -26,7 +26,7 @@ KINDS = ("music", "noise", "speech")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "music, noise and speech")
-    parser.add_argument("--name", default="musan", help="of the data dirs: NAME_train, ...")
+    parser.add_argument("--name", default="musan", help="names the data dirs: NAME_train, ...")
     parser.add_argument("--kinds", type=comma_list, default=KINDS, help="(default: all three)")
     add_shares(parser, "recordings")
 

@@ -21,7 +21,7 @@ from espnet_robust.errors import UserError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "one directory for each room")
-    parser.add_argument("--name", required=True, help="of the data dir, such as rir_train")
+    parser.add_argument("--name", required=True, help="names the data dir, such as rir_train")
     parser.add_argument("--groups", type=comma_list, help="rooms to take (default: all)")
 
 

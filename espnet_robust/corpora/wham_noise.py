@@ -24,7 +24,7 @@ OFFICIAL = {"tr": "train", "cv": "dev", "tt": "test"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "tr, cv and tt")
-    parser.add_argument("--name", default="wham", help="of the data dirs: NAME_train, ...")
+    parser.add_argument("--name", default="wham", help="names the data dirs: NAME_train, ...")
 
 
 def prepare(

@@ -24,7 +24,7 @@ Table = dict[str, str]
 def fix_data_dir(path: str | Path) -> list[str]:
     """Keep the utterances that all tables have, sort the tables, write ``spk2utt`` anew.
 
-    Of several lines for one utterance the first is kept; blank lines and ids with nothing after
+    Where an utterance has several lines, the first is kept; blank lines and ids with nothing after
     them go. Recordings that no utterance of ``segments`` needs and speakers without utterances go
     too. What a changed file was before is in ``.backup``. A data dir that is in order is not
     touched.

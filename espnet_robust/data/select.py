@@ -24,7 +24,7 @@ def subset_data_dir(
     """Write the utterances ``ids`` of ``src``, or its ``first`` ones, as the data dir ``dst``.
 
     Args:
-        condition: of ``dst``; None: that of ``src``.
+        condition: what ``dst`` is; None: what ``src`` is.
 
     Raises:
         DataDirError: an id is not in ``src``, or none is left.
@@ -45,7 +45,7 @@ def split_conditions(
     """Write ``OUT_PREFIX_NAME_GROUP`` for every group of a test set: a condition each.
 
     Args:
-        table: of ``src``, utterance id -> group.
+        table: a table of ``src``, utterance id -> group.
 
     Returns:
         The data dirs, by group.

@@ -186,9 +186,9 @@ class Distorter:
         """Draw one distortion.
 
         Args:
-            rng: of this utterance, see ``rng_for``.
-            num_samples: of the signal that is to be distorted, at 16 kHz, > 0.
-            progress: of the training, in [0, 1], for curricula.
+            rng: for this utterance, see ``rng_for``.
+            num_samples: length of the signal that is to be distorted, at 16 kHz, > 0.
+            progress: share of the training that is done, in [0, 1], for curricula.
             utt_id: left out when babble is drawn.
 
         Returns:

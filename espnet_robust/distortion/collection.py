@@ -49,7 +49,7 @@ def _size(value: np.ndarray | tuple[Filter, int]) -> int:
     return value.size if isinstance(value, np.ndarray) else 5 * value[0].size
 
 
-_KEPT = Recent(16 << 20)  # of all collections of a process: 64 MiB, 17 min of sound
+_KEPT = Recent(16 << 20)  # for all collections of a process: 64 MiB, 17 min of sound
 
 
 class Collection:
@@ -182,7 +182,7 @@ def loop(wav: np.ndarray, offset: int, num_samples: int) -> np.ndarray:
     Args:
         wav: (samples,).
         offset: where in ``wav`` to begin.
-        num_samples: of the result.
+        num_samples: length of the result.
     """
     fade = min(FADE, len(wav) // 4)
     period = len(wav) - fade

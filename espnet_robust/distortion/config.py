@@ -1,6 +1,6 @@
 """Reading a distortion YAML, with all of its errors at once.
 
-    snr_db: [0, 20]          # of additive steps that have none of their own
+    snr_db: [0, 20]          # for additive steps that have none of their own
     overflow: scale          # or refuse: a result above full scale
     on_rate: resample        # or refuse: input of other rates than 16 kHz
     chain:                   # steps, one after another

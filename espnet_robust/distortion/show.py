@@ -80,8 +80,8 @@ def show(
         wav: (samples,) speech at 16 kHz.
         distorters: by name, in the order to be shown.
         out: directory; made if need be.
-        title: of the page.
-        seed: of the draws.
+        title: heads the page.
+        seed: for the draws.
 
     Returns:
         The names shown, the undistorted speech first.

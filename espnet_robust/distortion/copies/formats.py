@@ -29,7 +29,7 @@ class Place(NamedTuple):
     Args:
         partial: the directory in which the copy grows.
         copy: the data dir that it becomes.
-        number: of the shard.
+        number: the shard's.
         allow_pipe: whether the audio of the source may be commands.
     """
 

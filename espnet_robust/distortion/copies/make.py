@@ -46,7 +46,7 @@ def distort_data_dir(
         src: data dir, complete and valid.
         dst: data dir to be written.
         config: see ``load_distortion``.
-        seed: of all draws, >= 0.
+        seed: for all draws, >= 0.
         nj: processes; the result does not depend on it.
         format: "flac" and "wav" files, "ark" and "flac.ark" of kaldiio, or "pipe": commands that
             make the audio when it is read.
