@@ -54,7 +54,8 @@ class RobustFrontend(AbsFrontend):
         cache_gb: keep up to this many GB of a frozen model's output in memory, keyed by the
             samples: epochs after the first cost nothing where the audio is not random.
         max_seconds: utterances longer than that are processed in windows of that length, which
-            overlap: see ``models/long_audio.py``. 0: however long, in one pass.
+            overlap: see ``models/long_audio.py``; features then differ from those of one pass by some
+            per cent (conf/asr/RESULTS.md). 0: however long, in one pass.
     """
 
     def __init__(
