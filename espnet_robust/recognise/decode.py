@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from espnet.nets.pytorch_backend.rnn.encoders import RNNP
 from espnet2.tasks.abs_task import AbsTask
 from espnet2.tasks.asr import ASRTask
 from espnet2.text.build_tokenizer import build_tokenizer
@@ -26,8 +25,11 @@ from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.errors import ConfigError, ModelError
 from espnet_robust.files import write_atomic
 from espnet_robust.made_of import KEY
+from espnet_robust.plugin.espnet_versions import from_nets
 from espnet_robust.plugin.registration import register
 from espnet_robust.recognise.search import Search, beam, greedy
+
+RNNP = from_nets("RNNP")
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,7 @@ def test_a_checkpoint_of_something_else_is_refused_even_when_not_strict(student_
         ({"max_seconds": 11}, "max_seconds: 11: need at least 12, or 0 for no limit"),
         ({"max_seconds": -1}, "max_seconds: -1: need at least 12"),
         ({"layers": "first"}, "'first' is not weighted_sum"),
-        ({"layers": 3}, r"3 is not .* 0\.\.2"),
+        ({"layers": 3}, r"3 is not .* -3\.\.2"),
         ({"freeze": False, "cache_gb": 1}, "cache_gb needs"),
         ({"freeze_steps": 9}, "freeze_steps and lr_scale need `freeze: false`"),
         ({"freeze": False, "lr_scale": 0.0}, "need freeze_steps >= 0 and lr_scale > 0"),
