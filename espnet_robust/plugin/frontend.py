@@ -58,7 +58,8 @@ class RobustFrontend(AbsFrontend):
         cache_gb: keep up to this many GB of a frozen model's output in memory, keyed by the
             samples: epochs after the first cost nothing where the audio is not random.
         max_seconds: utterances longer than that are processed in windows of that length, which
-            overlap: see ``models/long_audio.py``. 0: however long, in one pass.
+            overlap (``models/long_audio.py``); the features differ by some per cent from those of
+            one pass (conf/asr/RESULTS.md). 0: however long, in one pass.
         others: keys of ESPnet's other frontends, see ``familiar.py``.
 
     Raises:
