@@ -31,7 +31,7 @@ def decoded(tmp_path, monkeypatch):
 
 
 def score(*extra, data=("data/test", "data/test_noise_snr5")):
-    options = ["--system", "cdm2", "--seed", "0", "--decode-dir", "exp/cdm2_seed0/decode"]
+    options = ["--system", "cdm2", "--seed", "0", "--decode_dir", "exp/cdm2_seed0/decode"]
     main([*options, "--out", "exp/cdm2_seed0/scores.json", *extra, *data])
 
 
