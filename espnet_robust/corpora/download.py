@@ -12,6 +12,7 @@ import urllib.request
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -218,10 +219,11 @@ def _transfer(url: str, part: Path) -> str:
                 have = 0
             length = response.headers.get("Content-Length")
             total = have + int(length) if length else None
-            progress = {"unit": "B", "unit_scale": True, "desc": url.rpartition("/")[2]}
+            name = url.rpartition("/")[2]
+            progress = partial(tqdm, desc=name, unit="B", unit_scale=True, mininterval=1)
             with (
                 part.open("ab" if have else "wb") as f,
-                tqdm(total=total, initial=have, mininterval=1, **progress) as bar,
+                progress(total=total, initial=have) as bar,
             ):
                 while chunk := response.read(CHUNK):
                     f.write(chunk)

@@ -255,7 +255,7 @@ def _ark_item(entry: str, path: str, offset: int) -> bytes:
     return data
 
 
-def _decode(f: soundfile.SoundFile, entry, start: int, num_samples: int) -> np.ndarray:
+def _decode(f: soundfile.SoundFile, entry: str | Path, start: int, num_samples: int) -> np.ndarray:
     if start:
         f.seek(start)
     wav = f.read(num_samples, dtype="float32")
@@ -270,7 +270,7 @@ def _decode(f: soundfile.SoundFile, entry, start: int, num_samples: int) -> np.n
 
 
 def _decode_resampled(
-    f: soundfile.SoundFile, entry, rate: int, start: int, num_samples: int
+    f: soundfile.SoundFile, entry: str | Path, rate: int, start: int, num_samples: int
 ) -> np.ndarray:
     """Decode the crop and a margin from a place where both rates have a sample, and resample."""
     common = gcd(f.samplerate, rate)

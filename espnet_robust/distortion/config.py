@@ -15,7 +15,7 @@ each may have ``prob``, and ``weight`` within ``one_of``; a kind may have a ``la
 its own domain label.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -199,6 +199,6 @@ class ConfigReader:
         self.errors.append(f"{where}: {what}")
 
 
-def _nearest(name: Any, known) -> str:
-    close = get_close_matches(str(name), known, n=1, cutoff=0.5)
+def _nearest(name: Any, known: Iterable[str]) -> str:
+    close = get_close_matches(str(name), list(known), n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"

@@ -366,7 +366,7 @@ def _make_shard(job: Job, number: int, rows: list[Row]) -> int:
     folder = Path("audio") / f"{number:06d}"
     if job.format in ("flac", "wav"):
         (job.partial / folder).mkdir(parents=True, exist_ok=True)
-    lines = []
+    lines: list[list] = []  # utterance id, wav.scp entry, samples, record
     pcm: dict[str, np.ndarray] = {}
     scaled = 0
     for utt, entry in rows:

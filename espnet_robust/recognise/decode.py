@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -28,6 +28,18 @@ from espnet_robust.files import write_atomic
 from espnet_robust.made_of import KEY
 from espnet_robust.plugin.registration import register
 from espnet_robust.recognise.search import Search, beam, greedy
+
+
+class Decoder(Protocol):
+    """What ``decode`` needs: a recogniser or a classifier."""
+
+    @property
+    def model(self) -> nn.Module: ...
+
+    @property
+    def checkpoint(self) -> str: ...
+
+    def __call__(self, wavs: Sequence[np.ndarray]) -> list[str]: ...
 
 
 @dataclass(frozen=True)
@@ -120,7 +132,7 @@ def _evaluate(model: nn.Module) -> None:
 
 
 def decode(
-    recogniser: Recogniser,
+    recogniser: Decoder,
     conditions: dict[str, Path],
     out: Path,
     batch_seconds: float,
