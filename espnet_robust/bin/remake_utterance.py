@@ -5,13 +5,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import run
-from espnet_robust.data.audio import encode_audio, write_audio
-from espnet_robust.distortion.copies import remake
+from espnet_robust.cli import Parser, run
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="remake_utterance", description=__doc__)
+    parser = Parser(prog="espnet-robust remake_utterance", description=__doc__)
     parser.add_argument("copy", type=Path, metavar="DST", help="of distort_data_dir")
     parser.add_argument("utt", metavar="UTT", help="utterance id")
     parser.add_argument("out", metavar="OUT", help=".flac or .wav; - writes WAV to stdout")
@@ -20,6 +18,9 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
+    from espnet_robust.data.audio import encode_audio, write_audio
+    from espnet_robust.distortion.copies import remake
+
     wav = remake(args.copy, args.utt)
     if args.out == "-":
         sys.stdout.buffer.write(encode_audio(wav, "stdout.wav"))

@@ -85,8 +85,8 @@ def make_files(
     write_atomic(plan_file, plan)
     paths = [audio_dir / item["file"] for item in items]
     todo = [(item, path) for item, path in zip(items, paths, strict=True) if not path.exists()]
-    progress = {"desc": label, "unit": "file", "mininterval": 1, "disable": not todo}
-    with tqdm(total=len(items), initial=len(items) - len(todo), **progress) as bar:
+    progress = partial(tqdm, desc=label, unit="file", mininterval=1, disable=not todo)
+    with progress(total=len(items), initial=len(items) - len(todo)) as bar:
         for _ in _each(partial(_render_one, render), todo, nj):
             bar.update()
     return {

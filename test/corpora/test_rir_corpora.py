@@ -49,7 +49,7 @@ def test_room_of(name, room):
 
 def test_rirs_noises_rooms_are_not_divided(tree, prepared):
     root = tree(SLR28)
-    shares = ["--dev-share", "0.2", "--test-share", "0.4"]
+    shares = ["--dev_share", "0.2", "--test_share", "0.4"]
     dirs = prepared("rirs_noises", "--root", root, "--kind", "simulated", *shares)
     by_part = [set(rooms(d).values()) for d in dirs.values()]
     assert len(set().union(*by_part)) == sum(map(len, by_part)) == 12
@@ -59,7 +59,7 @@ def test_rirs_noises_rooms_are_not_divided(tree, prepared):
 
 def test_real_responses_first_channel(tree, prepared):
     root = tree(SLR28)
-    none = ["--dev-share", "0", "--test-share", "0"]
+    none = ["--dev_share", "0", "--test_share", "0"]
     real = prepared("rirs_noises", "--root", root, "--kind", "real", *none)["rirs_real_train"]
     assert len(real.ids) == 5 and not any("_noise_" in utt for utt in real.ids)
     assert rooms(real)["RVB2014_type1_rir_largeroom1_far_angla"] == "RVB2014_largeroom1"
@@ -78,7 +78,7 @@ def test_rir_list_names_the_room(tree, prepared):
     utt = "air_type1_air_phone_bathroom_hhp"
     line = f"--rir-id 1 --room-id bath7 --rt60 0.3 RIRS_NOISES/{REAL}/{utt}.wav\n"
     root = tree(SLR28 | {f"{REAL}/rir_list": line})
-    none = ["--dev-share", "0", "--test-share", "0"]
+    none = ["--dev_share", "0", "--test_share", "0"]
     real = prepared("rirs_noises", "--root", root, "--kind", "real", *none)["rirs_real_train"]
     assert rooms(real)[utt] == "bath7"
 
@@ -90,7 +90,7 @@ def test_dns_rir(tree, prepared):
         }
     }
     dirs = prepared(
-        "dns_rir", "--root", tree(files), "--dev-share", "0", "--test-share", "0"
+        "dns_rir", "--root", tree(files), "--dev_share", "0", "--test_share", "0"
     )  # fmt: skip
     assert len(dirs["dns_rir_train"].ids) == 6
     assert rooms(dirs["dns_rir_train"])["smallroom-Room007-00001"] == "smallroom-Room007"
