@@ -1,12 +1,12 @@
 """YAML configuration read into frozen dataclasses, with every mistake reported at once."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
-from rapidfuzz import process
+from rapidfuzz import fuzz, process
 
 from espnet_robust.errors import ConfigError
 
@@ -19,11 +19,12 @@ T = TypeVar("T", bound="DataclassInstance")
 def read_yaml(path: Path) -> dict:
     """The mapping in a YAML file. Raises ConfigError where it is missing or not a mapping."""
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
     except OSError as e:
         raise ConfigError(f"{path}: cannot be read: {e.strerror}") from e
-    except yaml.YAMLError as e:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(e).split())}") from e
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8 text") from None
+    content = load_yaml(text, path)
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected a mapping of options, got {type(content).__name__}")
     return content
@@ -45,7 +46,7 @@ def from_mapping(content: dict, cls: type[T], where: str) -> T:
     problems = []
     for key in content:
         if key not in fields:
-            problems.append(f"unknown key {key!r}{nearest(key, list(fields))}")
+            problems.append(f"unknown key {key!r}{nearest(key, fields)}")
     for name, f in fields.items():
         no_default = f.default is f.default_factory is dataclasses.MISSING
         if no_default and name not in content:
@@ -60,14 +61,20 @@ def from_mapping(content: dict, cls: type[T], where: str) -> T:
         raise ConfigError(f"{where}: {e}") from e
 
 
-def nearest(name: str, known: Sequence[str]) -> str:
-    """ ", did you mean 'X'?" for the closest of the known names, or all of them.
+def nearest(name: Any, known: Iterable[Any], show: int = 20) -> str:
+    """What to say after an unknown name: the known one most like it, or else all of them.
 
-    >>> nearest("cdm3", ["cdm1", "noise"]), nearest("x", ["cdm1", "noise"])
-    (", did you mean 'cdm1'?", '; known: cdm1, noise')
+    Args:
+        show: with more names than this that are all unlike, nothing is said.
+
+    >>> nearest("siez", ["size", "rate"]), nearest("x", ["size", "rate"]), nearest("x", range(99))
+    (", did you mean 'size'?", '; known: size, rate', '')
     """
-    near = process.extractOne(str(name), list(known), score_cutoff=60)
-    return f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(map(str, known))}"
+    names = [str(one) for one in known]
+    near = process.extractOne(str(name), names, scorer=fuzz.ratio, score_cutoff=60)
+    if near:
+        return f", did you mean {near[0]!r}?"
+    return f"; known: {', '.join(names)}" if len(names) <= show else ""
 
 
 def find_yaml(name: str, folders: Sequence[Path]) -> Path | None:
@@ -112,3 +119,68 @@ def _base(base: str, path: Path, folders: Sequence[Path]) -> Path:
     if found is None:
         raise ConfigError(f"{path}: base {base!r}: {no_yaml(base, others)}")
     return found
+
+
+def load_yaml(text: str, name: str | Path) -> Any:
+    """The content of a YAML text: plain Python values, no tags that make objects.
+
+    Args:
+        name: what to call the text in a message.
+
+    Raises:
+        ConfigError: not YAML, a key twice in one mapping (YAML's own loaders keep the last and say
+            nothing), a value that contains itself, nesting too deep to read.
+    """
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _check_node(loader, node, name, set(), set())
+        return loader.construct_document(node)
+    except yaml.YAMLError as e:
+        raise ConfigError(f"{name}: not valid YAML: {' '.join(str(e).split())}") from None
+    except ValueError as e:  # such as a date that there is not
+        raise ConfigError(f"{name}: not valid YAML: {e}") from None
+    except RecursionError:
+        raise ConfigError(f"{name}: nested too deeply to be read") from None
+    finally:
+        loader.dispose()
+
+
+def _check_node(
+    loader: yaml.SafeLoader, node: yaml.Node, name: str | Path, inside: set[int], done: set[int]
+) -> None:
+    """Raise ConfigError if ``node`` has a key twice or contains itself.
+
+    Args:
+        inside: ids of the nodes that contain it.
+        done: ids of the nodes checked already, to which aliases lead again.
+    """
+    if id(node) in inside:
+        raise ConfigError(
+            f"{name}:{node.start_mark.line + 1}: contains itself: an alias (*) leads to the value"
+            " that it is part of"
+        )
+    if id(node) in done or isinstance(node, yaml.ScalarNode):
+        return
+    done.add(id(node))
+    parts = node.value
+    if isinstance(node, yaml.MappingNode):
+        _check_keys(loader, [key for key, _ in node.value], name)
+        parts = [part for pair in node.value for part in pair]
+    for part in parts:
+        _check_node(loader, part, name, inside | {id(node)}, done)
+
+
+def _check_keys(loader: yaml.SafeLoader, keys: list[yaml.Node], name: str | Path) -> None:
+    lines: dict[Any, int] = {}
+    for key in keys:
+        if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+            value, line = loader.construct_object(key), key.start_mark.line + 1
+            if value in lines:
+                raise ConfigError(
+                    f"{name}:{line}: key {key.value!r} occurs twice; it is in line {lines[value]}"
+                    " already"
+                )
+            lines[value] = line

@@ -1,6 +1,7 @@
 from dataclasses import dataclass, field
 
 import pytest
+import yaml
 
 from espnet_robust.config import from_mapping, read_yaml
 from espnet_robust.errors import ConfigError
@@ -34,11 +35,33 @@ def test_what_the_class_refuses_names_the_file():
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [("a: [", "not valid YAML"), ("- 1", "expected a mapping")]
+    ("content", "message"),
+    [
+        ("a: [", "not valid YAML"),
+        ("- 1", "expected a mapping"),
+        ("a: 2024-02-31", "not valid YAML: day is out of range"),
+        ("a: !!python/object/apply:os.getcwd []", "not valid YAML: could not determine"),
+        ("a: 1\nb: 2\na: 3\n", "x.yaml:3: key 'a' occurs twice; it is in line 1 already"),
+        ("c:\n- {yes: 1, true: 2}\n", "x.yaml:2: key 'true' occurs twice"),
+        ("a: &x {b: *x}", "x.yaml:1: contains itself"),
+        ("a: 1\nb: &x\n- [*x]\n", "x.yaml:2: contains itself"),
+        ("a: " + "[" * 3000, "nested too deeply"),
+        (b"a: \xff", "not UTF-8"),
+    ],
 )
 def test_bad_files(tmp_path, content, message):
-    (tmp_path / "x.yaml").write_text(content)
-    with pytest.raises(ConfigError, match=message):
+    (tmp_path / "x.yaml").write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ConfigError, match=message) as e:
         read_yaml(tmp_path / "x.yaml")
+    assert "\n" not in str(e.value)
+
+
+def test_aliases_and_merges_are_no_mistakes(tmp_path):
+    text = "base: &b {x: 1, y: &l [1]}\nown: {<<: *b, x: 2}\nagain: [*b, *b, *l]\n"
+    (tmp_path / "x.yaml").write_text(text)
+    assert read_yaml(tmp_path / "x.yaml") == yaml.safe_load(text)
+
+
+def test_missing_file(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         read_yaml(tmp_path / "none.yaml")

@@ -11,6 +11,7 @@ GROUND = {
     "files",
     "config",
     "cli",
+    "processes",
     "experiment",
     "recipe",
     "made_of",
@@ -25,7 +26,7 @@ MAY_IMPORT = {
     "score": {"ground", "data"},
     "pretrain": {"ground", "data", "distortion", "models"},
     "distill": {"ground", "data", "distortion", "models"},
-    "plugin": {"ground", "distortion", "models"},
+    "plugin": {"ground", "data", "distortion", "models"},
     "recognise": {"ground", "data", "plugin"},
     "doors": {"ground", "plugin"},  # register() and run.py
 }

@@ -16,7 +16,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
-    from espnet_robust.data.data_dir import combine_data_dirs
+    from espnet_robust.data.select import combine_data_dirs
 
     combined = combine_data_dirs(args.srcs, args.dst)
     print(f"{args.dst}: {len(combined.ids)} utterances")

@@ -21,11 +21,21 @@ def add_copy_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow_pipe", action="store_true", help="run the commands in the wav.scp of SRC"
     )
+    parser.add_argument(
+        "--hash_audio",
+        action="store_true",
+        help="notice by its content that audio was replaced, instead of by size and time",
+    )
 
 
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust distort_data_dir", description=__doc__)
     add_copy_options(parser)
+    parser.add_argument(
+        "--condition",
+        metavar="NAME",
+        help="what scoring calls the copy (default: noise for SRC test and DST test_noise)",
+    )
     parser.add_argument("src", type=Path, metavar="SRC")
     parser.add_argument("dst", type=Path, metavar="DST")
     return parser
@@ -43,6 +53,8 @@ def main(cmd: Sequence[str] | None = None) -> None:
         nj=args.nj,
         format=args.format,
         allow_pipe=args.allow_pipe,
+        hash_audio=args.hash_audio,
+        condition=args.condition,
     )
 
 

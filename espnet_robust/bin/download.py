@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.cli import Parser, run
-from espnet_robust.corpora.download import CORPORA, download
+from espnet_robust.corpora.download import PUBLISHED, download
 
 
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust download", description=__doc__)
-    parser.add_argument("corpus", choices=sorted(CORPORA))
+    parser.add_argument("corpus", choices=sorted(PUBLISHED))
     parser.add_argument("directory", type=Path, metavar="DIR")
     parser.add_argument("parts", nargs="*", metavar="PART", help="such as dev-clean")
     parser.add_argument("--url", default="", help="a mirror of the archive")

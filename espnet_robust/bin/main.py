@@ -16,7 +16,10 @@ COMMANDS = {
     },
     "Data dirs": {
         "data validate": "espnet_robust.bin.validate_data_dir",
+        "data fix": "espnet_robust.bin.fix_data_dir",
+        "data subset": "espnet_robust.bin.subset_data_dir",
         "data combine": "espnet_robust.bin.combine_data_dirs",
+        "data cut_segments": "espnet_robust.bin.cut_segments",
         "split_conditions": "espnet_robust.bin.split_conditions",
         "list_conditions": "espnet_robust.bin.list_conditions",
     },

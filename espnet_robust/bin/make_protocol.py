@@ -28,6 +28,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
         nj=args.nj,
         format=args.format,
         allow_pipe=args.allow_pipe,
+        hash_audio=args.hash_audio,
     )
 
 

@@ -31,7 +31,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def _distorters(args: argparse.Namespace) -> dict[str, "Distorter"]:
-    from espnet_robust.distortion.config import load_distortion, read_yaml
+    from espnet_robust.distortion.config import given_config, load_distortion
     from espnet_robust.distortion.protocol import load_protocol
     from espnet_robust.distortion.show import examples
 
@@ -43,7 +43,7 @@ def _distorters(args: argparse.Namespace) -> dict[str, "Distorter"]:
             for name, config in configs.items()
             if have_sox or not name.startswith("sox")
         }
-    given, _ = read_yaml(args.config)
+    given, _ = given_config(args.config)
     if isinstance(given, dict) and "conditions" in given:
         return {made.condition.name: made.distorter for made in load_protocol(args.config)}
     distorter = load_distortion(args.config)

@@ -18,7 +18,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
-    from espnet_robust.data.conditions import split_conditions
+    from espnet_robust.data.select import split_conditions
 
     for path in split_conditions(args.src, args.out_prefix, name=args.name, table=args.table):
         print(path)

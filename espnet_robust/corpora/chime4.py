@@ -18,6 +18,7 @@ from espnet_robust.corpora.layout import (
     check_root,
     comma_list,
     read_text,
+    visible,
     write_recordings,
 )
 from espnet_robust.errors import DataDirError, UserError
@@ -27,8 +28,11 @@ ENVIRONMENTS = ("bus", "caf", "ped", "str")
 AUDIO = "data/audio/16kHz"
 ONE_CHANNEL = "isolated_1ch_track"
 LINE = re.compile(r"(.*?)\s*\((\w+)\)\s*")  # WORDS (F01_050C0101_BUS)
-# What is not a word in WSJ's detailed transcripts: [noise], <noise>, pauses.
-NOT_WORDS = re.compile(r"\[.*\]|<.*>|[.~]")
+# What was not said in WSJ's detailed transcripts: [noise], ~ (cut off), . (a pause); and what
+# Kaldi writes for a noise.
+NOT_WORDS = re.compile(r"\[.*\]|[.~]|<NOISE>")
+STRUCK = re.compile(r"^<([\w']+)>$")  # to be left out for sense, but spoken
+SPELT = {"%PERCENT": "PERCENT", ".POINT": "POINT", "--DASH": "-DASH"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +72,7 @@ def read_set(root: Path, name: str, channel: int) -> list[Recording]:
     audio = {
         path.name.removesuffix(ending): path
         for env in ENVIRONMENTS
-        for path in sorted((root / AUDIO / track / f"{part}_{env}_{arm}").glob(f"*{ending}"))
+        for path in visible(root / AUDIO / track / f"{part}_{env}_{arm}", f"*{ending}")
     }
     table = root / f"data/transcriptions/{name}.dot_all"
     if not audio:
@@ -98,11 +102,12 @@ def read_set(root: Path, name: str, channel: int) -> list[Recording]:
 
 
 def plain_words(dot: str) -> str:
-    r"""Words of WSJ's detailed transcript, without noises, pauses and marks.
+    r"""The words of WSJ's detailed transcript, as Kaldi's WSJ and CHiME-4 recipes normalise them
+    (normalize_transcript.pl), so that error rates compare; noises are left out.
 
-    >>> plain_words(r"Mr\. *Smith* said [loud_breath] . five %percent")
-    'MR. SMITH SAID FIVE PERCENT'
+    >>> plain_words(r"Mr\. <and> s:lightly [loud_breath] . five %percent -(su)bstance")
+    'MR. AND S:LIGHTLY FIVE PERCENT -(SU)BSTANCE'
     """
-    words = (w.replace("\\", "") for w in dot.upper().split() if not NOT_WORDS.fullmatch(w))
-    plain = (re.sub(r"^[%,:;\"(){}!?*-]+|[*!:,;\"(){}?-]+$", "", w) for w in words)
-    return " ".join(w for w in plain if w)
+    words = (word.replace("\\", "") for word in dot.upper().split())
+    spoken = (SPELT.get(word, word) for word in words)
+    return " ".join(STRUCK.sub(r"\1", word) for word in spoken if not NOT_WORDS.fullmatch(word))

@@ -18,6 +18,8 @@ from espnet_robust.corpora.layout import (
     comma_list,
     file_id,
     find_audio,
+    inside,
+    visible,
     write_parts,
 )
 from espnet_robust.errors import UserError
@@ -61,7 +63,7 @@ def prepare(
             if fold in part_of:
                 raise UserError(f"fold {fold} is both in {part_of[fold]} and in {part}")
             part_of[fold] = part
-    clips = _read_folds(root) if any(root.glob("fold*")) else _read_published(root, esc10)
+    clips = _read_folds(root) if visible(root, "fold*") else _read_published(root, esc10)
     for fold in part_of:
         if fold not in clips:
             raise UserError(f"{root}: no fold {fold} in it; there are {', '.join(sorted(clips))}")
@@ -81,7 +83,7 @@ def _read_published(root: Path, esc10: bool) -> dict[str, list[Recording]]:
     with (root / "meta/esc50.csv").open(encoding="utf-8", newline="") as f:
         for row in csv.DictReader(f):
             if not esc10 or row["esc10"] == "True":
-                path = root / "audio" / row["filename"]
+                path = inside(root / "audio", row["filename"], root / "meta/esc50.csv")
                 clip = Recording(path.stem, path, {"utt2group": row["category"]})
                 clips.setdefault(row["fold"], []).append(clip)
     return clips
@@ -89,7 +91,7 @@ def _read_published(root: Path, esc10: bool) -> dict[str, list[Recording]]:
 
 def _read_folds(root: Path) -> dict[str, list[Recording]]:
     clips = {}
-    for fold in sorted(p for p in root.glob("fold*") if p.is_dir()):
+    for fold in (p for p in visible(root, "fold*") if p.is_dir()):
         clips[fold.name.removeprefix("fold")] = [
             Recording(file_id(path, fold), path, {"utt2group": path.parent.name})
             for path in find_audio(fold, "*/*")

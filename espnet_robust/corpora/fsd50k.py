@@ -11,7 +11,7 @@ import argparse
 import csv
 from pathlib import Path
 
-from espnet_robust.corpora.layout import Recording, add_root, check_root, write_parts
+from espnet_robust.corpora.layout import Recording, add_root, check_root, inside, write_parts
 
 OFFICIAL = {"train": "train", "val": "dev"}
 
@@ -39,6 +39,7 @@ def prepare(
 
     Raises:
         UserError: ``root`` is not FSD50K.
+        DataDirError: a clip's name cannot name a file.
         AudioError: as ``write_recordings``.
     """
     check_root(
@@ -47,12 +48,13 @@ def prepare(
     parts = {}
     recordings = []
     for half in ("dev", "eval"):
-        with (root / f"FSD50K.ground_truth/{half}.csv").open(encoding="utf-8", newline="") as f:
+        table = root / f"FSD50K.ground_truth/{half}.csv"
+        with table.open(encoding="utf-8", newline="") as f:
             for row in csv.DictReader(f):
                 labels = row["labels"].split(",")
                 if no_voice and "Human_voice" in labels:
                     continue
-                path = root / f"FSD50K.{half}_audio" / f"{row['fname']}.wav"
+                path = inside(root / f"FSD50K.{half}_audio", f"{row['fname']}.wav", table)
                 parts[row["fname"]] = "test" if half == "eval" else OFFICIAL[row["split"]]
                 recordings.append(Recording(row["fname"], path, {"utt2group": labels[0]}))
     return write_parts(out / name, recordings, lambda r: parts[r.id], copy=copy, skip_bad=skip_bad)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_robust.corpora.layout import check_root, comma_list
+from espnet_robust.corpora.layout import check_root, comma_list, visible
 from espnet_robust.corpora.synthesis import add_seed, audio_tables, generator, make_files, to_rms
 from espnet_robust.data.audio import RATE, read_audio
 from espnet_robust.data.data_dir import write_data_dir
@@ -91,7 +91,7 @@ def prepare(
 def read_takes(recordings: Path) -> dict[str, list[Path]]:
     """Speaker -> takes, both sorted."""
     takes: dict[str, list[Path]] = {}
-    for path in sorted(recordings.glob("*.wav")):
+    for path in visible(recordings, "*.wav"):
         words = path.stem.split("_")
         if len(words) != 3 or words[0] not in set("0123456789") or not words[2].isdigit():
             raise DataDirError(f"{path}: not named DIGIT_SPEAKER_INDEX.wav")

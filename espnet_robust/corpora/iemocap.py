@@ -18,6 +18,7 @@ from espnet_robust.corpora.layout import (
     comma_list,
     read_text,
     share_of,
+    visible,
     write_recordings,
 )
 from espnet_robust.errors import DataDirError, UserError
@@ -68,8 +69,7 @@ def prepare(
 def read_session(path: Path) -> list[Recording]:
     """The utterances of the four classes."""
     recordings = []
-    # "._*" files came into the archive from a Macintosh.
-    for table in sorted((path / "dialog/EmoEvaluation").glob("Ses*.txt")):
+    for table in visible(path / "dialog/EmoEvaluation", "Ses*.txt"):
         words = _read_transcripts(path / "dialog/transcriptions" / table.name)
         for utt, label in LABEL.findall(table.read_text(encoding="latin-1")):
             if label not in CLASSES:

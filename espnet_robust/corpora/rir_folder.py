@@ -13,6 +13,7 @@ from espnet_robust.corpora.layout import (
     comma_list,
     file_id,
     find_audio,
+    visible,
     write_recordings,
 )
 from espnet_robust.errors import UserError
@@ -41,7 +42,7 @@ def prepare(
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such directory; --root holds one directory for each room")
-    rooms = {p.name: p for p in sorted(root.iterdir()) if p.is_dir()}
+    rooms = {p.name: p for p in visible(root) if p.is_dir()}
     if not rooms:
         raise UserError(f"{root}: one directory for each room is expected, it has none")
     if unknown := [room for room in groups or () if room not in rooms]:

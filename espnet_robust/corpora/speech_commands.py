@@ -19,6 +19,7 @@ from espnet_robust.corpora.layout import (
     add_root,
     comma_list,
     read_text,
+    visible,
     write_recordings,
 )
 from espnet_robust.corpora.synthesis import generator, make_files
@@ -85,13 +86,13 @@ def read_words(root: Path, keywords: tuple[str, ...]) -> dict[str, list[Recordin
     """Part -> all recordings of words, labelled with the keyword or ``_unknown_``."""
     if not root.is_dir():
         raise UserError(f"{root}: no such directory; --root holds one directory for each word")
-    words = sorted(p.name for p in root.iterdir() if any(p.glob("*_nohash_*.wav")))
+    words = [p.name for p in visible(root) if visible(p, "*_nohash_*.wav")]
     if not words:
         message = "Speech Commands is the directory that holds one directory for each word"
-        if any(root.glob("*_nohash_*.wav")):
+        if visible(root, "*_nohash_*.wav"):
             raise UserError(f"{root} is one level too deep: {message}, here --root {root.parent}")
-        for below in sorted(root.iterdir()):
-            if any(below.glob("*/*_nohash_*.wav")):
+        for below in visible(root):
+            if visible(below, "*/*_nohash_*.wav"):
                 raise UserError(f"{root} is one level too high: {message}, here --root {below}")
         raise UserError(f"{root} is not Speech Commands: no WORD/HASH_nohash_N.wav in it")
     if missing := [word for word in keywords if word not in words]:
@@ -99,7 +100,7 @@ def read_words(root: Path, keywords: tuple[str, ...]) -> dict[str, list[Recordin
     listed = _read_lists(root)
     parts: dict[str, list[Recording]] = {part: [] for part in PARTS}
     for word in words:
-        for path in sorted((root / word).glob("*.wav")):
+        for path in visible(root / word, "*.wav"):
             speaker, nohash, take = path.stem.partition("_nohash_")
             if not nohash:
                 raise DataDirError(f"{path}: not named HASH_nohash_N.wav")
@@ -151,7 +152,7 @@ def _make_silence(
     share: float,
     seed: int,
 ) -> dict[str, list[Recording]]:
-    noises = sorted((root / NOISE).glob("*.wav"))
+    noises = visible(root / NOISE, "*.wav")
     plan: dict[str, list[dict]] = {}
     for part in PARTS:
         rng = generator(seed, f"speech_commands silence {part}")

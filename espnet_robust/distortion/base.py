@@ -136,7 +136,7 @@ class Numbers:
 
 
 @dataclass(frozen=True)
-class OneOf:
+class Word:
     """Parses a parameter that is one of some words."""
 
     words: tuple[str, ...]
@@ -148,7 +148,7 @@ class OneOf:
 
 
 @dataclass(frozen=True)
-class SomeOf:
+class Words:
     """Parses a parameter that is a list of some words, one of which is drawn."""
 
     words: tuple[str, ...]
@@ -157,7 +157,7 @@ class SomeOf:
         given = [given] if isinstance(given, str) else given
         if not isinstance(given, list | tuple) or not given:
             raise ValueError(f"must be one or a list of {', '.join(self.words)}, got {given!r}")
-        return tuple(OneOf(self.words).parse(word) for word in given)
+        return tuple(Word(self.words).parse(word) for word in given)
 
 
 @dataclass(frozen=True)
@@ -182,12 +182,12 @@ def numbers(default: Any = None, *, low: float, high: float, whole: bool = False
 
 def word(default: str, known: Sequence[str]) -> dict:
     """A parameter that is one of the known words."""
-    return {"default": default, "metadata": {"parser": OneOf(tuple(known))}}
+    return {"default": default, "metadata": {"parser": Word(tuple(known))}}
 
 
 def words(default: Sequence[str], known: Sequence[str]) -> dict:
     """A parameter that is a list of known words."""
-    return {"default": tuple(default), "metadata": {"parser": SomeOf(tuple(known))}}
+    return {"default": tuple(default), "metadata": {"parser": Words(tuple(known))}}
 
 
 def data_dir(default: Any = MISSING) -> dict:

@@ -29,6 +29,10 @@ class Recent:
         self._kept: OrderedDict = OrderedDict()
         self._samples = 0
 
+    def clear(self) -> None:
+        self._kept.clear()
+        self._samples = 0
+
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """What is kept under ``key``, or else what ``make`` returns."""
         if key in self._kept:
@@ -162,6 +166,12 @@ def open_collection(path: str | Path) -> Collection:
 @lru_cache(maxsize=64)
 def _open_collection(path: Path, changed: int) -> Collection:
     return Collection(path)
+
+
+def forget() -> None:
+    """Read everything from disk again: audio may have been replaced under its name."""
+    _KEPT.clear()
+    _open_collection.cache_clear()
 
 
 def loop(wav: np.ndarray, offset: int, num_samples: int) -> np.ndarray:

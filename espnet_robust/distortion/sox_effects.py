@@ -88,7 +88,7 @@ def run_sox(wav: np.ndarray, effect: str, **options: Any) -> np.ndarray:
 @cache
 def _sox():
     if shutil.which("sox") is None:
-        raise ConfigError("the kinds sox_* need the program sox; to mend: apt-get install sox")
+        raise ConfigError("the kinds sox_* need the program sox; fix: apt-get install sox")
     # Not at the top: the package warns on import where there is no sox, and few need it.
     import sox
 

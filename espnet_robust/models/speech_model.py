@@ -137,6 +137,10 @@ class SpeechModel(nn.Module):
             states = self._encode(wav, None if equal else lengths, mask_time_indices)
         return Hidden(dict(enumerate(states)), self.num_frames(lengths))
 
+    def encode(self, wav: Tensor) -> tuple[Tensor, ...]:
+        """(B, N) samples, normalised if the model wants it, all valid -> (B, T, D) by layer."""
+        return self._encode(wav, None)
+
     def _encode(
         self, wav: Tensor, lengths: Tensor | None, mask_time_indices: Tensor | None = None
     ) -> tuple[Tensor, ...]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from espnet_robust.data.data_dir import format_table, iter_table
+from espnet_robust.data.words import words
 from espnet_robust.errors import DataDirError
 from espnet_robust.files import write_atomic
 
@@ -41,7 +42,7 @@ class Classes:
         rows = {utt: label.split(SEPARATOR) for utt, label in labels.items()}
         number = len(next(iter(rows.values()), ()))
         for utt, row in rows.items():
-            if len(row) != number or any(not c or c != "".join(c.split()) for c in row):
+            if len(row) != number or any(words(c) != [c] for c in row):
                 raise DataDirError(
                     f"{where}: {utt} has the label {labels[utt]!r}; expected {number} words"
                     f" joined by {SEPARATOR}, without blanks, as the first utterance has"

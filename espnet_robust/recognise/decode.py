@@ -13,7 +13,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from espnet.nets.pytorch_backend.rnn.encoders import RNNP
 from espnet2.tasks.abs_task import AbsTask
 from espnet2.tasks.asr import ASRTask
 from espnet2.text.build_tokenizer import build_tokenizer
@@ -26,8 +25,11 @@ from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.errors import ConfigError, ModelError
 from espnet_robust.files import write_atomic
 from espnet_robust.made_of import KEY
+from espnet_robust.plugin.espnet_versions import from_nets
 from espnet_robust.plugin.registration import register
 from espnet_robust.recognise.search import Search, beam, greedy
+
+RNNP = from_nets("RNNP")
 
 
 class Decoder(Protocol):
@@ -161,7 +163,7 @@ def decode(
             compute_seconds += time.perf_counter() - began
             audio_seconds += sum(map(len, wavs)) / RATE
         (out / name).mkdir(parents=True, exist_ok=True)
-        lines = (f"{utt_id} {hypotheses[utt_id]}".rstrip() for utt_id in entries)
+        lines = (f"{utt_id} {hypotheses[utt_id]}".rstrip(" ") for utt_id in entries)
         write_atomic(out / name / table, "\n".join(lines) + "\n")
     record = {
         "params": sum(p.numel() for p in recogniser.model.parameters()),

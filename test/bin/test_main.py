@@ -46,7 +46,7 @@ def test_help_of_a_group(capsys):
     for args in (["data"], ["data", "--help"]):
         main(args)
         shown = capsys.readouterr().out
-        assert "data validate  Check " in shown and "score" not in shown
+        assert "data validate " in shown and "Check Kaldi-format" in shown and "score" not in shown
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_constants_of_parsers_are_those_of_the_modules():
     from espnet_robust.bin import decode, distort_data_dir
     from espnet_robust.distortion import copies
 
-    assert distort_data_dir.FORMATS == copies.FORMATS
+    assert distort_data_dir.FORMATS == tuple(copies.FORMATS)
     assert set(decode.METHODS) == {"greedy", "beam"}
 
 

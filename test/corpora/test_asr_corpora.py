@@ -99,7 +99,7 @@ def test_chime4(tree, prepared):
     assert train.tables["utt2num_samples"]["F01_050C0101_BUS_REAL"] == "3200"
     test = dirs["et05_simu"].tables
     assert test["text"] == {
-        "M03_421C0202_CAF_SIMU": "THE BANK'S STOCK.",
+        "M03_421C0202_CAF_SIMU": "THE *BANK'S* STOCK.",
         "M03_421C0203_STR_SIMU": "IT FELL",
     }
     assert test["utt2group"]["M03_421C0203_STR_SIMU"] == "str"
@@ -110,8 +110,12 @@ def test_chime4(tree, prepared):
     "dot, plain",
     [
         (r"MR\. SMITH SAID <NOISE> [LOUD_BREATH] FIVE %PERCENT", "MR. SMITH SAID FIVE PERCENT"),
-        ("~ 'CAUSE THE *BIRD* . ISN'T --DASH LONG-TERM", "'CAUSE THE BIRD ISN'T DASH LONG-TERM"),
-        ("THIS- THIS IS IT", "THIS THIS IS IT"),
+        ("~ 'CAUSE THE *BIRD* . ISN'T --DASH LONG-TERM", "'CAUSE THE *BIRD* ISN'T -DASH LONG-TERM"),
+        ("THIS- THIS IS IT", "THIS- THIS IS IT"),
+        ("the offer <and> the bid <isn't>", "THE OFFER AND THE BID ISN'T"),
+        ("up two .POINT five %PERCENT 5%percent", "UP TWO POINT FIVE PERCENT 5%PERCENT"),
+        ("the -(su)bstance of s:lightly :more", "THE -(SU)BSTANCE OF S:LIGHTLY :MORE"),
+        ("[<door_slam] went [door_slam>] [phone/] out [/phone]", "WENT OUT"),
     ],
 )  # fmt: skip
 def test_chime4_plain_words(dot, plain):

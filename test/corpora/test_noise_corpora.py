@@ -213,3 +213,12 @@ def test_real_noise(shared, prepared):
     assert len(groups(dirs["noise_train"])) == 10
     root = shared / "noise/outdoor_indoor"
     assert len(prepared("audio_folder", "--root", root, "--name", "ood")["ood"].ids) == 10
+
+
+@pytest.mark.parametrize("name", ["../../secret", "/etc/secret", "a/../../secret", "sub/clip"])
+def test_fsd50k_names_stay_inside(tree, prepared, tmp_path, name):
+    table = f'fname,labels,mids\n{name},"Rain","/m/06mb1"\n'
+    root = tree(FSD | {"FSD50K.ground_truth/eval.csv": table})
+    with pytest.raises(DataDirError, match="is not within|cannot name a file"):
+        prepared("fsd50k", "--root", root, "--copy")
+    assert not list(tmp_path.glob("**/*.flac"))

@@ -56,8 +56,8 @@ def test_command_line(tmp_path):
     assert "--fixed_crops" in refused("--fixed_crops", "perhaps")
 
 
-def test_no_hint_where_nothing_is_near():
-    with pytest.raises(ConfigError, match="^here: unknown key 'zzzz'$"):
+def test_all_names_where_nothing_is_near():
+    with pytest.raises(ConfigError, match="^here: unknown key 'zzzz'; known: seed, max_epoch$"):
         check_keys(["seed", "zzzz"], ["seed", "max_epoch"], "here")
 
 

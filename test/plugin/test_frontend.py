@@ -8,7 +8,7 @@ from espnet2.torch_utils.initialize import initialize
 from torch import nn
 
 import espnet_robust
-from espnet_robust.errors import ConfigError, ModelError
+from espnet_robust.errors import AudioError, ConfigError, ModelError
 from espnet_robust.models.speech_model import load_teacher
 from espnet_robust.models.student import load_student
 from espnet_robust.plugin.frontend import RobustFrontend
@@ -179,7 +179,7 @@ def test_a_checkpoint_of_something_else_is_refused_even_when_not_strict(student_
         ({"student": {"path": "nowhere"}}, "no such student directory"),
         ({"fs": 8000}, "8000 Hz, but the model takes 16000"),
         ({"layers": "first"}, "'first' is not weighted_sum"),
-        ({"layers": 3}, r"3 is not .* 0\.\.2"),
+        ({"layers": 3}, r"3 is not .* -3\.\.2"),
         ({"freeze": False, "cache_gb": 1}, "cache_gb needs"),
         ({"freeze_steps": 9}, "freeze_steps and lr_scale need `freeze: false`"),
         ({"freeze": False, "lr_scale": 0.0}, "need freeze_steps >= 0 and lr_scale > 0"),
@@ -196,6 +196,12 @@ def test_too_short_an_utterance(student_dir):
     frontend = RobustFrontend(student={"path": str(student_dir)})
     with pytest.raises(ModelError, match="399 samples is shorter than one frame"):
         frontend(torch.zeros(1, 399), torch.tensor([399]))
+
+
+def test_stereo_is_one_line(student_dir):
+    frontend = RobustFrontend(student={"path": str(student_dir)})
+    with pytest.raises(AudioError, match=r"need mono audio \(B, N\), got \(2, 8000, 2\)"):
+        frontend(torch.zeros(2, 8000, 2), torch.tensor([8000, 8000]))
 
 
 def test_registered_in_every_task():
