@@ -1,6 +1,6 @@
-"""Mend data dirs: keep the utterances that all tables have, sort, write spk2utt anew.
+"""Fix data dirs: keep the utterances that all tables have, sort, rewrite spk2utt.
 
-What changed files were before is in DATA_DIR/.backup.
+Files that change are kept as they were in DATA_DIR/.backup.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Write some utterances of a data dir as another."""
+"""Write some utterances of a data dir to a new one."""
 
 import argparse
 from collections.abc import Sequence

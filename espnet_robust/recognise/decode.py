@@ -165,16 +165,20 @@ def decode(
         (out / name).mkdir(parents=True, exist_ok=True)
         lines = (f"{utt_id} {hypotheses[utt_id]}".rstrip(" ") for utt_id in entries)
         write_atomic(out / name / table, "\n".join(lines) + "\n")
-    record = {
-        "params": sum(p.numel() for p in recogniser.model.parameters()),
+    record = _costs(recogniser.model, compute_seconds, audio_seconds)
+    record |= {"checkpoint": recogniser.checkpoint, KEY: dict(made_of)}
+    write_atomic(out / "decode.json", json.dumps(record, indent=2) + "\n")
+
+
+def _costs(model: nn.Module, compute_seconds: float, audio_seconds: float) -> dict[str, Any]:
+    """Size and speed of a model, and what the speed was measured on."""
+    return {
+        "params": sum(p.numel() for p in model.parameters()),
         "rtf": compute_seconds / audio_seconds,
         "audio_seconds": round(audio_seconds, 2),
         "threads": torch.get_num_threads(),
-        "device": _device_name(recogniser.model),
-        "checkpoint": recogniser.checkpoint,
-        KEY: dict(made_of),
+        "device": _device_name(model),
     }
-    write_atomic(out / "decode.json", json.dumps(record, indent=2) + "\n")
 
 
 def _device_name(model: nn.Module) -> str:

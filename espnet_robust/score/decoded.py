@@ -7,7 +7,7 @@ which may be empty) or a table of labels, and once ``DECODE_DIR/decode.json``::
      "device": "cpu"}
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,11 +35,9 @@ def score_decoded(
 
     Args:
         data_dirs: test sets with reference ``text``, in the order of the report.
-        decode_dir: what the decoder wrote. Without ``decode.json`` in it, parameters and real-time
-            factor stay unknown.
+        decode_dir: what the decoder wrote; without ``decode.json``, costs stay unknown.
         system, seed, task: see ``Scores``.
-        label: table with the classes of a classification task, such as ``utt2label``: accuracy is
-            measured instead of error rates, and an utterance counts as one word, right or wrong.
+        label: table of a classification task, such as ``utt2label``: accuracy is measured instead.
         missing: see ``score_utterances``.
 
     Returns:
@@ -52,27 +50,33 @@ def score_decoded(
     if not decode_dir.is_dir():
         raise UserError(f"{decode_dir}: no such directory; was {system} decoded?")
     costs = _costs(decode_dir / "decode.json")
-    results: list[tuple[Condition, Counts]] = []
-    counts: dict[str, dict[str, Counts]] = {}
-    for data_dir in map(Path, data_dirs):
-        condition = read_condition(data_dir)
-        if condition.name in counts:
-            raise UserError(f"{data_dir}: condition {condition.name!r} was scored already")
-        utterances = _count(data_dir, decode_dir / condition.name, label, missing)
-        counts[condition.name] = utterances
-        results.append((condition, total(utterances.values())))
+    counted = _count_all(map(Path, data_dirs), decode_dir, label, missing)
+    score = ConditionScore.of_labels if label else ConditionScore.of_text
     try:
-        score = ConditionScore.of_labels if label else ConditionScore.of_text
-        conditions = tuple(score(c.name, c.snr_db, n) for c, n in results)
-        return Scores(task, system, seed, conditions, **costs), counts
+        conditions = (score(c.name, c.snr_db, total(n.values())) for c, n in counted.items())
+        scores = Scores(task, system, seed, tuple(conditions), **costs)
     except ValueError as e:
         raise UserError(f"{decode_dir}: {e}") from e
+    return scores, {c.name: utterances for c, utterances in counted.items()}
 
 
 def _costs(path: Path) -> dict[str, Any]:
     """What ``decode.json`` says of ``COSTS``; nothing where there is no such file."""
     content = read_json(path) if path.exists() else {}
     return {name: content.get(name) for name in COSTS}
+
+
+def _count_all(
+    data_dirs: Iterable[Path], decode_dir: Path, label: str, missing: Literal["refuse", "delete"]
+) -> dict[Condition, dict[str, Counts]]:
+    """The errors of every utterance under every condition."""
+    counted: dict[Condition, dict[str, Counts]] = {}
+    for data_dir in map(Path, data_dirs):
+        condition = read_condition(data_dir)
+        if any(condition.name == c.name for c in counted):
+            raise UserError(f"{data_dir}: condition {condition.name!r} was scored already")
+        counted[condition] = _count(data_dir, decode_dir / condition.name, label, missing)
+    return counted
 
 
 def _count(
@@ -88,4 +92,5 @@ def _count(
 
 
 def _right_or_wrong(counts: Counts) -> Counts:
+    """A label counts as one word, however many it has."""
     return Counts(utterances=1, words=Edits(ref=1, sub=int(counts.words.errors > 0)))

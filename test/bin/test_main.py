@@ -120,12 +120,11 @@ def test_a_corpus_needs_neither_scipy_nor_torch_to_show_its_options():
     assert not loaded & {"scipy.signal", "matplotlib", "librosa", "torch", "transformers"}
 
 
-def test_constants_of_parsers_are_those_of_the_modules():
-    from espnet_robust.bin import decode, distort_data_dir
+def test_formats_in_the_parser_are_those_of_the_module():
+    from espnet_robust.bin import distort_data_dir
     from espnet_robust.distortion import copies
 
-    assert distort_data_dir.FORMATS == tuple(copies.FORMATS)
-    assert set(decode.METHODS) == {"greedy", "beam"}
+    assert tuple(copies.FORMATS) == distort_data_dir.FORMATS
 
 
 SPAWN = """
