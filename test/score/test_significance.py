@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from espnet_robust.errors import UserError
-from espnet_robust.score.significance import UtteranceErrors, collect, compare, error_rate
+from espnet_robust.score.metrics import ACCURACY, WER
+from espnet_robust.score.significance import (
+    Interval,
+    UtteranceErrors,
+    collect,
+    compare,
+    error_rate,
+)
 
 
 def system(error_rate, seed=0, utterances=400, conditions=1):
@@ -87,3 +94,11 @@ def test_same_seed_same_result():
 def test_other_references_are_refused():
     with pytest.raises(UserError, match="other references"):
         compare(system(0.2), UtteranceErrors(np.full((1, 400), 9), np.zeros((1, 400))))
+
+
+def test_an_accuracy_turns_an_interval_of_errors_round():
+    errors = Interval(30.0, 20.0, 45.0)
+    assert errors.map(ACCURACY.value) == Interval(70.0, 55.0, 80.0)
+    assert errors.map(WER.value) == errors
+    assert Interval(-5.0, -9.0, 1.0).map(ACCURACY.difference) == Interval(5.0, -1.0, 9.0)
+    assert str(Interval(0.0, 0.0, 0.0).map(ACCURACY.difference).value) == "0.0"  # not -0.0
