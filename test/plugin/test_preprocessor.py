@@ -250,11 +250,16 @@ def test_options_that_do_not_go_with_it(asr, more, message):
 
 
 def test_another_sampling_rate(asr, data, tmp_path):
+    """Audio is resampled, as everywhere; a model of another rate is refused."""
     args = asr()
-    soundfile.write(tmp_path / "narrow.wav", np.zeros(4000), 8000)
-    (tmp_path / "wav.scp").write_text(f"u0 {tmp_path}/narrow.wav\n")
+    soundfile.write(tmp_path / "narrow.wav", np.full(4000, 0.1), 8000)
+    lines = (f"u{i} {tmp_path}/narrow.wav\n" for i in range(4))
+    (tmp_path / "wav.scp").write_text("".join(lines))
     args.train_data_path_and_name_and_type[0] = (str(tmp_path / "wav.scp"), "speech", "sound")
-    with pytest.raises(AudioError, match="wav.scp: utterance u0: sampled at 8000 Hz"):
+    for _, batch in factory(args).build_iter(1):
+        assert set(batch["speech_lengths"].tolist()) == {8000}
+    args.frontend_conf["fs"] = "8k"
+    with pytest.raises(ConfigError, match="fs: 8000, but preprocessor: distorting needs 16000 Hz"):
         factory(args)
 
 
