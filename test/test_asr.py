@@ -144,8 +144,8 @@ def readme_files(readme_section, data, student_dir, tmp_path, monkeypatch):
 
 def test_readme_is_true(readme_section, readme_files, capsys):
     (command,) = readme_section["bash"]
-    python, m, wrapper, module, *options = shlex.split(command.replace("\\\n", " "))
-    assert (python, m, wrapper) == ("python", "-m", "espnet_robust.run")
+    program, subcommand, module, *options = shlex.split(command.replace("\\\n", " "))
+    assert (program, subcommand) == ("espnet-robust", "run")
     importlib.import_module(module).main(options)
 
     recognise, _ = readme_section["python"]

@@ -15,6 +15,7 @@ GROUND = {
     "experiment",
     "recipe",
     "made_of",
+    "shipped",
 }  # modules beside the folders
 MAY_IMPORT = {
     "ground": set(),
@@ -42,13 +43,13 @@ NEEDS = {
 def wing(module: str) -> str:
     """The folder of ``espnet_robust.FOLDER.module``.
 
-    >>> [wing(f"espnet_robust{m}") for m in (".models.student", ".errors", ".run", "")]
-    ['models', 'ground', 'doors', 'doors']
+    >>> [wing(f"espnet_robust{m}") for m in (".models.student", ".errors", ".run", "", ".__main__")]
+    ['models', 'ground', 'doors', 'doors', 'bin']
     """
     first = module.split(".")[1] if "." in module else ""
     if first in GROUND:
         return "ground"
-    return "doors" if first in ("", "run") else first
+    return {"": "doors", "run": "doors", "__main__": "bin"}.get(first, first)
 
 
 def modules(root: Path) -> dict[str, set[str]]:

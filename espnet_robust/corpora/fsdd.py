@@ -31,15 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", type=Path, required=True, help="the directory with recordings")
     add_seed(parser)
     parser.add_argument(
-        "--dev-speakers",
+        "--dev_speakers",
         type=comma_list,
         default=(),
         help=f"default: none, but takes 0 to {DEV_TAKES - 1} of the training speakers",
     )
-    parser.add_argument("--test-speakers", type=comma_list, default=("theo", "yweweler"))
+    parser.add_argument("--test_speakers", type=comma_list, default=("theo", "yweweler"))
     for part, number in (("train", 400), ("dev", 30), ("test", 150)):
         parser.add_argument(
-            f"--{part}-strings",
+            f"--{part}_strings",
             type=int,
             default=number,
             help=f"strings of each {part} speaker (default: {number})",
@@ -127,7 +127,7 @@ def split_takes(
                 raise UserError(
                     f"{root}: {speaker} has {len(dev[speaker])} takes numbered 0 to "
                     f"{DEV_TAKES - 1}, for dev, and {len(train[speaker])} others, for training; "
-                    "both are needed, or --dev-speakers"
+                    "both are needed, or --dev_speakers"
                 )
     return {"train": train, "dev": dev, "test": {s: takes[s] for s in test_speakers}}
 

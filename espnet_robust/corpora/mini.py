@@ -98,7 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_seed(parser)
     for part, number in (("train", 66), ("dev", 34), ("test", 27)):
         parser.add_argument(
-            f"--{part}-utterances",
+            f"--{part}_utterances",
             type=int,
             default=number,
             help=f"utterances of each {part} voice (default: {number})",
@@ -134,7 +134,7 @@ def plan_utterances(seed: int, numbers: Mapping[str, int]) -> dict[str, list[dic
     """Everything that is drawn at random, one JSON-able dict for each utterance of each part."""
     voices = draw_voices(generator(seed, "mini voices"))
     commands = split_commands(generator(seed, "mini sentences"), SENTENCES)
-    plan = {}
+    plan: dict[str, list[dict]] = {}
     for part, number in numbers.items():
         plan[part] = []
         for voice in voices[part]:

@@ -77,8 +77,8 @@ def make_files(
     _keep_plan(audio_dir, items)
     paths = [audio_dir / item["file"] for item in items]
     todo = [(item, path) for item, path in zip(items, paths, strict=True) if not path.exists()]
-    progress = {"desc": label, "unit": "file", "mininterval": 1, "disable": not todo}
-    with tqdm(total=len(items), initial=len(items) - len(todo), **progress) as bar:
+    progress = partial(tqdm, desc=label, unit="file", mininterval=1, disable=not todo)
+    with progress(total=len(items), initial=len(items) - len(todo)) as bar:
         # spawn, not fork: the caller may hold threads (the progress bar's, a BLAS's).
         each = unordered(partial(_render_one, render), todo, min(nj, len(todo)), start="spawn")
         for _ in each:

@@ -52,8 +52,8 @@ def cut_segments(src: str | Path, dst: str | Path, *, allow_pipe: bool = False) 
         contents = {name: format_table(table.items()) for name, table in tables.items()}
         if "utt2spk" in tables:
             contents["spk2utt"] = format_table(spk2utt(tables["utt2spk"]).items())
-        for name, content in (contents | dict(as_file(read_condition(src)))).items():
-            (temporary / name).write_text(content, encoding="utf-8", newline="\n")
+        for file, content in (contents | dict(as_file(read_condition(src)))).items():
+            (temporary / file).write_text(content, encoding="utf-8", newline="\n")
     return DataDir(dst, tables)
 
 

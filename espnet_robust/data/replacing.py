@@ -28,7 +28,7 @@ class replacing_dir:
             raise DataDirError(f"{self.path}: cannot be made: {e.strerror}") from None
         return self.temporary
 
-    def __exit__(self, kind, error, traceback) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
             if error is None:
                 replace_dir(self.temporary, self.path)

@@ -96,7 +96,7 @@ def combine_data_dirs(srcs: Sequence[str | Path], dst: str | Path) -> DataDir:
 def _all_recordings(dirs: Sequence[DataDir], dst: str | Path) -> dict[str, str]:
     recordings: dict[str, str] = {}
     for data in dirs:
-        for name, entry in data.recordings.items():
+        for name, entry in (data.recordings or {}).items():
             if recordings.setdefault(name, entry) != entry:
                 raise DataDirError(f"{dst}: two recordings are called {name!r}: rename one")
     return recordings

@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Recent:
         self._kept.clear()
         self._samples = 0
 
-    def get(self, key: Hashable, make: Callable):
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """What is kept under ``key``, or else what ``make`` returns."""
         if key in self._kept:
             self._kept.move_to_end(key)

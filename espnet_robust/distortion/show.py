@@ -88,7 +88,7 @@ def show(
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    shown = [("undistorted", wav, {})]
+    shown: list[tuple[str, np.ndarray, dict]] = [("undistorted", wav, {})]
     for name, distorter in distorters.items():
         shown.append((name, *distorter(wav, name, seed=seed)))
     rows = []

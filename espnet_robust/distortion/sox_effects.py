@@ -6,7 +6,7 @@ Each costs a process: on the fly, ``rir``, ``pitch`` and ``band_reject`` are fas
 import shutil
 from dataclasses import dataclass, field
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -67,7 +67,7 @@ class SoxSinc(BandReject):
         return run_sox(wav, "sinc", filter_type="reject", cutoff_freq=[low_hz, high_hz])
 
 
-def run_sox(wav: np.ndarray, effect: str, **options) -> np.ndarray:
+def run_sox(wav: np.ndarray, effect: str, **options: Any) -> np.ndarray:
     """Run one effect; the length is kept.
 
     Args:

@@ -6,6 +6,7 @@ A writer takes the utterances of one shard, in order, and then says what stands 
 import re
 import shlex
 import sys
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -75,6 +76,7 @@ class FileWriter:
         self.files: list[str] = []
 
     def add(self, utt: str, wav: np.ndarray | None) -> None:
+        assert wav is not None, "it stores audio"
         name = utt if _FILE_NAME.fullmatch(utt) else f"{len(self.files):02d}"
         file = self.folder / f"{name}.{self.suffix}"
         path = self.place.partial / file
@@ -98,6 +100,7 @@ class ArkWriter:
         self.pcm: dict[str, np.ndarray] = {}
 
     def add(self, utt: str, wav: np.ndarray | None) -> None:
+        assert wav is not None, "it stores audio"
         self.pcm[utt] = to_int16(wav)
 
     def finish(self) -> Stored:
@@ -138,7 +141,7 @@ class PipeWriter:
         return Stored(self.entries, [])
 
 
-FORMATS = {
+FORMATS: Mapping[str, Callable[[Place], Writer]] = {
     "flac": partial(FileWriter, suffix="flac"),
     "wav": partial(FileWriter, suffix="wav"),
     "ark": partial(ArkWriter, codec={}),
