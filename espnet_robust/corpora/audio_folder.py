@@ -7,8 +7,8 @@ Files are found at any depth. ``--group_by parent`` makes their directory the gr
 import argparse
 from pathlib import Path
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.corpora.layout import Recording, add_root, file_id, find_audio, write_recordings
-from espnet_robust.errors import UserError
 
 GROUP_BY = ("none", "parent", "top")
 

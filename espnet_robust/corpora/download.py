@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
 
 CHUNK = 1 << 20  # bytes
 TIMEOUT = 60  # s without any byte

@@ -10,6 +10,7 @@ import argparse
 import csv
 from pathlib import Path
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.corpora.layout import (
     PARTS,
     Recording,
@@ -22,7 +23,6 @@ from espnet_robust.corpora.layout import (
     visible,
     write_parts,
 )
-from espnet_robust.errors import UserError
 
 FOLDS = {"train": ("1", "2", "3"), "dev": ("4",), "test": ("5",)}
 

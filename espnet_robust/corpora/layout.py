@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from espnet_robust.common.errors import AudioError, DataDirError, UserError
 from espnet_robust.data.audio import RATE, audio_info, read_channels, write_audio
 from espnet_robust.data.data_dir import write_data_dir
-from espnet_robust.errors import AudioError, DataDirError, UserError
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".opus", ".aif", ".aiff"})
 PARTS = ("train", "dev", "test")

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from espnet_robust.common.errors import AudioError, DataDirError
 from espnet_robust.data.audio import RATE, audio_info, read_audio
 from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.distortion.convolution import Filter
 from espnet_robust.distortion.level import power
-from espnet_robust.errors import AudioError, DataDirError
 
 SILENCE = 1e-9  # mean square, -90 dB full scale: below the steps of 16-bit audio
 ATTEMPTS = 20  # crops tried before noise counts as silent

@@ -20,8 +20,8 @@ from espnet2.tasks.abs_task import AbsTask
 from espnet2.train.class_choices import ClassChoices
 from espnet2.utils.nested_dict_action import NestedDictAction
 
+from espnet_robust.common.errors import ConfigError, one_line_errors
 from espnet_robust.data.audio import RATE
-from espnet_robust.errors import ConfigError, one_line_errors
 from espnet_robust.plugin.checked_audio import rate_of
 from espnet_robust.plugin.familiar import check_freeze_param
 from espnet_robust.plugin.frontend import RobustFrontend

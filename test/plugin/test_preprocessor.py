@@ -16,8 +16,8 @@ from espnet2.tasks.spk import SpeakerTask
 from espnet2.train.distributed_utils import DistributedOption
 from espnet2.train.preprocessor import CommonPreprocessor, SpkPreprocessor
 
+from espnet_robust.common.errors import AudioError, ConfigError
 from espnet_robust.distortion import load_distortion
-from espnet_robust.errors import AudioError, ConfigError
 from espnet_robust.plugin.preprocessor import DistortingPreprocessor, config_of
 from espnet_robust.plugin.registration import TASKS, register
 
