@@ -21,7 +21,7 @@ import torch
 from espnet2.asr.frontend.abs_frontend import AbsFrontend
 from torch import Tensor, nn
 
-from espnet_robust.errors import AudioError, ConfigError, ModelError
+from espnet_robust.common.errors import AudioError, ConfigError, ModelError
 from espnet_robust.models.audio_key import audio_key
 from espnet_robust.models.long_audio import CONTEXT_S, in_windows
 from espnet_robust.models.padding import frame_mask
@@ -58,7 +58,8 @@ class RobustFrontend(AbsFrontend):
         cache_gb: keep up to this many GB of a frozen model's output in memory, keyed by the
             samples: epochs after the first cost nothing where the audio is not random.
         max_seconds: utterances longer than that are processed in windows of that length, which
-            overlap: see ``models/long_audio.py``. 0: however long, in one pass.
+            overlap (``models/long_audio.py``); the features differ by some per cent from those of
+            one pass (conf/asr/RESULTS.md). 0: however long, in one pass.
         others: keys of ESPnet's other frontends, see ``familiar.py``.
 
     Raises:
@@ -276,10 +277,10 @@ def _check_training(freeze: bool, freeze_steps: int, lr_scale: float, cache_gb: 
         )
 
 
-def _check_rate(fs: int | str, needed: int) -> None:
-    rate = humanfriendly.parse_size(fs) if isinstance(fs, str) else fs
-    if rate != needed:
-        raise ConfigError(f"frontend_conf: fs: {rate} Hz, but the model takes {needed} Hz")
+def _check_rate(fs: int | str, rate: int) -> None:
+    given = humanfriendly.parse_size(fs) if isinstance(fs, str) else fs
+    if given != rate:
+        raise ConfigError(f"frontend_conf: fs: {given} Hz, but the model takes {rate} Hz")
 
 
 def _check_window(max_seconds: float) -> None:
