@@ -8,8 +8,8 @@ ESPnet's run-time checks of types are left out, for a quick start.
 import sys
 from importlib import import_module
 
-from espnet_robust.cli import run
-from espnet_robust.errors import ConfigError
+from espnet_robust.common.cli import run
+from espnet_robust.common.errors import ConfigError
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from espnet_robust.cli import Parser
+from espnet_robust.common.cli import Parser
 
 HERE = Path(__file__).resolve().parents[1]
 MODULES = {

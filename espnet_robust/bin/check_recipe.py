@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.bin.resolve import add_recipe_options, recipe_of
-from espnet_robust.cli import Parser, run
-from espnet_robust.errors import UserError
-from espnet_robust.experiment import CHECKOUT, find_teacher
-from espnet_robust.recipe import (
+from espnet_robust.common.cli import Parser, run
+from espnet_robust.common.errors import UserError
+from espnet_robust.common.experiment import CHECKOUT, find_teacher
+from espnet_robust.common.recipe import (
     DIRECTORIES,
     check_directories,
     check_numbers,

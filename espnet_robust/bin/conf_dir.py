@@ -3,8 +3,8 @@
 import argparse
 from collections.abc import Sequence
 
-from espnet_robust.cli import Parser, run
-from espnet_robust.shipped import conf_dir
+from espnet_robust.common.cli import Parser, run
+from espnet_robust.common.shipped import conf_dir
 
 
 def get_parser() -> argparse.ArgumentParser:

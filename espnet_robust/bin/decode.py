@@ -8,7 +8,7 @@ made before is kept.
 import argparse
 from collections.abc import Sequence
 
-from espnet_robust.cli import Parser, run
+from espnet_robust.common.cli import Parser, run
 from espnet_robust.recognise.job import add_options, test_sets, undone
 
 METHODS = ("greedy", "beam")

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import Parser, run
+from espnet_robust.common.cli import Parser, run
 
 # Those of distortion.copies, which takes SciPy a second to import; a test compares the two.
 FORMATS = ("flac", "wav", "ark", "flac.ark", "pipe")

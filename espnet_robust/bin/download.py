@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import Parser, run
+from espnet_robust.common.cli import Parser, run
 from espnet_robust.corpora.download import PUBLISHED, download
 
 
@@ -21,7 +21,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("directory", type=Path, metavar="DIR")
     parser.add_argument("parts", nargs="*", metavar="PART", help="such as dev-clean")
     parser.add_argument("--url", default="", help="a mirror of the archive")
-    parser.add_argument("--sha256", default="", help="of the archive, instead of the published one")
+    parser.add_argument("--sha256", default="", help="the archive's, instead of the published one")
     return parser
 
 

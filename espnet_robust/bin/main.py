@@ -4,8 +4,8 @@ import runpy
 import sys
 from collections.abc import Sequence
 
-from espnet_robust.cli import run, summary
-from espnet_robust.errors import ConfigError
+from espnet_robust.common.cli import run, summary
+from espnet_robust.common.errors import ConfigError
 
 # Commands in the order of the data flow: name -> module. The help shows each module's first line.
 COMMANDS = {
@@ -109,7 +109,7 @@ def _unknown(args: list[str]) -> str:
     modules = {module.rpartition(".")[2]: name for name, module in ALL.items()}
     if given in modules:  # what it is called after espnet_robust.bin
         return f"no subcommand {given!r}; it is {modules[given]!r}"
-    from espnet_robust.config import nearest
+    from espnet_robust.common.config import nearest
 
     return f"no subcommand {given!r}{nearest(given, list(ALL))}"
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.bin.distort_data_dir import add_copy_options
-from espnet_robust.cli import Parser, run
+from espnet_robust.common.cli import Parser, run
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from espnet_robust.cli import Parser, run, summary
+from espnet_robust.common.cli import Parser, run, summary
 from espnet_robust.corpora import CORPORA
 
 

@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import Parser, run
-from espnet_robust.recipe import DIRECTORIES, check_directories, read_noise_source
+from espnet_robust.common.cli import Parser, run
+from espnet_robust.common.recipe import DIRECTORIES, check_directories, read_noise_source
 
 
 def get_parser() -> argparse.ArgumentParser:

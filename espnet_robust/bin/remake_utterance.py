@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import Parser, run
+from espnet_robust.common.cli import Parser, run
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -13,7 +13,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--allow_pipe", action="store_true", help="run the command that the audio was read from"
     )
-    parser.add_argument("copy", type=Path, metavar="DST", help="of distort_data_dir")
+    parser.add_argument("copy", type=Path, metavar="DST", help="a copy made by distort_data_dir")
     parser.add_argument("utt", metavar="UTT", help="utterance id")
     parser.add_argument("out", metavar="OUT", help=".flac or .wav; - writes WAV to stdout")
     return parser

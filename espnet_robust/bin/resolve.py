@@ -16,10 +16,10 @@ from typing import Any
 
 import yaml
 
-from espnet_robust.cli import Parser, run
-from espnet_robust.config import read_yaml
-from espnet_robust.errors import ConfigError
-from espnet_robust.experiment import (
+from espnet_robust.common.cli import Parser, run
+from espnet_robust.common.config import read_yaml
+from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.experiment import (
     NOT_DISTILLED,
     Recipe,
     find_teacher,
@@ -27,7 +27,7 @@ from espnet_robust.experiment import (
     parse_settings,
     resolve,
 )
-from espnet_robust.files import write_atomic
+from espnet_robust.common.files import write_atomic
 
 
 def path(text: str) -> Path | None:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from espnet_robust.cli import Parser, run
-from espnet_robust.errors import DataDirError
+from espnet_robust.common.cli import Parser, run
+from espnet_robust.common.errors import DataDirError
 
 if TYPE_CHECKING:
     from espnet_robust.distortion.chain import Distorter

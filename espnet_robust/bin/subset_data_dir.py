@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import Parser, run
-from espnet_robust.errors import UserError
+from espnet_robust.common.cli import Parser, run
+from espnet_robust.common.errors import UserError
 
 
 def get_parser() -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from espnet_robust.cli import Parser, run
+from espnet_robust.common.cli import Parser, run
 
 if TYPE_CHECKING:
     from espnet_robust.data.data_dir import DataDir

@@ -7,15 +7,15 @@ Files are found at any depth. ``--group_by parent`` makes their directory the gr
 import argparse
 from pathlib import Path
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.corpora.layout import Recording, add_root, file_id, find_audio, write_recordings
-from espnet_robust.errors import UserError
 
 GROUP_BY = ("none", "parent", "top")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "audio files")
-    parser.add_argument("--name", required=True, help="of the data dir, such as noise_ood")
+    parser.add_argument("--name", required=True, help="names the data dir, such as noise_ood")
     parser.add_argument("--group_by", choices=GROUP_BY, default="none", help="(default: none)")
 
 

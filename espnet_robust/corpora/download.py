@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
 
 CHUNK = 1 << 20  # bytes
 TIMEOUT = 60  # s without any byte
@@ -34,7 +34,7 @@ class Archive:
         inside: directory in the archive that is wanted; "." is all of it.
         target: where that goes, relative to the download directory.
         root: the corpus's directory there, for ``prepare_corpus CORPUS --root``.
-        sha256: of the archive, or None where nobody publishes one.
+        sha256: the archive's, or None where nobody publishes one.
     """
 
     url: str
@@ -142,7 +142,7 @@ def download(
     appears unpacked whole or not at all, and is deleted then.
 
     Args:
-        parts: default: as of ``PUBLISHED``.
+        parts: which; none: the corpus's default in ``PUBLISHED``.
         url: a mirror of the one part.
         sha256: to check the one part against instead of the published sum.
         pauses: seconds before each further attempt.
@@ -191,7 +191,7 @@ def fetch(url: str, file: Path, sha256: str | None, *, pauses: Sequence[float] =
     """Get ``url`` into ``file``, through ``FILE.part``, which a later call continues.
 
     Raises:
-        UserError: as of ``download``. After a wrong checksum nothing is left.
+        UserError: as ``download``. After a wrong checksum nothing is left.
     """
     if file.exists():
         return

@@ -10,6 +10,7 @@ import argparse
 import csv
 from pathlib import Path
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.corpora.layout import (
     PARTS,
     Recording,
@@ -22,14 +23,13 @@ from espnet_robust.corpora.layout import (
     visible,
     write_parts,
 )
-from espnet_robust.errors import UserError
 
 FOLDS = {"train": ("1", "2", "3"), "dev": ("4",), "test": ("5",)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "meta/esc50.csv, or fold1 ... fold5")
-    parser.add_argument("--name", default="noise", help="of the data dirs: NAME_train, ...")
+    parser.add_argument("--name", default="noise", help="names the data dirs: NAME_train, ...")
     for part in PARTS:
         default = ",".join(FOLDS[part])
         parser.add_argument(

@@ -18,7 +18,7 @@ OFFICIAL = {"train": "train", "val": "dev"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "FSD50K.dev_audio, FSD50K.eval_audio and FSD50K.ground_truth")
-    parser.add_argument("--name", default="fsd50k", help="of the data dirs: NAME_train, ...")
+    parser.add_argument("--name", default="fsd50k", help="names the data dirs: NAME_train, ...")
     parser.add_argument(
         "--no_voice",
         action="store_true",

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from espnet_robust.common.errors import DataDirError, UserError
 from espnet_robust.corpora.layout import check_root, comma_list, visible
 from espnet_robust.corpora.synthesis import add_seed, audio_tables, generator, make_files, to_rms
 from espnet_robust.data.audio import RATE, read_audio
 from espnet_robust.data.data_dir import write_data_dir
-from espnet_robust.errors import DataDirError, UserError
 
 WORDS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
 DEV_TAKES = 5  # of each digit and training speaker, where no speaker is left out for dev
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{part}_strings",
             type=int,
             default=number,
-            help=f"of each {part} speaker (default: {number})",
+            help=f"strings of each {part} speaker (default: {number})",
         )
 
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from espnet_robust.common.errors import AudioError, DataDirError, UserError
 from espnet_robust.data.audio import RATE, audio_info, read_channels, write_audio
 from espnet_robust.data.data_dir import write_data_dir
-from espnet_robust.errors import AudioError, DataDirError, UserError
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".opus", ".aif", ".aiff"})
 PARTS = ("train", "dev", "test")
@@ -80,7 +80,7 @@ def check_root(root: Path, name: str, holds: Sequence[str]) -> None:
     """Check that ``root`` is a corpus's directory.
 
     Args:
-        name: of the corpus.
+        name: what to call the corpus.
         holds: glob patterns; each must match something in the corpus's directory.
 
     Raises:
@@ -180,7 +180,7 @@ def write_recordings(
 ) -> list[Path]:
     """Check every file, then write data dirs with utt2dur (s) and utt2num_samples (at 16 kHz).
 
-    Of files with several channels the first is extracted, as with ``copy``, to ``DIR_audio``.
+    Where a file has several channels, the first is extracted, as with ``copy``, to ``DIR_audio``.
 
     Args:
         dirs: data dir -> what it shall hold.

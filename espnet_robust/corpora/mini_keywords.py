@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{part}_takes",
             type=int,
             default=number,
-            help=f"of each keyword by each {part} voice (default: {number})",
+            help=f"takes of each keyword by each {part} voice (default: {number})",
         )
 
 

@@ -5,9 +5,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.recipe import NoiseSource
 from espnet_robust.corpora import CORPORA
-from espnet_robust.errors import ConfigError
-from espnet_robust.recipe import NoiseSource
 
 
 def prepare_noise(source: NoiseSource, out: Path, directories: Mapping[str, str]) -> list[Path]:

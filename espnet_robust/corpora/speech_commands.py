@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from espnet_robust.common.errors import DataDirError, UserError
 from espnet_robust.corpora.layout import (
     PARTS,
     Recording,
@@ -24,7 +25,6 @@ from espnet_robust.corpora.layout import (
 )
 from espnet_robust.corpora.synthesis import generator, make_files
 from espnet_robust.data.audio import RATE, audio_info, read_audio
-from espnet_robust.errors import DataDirError, UserError
 
 KEYWORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 UNKNOWN, SILENCE = "_unknown_", "_silence_"

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from espnet_robust.common.errors import UserError
+from espnet_robust.common.files import write_atomic
+from espnet_robust.common.processes import unordered
 from espnet_robust.data.audio import RATE, audio_info, write_audio
-from espnet_robust.errors import UserError
-from espnet_robust.files import write_atomic
-from espnet_robust.processes import unordered
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:

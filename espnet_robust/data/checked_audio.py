@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from soundfile import SoundFileError
 
+from espnet_robust.common.errors import AudioError
 from espnet_robust.data.audio import check_samples, read_channels, resample
-from espnet_robust.errors import AudioError
 
 
 class CheckedAudio(Mapping):

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from espnet_robust.common.errors import ConfigError, DataDirError, UserError
+from espnet_robust.common.files import read_json, write_atomic
 from espnet_robust.data.data_dir import iter_table
-from espnet_robust.errors import ConfigError, DataDirError, UserError
-from espnet_robust.files import read_json, write_atomic
 
 CLEAN = "clean"  # the name of the undistorted condition
 FILE = "condition.json"

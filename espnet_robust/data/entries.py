@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from espnet_robust.common.errors import AudioError
 from espnet_robust.data.containers import FORMATS, why_cut_off, with_open_length
 from espnet_robust.data.mp3 import to_decode
-from espnet_robust.errors import AudioError
 
 RATES = (4_000, 384_000)  # Hz; a header that says anything else is wrong
 _ARK = re.compile(r"(.+):(\d+)")

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from espnet_robust.common.errors import AudioError, DataDirError
+from espnet_robust.common.files import write_atomic
 from espnet_robust.data.audio import RATE, audio_info, encode_audio, read_audio
 from espnet_robust.data.conditions import as_file, read_condition
 from espnet_robust.data.data_dir import (
@@ -12,8 +14,6 @@ from espnet_robust.data.data_dir import (
     validate_data_dir,
 )
 from espnet_robust.data.replacing import replacing_dir
-from espnet_robust.errors import AudioError, DataDirError
-from espnet_robust.files import write_atomic
 
 _PER_FOLDER = 1000  # files
 

@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from espnet_robust.errors import DataDirError
+from espnet_robust.common.errors import DataDirError
 
 
 class replacing_dir:

@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.data.audio import RATE
 from espnet_robust.distortion.band import BandReject
 from espnet_robust.distortion.base import Context, Kind, Values, numbers
 from espnet_robust.distortion.timescale import Pitch, fit_length
-from espnet_robust.errors import ConfigError
 
 _HEADROOM = 4.0  # sox clips at full scale, also between effects
 

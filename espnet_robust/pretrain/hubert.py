@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import HubertConfig, HubertModel
 
-from espnet_robust.config import read_config
+from espnet_robust.common.config import read_config
+from espnet_robust.common.errors import ConfigError, DataDirError
 from espnet_robust.data.audio import RATE, read_audio
 from espnet_robust.data.data_dir import read_data_dir
-from espnet_robust.errors import ConfigError, DataDirError
 from espnet_robust.models.padding import frame_mask
 from espnet_robust.models.spans import independent_spans
 from espnet_robust.models.speech_model import (

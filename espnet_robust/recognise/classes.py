@@ -12,10 +12,10 @@ from pathlib import Path
 
 import yaml
 
+from espnet_robust.common.errors import DataDirError
+from espnet_robust.common.files import write_atomic
 from espnet_robust.data.data_dir import format_table, iter_table
 from espnet_robust.data.words import words
-from espnet_robust.errors import DataDirError
-from espnet_robust.files import write_atomic
 
 SEPARATOR = "|"
 UNKNOWN = "<unk>"  # ESPnet wants it last in the list of tokens and makes no class of it

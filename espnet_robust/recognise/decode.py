@@ -20,11 +20,11 @@ from espnet2.text.token_id_converter import TokenIDConverter
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from espnet_robust.common.errors import ConfigError, ModelError
+from espnet_robust.common.files import write_atomic
+from espnet_robust.common.made_of import KEY
 from espnet_robust.data.audio import RATE, audio_info, read_audio
 from espnet_robust.data.data_dir import read_data_dir
-from espnet_robust.errors import ConfigError, ModelError
-from espnet_robust.files import write_atomic
-from espnet_robust.made_of import KEY
 from espnet_robust.plugin.espnet_versions import from_nets
 from espnet_robust.plugin.registration import register
 from espnet_robust.recognise.search import Search, beam, greedy

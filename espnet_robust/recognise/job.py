@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from espnet_robust.made_of import digest, is_current
+from espnet_robust.common.made_of import digest, is_current
 
 TestSets = dict[str, dict[str, Path]]  # test set -> condition -> data dir
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.data.conditions import CLEAN
-from espnet_robust.errors import UserError
 from espnet_robust.score.metrics import Metric
 from espnet_robust.score.results import Results, System
 from espnet_robust.score.schema import read_counts

@@ -18,8 +18,8 @@ from typing import Literal
 
 from rapidfuzz.distance import Levenshtein
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.data.words import words
-from espnet_robust.errors import UserError
 
 
 @dataclass(frozen=True)

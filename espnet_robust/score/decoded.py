@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from espnet_robust.common.errors import UserError
+from espnet_robust.common.files import read_json
 from espnet_robust.data.conditions import Condition, read_condition
 from espnet_robust.data.data_dir import iter_table
-from espnet_robust.errors import UserError
-from espnet_robust.files import read_json
 from espnet_robust.score.counts import Counts, Edits, score_utterances, total
 from espnet_robust.score.schema import ConditionScore, Scores
 

@@ -4,8 +4,8 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.errors import UserError
-from espnet_robust.files import write_atomic
+from espnet_robust.common.errors import UserError
+from espnet_robust.common.files import write_atomic
 from espnet_robust.score.schema import (
     COUNTS_HEADER,
     ConditionScore,

@@ -8,8 +8,8 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from espnet_robust.common.files import write_atomic
 from espnet_robust.data.conditions import CLEAN
-from espnet_robust.files import write_atomic
 from espnet_robust.score.metrics import Metric
 from espnet_robust.score.results import Results, Spread, System, stem
 

@@ -8,7 +8,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.files import write_atomic
+from espnet_robust.common.files import write_atomic
 from espnet_robust.score.confidence import confidence_table
 from espnet_robust.score.metrics import ACCURACY, METRICS, WER
 from espnet_robust.score.plot import draw

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.data.conditions import CLEAN
-from espnet_robust.errors import UserError
 from espnet_robust.score.metrics import Metric
 from espnet_robust.score.schema import ConditionScore, Scores
 

@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from espnet_robust.errors import UserError
-from espnet_robust.files import read_json, write_atomic
+from espnet_robust.common.errors import UserError
+from espnet_robust.common.files import read_json, write_atomic
 from espnet_robust.score.counts import Counts
 from espnet_robust.score.metrics import ACCURACY
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
 
 DRAWS = 2000
 BATCH = 100  # draws at a time: bounds the memory to BATCH x utterances

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 
 from espnet_robust.bin.main import ALL, COMMANDS, help_text, main
-from espnet_robust.cli import summary
+from espnet_robust.common.cli import summary
 from espnet_robust.corpora import CORPORA
 
 HEAVY = {"espnet", "espnet2", "kaldiio", "librosa", "matplotlib", "numpy", "pandas", "scipy",

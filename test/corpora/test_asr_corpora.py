@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from espnet_robust.common.errors import AudioError, DataDirError, UserError
 from espnet_robust.corpora.chime4 import plain_words
 from espnet_robust.corpora.fsdd import WORDS, plan_strings, read_takes, split_takes
 from espnet_robust.data.audio import RATE, read_audio
 from espnet_robust.data.data_dir import validate_data_dir
-from espnet_robust.errors import AudioError, DataDirError, UserError
 
 SPEAKERS = [f"sp{n:02d}" for n in range(30)]
 AN4 = (

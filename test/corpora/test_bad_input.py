@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from espnet_robust.errors import AudioError, DataDirError, UserError
+from espnet_robust.common.errors import AudioError, DataDirError, UserError
 
 HEADER = ",path,speakerId,transcription,action,object,location\n"
 CHIME4_AUDIO = "data/audio/16kHz/isolated_1ch_track/et05_bus_real"

@@ -6,10 +6,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from espnet_robust.common.errors import AudioError, DataDirError, UserError
 from espnet_robust.corpora.speech_commands import part_of_speaker
 from espnet_robust.data.audio import read_audio
 from espnet_robust.data.data_dir import validate_data_dir
-from espnet_robust.errors import AudioError, DataDirError, UserError
 
 HASHES = [f"{n:08x}" for n in range(0xA000, 0xA000 + 40)]
 WORDS = {

@@ -1,7 +1,7 @@
 import pytest
 
+from espnet_robust.common.errors import AudioError, DataDirError, UserError
 from espnet_robust.data.data_dir import validate_data_dir
-from espnet_robust.errors import AudioError, DataDirError, UserError
 
 FILES = {
     "dev-clean/84/121123/84-121123-0000.flac": None,

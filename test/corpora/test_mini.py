@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from espnet_robust.bin.prepare_corpus import main
+from espnet_robust.common.errors import UserError
 from espnet_robust.corpora import espeak, mini
 from espnet_robust.corpora.mini_grammar import all_commands, draw_commands, split_commands
 from espnet_robust.corpora.synthesis import generator
 from espnet_robust.data.audio import RATE, read_audio
 from espnet_robust.data.data_dir import read_data_dir, validate_data_dir
-from espnet_robust.errors import UserError
 
 PARTS = ("train", "dev", "test")
 SMALL = ["--train_utterances", "1", "--dev_utterances", "1", "--test_utterances", "1"]

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from espnet_robust.common.errors import AudioError, DataDirError, UserError
 from espnet_robust.data.audio import read_audio
-from espnet_robust.errors import AudioError, DataDirError, UserError
 
 ESC_HEADER = "filename,fold,target,category,esc10,src_file,take\n"
 ESC = {

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.corpora.rirs_noises import room_of
 from espnet_robust.data.audio import read_audio
-from espnet_robust.errors import UserError
 
 REAL = "real_rirs_isotropic_noises"
 SLR28 = (

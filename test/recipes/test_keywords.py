@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from espnet_robust.config import read_yaml
+from espnet_robust.common.config import read_yaml
 from espnet_robust.corpora.mini_keywords import KEYWORDS
 from espnet_robust.corpora.speech_commands import part_of_speaker
 from espnet_robust.data.data_dir import read_data_dir

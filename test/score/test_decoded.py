@@ -3,7 +3,7 @@ import json
 import pytest
 
 from espnet_robust.bin.score import main
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
 from espnet_robust.score.schema import read_counts, read_scores
 
 

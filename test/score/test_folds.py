@@ -3,7 +3,7 @@
 import pytest
 
 from espnet_robust.bin.average_folds import main
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
 from espnet_robust.score.folds import average_folds
 from espnet_robust.score.schema import (
     COUNTS_HEADER,

@@ -5,7 +5,7 @@ import matplotlib.image
 import pytest
 
 from espnet_robust.bin.report import main
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
 from espnet_robust.score.counts import Counts, Edits
 from espnet_robust.score.metrics import WER
 from espnet_robust.score.plot import series

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
 from espnet_robust.score.counts import score_utterances, total
 from espnet_robust.score.schema import (
     ConditionScore,

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
 from espnet_robust.score.metrics import ACCURACY, WER
 from espnet_robust.score.significance import (
     Interval,

@@ -14,10 +14,10 @@ from typing import NamedTuple, Protocol
 import kaldiio
 import numpy as np
 
+from espnet_robust.common.errors import AudioError
+from espnet_robust.common.files import write_atomic
 from espnet_robust.data.audio import RATE, audio_info, encode_audio, to_int16
 from espnet_robust.data.data_dir import iter_table
-from espnet_robust.errors import AudioError
-from espnet_robust.files import write_atomic
 
 # Ids that can name a file everywhere; two digits name the utterances whose ids cannot.
 _FILE_NAME = re.compile(r"(?!\d\d$)\w[\w.-]{0,150}", re.ASCII)
@@ -30,7 +30,7 @@ class Place(NamedTuple):
     Args:
         partial: the directory in which the copy grows.
         copy: the data dir that it becomes.
-        number: of the shard.
+        number: the shard's.
         allow_pipe: whether the audio of the source may be commands.
     """
 

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
 
 
 class Parser(argparse.ArgumentParser):

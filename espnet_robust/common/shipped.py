@@ -5,6 +5,6 @@ from pathlib import Path
 
 def conf_dir() -> Path:
     """The checkout's ``conf/``, or the copy of it in an installed package."""
-    package = Path(__file__).parent
+    package = Path(__file__).parents[1]
     installed = package / "conf"
     return installed if installed.is_dir() else package.parent / "conf"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 from rapidfuzz import fuzz, process
 
-from espnet_robust.errors import ConfigError
+from espnet_robust.common.errors import ConfigError
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance

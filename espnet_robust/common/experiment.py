@@ -26,9 +26,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from espnet_robust.config import base_chain, find_yaml, no_yaml, read_yaml
-from espnet_robust.errors import ConfigError
-from espnet_robust.shipped import conf_dir
+from espnet_robust.common.config import base_chain, find_yaml, no_yaml, read_yaml
+from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.shipped import conf_dir
 
 CONF = conf_dir()
 CHECKOUT = CONF.parent  # or the package, where it is installed

@@ -2,8 +2,8 @@
 
 import pytest
 
-from espnet_robust.cli import Parser, run, summary
-from espnet_robust.errors import UserError
+from espnet_robust.common.cli import Parser, run, summary
+from espnet_robust.common.errors import UserError
 
 
 @pytest.fixture
