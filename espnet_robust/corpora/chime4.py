@@ -12,6 +12,7 @@ import argparse
 import re
 from pathlib import Path
 
+from espnet_robust.common.errors import DataDirError, UserError
 from espnet_robust.corpora.layout import (
     Recording,
     add_root,
@@ -21,7 +22,6 @@ from espnet_robust.corpora.layout import (
     visible,
     write_recordings,
 )
-from espnet_robust.errors import DataDirError, UserError
 
 SETS = ("tr05_real", "dt05_real", "dt05_simu", "et05_real", "et05_simu")
 ENVIRONMENTS = ("bus", "caf", "ped", "str")
@@ -37,8 +37,8 @@ SPELT = {"%PERCENT": "PERCENT", ".POINT": "POINT", "--DASH": "-DASH"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "data/audio and data/transcriptions")
-    parser.add_argument("--sets", type=comma_list, default=SETS, help=f"of {', '.join(SETS)}")
-    parser.add_argument("--channel", type=int, default=5, help="of tr05, 1 to 6 (default: 5)")
+    parser.add_argument("--sets", type=comma_list, default=SETS, help=f"some of {', '.join(SETS)}")
+    parser.add_argument("--channel", type=int, default=5, help="for tr05, 1 to 6 (default: 5)")
 
 
 def prepare(

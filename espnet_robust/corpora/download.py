@@ -13,11 +13,12 @@ import urllib.request
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
 
 CHUNK = 1 << 20  # bytes
 TIMEOUT = 60  # s without any byte
@@ -33,7 +34,7 @@ class Archive:
         inside: directory in the archive that is wanted; "." is all of it.
         target: where that goes, relative to the download directory.
         root: the corpus's directory there, for ``prepare_corpus CORPUS --root``.
-        sha256: of the archive, or None where nobody publishes one.
+        sha256: the archive's, or None where nobody publishes one.
     """
 
     url: str
@@ -141,7 +142,7 @@ def download(
     appears unpacked whole or not at all, and is deleted then.
 
     Args:
-        parts: default: as of ``PUBLISHED``.
+        parts: which; none: the corpus's default in ``PUBLISHED``.
         url: a mirror of the one part.
         sha256: to check the one part against instead of the published sum.
         pauses: seconds before each further attempt.
@@ -158,8 +159,10 @@ def download(
     for name in names:
         archive = published.parts[name]
         if not (directory / archive.target).exists():
-            given = {"url": url or archive.url, "sha256": sha256.lower() or archive.sha256}
-            _get(replace(archive, **given), directory / f"{corpus}_{name}.tar.gz", pauses)
+            given = replace(
+                archive, url=url or archive.url, sha256=sha256.lower() or archive.sha256
+            )
+            _get(given, directory / f"{corpus}_{name}.tar.gz", pauses)
     return directory / published.parts[names[0]].root
 
 
@@ -188,7 +191,7 @@ def fetch(url: str, file: Path, sha256: str | None, *, pauses: Sequence[float] =
     """Get ``url`` into ``file``, through ``FILE.part``, which a later call continues.
 
     Raises:
-        UserError: as of ``download``. After a wrong checksum nothing is left.
+        UserError: as ``download``. After a wrong checksum nothing is left.
     """
     if file.exists():
         return
@@ -226,10 +229,11 @@ def _transfer(url: str, part: Path) -> str:
                 have = 0
             length = response.headers.get("Content-Length")
             total = have + int(length) if length else None
-            progress = {"unit": "B", "unit_scale": True, "desc": url.rpartition("/")[2]}
+            name = url.rpartition("/")[2]
+            progress = partial(tqdm, desc=name, unit="B", unit_scale=True, mininterval=1)
             with (
                 part.open("ab" if have else "wb") as f,
-                tqdm(total=total, initial=have, mininterval=1, **progress) as bar,
+                progress(total=total, initial=have) as bar,
             ):
                 while chunk := response.read(CHUNK):
                     f.write(chunk)

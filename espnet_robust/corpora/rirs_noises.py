@@ -46,7 +46,7 @@ ROOM = re.compile(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, ", ".join((REAL, SIMULATED, POINT)))
     parser.add_argument("--kind", choices=sorted(KINDS), required=True)
-    parser.add_argument("--name", help="of the data dirs: NAME_train, ... (default: rirs_KIND)")
+    parser.add_argument("--name", help="names the data dirs: NAME_train, ... (default: rirs_KIND)")
     add_shares(parser, "rooms or noises")
 
 

@@ -6,10 +6,10 @@ The condition goes along: what is chosen from distorted speech is distorted spee
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from espnet_robust.common.errors import DataDirError
 from espnet_robust.data.conditions import Condition, as_file, check_name, read_condition
 from espnet_robust.data.data_dir import DataDir, validate_data_dir, write_data_dir
 from espnet_robust.data.segments import cut
-from espnet_robust.errors import DataDirError
 
 MIXED = "mixed"  # the condition of several conditions in one data dir
 
@@ -24,7 +24,7 @@ def subset_data_dir(
     """Write the utterances ``ids`` of ``src``, or its ``first`` ones, as the data dir ``dst``.
 
     Args:
-        condition: of ``dst``; None: that of ``src``.
+        condition: what ``dst`` is; None: what ``src`` is.
 
     Raises:
         DataDirError: an id is not in ``src``, or none is left.
@@ -45,7 +45,7 @@ def split_conditions(
     """Write ``OUT_PREFIX_NAME_GROUP`` for every group of a test set: a condition each.
 
     Args:
-        table: of ``src``, utterance id -> group.
+        table: a table of ``src``, utterance id -> group.
 
     Returns:
         The data dirs, by group.
@@ -96,7 +96,7 @@ def combine_data_dirs(srcs: Sequence[str | Path], dst: str | Path) -> DataDir:
 def _all_recordings(dirs: Sequence[DataDir], dst: str | Path) -> dict[str, str]:
     recordings: dict[str, str] = {}
     for data in dirs:
-        for name, entry in data.recordings.items():
+        for name, entry in (data.recordings or {}).items():
             if recordings.setdefault(name, entry) != entry:
                 raise DataDirError(f"{dst}: two recordings are called {name!r}: rename one")
     return recordings

@@ -21,8 +21,8 @@ import numpy as np
 class Context(NamedTuple):
     """What a draw may depend on besides the generator."""
 
-    num_samples: int  # of the signal this step will get
-    progress: float = 0.0  # of the training, in [0, 1]
+    num_samples: int  # in the signal this step will get
+    progress: float = 0.0  # share of the training that is done, in [0, 1]
     utt_id: str | None = None  # so that babble leaves the speaker's own utterance out
 
 
@@ -214,10 +214,10 @@ class Kind:
         raise NotImplementedError
 
     @staticmethod
-    def apply(wav: np.ndarray, **drawn) -> np.ndarray:
+    def apply(wav: np.ndarray, **drawn: Any) -> np.ndarray:
         raise NotImplementedError
 
     @staticmethod
-    def num_samples_out(num_samples: int, **drawn) -> int:
+    def num_samples_out(num_samples: int, **drawn: Any) -> int:
         """Samples out for samples in."""
         return num_samples

@@ -43,7 +43,7 @@ class Speed(Kind):
 
     Args:
         factor: > 1 is faster and shorter.
-        pitch: "follow" as of a tape (resampling), or "keep" (tempo alone).
+        pitch: "follow", as on a tape (resampling), or "keep" (tempo alone).
         length: "keep" the number of samples: what got longer is cut off, what got shorter ends in
             silence; or "map": it becomes round(samples / factor).
     """

@@ -18,17 +18,16 @@ import torch
 from espnet2.iterators.abs_iter_factory import AbsIterFactory
 from espnet2.tasks.abs_task import AbsTask
 from espnet2.train.class_choices import ClassChoices
-from espnet2.train.dataset import DATA_TYPES
 from espnet2.utils.nested_dict_action import NestedDictAction
 
-from espnet_robust.distortion import RATE
-from espnet_robust.errors import AudioError, ConfigError, one_line_errors
+from espnet_robust.common.errors import ConfigError, one_line_errors
+from espnet_robust.data.audio import RATE
+from espnet_robust.plugin.checked_audio import rate_of
 from espnet_robust.plugin.familiar import check_freeze_param
 from espnet_robust.plugin.frontend import RobustFrontend
 from espnet_robust.plugin.preprocessor import (
     NAME,
     DistortingPreprocessor,
-    config_of,
     is_distorting,
     make_preprocessor,
     without_us,
@@ -133,30 +132,13 @@ def hook_all_tasks() -> None:
 
 
 def _check(args: argparse.Namespace, train: bool) -> None:
-    """ConfigError or AudioError where distortions would be frozen, or of another rate."""
+    """ConfigError where distortions would be frozen, or of another rate."""
     if train and args.max_cache_size > 0:
         raise ConfigError(
             f"max_cache_size: caching would repeat an epoch's distortions (preprocessor: {NAME}); "
             "leave it at 0"
         )
-    if args.allow_multi_rates:
-        raise ConfigError(f"allow_multi_rates: preprocessor: {NAME} works at {RATE} Hz only")
-    split = "train" if train else "valid"
-    names = config_of(args).names
-    for path, name, kind in getattr(args, f"{split}_data_path_and_name_and_type"):
-        if name in names and not args.multiple_iterator:
-            _check_rate(path, kind)
-
-
-def _check_rate(path: str, kind: str) -> None:
-    """AudioError if the first utterance has another sampling rate; ESPnet finds a later one that
-    differs from those before."""
-    reader = DATA_TYPES[kind]["func"](path) if kind in ("sound", "kaldi_ark") else {}
-    for utt in reader:
-        reader[utt]
-        if reader.rate not in (None, RATE):
-            raise AudioError(
-                f"{path}: utterance {utt}: sampled at {reader.rate} Hz, preprocessor: {NAME} "
-                f"needs {RATE} Hz; resample the data dir"
-            )
-        return
+    if (rate := rate_of(args)) != RATE:
+        raise ConfigError(
+            f"frontend_conf: fs: {rate} Hz, but preprocessor: {NAME} works at {RATE} Hz"
+        )

@@ -10,9 +10,9 @@ import torch
 import yaml
 
 from espnet_robust.bin import export_student
-from espnet_robust.config import read_yaml
+from espnet_robust.common.config import read_yaml
+from espnet_robust.common.errors import ModelError
 from espnet_robust.distill.model import DistillModel
-from espnet_robust.errors import ModelError
 from espnet_robust.models.speech_model import SpeechModel, load_teacher
 from espnet_robust.models.student import load_student
 

@@ -8,7 +8,7 @@ from espnet2.torch_utils.initialize import initialize
 from torch import nn
 
 import espnet_robust
-from espnet_robust.errors import AudioError, ConfigError, ModelError
+from espnet_robust.common.errors import AudioError, ConfigError, ModelError
 from espnet_robust.models.speech_model import load_teacher
 from espnet_robust.models.student import load_student
 from espnet_robust.plugin.frontend import RobustFrontend

@@ -18,7 +18,7 @@ class Job:
         distorter: what to do.
         config: what the distorter was read from, for the record.
         condition: what scoring calls the copy.
-        seed: of all draws.
+        seed: for all draws.
         format: one of ``FORMATS``.
         allow_pipe: whether commands in the ``wav.scp`` of ``src`` may be run.
         hash_audio: tell audio files apart by content instead of by size and time.

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from espnet_robust.common.files import write_atomic
 from espnet_robust.data.data_dir import iter_table, table_names
-from espnet_robust.files import write_atomic
 
 FILE = "distortion.json"  # what the copy was made of; the same job finds it and has nothing to do
 MANIFEST = "distortion.files"  # SIZE SHA256 NAME for each file; the SHA-256 of audio is "-"
 
-_VERSION = 2  # of the layout and of the sound; part of what makes two jobs the same
+_VERSION = 2  # changes with the layout and the sound; part of what makes two jobs the same
 
 
 def describe(
@@ -24,7 +24,7 @@ def describe(
         src: the data dir to be distorted.
         drawn_from: data dirs of noise, rooms and voices.
         hash_audio: tell audio files apart by content instead of by size and time.
-        options: of the job.
+        options: the job's others.
 
     Raises:
         DataDirError: a data dir is missing, or a table damaged.

@@ -2,10 +2,9 @@
 
 import pytest
 
-from espnet_robust.corpora import CORPORA
-from espnet_robust.errors import ConfigError, UserError
-from espnet_robust.experiment import CHECKOUT, CONF, Recipe
-from espnet_robust.recipe import (
+from espnet_robust.common.errors import ConfigError, UserError
+from espnet_robust.common.experiment import CHECKOUT, CONF, Recipe
+from espnet_robust.common.recipe import (
     DIRECTORIES,
     check_directories,
     check_numbers,
@@ -13,6 +12,7 @@ from espnet_robust.recipe import (
     check_trainings,
     read_noise_source,
 )
+from espnet_robust.corpora import CORPORA
 
 SOURCES = sorted(path.stem for path in (CONF / "noise").glob("*.yaml"))
 
