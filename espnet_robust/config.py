@@ -42,9 +42,7 @@ def from_mapping(content: dict, cls: type[T], where: str) -> T:
     problems = []
     for key in content:
         if key not in fields:
-            near = process.extractOne(str(key), list(fields), score_cutoff=60)
-            hint = f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(fields)}"
-            problems.append(f"unknown key {key!r}{hint}")
+            problems.append(f"unknown key {key!r}{nearest(key, list(fields))}")
     for name, f in fields.items():
         no_default = f.default is f.default_factory is dataclasses.MISSING
         if no_default and name not in content:
@@ -59,37 +57,55 @@ def from_mapping(content: dict, cls: type[T], where: str) -> T:
         raise ConfigError(f"{where}: {e}") from e
 
 
-def read_layer(layer: str, adapt: Sequence[str] = ()) -> dict:
-    """The mapping in ``FILE``, or under one of its top-level keys in ``FILE:SECTION``.
+def nearest(name: str, known: Sequence[str]) -> str:
+    """ ", did you mean 'X'?" for the closest of the known names, or all of them.
 
-    A file whose key ``base`` names another, by a path from its own directory, is laid over that.
-    The layers ``adapt`` change what is shared: they lie over the base, under the file's own keys,
-    or over a file without a base.
+    >>> nearest("cdm3", ["cdm1", "noise"]), nearest("x", ["cdm1", "noise"])
+    (", did you mean 'cdm1'?", '; known: cdm1, noise')
+    """
+    near = process.extractOne(str(name), list(known), score_cutoff=60)
+    return f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(map(str, known))}"
+
+
+def find_yaml(name: str, folders: Sequence[Path]) -> Path | None:
+    """The first NAME.yaml in the folders; None where there is none."""
+    paths = (folder / f"{name}.yaml" for folder in folders)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def no_yaml(name: str, folders: Sequence[Path]) -> str:
+    """What to say where there is no NAME.yaml in the folders."""
+    known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+    return f"there is no {name}.yaml{nearest(name, known)}"
+
+
+def base_chain(path: Path, folders: Sequence[Path]) -> list[tuple[Path, dict]]:
+    """A YAML and what its ``base`` leads to: (file, content without ``base``), the lowest first.
+
+    Args:
+        folders: where a base that is a name is looked for; one with a slash is a path from the
+            directory of the YAML that names it.
 
     Raises:
-        ConfigError: unreadable, no such section, or a base that has a base.
+        ConfigError: unreadable, no such base, or bases that lead in a circle.
     """
-    path, _, section = layer.partition(":")
-    content, own = read_yaml(Path(path)), {}
-    if "base" in content:
-        base = Path(path).parent / str(content.pop("base"))
-        content, own = read_yaml(base), content
-        if "base" in content:
-            raise ConfigError(f"{path}: base {base} has a base itself; name that one")
-    for other in adapt:
-        content = merge(content, read_layer(other))
-    content = merge(content, own)
-    if not section:
-        return content
-    if not isinstance(content.get(section), dict):
-        raise ConfigError(f"{path}: no section {section!r}; it has {', '.join(map(str, content))}")
-    return content[section]
+    chain: list[tuple[Path, dict]] = []
+    while True:
+        content = read_yaml(path)
+        if path.resolve() in (known.resolve() for known, _ in chain):
+            raise ConfigError(f"{chain[0][0]}: its bases lead back to {path}")
+        base = content.pop("base", None)
+        chain.append((path, content))
+        if base is None:
+            return chain[::-1]
+        path = _base(str(base), path, folders)
 
 
-def merge(base: dict, over: dict) -> dict:
-    """``over`` laid over ``base``; nested mappings are merged, all else is replaced."""
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = merge(merged[key], value) if both else value
-    return merged
+def _base(base: str, path: Path, folders: Sequence[Path]) -> Path:
+    if "/" in base or base.endswith((".yaml", ".yml")):
+        return path.parent / base
+    others = [f for f in folders if (f / f"{base}.yaml").resolve() != path.resolve()]
+    found = find_yaml(base, others)
+    if found is None:
+        raise ConfigError(f"{path}: base {base!r}: {no_yaml(base, others)}")
+    return found

@@ -18,9 +18,10 @@ tag=                                     # experiments in exp/TAG instead of exp
 train_set=train
 dev_set=dev
 test_sets="test"                         # undistorted; their copies are data/TESTSET_CONDITION
-protocol=        # conditions of the copies, or none; default: conf/distortion/mini_test.yaml
-train_distortion=                        # default: conf/distortion/train.yaml
-dev_distortion=                          # picks the best epoch; default: conf/distortion/dev.yaml
+protocol=                                # YAMLs with the conditions of the copies, or none; default:
+                                         # those of the noise source
+train_distortion=                        # default: what the YAML of each system says
+dev_distortion=                          # picks the best epoch; default: likewise, on dev data
 distill_set=                             # data dir to distil on; default: the training set
 distill_dev_set=                         # data dir that picks its best epoch; default: the dev set
 students=        # an experiment such as ../asr1/exp/full whose students to take: no stage 5
@@ -28,15 +29,18 @@ students=        # an experiment such as ../asr1/exp/full whose students to take
 pretrain_teacher=false                   # make a teacher instead of taking ${teacher}
 pretrain_configs="conf/pretrain1.yaml conf/pretrain2.yaml"  # rounds; round N -> exp/teacherN
 pretrain_sets=                           # data dirs to pretrain on; default: the training set
-teacher=teacher                          # hub id or directory
+teacher=                                 # hub id or directory; default: what the YAMLs say
 
-distill_config=                          # what the recipe changes in conf/distill/SYSTEM.yaml
+distill_config=                          # what the recipe changes in conf/distill/SYSTEM.yaml;
+                                         # default: its conf/distill.yaml, if it has one; or none
 checkpoint=valid.loss.best.pth           # what is decoded with
 data_opts=                               # options of prepare_corpus: "--data_opts=--seed 1"
 export download=false                    # fetch the corpus, where its licence allows that
 
-noise_source=synthetic                   # or esc10, musan; see noise.sh beside this file
-noise=                                   # directory with noises, of the latter two
-rir=                                     # directory with room responses
-noise_ood=                               # out of domain, of musan
-rir_ood=
+noise_source=synthetic                   # or esc10, paper: conf/noise/*.yaml, which say what these
+noise=                                   # directories hold
+rir=
+musan=
+wham=
+fsd50k=
+dns=

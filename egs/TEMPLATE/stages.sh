@@ -8,56 +8,36 @@
 #   evaluate          stages 8 to 10, from trained models in DIR/${task} to tables and plots
 
 . "${root}/utils/python.sh"
-. "${root}/egs/TEMPLATE/noise.sh"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 # oneDNN keeps what it compiled for each shape: gigabytes where batches differ in length.
 export ONEDNN_PRIMITIVE_CACHE_CAPACITY=${ONEDNN_PRIMITIVE_CACHE_CAPACITY:-8}
 
+# bin NAME OPTIONS...: a command of this project.
+bin() { python -m "espnet_robust.bin.$1" "${@:2}"; }
+want() { [ "${stage}" -le "$1" ] && [ "$1" -le "${stop_stage}" ] && log "Stage $1: $2"; }
+
 [ "${systems}" = all ] && systems=${all_systems}
-for number in "${stage}" "${stop_stage}"; do
-    [[ ${number} =~ ^([1-9]|10)$ ]] || die "stage '${number}' does not exist: stages are 1 to 10"
-done
-[[ ${nj} =~ ^[1-9][0-9]*$ ]] || die "nj '${nj}' is not a number of processes"
-[[ ${ngpu} =~ ^[0-9]+$ ]] || die "ngpu '${ngpu}' is not a number of GPUs"
-if [ "${ngpu}" -gt 0 ] && [ "${stage}" -le 8 ] && [ "${stop_stage}" -ge 5 ]; then
-    gpus=$(python -c 'import torch; print(torch.cuda.device_count())')
-    [ "${gpus}" -ge "${ngpu}" ] ||
-        die "ngpu ${ngpu}: torch finds ${gpus} here; stages 5 to 8 need them, or --ngpu 0 for the CPU"
-fi
-budget_config=conf/budget/${budget}.yaml
-[ -f "${budget_config}" ] || budget_config=${root}/conf/budget/${budget}.yaml
-[ -f "${budget_config}" ] ||
-    die "no budget '${budget}': there is no conf/budget/${budget}.yaml"
-# system_config SYSTEM: its YAML: a variant of the recipe's own, one beside what the recipe changes in
-# all systems (conf/distill.yaml and conf/distill/), or one that all recipes share.
-system_config() {
-    local dir
-    for dir in conf/distill "${distill_config%.yaml}" "${root}/conf/distill"; do
-        if [ -n "${dir}" ] && [ -f "${dir}/$1.yaml" ]; then
-            echo "${dir}/$1.yaml"
-            return
-        fi
-    done
-    die "unknown system '$1': there is no conf/distill/$1.yaml"
-}
-for system in ${systems}; do
-    case ${system} in
-        teacher | logmel) ;;
-        *) system_config "${system}" >/dev/null ;;
-    esac
-done
-[ -z "${students}" ] || [ -d "${students}" ] ||
-    die "--students ${students}: no such directory; it is the exp/BUDGET of another recipe"
-check_noise_source
-: "${protocol:=${root}/conf/distortion/mini_test.yaml}"
-: "${train_distortion:=${root}/conf/distortion/train.yaml}"
-: "${dev_distortion:=${root}/conf/distortion/dev.yaml}"
 if [ "${pretrain_teacher}" = true ]; then
     teacher=exp/teacher$(wc -w <<<"${pretrain_configs}")
 fi
+# Which YAML files make the configuration of a training: for resolve and check_recipe.
+configuration=(
+    --budget "${budget}" --distill_config "${distill_config}" --task_config "${task_config}"
+    --train_set "${train_set}" --dev_set "${dev_set}" --teacher "${teacher}"
+    --classifier "${classifier}"
+)
+sources=(
+    --noise "${noise}" --rir "${rir}" --musan "${musan}" --wham "${wham}" --fsd50k "${fsd50k}"
+    --dns "${dns}"
+)
+plan=$(bin check_recipe "${configuration[@]}" "${sources[@]}" --task "${task}" \
+    --noise_source "${noise_source}" --systems "${systems}" --students "${students}" \
+    --stage "${stage}" --stop_stage "${stop_stage}" --nj "${nj}" --ngpu "${ngpu}")
+{ read -r teacher && read -r protocols; } <<<"${plan}"
+: "${protocol:=${protocols}}"
 exp=exp${tag:+/${tag}}/${budget} report=exp${tag:+/${tag}}/report
-
-want() { [ "${stage}" -le "$1" ] && [ "$1" -le "${stop_stage}" ] && log "Stage $1: $2"; }
+device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
+test_dirs="data/${test_sets// / data/}"
 
 # each_system FUNCTION: FUNCTION SYSTEM SEED DIR for every system and seed, ${nj} at a time.
 each_system() {
@@ -81,6 +61,15 @@ each_system() {
     [ "${failed}" = 0 ] || die "a system failed; see above"
 }
 
+# each_student FUNCTION: each_system, of those that are distilled.
+each_student() {
+    local all=${systems} systems=
+    for system in ${all}; do
+        case ${system} in teacher | logmel) ;; *) systems+=" ${system}" ;; esac
+    done
+    each_system "$1"
+}
+
 # logged NAME FILE COMMAND...: output to FILE; epochs are shown, and of a failure what it says.
 logged() {
     local name=$1 file=$2
@@ -94,214 +83,108 @@ logged() {
     fi
 }
 
-# shapes_and_data SPLIT DATA_DIR [TABLE NAME]: ESPnet's options for the audio of one split and,
-# as the data NAME, for the file TABLE.
-shapes_and_data() {
-    echo "--$1_data_path_and_name_and_type $2/wav.scp,speech,sound"
-    echo "--$1_shape_file $2/utt2num_samples"
-    [ $# -lt 4 ] || echo "--$1_data_path_and_name_and_type $3,$4,text"
-}
-
-# features SYSTEM: the configuration of what a recogniser or classifier stands on.
-features() {
-    if [ "$1" = logmel ]; then
-        echo "${root}/conf/${task}/logmel.yaml"
-    else
-        echo "${root}/conf/downstream/speech_model.yaml"
-    fi
-}
-
-# model_options SYSTEM DIR: which model that is, as options of ESPnet.
-model_options() {
-    case $1 in
-        logmel) ;;
-        teacher) echo "--frontend_conf student.hf=${teacher}" ;;
-        *) echo "--frontend_conf student.path=$2/student" ;;
-    esac
-}
-
-# for_sets CONFIG DIR: the distortions in CONFIG, or in DIR a copy of it that takes the speech of
-# babble from this recipe's sets, where these are not data/train and data/dev.
-for_sets() {
-    local copy=$2/distortion_${1##*/}
-    if [ "${train_set} ${dev_set}" = "train dev" ]; then
-        echo "$1"
-    else
-        sed -E -e "s#data/train([],} ]|\$)#data/${train_set}\1#" \
-            -e "s#data/dev([],} ]|\$)#data/${dev_set}\1#" "$1" >"${copy}"
-        echo "${copy}"
-    fi
+# train SYSTEM SEED DIR OPTIONS...: a recogniser or classifier in DIR/${task}; options of resolve.
+train() {
+    run_training "${task}" "$1" "$2" "$3" "python -m espnet_robust.run espnet2.bin.${task}_train" \
+        --student "$3/student" --train "data/${train_set}" --dev "data/${dev_set}" "${@:4}"
 }
 
 distil() {
-    local system=$1 seed=$2 dir=$3 config
-    case ${system} in teacher | logmel) return ;; esac
-    config=$(system_config "${system}")
-    # shellcheck disable=SC2086  # distill_config is a word or nothing
-    python -m espnet_robust.bin.merge_config "${config}" \
-        "${budget_config}:distill" --adapt ${distill_config} --out "${dir}/distill/train.yaml"
-    [ ! -f "${dir}/distill/done" ] || return 0
-    local distortion=()
-    if ! grep -q '^mapping: none' "${dir}/distill/train.yaml"; then
-        distortion=(--distortion "$(for_sets "${train_distortion}" "${dir}/distill")"
-            --valid_distortion "$(for_sets "${dev_distortion}" "${dir}/distill")")
-    fi
-    # shellcheck disable=SC2046  # the options are words without spaces
-    logged "${system} ${seed}" "${dir}/distill.log" python -m espnet_robust.bin.distill_train \
-        --config "${dir}/distill/train.yaml" --output_dir "${dir}/distill" --seed "${seed}" \
-        --teacher "${teacher}" "${distortion[@]}" --resume true --ngpu "${ngpu}" \
-        $(shapes_and_data train "${distill_set:-data/${train_set}}") \
-        $(shapes_and_data valid "${distill_dev_set:-data/${dev_set}}")
-    touch "${dir}/distill/done"
+    run_training distill "$1" "$2" "$3" "python -m espnet_robust.bin.distill_train" \
+        --train_distortion "${train_distortion}" --dev_distortion "${dev_distortion}" \
+        --train "${distill_set:-data/${train_set}}" --dev "${distill_dev_set:-data/${dev_set}}"
+}
+
+# run_training TASK SYSTEM SEED DIR COMMAND OPTIONS...: one training in DIR/TASK, unless it is done;
+# its configuration is that of resolve with these options.
+run_training() {
+    local task=$1 system=$2 seed=$3 dir=$4 command=$5
+    bin resolve "${configuration[@]}" --task "${task}" --out "${dir}/${task}/train.yaml" \
+        "${@:6}" -- "${system}"
+    [ ! -f "${dir}/${task}/done" ] || return 0
+    # shellcheck disable=SC2086  # a command of several words
+    logged "${system} ${seed}" "${dir}/${task}.log" ${command} \
+        --config "${dir}/${task}/train.yaml" --output_dir "${dir}/${task}" --seed "${seed}" \
+        --resume true --ngpu "${ngpu}"
+    touch "${dir}/${task}/done"
 }
 
 export_one() {
-    case $1 in teacher | logmel) return ;; esac
     [ "$3/student/model.safetensors" -nt "$3/distill/done" ] ||
-        python -m espnet_robust.bin.export_student "$3/distill" "$3/student"
+        bin export_student "$3/distill" "$3/student"
 }
 
-# The student of another experiment: DIR/student is a link to it.
-borrow_one() {
-    case $1 in teacher | logmel) return ;; esac
-    local theirs=${students}/$1_seed$2/student
-    [ -f "${theirs}/model.safetensors" ] ||
-        die "${theirs}: no student there; distil $1 with seed $2 in that recipe first"
-    if [ -e "$3/student" ] && ! [ "$3/student" -ef "${theirs}" ]; then
-        die "$3/student: this experiment was begun with another student; delete $3 to begin anew"
-    fi
-    ln -sfn "$(realpath "${theirs}")" "$3/student"
-}
-
-# conditions TESTSET: its data dirs, undistorted speech, if there is any, first. condition.json
-# tells the copies of a set `test` from those of a set `test_other`.
-conditions() {
-    local dir LC_ALL=C found=0
-    for dir in "data/$1" "data/$1"_*; do
-        if [ "${dir}" = "data/$1" ] && [ -f "${dir}/wav.scp" ] ||
-            grep -qsF "\"name\": \"${dir#"data/$1_"}\"" "${dir}/condition.json"; then
-            echo "${dir}"
-            found=1
-        fi
-    done
-    [ "${found}" = 1 ] || die "no test set data/$1; was stage 1 run?"
-}
+borrow_one() { bin borrow_student "${students}/$1_seed$2/student" "$3/student"; }
 
 prepare_corpus() {
-    local set dirs undistorted=()
+    local sets
     if want 1 "corpus -> data/{${train_set},${dev_set},${test_sets// /,}}"; then
         # shellcheck disable=SC2086  # several options
         local/data.sh ${data_opts}
     fi
-    for set in ${test_sets}; do
-        dirs=$(conditions "${set}")
-        undistorted+=("${dirs%%$'\n'*}")
-    done
-    python -m espnet_robust.bin.validate_data_dir --audio \
-        "data/${train_set}" "data/${dev_set}" "${undistorted[@]}"
+    # shellcheck disable=SC2086  # several data dirs
+    sets=$(bin list_conditions --first ${test_dirs})
+    # shellcheck disable=SC2086
+    bin validate_data_dir --audio "data/${train_set}" "data/${dev_set}" ${sets}
 }
 
 stage_noise() {
-    if want 2 "noises and rooms -> data/noise_*, data/rir_*"; then prepare_noise; fi
+    if want 2 "noises and rooms -> data/"; then
+        bin prepare_noise "${sources[@]}" "${noise_source}"
+    fi
 }
 
 prepare_students() {
-    local set config round=0
+    local set config
     # Of several folds the driver has done it once for all.
     [ -n "${fold-}" ] || stage_noise
 
     if want 3 "distorted copies -> data/{${test_sets// /,}}_*" && [ "${protocol}" != none ]; then
         for set in ${test_sets}; do
-            python -m espnet_robust.bin.make_protocol --config "${protocol}" --seed 0 \
-                --nj "${nj}" "data/${set}" "data/${set}"
+            for config in ${protocol}; do
+                bin make_protocol --config "${config}" --seed 0 --nj "${nj}" "data/${set}" "data/${set}"
+            done
         done
     fi
 
     if want 4 "teacher ${teacher}"; then
         if [ "${pretrain_teacher}" = true ]; then
-            for config in ${pretrain_configs}; do
-                round=$((round + 1))
-                [ ! -f "exp/teacher${round}/model.safetensors" ] || continue
-                # shellcheck disable=SC2086  # several data dirs
-                OMP_NUM_THREADS=${nj} python -m espnet_robust.bin.pretrain_teacher \
-                    --config "${config}" --out "exp/teacher${round}" \
-                    ${pretrain_sets:-data/${train_set}}
-            done
+            # shellcheck disable=SC2086  # several files, several data dirs
+            OMP_NUM_THREADS=${nj} bin pretrain_teacher --config ${pretrain_configs} \
+                --out_prefix exp/teacher ${pretrain_sets:-data/${train_set}}
         fi
-        python -m espnet_robust.bin.describe_model "${teacher}"
+        bin describe_model "${teacher}"
     fi
 
     if [ -n "${students}" ]; then
-        if want 6 "students of ${students}"; then each_system borrow_one; fi
+        if want 6 "students of ${students}"; then each_student borrow_one; fi
     else
-        if want 5 "distil ${systems}"; then each_system distil; fi
-        if want 6 "export the students"; then each_system export_one; fi
+        if want 5 "distil ${systems}"; then each_student distil; fi
+        if want 6 "export the students"; then each_student export_one; fi
     fi
 }
 
-# results TESTSET DIR: those of the first set lie in DIR itself, of the others in DIR/TESTSET.
-results() {
-    if [ "$1" = "${test_sets%% *}" ]; then echo "$2"; else echo "$2/$1"; fi
-}
-
-# All conditions of all test sets in one process; the driver's ${decode_command}.
+# All conditions of all test sets in one process.
 decode_one() {
-    local system=$1 seed=$2 dir=$3 set dirs todo=()
-    # What was decoded otherwise is decoded anew.
-    if [ "$(cat "${dir}/decode/options" 2>/dev/null)" != "${decode_options:-}" ]; then
-        rm -f "${dir}"/decode/*/decode.json
-        mkdir -p "${dir}/decode"
-        echo "${decode_options:-}" >"${dir}/decode/options"
-    fi
-    for set in ${test_sets}; do
-        [ ! "${dir}/decode/${set}/decode.json" -nt "${dir}/${task}/done" ] || continue
-        dirs=$(conditions "${set}")
-        mapfile -t -O "${#todo[@]}" todo <<<"${dirs}"
-    done
-    [ "${#todo[@]}" -gt 0 ] || return 0
-    logged "${system} ${seed}" "${dir}/decode.log" "${decode_command[@]}" \
-        --exp "${dir}/${task}" --checkpoint "${checkpoint}" --out "${dir}/decode" \
-        --device "$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)" "${todo[@]}"
+    # shellcheck disable=SC2086  # several test sets
+    logged "$1 $2" "$3/decode.log" bin "${decode_command[@]}" --exp "$3/${task}" \
+        --checkpoint "${checkpoint}" --out "$3/decode" --device "${device}" --test_sets ${test_dirs}
 }
 
 score_one() {
-    local system=$1 seed=$2 dir=$3 set dirs
-    for set in ${test_sets}; do
-        dirs=$(conditions "${set}")
-        # shellcheck disable=SC2086  # one word a data dir
-        "${score_command[@]}" --system "${system}" --seed "${seed}" \
-            --decode-dir "${dir}/decode/${set}" \
-            --out "$(results "${set}" "${dir}")/scores.json" ${dirs}
-    done
-}
-
-# report_on DIR SCORES...: the table and plot of scores.json files, shown.
-report_on() {
-    local dir=$1 compare=()
-    shift
-    [[ " ${systems} " != *" ${baseline} "* ]] || compare=(--baseline "${baseline}")
-    python -m espnet_robust.bin.report --out "${dir}" "${compare[@]}" --systems "${systems}" "$@"
-    cat "${dir}"/*.md
+    # shellcheck disable=SC2086  # several test sets
+    bin "${score_command[@]}" --system "$1" --seed "$2" --decode_dir "$3/decode" \
+        --out "$3/scores.json" --test_sets ${test_dirs}
 }
 
 evaluate() {
-    local set system seed scores
-    if want 8 "decode every condition of ${test_sets}"; then
-        each_system decode_one
-    fi
-    if want 9 "score"; then
-        each_system score_one
-    fi
-    if want 10 "table and plot -> ${report}"; then
-        for set in ${test_sets}; do
-            scores=()
-            for system in ${systems}; do
-                for seed in ${seeds}; do
-                    scores+=("$(results "${set}" "${exp}/${system}_seed${seed}")/scores.json")
-                done
-            done
-            [ "${set}" = "${test_sets%% *}" ] || echo "# ${set}"
-            report_on "$(results "${set}" "${report}")" "${scores[@]}"
-        done
-    fi
+    if want 8 "decode every condition of ${test_sets}"; then each_system decode_one; fi
+    if want 9 "score"; then each_system score_one; fi
+    if want 10 "table and plot -> ${report}"; then report_on "${exp}"; fi
+}
+
+# report_on EXP: the tables and plots of an experiment, shown.
+report_on() {
+    bin report --exp "$1" --out "${report}" --baseline "${baseline}" --systems "${systems}" \
+        --seeds "${seeds}" --test_sets "${test_sets}"
 }

@@ -1,16 +1,15 @@
 """Classify every test condition of one system in one process.
 
 Of the data dirs SET and its distorted copies SET_CONDITION it writes OUT/SET/CONDITION/TABLE
-(undistorted: OUT/SET/clean/TABLE) and OUT/SET/decode.json.
+(undistorted: OUT/SET/clean/TABLE) and OUT/SET/decode.json. What is there already, of the same model
+and data, is left as it is.
 """
 
 import argparse
 from collections.abc import Sequence
 
-import espnet_robust.plugin.quick_start  # noqa: F401  before ESPnet
 from espnet_robust.cli import run
-from espnet_robust.recognise.classify import load_classifier
-from espnet_robust.recognise.decode import add_options, by_test_set, decode
+from espnet_robust.recognise.job import add_options, test_sets, undone
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -23,10 +22,20 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
-    args = get_parser().parse_args(cmd)
+    parser = get_parser()
+    args = parser.parse_args(cmd)
+    options = {"table": args.table}
+    todo = undone(test_sets(args, parser), args.out, args.exp, args.checkpoint, options)
+    if not todo:
+        print(f"{args.out}: classified already")
+        return
+    import espnet_robust.plugin.quick_start  # noqa: F401  before ESPnet
+    from espnet_robust.recognise.classify import load_classifier
+    from espnet_robust.recognise.decode import decode
+
     classifier = load_classifier(args.exp, args.checkpoint, args.device)
-    for name, conditions in by_test_set(args.data_dirs).items():
-        decode(classifier, conditions, args.out / name, args.batch_seconds, args.table)
+    for name, conditions, made_of in todo:
+        decode(classifier, conditions, args.out / name, args.batch_seconds, made_of, args.table)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
 """Decode every test condition of one system in one process, in batches: greedy CTC, or beam search.
 
 Of the data dirs SET and its distorted copies SET_CONDITION it writes OUT/SET/CONDITION/text
-(undistorted: OUT/SET/clean/text) and OUT/SET/decode.json.
+(undistorted: OUT/SET/clean/text) and OUT/SET/decode.json. What is there already, of the same model,
+options and data, is left as it is.
 """
 
 import argparse
 from collections.abc import Sequence
 
-import espnet_robust.plugin.quick_start  # noqa: F401  before ESPnet
 from espnet_robust.cli import run
-from espnet_robust.recognise.decode import add_options, by_test_set, decode, load_recogniser
-from espnet_robust.recognise.search import METHODS
+from espnet_robust.recognise.job import add_options, test_sets, undone
+
+METHODS = ("greedy", "beam")
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -28,13 +29,23 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
-    args = get_parser().parse_args(cmd)
-    test_sets = by_test_set(args.data_dirs)
+    parser = get_parser()
+    args = parser.parse_args(cmd)
+    search = (args.method,) if args.method == "greedy" else (args.beam_size, args.ctc_weight)
+    todo = undone(
+        test_sets(args, parser), args.out, args.exp, args.checkpoint, {"search": list(search)}
+    )
+    if not todo:
+        print(f"{args.out}: decoded already")
+        return
+    import espnet_robust.plugin.quick_start  # noqa: F401  before ESPnet
+    from espnet_robust.recognise.decode import decode, load_recogniser
+
     recogniser = load_recogniser(
         args.exp, args.checkpoint, args.method, args.beam_size, args.ctc_weight, args.device
     )
-    for name, conditions in test_sets.items():
-        decode(recogniser, conditions, args.out / name, args.batch_seconds)
+    for name, conditions, made_of in todo:
+        decode(recogniser, conditions, args.out / name, args.batch_seconds, made_of)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,8 @@
-"""Pretrain a small HuBERT teacher on data dirs by masked prediction of k-means units."""
+"""Pretrain a small HuBERT teacher on data dirs by masked prediction of k-means units.
+
+Several rounds (HuBERT, arXiv:2106.07447, section II-D) are several YAMLs: round N is written to
+OUT_PREFIX and N. A round that is done is passed over.
+"""
 
 import argparse
 import logging
@@ -6,21 +10,34 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.cli import run
-from espnet_robust.pretrain.hubert import pretrain
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="YAML, see PretrainConfig")
-    parser.add_argument("--out", type=Path, required=True, help="directory of the teacher")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--config", type=Path, nargs="+", required=True, help="YAML, see PretrainConfig"
+    )
+    out = parser.add_mutually_exclusive_group(required=True)
+    out.add_argument("--out", type=Path, help="directory of the teacher, of one round")
+    out.add_argument("--out_prefix", help="of the directories of all rounds, such as exp/teacher")
     parser.add_argument("data_dirs", type=Path, nargs="+", help="data dirs of clean speech")
     return parser
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
-    args = get_parser().parse_args(cmd)
+    parser = get_parser()
+    args = parser.parse_args(cmd)
+    if args.out and len(args.config) > 1:
+        parser.error("several rounds need --out_prefix")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    pretrain(args.config, args.data_dirs, args.out)
+    from espnet_robust.pretrain.hubert import pretrain
+
+    for number, config in enumerate(args.config, 1):
+        out = args.out or Path(f"{args.out_prefix}{number}")
+        if not (out / "model.safetensors").is_file():
+            pretrain(config, args.data_dirs, out)
 
 
 if __name__ == "__main__":

@@ -21,14 +21,38 @@ def get_parser() -> argparse.ArgumentParser:
         default="",
         help="names of the systems to show, in this order, separated by spaces; default: all",
     )
-    parser.add_argument("scores", type=Path, nargs="+", metavar="SCORES_JSON")
+    parser.add_argument("--exp", type=Path, help="a recipe's experiment, instead of SCORES_JSON")
+    parser.add_argument("--seeds", default="0", help="of --exp, separated by blanks")
+    parser.add_argument(
+        "--test_sets", default="test", help="of --exp: OUT is of the first, OUT/SET of the others"
+    )
+    parser.add_argument("scores", type=Path, nargs="*", metavar="SCORES_JSON")
     return parser
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
-    args = get_parser().parse_args(cmd)
-    write_report(args.out, args.scores, baseline=args.baseline, order=args.systems.split())
-    print(f"report written to {args.out}")
+    parser = get_parser()
+    args = parser.parse_args(cmd)
+    if bool(args.exp) == bool(args.scores):
+        parser.error("name scores.json files, or --exp")
+    systems = args.systems.split()
+    if not args.exp:
+        write_report(args.out, args.scores, baseline=args.baseline, order=systems)
+        print(f"report written to {args.out}")
+        return
+    baseline = args.baseline if args.baseline in systems else ""
+    for number, test_set in enumerate(args.test_sets.split()):
+        below = test_set if number else "."
+        scores = [
+            args.exp / f"{system}_seed{seed}" / below / "scores.json"
+            for system in systems
+            for seed in args.seeds.split()
+        ]
+        write_report(args.out / below, scores, baseline=baseline, order=systems)
+        if number:
+            print(f"# {test_set}")
+        for path in sorted((args.out / below).glob("*.md")):
+            print(path.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.cli import run
+from espnet_robust.data.conditions import condition_dirs
 from espnet_robust.score.decoded import score_decoded
 from espnet_robust.score.schema import write_counts, write_scores
 
@@ -26,7 +27,7 @@ def get_parser() -> argparse.ArgumentParser:
         metavar="TABLE",
         help="of a classification task: the table with the classes, such as utt2label",
     )
-    parser.add_argument("--decode-dir", type=Path, required=True, help="what decoding wrote")
+    parser.add_argument("--decode_dir", type=Path, required=True, help="what decoding wrote")
     parser.add_argument("--out", type=Path, required=True, help="scores.json to write")
     parser.add_argument(
         "--missing",
@@ -34,24 +35,44 @@ def get_parser() -> argparse.ArgumentParser:
         default="refuse",
         help="utterances without hypothesis: an error, or all words deleted; default: %(default)s",
     )
-    parser.add_argument("data_dirs", type=Path, nargs="+", metavar="DATA_DIR")
+    parser.add_argument(
+        "--test_sets",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DATA_DIR",
+        help="each with all of its conditions, decoded into DECODE_DIR/SET; OUT is for the first, "
+        "SET/scores.json beside it for the others",
+    )
+    parser.add_argument("data_dirs", type=Path, nargs="*", metavar="DATA_DIR")
     return parser
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
-    args = get_parser().parse_args(cmd)
+    parser = get_parser()
+    args = parser.parse_args(cmd)
+    if bool(args.test_sets) == bool(args.data_dirs):
+        parser.error("name data dirs, or --test_sets")
+    if args.data_dirs:
+        score(args, args.data_dirs, args.decode_dir, args.out)
+    for number, test_set in enumerate(args.test_sets):
+        out = args.out.parent / test_set.name / args.out.name if number else args.out
+        score(args, condition_dirs(test_set), args.decode_dir / test_set.name, out)
+
+
+def score(args: argparse.Namespace, data_dirs: Sequence[Path], decode_dir: Path, out: Path) -> None:
     scores, counts = score_decoded(
-        args.data_dirs,
-        args.decode_dir,
+        data_dirs,
+        decode_dir,
         system=args.system,
         seed=args.seed,
         task=args.task,
         label=args.label,
         missing=args.missing,
     )
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    write_counts(args.out.with_name("counts.tsv"), counts)
-    write_scores(args.out, scores)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_counts(out.with_name("counts.tsv"), counts)
+    write_scores(out, scores)
     for c in scores.conditions:
         rates = {"WER": c.wer, "CER": c.cer} if not args.label else {"accuracy": c.accuracy}
         shown = "  ".join(

@@ -5,6 +5,7 @@ microphones. A data dir without one is undistorted.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,26 @@ def write_condition(data_dir: Path, condition: Condition) -> None:
         raise DataDirError(f"{path}: cannot be written: {e.strerror}") from None
 
 
+def condition_dirs(test_set: str | Path) -> list[Path]:
+    """The data dirs of a test set: itself, if undistorted, then SET_CONDITION for each condition.
+
+    A data dir SET_X of another test set, as data/test_other is, is told by its ``condition.json``.
+
+    Raises:
+        DataDirError: there are none.
+    """
+    test_set = Path(test_set)
+    undistorted = (test_set / "wav.scp").is_file() and not (test_set / FILE).exists()
+    dirs = [test_set] if undistorted else []
+    for path in sorted(test_set.parent.glob(f"{test_set.name}_*")):
+        name = path.name.removeprefix(f"{test_set.name}_")
+        if (path / FILE).is_file() and read_condition(path).name == name:
+            dirs.append(path)
+    if not dirs:
+        raise DataDirError(f"no test set {test_set}; was stage 1 run?")
+    return dirs
+
+
 def split_conditions(
     src: str | Path, out_prefix: str, *, name: str, table: str = "utt2group"
 ) -> list[Path]:
@@ -86,3 +107,16 @@ def split_conditions(
         write_condition(path, condition)
         paths.append(path)
     return paths
+
+
+def by_test_set(data_dirs: Sequence[Path]) -> dict[str, dict[str, Path]]:
+    """Test set -> condition -> data dir, where ``SET_CONDITION`` is a distorted copy of ``SET``.
+
+    Raises:
+        UserError: a directory is missing, or its ``condition.json`` is not one.
+    """
+    sets: dict[str, dict[str, Path]] = {}
+    for data_dir in data_dirs:
+        condition = read_condition(data_dir).name
+        sets.setdefault(data_dir.name.removesuffix(f"_{condition}"), {})[condition] = data_dir
+    return sets

@@ -40,3 +40,21 @@ def export_student(exp: Path, out: Path, checkpoint: str) -> SpeechModel:
     load_weights(student, weights, str(exp / checkpoint))
     save_student(student.eval(), out, {key: config.get(key) for key in PROVENANCE})
     return student
+
+
+def borrow_student(theirs: Path, out: Path) -> None:
+    """Make ``out`` a link to the student of another experiment.
+
+    Raises:
+        ModelError: there is no student, or ``out`` is another one.
+    """
+    if not (theirs / "model.safetensors").is_file():
+        raise ModelError(f"{theirs}: no student there; distil it in that recipe first")
+    if out.exists() and not out.samefile(theirs):
+        raise ModelError(
+            f"{out}: this experiment was begun with another student; delete {out.parent} to begin "
+            "anew"
+        )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.unlink(missing_ok=True)
+    out.symlink_to(theirs.resolve())

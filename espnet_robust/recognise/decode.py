@@ -6,9 +6,10 @@ The encoder runs on batches of utterances of like length; ``search.py`` has what
 import argparse
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,10 +21,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from espnet_robust.data.audio import RATE, audio_info, read_audio
-from espnet_robust.data.conditions import read_condition
 from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.errors import ConfigError, ModelError
 from espnet_robust.files import write_atomic
+from espnet_robust.made_of import KEY
 from espnet_robust.plugin.espnet_versions import from_nets
 from espnet_robust.plugin.registration import register
 from espnet_robust.recognise.search import Search, beam, greedy
@@ -87,16 +88,6 @@ def load_recogniser(
     )
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of every command that decodes."""
-    parser.add_argument("--exp", type=Path, required=True, help="output_dir of the training")
-    parser.add_argument("--checkpoint", default="valid.loss.best.pth", help="file in --exp")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--batch_seconds", type=float, default=60.0, help="audio in a batch")
-    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("data_dirs", type=Path, nargs="+", help="one for each condition")
-
-
 def load_model(
     task: type[AbsTask], name: str, exp: Path, checkpoint: str, device: str
 ) -> tuple[nn.Module, argparse.Namespace]:
@@ -135,9 +126,15 @@ def decode(
     conditions: dict[str, Path],
     out: Path,
     batch_seconds: float,
+    made_of: Mapping[str, Any],
     table: str = "text",
 ) -> None:
     """Decode each condition's data dir; write ``out/CONDITION/TABLE`` and ``out/decode.json``.
+
+    Args:
+        conditions: name -> data dir.
+        batch_seconds: audio in a batch, padding included.
+        made_of: what decides the result, for the record; see ``job.decoded_of``.
 
     ``decode.json`` comes last: where it stands, everything is complete. Its real-time factor is
     the time from samples to text, reading excluded, over the duration of the audio.
@@ -163,6 +160,7 @@ def decode(
         "threads": torch.get_num_threads(),
         "device": _device_name(recogniser.model),
         "checkpoint": recogniser.checkpoint,
+        KEY: dict(made_of),
     }
     write_atomic(out / "decode.json", json.dumps(record, indent=2) + "\n")
 
@@ -171,19 +169,6 @@ def _device_name(model: nn.Module) -> str:
     """``cpu``, or what the GPU is called."""
     device = next(model.parameters()).device
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def by_test_set(data_dirs: Sequence[Path]) -> dict[str, dict[str, Path]]:
-    """Test set -> condition -> data dir, where ``SET_CONDITION`` is a distorted copy of ``SET``.
-
-    Raises:
-        UserError: a directory is missing, or its ``condition.json`` is not one.
-    """
-    sets: dict[str, dict[str, Path]] = {}
-    for data_dir in data_dirs:
-        condition = read_condition(data_dir).name
-        sets.setdefault(data_dir.name.removesuffix(f"_{condition}"), {})[condition] = data_dir
-    return sets
 
 
 def batches(entries: dict[str, str], batch_seconds: float) -> Iterator[list[str]]:

@@ -1,4 +1,4 @@
-"""Every YAML in conf/distill, alone and under the recipes' options, passes the task's checks."""
+"""Every system of conf/distill and of the recipes passes the task's checks."""
 
 import re
 from pathlib import Path
@@ -9,19 +9,19 @@ import yaml
 from transformers import HubertConfig, HubertModel
 
 from espnet_robust.bin.distill_train import get_parser
-from espnet_robust.config import merge, read_layer, read_yaml
 from espnet_robust.distill.adversary import AdversaryConfig
-from espnet_robust.distill.losses import DENOISE, LOSSES
+from espnet_robust.distill.losses import AUXILIARY, LOSSES
 from espnet_robust.distill.options import parse
 from espnet_robust.distill.task import DistillTask
+from espnet_robust.experiment import Recipe, read_system, resolve
 from espnet_robust.models.speech_model import write_preprocessor_config
 from espnet_robust.models.student import StudentConfig
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "conf/distill").glob("*.yaml"))
-VARIANTS = sorted(ROOT.glob("egs/*/*/conf/distill/*.yaml"))
-SMALLER = ROOT / "egs/mini/asr1/conf/distill.yaml"
-BUDGETS = sorted(ROOT.glob("egs/*/*/conf/budget/*.yaml"))
+MINI = Recipe(ROOT / "egs/mini/asr1")
+VARIANTS = sorted(MINI.own.glob("*.yaml"))
+BUDGETS = ("short", "full", "tiny", "paper")
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +44,13 @@ def deep_teacher(tmp_path_factory):
 
 
 def check(config: dict, teacher: Path, tmp_path: Path) -> None:
-    (tmp_path / "chain.yaml").write_text("chain: [{one_of: [clean, white, clip]}]\n")
-    (tmp_path / "train.yaml").write_text(yaml.safe_dump(config))
-    words = ["--config", str(tmp_path / "train.yaml"), "--teacher", str(teacher)]
-    if config["mapping"] != "none":
-        words += ["--distortion", str(tmp_path / "chain.yaml")]
-    args = parse(get_parser(), words)
+    """Build the model with ``teacher`` and, as there is no data, a mixture that needs none."""
+    chain = {"chain": [{"one_of": ["clean", "white", "clip"]}]}
+    mixtures = {key: chain for key in ("distortion", "valid_distortion") if key in config}
+    (tmp_path / "train.yaml").write_text(yaml.safe_dump(config | mixtures))
+    args = parse(
+        get_parser(), ["--config", str(tmp_path / "train.yaml"), "--teacher", str(teacher)]
+    )
     DistillTask.build_model(args)
     assert args.scheduler_conf["total_steps"] == args.max_epoch * args.num_iters_per_epoch
     assert args.best_model_criterion[0][0] == "valid"
@@ -57,30 +58,23 @@ def check(config: dict, teacher: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_full_size(path, deep_teacher, tmp_path):
-    config = read_yaml(path)
+    config = read_system(path)
     check(config, deep_teacher, tmp_path)
-    if config["mapping"] != "none":
-        assert (ROOT / config["distortion"]).is_file()
+    assert ("distortion" in config) == (config["mapping"] != "none")
     assert "use_amp" not in config
 
 
-@pytest.mark.parametrize("budget", BUDGETS, ids=lambda path: "-".join(path.parts[-5::2]))
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_under_a_budget(path, budget, deep_teacher, tmp_path):
-    config = merge(read_layer(str(path), [str(SMALLER)]), read_yaml(budget)["distill"])
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("system", [path.stem for path in CONFIGS])
+def test_under_a_budget(system, budget, deep_teacher, tmp_path):
+    config = resolve("distill", system, MINI, budget)
     check(config, deep_teacher, tmp_path)
     assert config["amp"] == "none"  # two cores, and figures in RESULTS.md that were taken so
 
 
-@pytest.mark.parametrize("path", VARIANTS, ids=lambda path: path.stem)
-def test_variants_of_recipes(path, deep_teacher, tmp_path):
-    adapted = read_layer(str(path), [str(SMALLER)])
-    check(
-        merge(adapted, read_layer(f"{ROOT}/conf/budget/full.yaml:distill")), deep_teacher, tmp_path
-    )
-    own = read_yaml(path)
-    base = read_layer(str(path.parent / own.pop("base")), [str(SMALLER)])
-    assert own and adapted == merge(base, own) != base
+@pytest.mark.parametrize("system", [path.stem for path in VARIANTS])
+def test_variants_of_recipes(system, deep_teacher, tmp_path):
+    check(resolve("distill", system, MINI, "full"), deep_teacher, tmp_path)
 
 
 def test_readme_names_every_choice():
@@ -97,4 +91,4 @@ def test_readme_names_every_choice():
     choices = {
         c for a in ours._group_actions if a.choices for c in a.choices if a.dest != "compile"
     }
-    assert not ({*options, *fields, *choices, *LOSSES, DENOISE} - documented)
+    assert not ({*options, *fields, *choices, *LOSSES, *AUXILIARY} - documented)

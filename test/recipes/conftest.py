@@ -30,8 +30,7 @@ LIBRISPEECH = {"train-mini": 3, "dev-mini": 1, "test-mini": 1, "test-other-mini"
 
 # The teacher and settings of the mini recipes, for recipes that take theirs from the hub.
 MINI_TEACHER = (
-    "--teacher", "../../mini/asr1/teacher", "--distill_config", "../../mini/asr1/conf/distill.yaml",
-    "--ngpu", "0",
+    "--distill_config", "../../mini/asr1/conf/distill.yaml", "--ngpu", "0",
 )  # fmt: skip
 ROOMS = (
     "surrey_room_A", "Arthur_Sykes_Rymer_Auditorium", "rir_clap", "Genesis_6_Studio_Live_Room",

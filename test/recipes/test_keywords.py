@@ -57,6 +57,6 @@ def test_speech_commands(checkout, tiny, rows, noises, three_words):
         assert found["_unknown_"] == found["_silence_"] == round((found["bed"] + found["cat"]) / 2)
     table = rows(recipe / "exp/report", "accuracy")
     assert [row["condition"] for row in table] == CONDITIONS
-    # The variant beside the mini recipe's distill config, not the shared one.
+    # What the mini recipe's distill config says for this system.
     config = read_yaml(recipe / "exp/tiny/robust_plus_seed0/distill/train.yaml")
     assert config["mapping"] == "setup1" and config["target_layers"] == [[3, 4], [5, 6]]

@@ -13,48 +13,34 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 . "${root}/egs/TEMPLATE/options.sh"
 
-asr_config=      # laid over the shared conf/{downstream,asr}/*.yaml
+asr_config=      # what the recipe changes in conf/{downstream,asr}/*.yaml; default: its conf/asr.yaml
 token_type=bpe   # or char, or word where every word is known
 nbpe=100
 decode_options=  # of espnet_robust.bin.decode: "--decode_options=--method beam --beam_size 20"
 
 . "${root}/utils/log.sh"
 . "${root}/utils/parse_options.sh"
+task=asr task_config=${asr_config} classifier=
 . "${root}/egs/TEMPLATE/stages.sh"
-task=asr
 # shellcheck disable=SC2206  # several options
-decode_command=(python -m espnet_robust.bin.decode ${decode_options})
-score_command=(python -m espnet_robust.bin.score)
+decode_command=(decode ${decode_options})
+score_command=(score)
 tokens=data/tokens_${token_type} bpemodel=none
 if [ "${token_type}" = bpe ]; then
     tokens=data/tokens_bpe${nbpe} bpemodel=data/tokens_bpe${nbpe}/bpe.model
 fi
 
 train_one() {
-    local system=$1 seed=$2 dir=$3
-    # shellcheck disable=SC2086  # asr_config is a word or nothing
-    python -m espnet_robust.bin.merge_config "${root}/conf/downstream/train.yaml" \
-        "${root}/conf/asr/ctc.yaml" "$(features "${system}")" ${asr_config} \
-        "${budget_config}:asr" --out "${dir}/asr/train.yaml"
-    [ ! -f "${dir}/asr/done" ] || return 0
-    # shellcheck disable=SC2046  # the options are words without spaces
-    logged "${system} ${seed}" "${dir}/asr.log" \
-        python -m espnet_robust.run espnet2.bin.asr_train \
-        --config "${dir}/asr/train.yaml" --output_dir "${dir}/asr" --seed "${seed}" \
-        $(model_options "${system}" "${dir}") --resume true --ngpu "${ngpu}" \
-        --token_type "${token_type}" --token_list "${tokens}/tokens.txt" \
-        --bpemodel "${bpemodel}" \
-        $(shapes_and_data train "data/${train_set}" "data/${train_set}/text" text) \
-        $(shapes_and_data valid "data/${dev_set}" "data/${dev_set}/text" text)
-    touch "${dir}/asr/done"
+    train "$@" --labels text "data/${train_set}/text" "data/${dev_set}/text" --set \
+        token_type="${token_type}" token_list="${tokens}/tokens.txt" bpemodel="${bpemodel}"
 }
 
 prepare_corpus
 prepare_students
 
 if want 7 "recognisers on ${systems}"; then
-    python -m espnet_robust.bin.make_tokens --type "${token_type}" --size "${nbpe}" \
-        --out "${tokens}" "data/${train_set}/text"
+    bin make_tokens --type "${token_type}" --size "${nbpe}" --out "${tokens}" \
+        "data/${train_set}/text"
     each_system train_one
 fi
 

@@ -15,52 +15,30 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 
 label=utt2label  # table of the data dirs with the classes; "a|b|c" has three slots
 classifier=linear  # or blstm: conf/cls/*.yaml
-cls_config=      # laid over the shared conf/{downstream,cls}/*.yaml
+cls_config=      # what the recipe changes in conf/{downstream,cls}/*.yaml; default: its conf/cls.yaml
 folds=           # "1 2 3": all of this on data/foldN_{train,dev,test}, then the mean of the folds
 
 _arguments=("$@")
 . "${root}/utils/log.sh"
 . "${root}/utils/parse_options.sh"
+task=cls task_config=${cls_config}
 . "${root}/egs/TEMPLATE/stages.sh"
-case ${classifier} in
-    linear | blstm) ;;
-    *) die "classifier '${classifier}' is not linear or blstm" ;;
-esac
-task=cls classes=data/classes_${train_set}
-decode_command=(python -m espnet_robust.bin.classify --table "${label}")
-score_command=(python -m espnet_robust.bin.score --task cls --label "${label}")
+classes=data/classes_${train_set}
+decode_command=(classify --table "${label}")
+score_command=(score --task cls --label "${label}")
 
 train_one() {
-    local system=$1 seed=$2 dir=$3
-    # shellcheck disable=SC2086  # cls_config is a word or nothing
-    python -m espnet_robust.bin.merge_config "${root}/conf/downstream/train.yaml" \
-        "${root}/conf/cls/${classifier}.yaml" "$(features "${system}")" \
-        "${classes}/slots.yaml" ${cls_config} "${budget_config}:cls" --out "${dir}/cls/train.yaml"
-    [ ! -f "${dir}/cls/done" ] || return 0
-    # shellcheck disable=SC2046  # the options are words without spaces
-    logged "${system} ${seed}" "${dir}/cls.log" \
-        python -m espnet_robust.run espnet2.bin.cls_train \
-        --config "${dir}/cls/train.yaml" --output_dir "${dir}/cls" --seed "${seed}" \
-        $(model_options "${system}" "${dir}") --resume true --ngpu "${ngpu}" \
-        --token_list "${classes}/tokens.txt" \
-        $(shapes_and_data train "data/${train_set}" "${classes}/train" label) \
-        $(shapes_and_data valid "data/${dev_set}" "${classes}/dev" label)
-    touch "${dir}/cls/done"
+    train "$@" --labels label "${classes}/train" "${classes}/dev" --layer "${classes}/slots.yaml" \
+        --set token_list="${classes}/tokens.txt"
 }
 
 # mean_of_folds: exp/mean/BUDGET/SYSTEM_seedN from those of exp/foldN, and its table.
 mean_of_folds() {
-    local system seed name parent=exp${tag:+/${tag}} scores=()
-    for system in ${systems}; do
-        for seed in ${seeds}; do
-            name=${budget}/${system}_seed${seed}
-            # shellcheck disable=SC2046,SC2086  # several folds
-            python -m espnet_robust.bin.average_folds --out "${parent}/mean/${name}" \
-                $(printf "${parent}/fold%s/${name} " ${folds})
-            scores+=("${parent}/mean/${name}/scores.json")
-        done
-    done
-    report_on "${report}" "${scores[@]}"
+    local parent=exp${tag:+/${tag}}
+    # shellcheck disable=SC2046,SC2086  # several folds
+    bin average_folds --systems "${systems}" --seeds "${seeds}" --out "${parent}/mean/${budget}" \
+        $(printf "${parent}/fold%s/${budget} " ${folds})
+    test_sets=mean report_on "${parent}/mean/${budget}"
 }
 
 if [ -n "${folds}" ]; then
@@ -76,13 +54,11 @@ if [ -n "${folds}" ]; then
 fi
 
 prepare_corpus
-read -ra test_dirs <<<"${test_sets}"
-python -m espnet_robust.bin.make_classes --table "${label}" --out "${classes}" \
-    --train "data/${train_set}" --dev "data/${dev_set}" "${test_dirs[@]/#/data/}"
+# shellcheck disable=SC2086  # several test sets
+bin make_classes --table "${label}" --out "${classes}" \
+    --train "data/${train_set}" --dev "data/${dev_set}" ${test_dirs}
 prepare_students
 
-if want 7 "classifiers on ${systems}"; then
-    each_system train_one
-fi
+if want 7 "classifiers on ${systems}"; then each_system train_one; fi
 
 evaluate

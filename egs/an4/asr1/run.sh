@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # AN4 -> WER x distortion. All options: ./run.sh --help
 #
-#   ./run.sh --an4 DIR --noise MUSAN --rir RIRS_NOISES --noise_ood DNS --rir_ood DNS \
+#   ./run.sh --an4 DIR --musan DIR --wham DIR --fsd50k DIR --dns DIR \
 #       [--download true]
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -10,7 +10,6 @@ export an4=  # directory with etc/ and wav/, of an4_sphere.tar.gz
 
 ../../TEMPLATE/asr1/asr.sh \
     --token_type char \
-    --noise_source musan \
-    --teacher facebook/hubert-base-ls960 \
+    --noise_source paper \
     --budget paper --ngpu 1 --nj 1 \
     "$@"

@@ -2,7 +2,7 @@
 # Fluent Speech Commands: action, object and location, all three right or wrong; accuracy. All
 # options: ./run.sh --help
 #
-#   ./run.sh --fluent_speech_commands DIR --noise MUSAN --rir RIRS_NOISES --noise_ood DNS --rir_ood DNS
+#   ./run.sh --fluent_speech_commands DIR --musan DIR --wham DIR --fsd50k DIR --dns DIR
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -10,7 +10,6 @@ export fluent_speech_commands=  # directory with data/train_data.csv and wavs/
 
 ../../TEMPLATE/cls1/cls.sh \
     --label utt2intent \
-    --noise_source musan \
-    --teacher facebook/hubert-base-ls960 \
+    --noise_source paper \
     --budget paper --ngpu 1 --nj 1 \
     "$@"

@@ -15,7 +15,5 @@ export mini=false                   # distil on the mini corpus too (needs espea
 ../../TEMPLATE/asr1/asr.sh \
     --token_type word \
     --noise_source esc10 \
-    --teacher ../../mini/asr1/teacher \
-    --distill_config ../../mini/asr1/conf/distill.yaml --asr_config conf/asr.yaml \
     --distill_set data/distill_train --distill_dev_set data/distill_dev \
     "$@"

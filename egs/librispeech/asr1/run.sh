@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # LibriSpeech -> WER x distortion. All stages and options: ./run.sh --help
 #
-#   ./run.sh --librispeech DIR --noise DIR --rir DIR --noise_ood DIR --rir_ood DIR [--preset 100h]
+#   ./run.sh --librispeech DIR --musan DIR --wham DIR --fsd50k DIR --dns DIR [--preset 100h]
 #   ./run.sh --preset mini --librispeech ../../../../shared/data/LibriSpeech \
 #       --noise ../../../../shared/data/noise --rir ../../../../shared/data/rir
 #
-# Presets: 100h, 960h: MUSAN as --noise and OpenSLR 28 as --rir (in domain), DNS-Challenge noise
-# and responses as --noise_ood and --rir_ood (out of domain), a teacher from the hub.
+# Presets: 100h, 960h: as the paper: MUSAN and WHAM! in domain, FSD50K and DNS-Challenge out of
+# domain, a teacher from the hub.
 # mini: an hour of speech; --noise holds esc10/ and outdoor_indoor/, --rir a directory a room.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -22,10 +22,8 @@ for argument in "$@"; do # the preset decides on the defaults of the others
     previous=${argument}
 done
 case ${preset} in
-    mini) defaults=(--noise_source esc10 --teacher ../../mini/asr1/teacher --token_type char
-        --distill_config ../../mini/asr1/conf/distill.yaml) ;;
-    100h | 960h) defaults=(--noise_source musan --teacher facebook/hubert-base-ls960 --nbpe 500
-        --budget paper --ngpu 1 --nj 1) ;;
+    mini) defaults=(--noise_source esc10 --distill_config conf/distill_mini.yaml --token_type char) ;;
+    100h | 960h) defaults=(--noise_source paper --nbpe 500 --budget paper --ngpu 1 --nj 1) ;;
     *)
         echo "error: unknown preset '${preset}': mini, 100h or 960h" >&2
         exit 1

@@ -7,6 +7,4 @@ cd "$(dirname "$0")"
 ../../TEMPLATE/cls1/cls.sh \
     --label utt2intent \
     --classifier blstm \
-    --teacher ../asr1/teacher \
-    --distill_config ../asr1/conf/distill.yaml \
     "$@"

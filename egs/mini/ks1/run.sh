@@ -4,7 +4,4 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-../../TEMPLATE/cls1/cls.sh \
-    --teacher ../asr1/teacher \
-    --distill_config ../asr1/conf/distill.yaml \
-    "$@"
+../../TEMPLATE/cls1/cls.sh "$@"

@@ -15,6 +15,4 @@ export silence_share=0.1
 
 ../../TEMPLATE/cls1/cls.sh \
     --noise_source esc10 \
-    --teacher ../../mini/asr1/teacher \
-    --distill_config ../../mini/asr1/conf/distill.yaml \
     "$@"

@@ -1,0 +1,25 @@
+"""Take the student of another experiment: a link to its directory."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from espnet_robust.cli import run
+
+
+def get_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("theirs", type=Path, help="student directory")
+    parser.add_argument("out", type=Path, help="link to be made")
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> None:
+    args = get_parser().parse_args(cmd)
+    from espnet_robust.distill.export import borrow_student
+
+    borrow_student(args.theirs, args.out)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,66 @@
+"""Check a recipe's options before anything runs; print its teacher, then its protocols."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from espnet_robust.bin.resolve import add_recipe_options, recipe_of
+from espnet_robust.cli import run
+from espnet_robust.errors import UserError
+from espnet_robust.experiment import CHECKOUT, find_teacher
+from espnet_robust.recipe import (
+    DIRECTORIES,
+    check_directories,
+    check_numbers,
+    check_stages,
+    check_trainings,
+    read_noise_source,
+)
+
+
+def get_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_recipe_options(parser)
+    parser.add_argument("--stage", default="1")
+    parser.add_argument("--stop_stage", default="10")
+    parser.add_argument("--systems", required=True, help="names, separated by blanks")
+    parser.add_argument("--students", default="", help="directory with students to take")
+    parser.add_argument("--nj", default="1")
+    parser.add_argument("--ngpu", default="0")
+    parser.add_argument("--noise_source", default="synthetic")
+    for name in DIRECTORIES:
+        parser.add_argument(f"--{name}", default="", metavar="DIR")
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> None:
+    args = get_parser().parse_args(cmd)
+    check_stages(args.stage, args.stop_stage)
+    stages = range(int(args.stage), int(args.stop_stage) + 1)
+    check_numbers(args.nj, args.ngpu, _gpus(args.ngpu, stages))
+    recipe = recipe_of(args)
+    check_trainings(args.task, args.systems.split(), recipe, args.budget, args.classifier)
+    if args.students and not Path(args.students).is_dir():
+        raise UserError(
+            f"--students {args.students}: no such directory; it is the exp/BUDGET of another recipe"
+        )
+    if stages.start <= 2:
+        check_directories(args.noise_source, {name: getattr(args, name) for name in DIRECTORIES})
+    print(find_teacher(recipe, args.teacher))
+    protocols = read_noise_source(args.noise_source).protocols
+    paths = [os.path.relpath(CHECKOUT / name, args.recipe) for name in protocols]
+    print(*paths or ["none"])
+
+
+def _gpus(ngpu: str, stages: range) -> int:
+    """GPUs that torch finds; what was asked for, where no stage needs any."""
+    if not ngpu.isdecimal() or not int(ngpu) or not {5, 6, 7, 8} & {*stages}:
+        return int(ngpu) if ngpu.isdecimal() else 0
+    import torch  # seconds; only for this
+
+    return torch.cuda.device_count()
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,32 @@
+"""Write the data dirs of a recipe's noises and rooms: a source of conf/noise."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from espnet_robust.cli import run
+from espnet_robust.recipe import DIRECTORIES, check_directories, read_noise_source
+
+
+def get_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("data"), help="default: %(default)s")
+    for name in DIRECTORIES:
+        parser.add_argument(f"--{name}", default="", metavar="DIR")
+    parser.add_argument("source", help="YAML of conf/noise, such as synthetic")
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> None:
+    args = get_parser().parse_args(cmd)
+    given = {name: getattr(args, name) for name in DIRECTORIES}
+    check_directories(args.source, given)
+    from espnet_robust.corpora.noise_source import prepare_noise
+
+    for data_dir in prepare_noise(read_noise_source(args.source), args.out, given):
+        number = sum(1 for _ in (data_dir / "wav.scp").open(encoding="utf-8"))
+        print(f"{data_dir}: {number} recordings")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,43 @@
+"""Noises and rooms of a recipe, from a YAML of conf/noise."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+
+from espnet_robust.corpora import CORPORA
+from espnet_robust.errors import ConfigError
+from espnet_robust.recipe import NoiseSource
+
+
+def prepare_noise(source: NoiseSource, out: Path, directories: Mapping[str, str]) -> list[Path]:
+    """Write the data dirs of noises and rooms.
+
+    Args:
+        out: where they go.
+        directories: {option: directory}, as ``source.directories`` wants them.
+
+    Raises:
+        UserError: as the corpora's own ``prepare``; ConfigError: an unknown corpus or option.
+    """
+    made = []
+    for entry in source.data:
+        options = {key: _filled(value, directories) for key, value in entry.items()}
+        corpus = options.pop("corpus", None)
+        if "root" in options:
+            options["root"] = Path(options["root"])
+        if corpus not in CORPORA:
+            raise ConfigError(f"conf/noise: {corpus!r} is no corpus known here")
+        module = import_module(f"espnet_robust.corpora.{corpus}")
+        made += module.prepare(
+            out, **{k: Path(v) if k == "root" else v for k, v in options.items()}
+        )
+    return made
+
+
+def _filled(value, directories: Mapping[str, str]):
+    if isinstance(value, list):
+        return tuple(value)
+    for name, directory in directories.items():
+        if isinstance(value, str):
+            value = value.replace(f"{{{name}}}", directory)
+    return value
