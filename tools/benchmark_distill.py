@@ -114,8 +114,7 @@ def batches(wavs: Sequence[Tensor], size: int) -> Iterator[list[Tensor]]:
 
 
 def warm_up(steps: dict[str, Step], wavs: list[Tensor], count: bool) -> dict[str, float]:
-    """The operations of each step, if they are to be counted. Compiled ones cannot be: they are
-    those of the same step, not compiled."""
+    """The operations of each step, if they are to be counted; of compiled ones they cannot be."""
     flop = {}
     for name, step in steps.items():
         if count and COMPILED not in name:
@@ -125,7 +124,9 @@ def warm_up(steps: dict[str, Step], wavs: list[Tensor], count: bool) -> dict[str
         if wavs[0].is_cuda:
             print(f"warmed up: {name}", flush=True)
     if count:
-        flop |= {name: flop[name.removesuffix(COMPILED)] for name in steps if COMPILED in name}
+        # Precision does not change their number.
+        by_setup = {name.split(",")[0]: number for name, number in flop.items()}
+        flop |= {name: by_setup.get(name.split(",")[0]) for name in steps}
     return flop
 
 

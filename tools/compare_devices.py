@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from transformers.utils import logging as transformers_logging
 
 from espnet_robust import register
-from espnet_robust.config import merge, read_yaml
+from espnet_robust.common.config import read_yaml
+from espnet_robust.common.experiment import lay_over
 from espnet_robust.models.speech_model import load_teacher
 from espnet_robust.models.student import StudentConfig, build_student, save_student
 
@@ -73,7 +74,7 @@ def make_recogniser() -> nn.Module:
         save_student(build_student(teacher, StudentConfig()), root / "student", {})
         conf = {"frontend_conf": {"student": {"path": str(root / "student")}, "cache_gb": 0}}
         speech = read_yaml(ROOT / "conf/downstream/speech_model.yaml")
-        return recogniser(merge(speech, conf), root).eval()
+        return recogniser(lay_over(speech, conf), root).eval()
 
 
 def compared(tiny: bool) -> dict[str, tuple[nn.Module, Compute, bool]]:
@@ -105,14 +106,14 @@ def main() -> None:
     register()
     torch.manual_seed(0)
     wav, lengths = 0.1 * torch.randn(len(LENGTHS), max(LENGTHS)), torch.tensor(LENGTHS)
-    rows = []
+    default, rows = torch.backends.cudnn.allow_tf32, []
     for name, (model, compute, absolute) in compared(args.tiny).items():
         expected = valid(model, compute, wav, lengths)
         scale = 1.0 if absolute else float(expected.std())
         there, row = copy.deepcopy(model).to(args.device), {"what": name}
-        for key, tf32 in (("default", torch.backends.cudnn.allow_tf32), ("no_tf32", False)):
-            with torch.backends.cudnn.flags(allow_tf32=tf32):
-                found = valid(there, compute, wav, lengths)
+        for key, tf32 in (("default", default), ("no_tf32", False)):
+            torch.backends.cudnn.allow_tf32 = tf32
+            found = valid(there, compute, wav, lengths)
             row[key] = float((found - expected).abs().max()) / scale
         rows.append(row)
     print(f"{args.device} against cpu\n\n{table(rows, COLUMNS)}")

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import butter, sosfilt
 
-from espnet_robust.cli import run
+from espnet_robust.common.cli import run
 from espnet_robust.corpora.synthesis import Made, audio_tables, generator, to_rms
 from espnet_robust.data.audio import RATE, write_audio
 from espnet_robust.data.data_dir import write_data_dir

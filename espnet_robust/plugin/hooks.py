@@ -1,28 +1,33 @@
-"""How ESPnet's tasks come to use ``preprocessor: distorting``.
+"""How ESPnet's tasks come to use ``preprocessor: distorting``, and to look at ``freeze_param``.
 
-ESPnet tells a preprocessor no epoch, tells validation and inference not apart, and lets only some
-tasks choose their preprocessor. So ``register()`` replaces, once in a process, three class methods,
-each by one that calls the original and is its equal where nobody asks for distortion:
+ESPnet tells a preprocessor no epoch, tells validation and inference not apart, lets only some tasks
+choose their preprocessor, and passes over a ``freeze_param`` that freezes nothing. So
+``register()`` replaces, once in a process, four class methods, each by one that calls the original
+and is its equal where nobody asks for what is ours:
 
     TASK.add_task_arguments      has ``--preprocessor`` and ``--preprocessor_conf`` in every task
     TASK.build_preprocess_fn     the task's own; in training behind the distortion
     AbsTask.build_iter_factory   validation too behind the distortion; the epoch is told
+    AbsTask.build_optimizers     a ``freeze_param`` of our frontend is looked at
 """
 
 import argparse
+from collections.abc import Iterable, Iterator
 
+import torch
 from espnet2.iterators.abs_iter_factory import AbsIterFactory
 from espnet2.tasks.abs_task import AbsTask
 from espnet2.train.class_choices import ClassChoices
-from espnet2.train.dataset import DATA_TYPES
 from espnet2.utils.nested_dict_action import NestedDictAction
 
-from espnet_robust.distortion import RATE
-from espnet_robust.errors import AudioError, ConfigError
+from espnet_robust.common.errors import ConfigError, one_line_errors
+from espnet_robust.data.audio import RATE
+from espnet_robust.plugin.checked_audio import rate_of
+from espnet_robust.plugin.familiar import check_freeze_param
+from espnet_robust.plugin.frontend import RobustFrontend
 from espnet_robust.plugin.preprocessor import (
     NAME,
     DistortingPreprocessor,
-    config_of,
     is_distorting,
     make_preprocessor,
     without_us,
@@ -41,7 +46,20 @@ class EpochIterFactory(AbsIterFactory):
 
     def build_iter(self, epoch: int, shuffle: bool | None = None):
         self.preprocessor.set_epoch(epoch, progress=(epoch - 1) / self.max_epoch)
-        return self.inner.build_iter(epoch, shuffle)
+        return _Batches(self.inner.build_iter(epoch, shuffle))
+
+
+class _Batches:
+    """Batches as they are; of an utterance that cannot be distorted, one line from any worker."""
+
+    def __init__(self, batches: Iterable):
+        self.batches = batches
+
+    def __iter__(self) -> Iterator:
+        return one_line_errors(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
 
 
 def hook_task(task: type[AbsTask], choices: ClassChoices | None) -> None:
@@ -84,12 +102,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--preprocessor_conf", action=NestedDictAction, default={})
 
 
-def hook_epochs() -> None:
-    """Let all tasks tell the epoch, and distort validation. Idempotent."""
+def hook_all_tasks() -> None:
+    """Let tasks tell the epoch, distort validation and look at ``freeze_param``. Idempotent."""
     if _HOOKED in vars(AbsTask):
         return
     setattr(AbsTask, _HOOKED, True)
-    original = AbsTask.build_iter_factory.__func__
+    original, build = AbsTask.build_iter_factory.__func__, AbsTask.build_optimizers.__func__
 
     def build_iter_factory(cls, args, distributed_option, mode, kwargs=None) -> AbsIterFactory:
         if not is_distorting(args):
@@ -103,34 +121,24 @@ def hook_epochs() -> None:
         factory = original(cls, args, distributed_option, mode, kwargs)
         return EpochIterFactory(factory, preprocessor, args.max_epoch)
 
+    def build_optimizers(cls, args: argparse.Namespace, model: torch.nn.Module):
+        for frontend in model.modules():
+            if isinstance(frontend, RobustFrontend):
+                check_freeze_param(args, model, frontend.freeze)
+        return build(cls, args, model)
+
     AbsTask.build_iter_factory = classmethod(build_iter_factory)
+    AbsTask.build_optimizers = classmethod(build_optimizers)
 
 
 def _check(args: argparse.Namespace, train: bool) -> None:
-    """ConfigError or AudioError where distortions would be frozen, or of another rate."""
+    """ConfigError where distortions would be frozen, or of another rate."""
     if train and args.max_cache_size > 0:
         raise ConfigError(
             f"max_cache_size: caching would repeat an epoch's distortions (preprocessor: {NAME}); "
             "leave it at 0"
         )
-    if args.allow_multi_rates:
-        raise ConfigError(f"allow_multi_rates: preprocessor: {NAME} works at {RATE} Hz only")
-    split = "train" if train else "valid"
-    names = config_of(args).names
-    for path, name, kind in getattr(args, f"{split}_data_path_and_name_and_type"):
-        if name in names and not args.multiple_iterator:
-            _check_rate(path, kind)
-
-
-def _check_rate(path: str, kind: str) -> None:
-    """AudioError if the first utterance has another sampling rate; ESPnet finds a later one that
-    differs from those before."""
-    reader = DATA_TYPES[kind]["func"](path) if kind in ("sound", "kaldi_ark") else {}
-    for utt in reader:
-        reader[utt]
-        if reader.rate not in (None, RATE):
-            raise AudioError(
-                f"{path}: utterance {utt}: sampled at {reader.rate} Hz, preprocessor: {NAME} "
-                f"needs {RATE} Hz; resample the data dir"
-            )
-        return
+    if (rate := rate_of(args)) != RATE:
+        raise ConfigError(
+            f"frontend_conf: fs: {rate} Hz, but preprocessor: {NAME} works at {RATE} Hz"
+        )

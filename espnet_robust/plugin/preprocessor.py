@@ -3,7 +3,7 @@
     preprocessor: distorting
     preprocessor_conf:
         distortion: conf/distortion/train.yaml  # or what stands in such a file
-        valid_distortion: conf/distortion/dev.yaml  # default: as for training
+        valid_distortion: dev.yaml  # default: as for training
         seed: 0          # default: the training's --seed
         inner: default   # the task's own preprocessor, behind the distortion; default: its default
         names: [speech]  # what is distorted; [speech, speech2] for the trials of speaker tasks
@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 from espnet2.train.preprocessor import AbsPreprocessor
 
-from espnet_robust.config import from_mapping
+from espnet_robust.common.config import from_mapping
+from espnet_robust.common.errors import AudioError, ConfigError
 from espnet_robust.distortion import Distorter, load_distortion
-from espnet_robust.errors import AudioError, ConfigError
 
 NAME = "distorting"
 Preprocess = Callable[[str, dict[str, Any]], dict[str, np.ndarray]]
@@ -125,11 +125,11 @@ class DistortingPreprocessor(AbsPreprocessor):
             self.epoch, self.progress = epoch, progress
 
     def __call__(self, uid: str, data: dict[str, Any]) -> dict[str, np.ndarray]:
-        """Raises AudioError: not mono, empty, NaN, or nothing to distort. RuntimeError: nobody told
+        """Raises AudioError: not mono, empty, NaN, or nothing to distort. ConfigError: nobody told
         the epoch."""
         if self.epoch is None:
             # Drawing as if for one epoch would repeat the same distortion through all of them.
-            raise RuntimeError(
+            raise ConfigError(
                 f"preprocessor: {NAME} was not told the epoch; train with ESPnet2's own trainer "
                 "after espnet_robust.register(), or call set_epoch() before each epoch"
             )

@@ -14,9 +14,10 @@ from espnet2.tasks.abs_task import AbsTask, optim_classes
 from espnet2.train.class_choices import ClassChoices
 from espnet2.train.preprocessor import AbsPreprocessor
 
+from espnet_robust.plugin import checked_audio
 from espnet_robust.plugin.blstm import BLSTMEncoder
 from espnet_robust.plugin.frontend import RobustFrontend
-from espnet_robust.plugin.hooks import hook_epochs, hook_task
+from espnet_robust.plugin.hooks import hook_all_tasks, hook_task
 from espnet_robust.plugin.optim import ScaledAdamW
 
 FRONTENDS = {"robust_student": RobustFrontend}
@@ -30,6 +31,8 @@ TASKS = (
 
 def register(tasks: tuple[str, ...] = TASKS) -> int:
     """Add our frontend to the ``frontend_choices`` of each task, our encoder to its encoders.
+
+    From then on ESPnet reads audio as we do: ``checked_audio.py``.
 
     Returns how many tables have the frontend.
 
@@ -49,6 +52,7 @@ def register(tasks: tuple[str, ...] = TASKS) -> int:
     _add(OPTIMIZERS, optim_classes)
     for module in modules:
         _hook(module)
+    checked_audio.install()
     return len(frontends)
 
 
@@ -77,4 +81,4 @@ def _hook(module: ModuleType) -> None:
         own = isinstance(cls, type) and cls.__module__ == module.__name__
         if own and issubclass(cls, AbsTask):
             hook_task(cls, preprocessors[0] if preprocessors else None)
-    hook_epochs()
+    hook_all_tasks()

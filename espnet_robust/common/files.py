@@ -5,7 +5,7 @@ import json
 import os
 from pathlib import Path
 
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
 
 
 def write_atomic(path: str | Path, data: bytes | str) -> None:
@@ -14,7 +14,7 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
     Readers see the old file or the new one. The parent directory must exist.
 
     Raises:
-        OSError: as of ``open``, ``write`` (disk full) and ``rename``; nothing is left behind.
+        OSError: as ``open``, ``write`` (disk full) and ``rename`` raise it; nothing is left behind.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

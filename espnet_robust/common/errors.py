@@ -1,5 +1,7 @@
 """Errors a user can mend. Each message is one line: which file, what is wrong, what to do."""
 
+from collections.abc import Iterable, Iterator
+
 
 class UserError(Exception):
     """Base of every error caused by input or configuration rather than by a bug."""
@@ -23,3 +25,13 @@ class ModelError(UserError):
 
 class TrainingError(UserError):
     """Training cannot go on: a loss is NaN or infinite, or there is nothing to learn from."""
+
+
+def one_line_errors(batches: Iterable) -> Iterator:
+    """``batches``, where an error of a user in a worker process keeps its one line."""
+    try:
+        yield from batches
+    except UserError as e:
+        # DataLoader raises it again with the worker's traceback as its message.
+        last = str(e).strip().splitlines()[-1]
+        raise type(e)(last.removeprefix(f"{type(e).__module__}.{type(e).__qualname__}: ")) from None

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from espnet_robust.config import nearest, read_config
-from espnet_robust.errors import ConfigError, UserError
-from espnet_robust.experiment import CONF, Recipe, check_system, resolve
+from espnet_robust.common.config import nearest, read_config
+from espnet_robust.common.errors import ConfigError, UserError
+from espnet_robust.common.experiment import CONF, Recipe, check_system, resolve
 
 STAGES = range(1, 11)
 # Options for directories with noises or room responses; conf/noise/*.yaml say which are needed.
