@@ -43,6 +43,7 @@ from distill_steps import (
     count_flop,
     fill,
     make_hubert,
+    make_student,
     make_teacher,
     our_step,
     peak_flops,
@@ -89,21 +90,21 @@ def get_parser() -> argparse.ArgumentParser:
 def alternatives(args: argparse.Namespace, cache: TargetCache) -> dict[str, Step]:
     """The steps to be compared, by name. The cache is filled by who knows what will be heard."""
     hubert = make_hubert(args.tiny)
-    teachers = {False: make_teacher(hubert, args.device)}
+    pairs = {}  # of teacher and student: shared, so that no code is compiled twice
     steps = {"plain": plain_step(hubert, args.device)}
     if "bf16" in args.amp:
         steps["plain, bf16"] = plain_step(hubert, args.device, "bf16")
     for precision, setup in itertools.product(args.amp, args.setups):
         compiled = precision.endswith(COMPILED)
-        if compiled not in teachers:
-            teachers[compiled] = make_teacher(hubert, args.device, compiled)
+        if compiled not in pairs:
+            teacher = make_teacher(hubert, args.device, compiled)
+            pairs[compiled] = teacher, make_student(teacher, compiled)
         steps[setup if precision == "none" else f"{setup}, {precision}"] = our_step(
-            teachers[compiled],
+            *pairs[compiled],
             args.device,
             precision.removesuffix(COMPILED),
             cache=cache if "cached" in setup else None,
             adversary="adversary" in setup,
-            compiled=compiled,
         )
     return steps
 
@@ -142,13 +143,14 @@ def compare(args: argparse.Namespace, root: str) -> list[dict]:
         first = [wav[: RATE * 2] for wav in first]
     cache = TargetCache(root, "benchmark")
     if any("cached" in setup for setup in args.setups):
-        fill(cache, make_hubert(args.tiny), [*wavs, *first])
+        heard = {id(wav): wav for wav in (*wavs, *first)}
+        fill(cache, make_hubert(args.tiny), list(heard.values()))
     steps = alternatives(args, cache)
     flop = warm_up(steps, first, args.peak)
     peak = peak_flops(args.device, 512 if args.tiny else 8192) if args.peak else 0.0
     rows: dict[str, dict] = {name: {"step": name, "seconds": [], "speeds": []} for name in steps}
-    heard = (wavs if name.startswith("plain") else by_length for name in steps)
-    for turn in zip(*(batches(w, args.batch) for w in heard), strict=True):
+    orders = (wavs if name.startswith("plain") else by_length for name in steps)
+    for turn in zip(*(batches(order, args.batch) for order in orders), strict=True):
         for (name, step), batch in zip(steps.items(), turn, strict=True):
             measure(rows[name], step, batch)
     return [summary(row, rows["plain"], flop.get(name), peak) for name, row in rows.items()]
@@ -188,7 +190,8 @@ def summary(row: dict, plain: dict, flop: float | None, peak: float) -> dict:
 def scaling(args: argparse.Namespace) -> list[dict]:
     """One row a size of batch: seconds of audio, seconds and peak MB of a step."""
     torch.manual_seed(args.seed)
-    step = our_step(make_teacher(make_hubert(args.tiny), args.device), args.device, args.amp[0])
+    teacher = make_teacher(make_hubert(args.tiny), args.device)
+    step = our_step(teacher, make_student(teacher), args.device, args.amp[0])
     crop = torch.randn(int(CROP * RATE)).mul(0.1).to(args.device)
     step([crop])
     times: dict[int, list[float]] = {count: [] for count in range(1, args.crops + 1)}

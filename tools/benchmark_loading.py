@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from distill_steps import RATE, Step, make_hubert, make_teacher, our_step
+from distill_steps import RATE, Step, make_hubert, make_student, make_teacher, our_step
 from espnet2.torch_utils.device_funcs import to_device
 from espnet2.train.collate_fn import CommonCollateFn
 from espnet2.train.dataset import ESPnetDataset
@@ -130,9 +130,8 @@ def main() -> None:
     out = args.json and args.json.resolve()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    step = our_step(
-        make_teacher(make_hubert(args.tiny), args.device), args.device, "bf16", adversary=True
-    )
+    teacher = make_teacher(make_hubert(args.tiny), args.device)
+    step = our_step(teacher, make_student(teacher), args.device, "bf16", adversary=True)
     with tempfile.TemporaryDirectory() as root:
         os.chdir(root)  # paths in the chain are relative
         dataset = make_dataset(step, args.batch, args.seconds)

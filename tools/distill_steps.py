@@ -131,24 +131,28 @@ def plain_step(hubert: HubertModel, device: str, amp: str = "none") -> Step:
     return Step(model, model.teacher, adamw(model), loss_of)
 
 
+def make_student(teacher: SpeechModel, compiled: bool = False) -> SpeechModel:
+    student = build_student(teacher, StudentConfig())
+    student.encoder.masked_spec_embed.requires_grad_(False)
+    if compiled:
+        student.encoder.compile()
+    return student
+
+
 def our_step(
     teacher: SpeechModel,
+    student: SpeechModel,
     device: str,
     amp: str = "none",
     cache: TargetCache | None = None,
     adversary: bool = False,
-    compiled: bool = False,
 ) -> Step:
-    student = build_student(teacher, StudentConfig())
-    student.encoder.masked_spec_embed.requires_grad_(False)
     targets = Targets([teacher], LAYERS, cache=cache)
     against = None
     if adversary:
         against = Adversary(student.hidden_size, student.num_layers, 2, AdversaryConfig())
     losses = {"l1": 1.0, "cosine": 1.0}
     model = DistillModel(targets, student, losses, against, amp=AMP[amp]).to(device).train()
-    if compiled:
-        student.encoder.compile()
 
     def loss_of(wavs: Sequence[Tensor]) -> Tensor:
         wav, lengths = padded(wavs)
@@ -160,10 +164,12 @@ def our_step(
 
 def fill(cache: TargetCache, hubert: HubertModel, wavs: Sequence[Tensor]) -> None:
     """With numbers in the teacher's shape: what they are does not change the speed."""
+    longest = torch.tensor(max(map(len, wavs)))
+    most = int(hubert._get_feat_extract_output_lengths(longest))
+    drawn = {str(layer): torch.randn(most, hubert.config.hidden_size) for layer in LAYERS}
     for wav in wavs:
         frames = int(hubert._get_feat_extract_output_lengths(torch.tensor(len(wav))))
-        shape = (frames, hubert.config.hidden_size)
-        cache.put(audio_key(wav), {str(layer): torch.randn(shape) for layer in LAYERS})
+        cache.put(audio_key(wav), {name: x[:frames] for name, x in drawn.items()})
 
 
 def timed(step: Callable[[Sequence[Tensor]], None], wavs: Sequence[Tensor]) -> tuple[float, float]:
