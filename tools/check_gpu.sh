@@ -103,8 +103,9 @@ recipe() {
         tail -n 20 exp/tiny/*/*.log >&2
         exit 1
     }
-    [ "$(tail -n +2 exp/report/wer.csv | grep -c ",${device}")" = 3 ]
-    echo "stages 5 to 10 of egs/mini/asr1 with --ngpu on ${device}: 3 systems trained and decoded"
+    # Its last column names the processor, or the model of the GPU.
+    [ "$(tail -n +2 exp/report/wer.csv | grep -c ",cpu")" = "$([ "${device}" = cpu ] && echo 3 || echo 0)" ]
+    cat exp/report/wer.csv
 }
 export -f recipe
 
