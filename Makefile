@@ -14,7 +14,7 @@ help:
 	@echo "make test    set up, then all tests"
 	@echo "make test ESPNET=202511    the tests that touch ESPnet, against the older release"
 	@echo "make setup   .venv with the pinned packages (done again only when the pins change)"
-	@echo "make lint    set up, then ruff and shellcheck"
+	@echo "make lint    set up, then ruff, mypy and shellcheck"
 	@echo "make clean   remove the environments and caches; data and experiments of recipes stay"
 
 setup:
@@ -36,9 +36,10 @@ endif
 lint: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/mypy
 	find . \( -path './.venv*' -o -path ./.git -o -name exp -o -name data -o -name dump \) -prune \
 		-o \( -name '*.sh' -o -path ./.ci/run \) -type f -print0 | xargs -0 .venv/bin/shellcheck
 
 clean:
-	rm -rf .venv .venv-202511 build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-202511 build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

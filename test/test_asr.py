@@ -19,9 +19,9 @@ from espnet2.main_funcs.pack_funcs import unpack
 
 import espnet_robust
 from espnet_robust.bin import decode as decode_command
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.data.audio import read_audio
 from espnet_robust.data.data_dir import read_data_dir
-from espnet_robust.errors import ConfigError
 from espnet_robust.models.student import read_student_weights
 from espnet_robust.recognise.decode import load_recogniser
 
@@ -144,8 +144,8 @@ def readme_files(readme_section, data, student_dir, tmp_path, monkeypatch):
 
 def test_readme_is_true(readme_section, readme_files, capsys):
     (command,) = readme_section["bash"]
-    python, m, wrapper, module, *options = shlex.split(command.replace("\\\n", " "))
-    assert (python, m, wrapper) == ("python", "-m", "espnet_robust.run")
+    program, subcommand, module, *options = shlex.split(command.replace("\\\n", " "))
+    assert (program, subcommand) == ("espnet-robust", "run")
     importlib.import_module(module).main(options)
 
     recognise, _ = readme_section["python"]
@@ -210,7 +210,7 @@ def test_batches_do_not_change_what_is_decoded(trained, data):
         assert recogniser(wavs) == [recogniser([wav])[0] for wav in wavs]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("options", [{}, {"method": "beam", "beam_size": 2}])
 def test_a_gpu_decodes_the_same(trained, data, options):
     wavs = [read_audio(entry) for entry in read_data_dir(data).wav.values()]

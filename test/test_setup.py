@@ -4,14 +4,21 @@ import importlib
 import re
 import shutil
 import subprocess
+import tomllib
 
 import pytest
+import yaml
 
 
 def pins(path):
     """Package -> version of a requirements file; every line must pin."""
     lines = (line.split("#")[0].strip() for line in path.read_text().splitlines())
     return dict(line.split("==") for line in lines if line)
+
+
+@pytest.fixture(scope="module")
+def package(root):
+    return tomllib.loads((root / "pyproject.toml").read_text())
 
 
 def normal(name):
@@ -34,12 +41,27 @@ def test_every_package_is_pinned_once(tools):
     assert {"espnet", "numpy"} <= older and "torch" not in older
 
 
-def test_package_requires_only_what_set_up_pins_and_no_torch(root, tools):
-    source = (root / "setup.py").read_text()
-    listed = re.search(r"install_requires=\[(.*?)\]", source, re.DOTALL).group(1)
-    names = {normal(name) for name in re.findall(r'"(.+?)"', listed)}
+def test_package_requires_only_what_set_up_pins_and_no_torch(tools, package):
+    names = {normal(name) for name in package["project"]["dependencies"]}
     assert names <= {normal(name) for name in pins(tools / "requirements.txt")}
     assert not {"torch", "torchaudio", "espnet"} & names
+
+
+def test_the_list_of_packages_is_complete(root, package):
+    folders = [path.parent for path in (root / "espnet_robust").rglob("__init__.py")]
+    names = {".".join(folder.relative_to(root).parts) for folder in folders}
+    assert set(package["tool"]["setuptools"]["packages"]) == {*names, "espnet_robust.conf"}
+
+
+def test_hooks_are_the_linters_of_make_lint(root):
+    hooks = yaml.safe_load((root / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    linters = {tuple(hook["name"].split()) for hook in hooks}
+    recipe = re.search(
+        r"^lint: setup\n((?:\t.*\n)+)", (root / "Makefile").read_text(), re.MULTILINE
+    )
+    called = re.findall(r"\.venv/bin/([\w -]+)", recipe.group(1))
+    assert linters == {tuple(words.split()) for words in called}
+    assert all(hook["language"] == "system" for hook in hooks)  # nothing is downloaded
 
 
 TASKS = (

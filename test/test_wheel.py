@@ -72,6 +72,35 @@ def elsewhere(wheel, tmp_path_factory) -> Path:
     return python
 
 
+def test_commands_and_configurations_come_with_it(elsewhere, root, tmp_path):
+    command = elsewhere.with_name("espnet-robust")
+    assert "Write a distorted copy of a Kaldi-format data dir." in run(
+        command, "--help", cwd=tmp_path
+    )
+    conf = Path(run(command, "conf_dir", cwd=tmp_path).strip())
+    assert conf.is_relative_to(elsewhere.parents[1])
+    shipped, here = (
+        {str(path.relative_to(top)): path.read_bytes() for path in top.rglob("*.yaml")}
+        for top in (conf, root / "conf")
+    )
+    assert shipped == here
+
+    rng = np.random.default_rng(0)
+    for name in ("train", "noise_train", "rir_train"):  # of which conf/distortion/train.yaml draws
+        data = tmp_path / "data" / name
+        data.mkdir(parents=True)
+        entries = {f"{name}-{n}": tmp_path / f"{name}-{n}.wav" for n in range(2)}
+        for path in entries.values():
+            soundfile.write(path, rng.normal(0, 0.1, 16000), 16000)
+        (data / "wav.scp").write_text("".join(f"{utt} {path}\n" for utt, path in entries.items()))
+        (data / "utt2spk").write_text("".join(f"{utt} {utt}\n" for utt in entries))
+    options = ("--config", conf / "distortion/train.yaml", "--seed", 0)
+    run(command, "distort_data_dir", *options, "data/train", "data/copy", cwd=tmp_path)
+    assert (tmp_path / "data/copy/utt2distortion").read_text().count("\n") == 2
+    check = ("data", "validate", "--audio", "--need", "wav.scp", "--", "data/copy")
+    assert "data/copy: 2 utterances" in run(command, *check, cwd=tmp_path)
+
+
 def test_trains_and_decodes_from_a_wheel(elsewhere, student_dir, tmp_path):
     code = "import espnet_robust; print(espnet_robust.register(), espnet_robust.__file__)"
     tables, where = run(elsewhere, "-c", code, cwd=tmp_path).split()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from espnet_robust.cli import run
+from espnet_robust.common.cli import run
 from espnet_robust.corpora.fluent_speech_commands import COLUMNS, OFFICIAL
 from espnet_robust.data.audio import read_audio, write_audio
 from espnet_robust.data.data_dir import read_data_dir

@@ -7,12 +7,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import run
-from espnet_robust.data.from_audio import cut_segments
+from espnet_robust.common.cli import Parser, run
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cut_segments", description=__doc__)
+    parser = Parser(prog="espnet-robust data cut_segments", description=__doc__)
     parser.add_argument("src", type=Path, help="data dir with segments")
     parser.add_argument("dst", type=Path, help="data dir to be written")
     parser.add_argument(
@@ -23,6 +22,8 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
+    from espnet_robust.data.from_audio import cut_segments
+
     data = cut_segments(args.src, args.dst, allow_pipe=args.allow_pipe)
     print(f"{data.path}: {len(data.wav)} utterances")
 

@@ -5,13 +5,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import run
-from espnet_robust.data.audio import encode_audio, write_audio
-from espnet_robust.distortion.copies import remake
+from espnet_robust.common.cli import Parser, run
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="remake_utterance", description=__doc__)
+    parser = Parser(prog="espnet-robust remake_utterance", description=__doc__)
     parser.add_argument(
         "--allow_pipe", action="store_true", help="run the command that the audio was read from"
     )
@@ -23,6 +21,9 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
+    from espnet_robust.data.audio import encode_audio, write_audio
+    from espnet_robust.distortion.copies import remake
+
     wav = remake(args.copy, args.utt, allow_pipe=args.allow_pipe)
     if args.out == "-":
         sys.stdout.buffer.write(encode_audio(wav, "stdout.wav"))

@@ -1,16 +1,15 @@
-"""Write some utterances of a data dir as another."""
+"""Write some utterances of a data dir to a new one."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import run
-from espnet_robust.data.select import subset_data_dir
-from espnet_robust.errors import UserError
+from espnet_robust.common.cli import Parser, run
+from espnet_robust.common.errors import UserError
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="subset_data_dir", description=__doc__)
+    parser = Parser(prog="espnet-robust data subset", description=__doc__)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--first", type=int, metavar="N", help="the first N utterances")
     which.add_argument(
@@ -32,6 +31,8 @@ def read_ids(path: Path) -> list[str]:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
+    from espnet_robust.data.select import subset_data_dir
+
     ids = None if args.utt_list is None else read_ids(args.utt_list)
     chosen = subset_data_dir(args.src, args.dst, ids=ids, first=args.first)
     print(f"{args.dst}: {len(chosen.ids)} utterances")

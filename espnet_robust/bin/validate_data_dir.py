@@ -1,18 +1,19 @@
-"""Check Kaldi-format data dirs: tables that agree, in order, and audio that can be read."""
+"""Check Kaldi-format data dirs: tables that agree and are sorted, audio that can be read."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from espnet_robust.cli import run
-from espnet_robust.data.data_dir import DataDir, validate_data_dir
-from espnet_robust.data.from_audio import add_audio_tables
-from espnet_robust.data.segments import overlapping
+from espnet_robust.common.cli import Parser, run
+
+if TYPE_CHECKING:
+    from espnet_robust.data.data_dir import DataDir
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="validate_data_dir", description=__doc__)
+    parser = Parser(prog="espnet-robust data validate", description=__doc__)
     parser.add_argument("data_dirs", type=Path, nargs="+", metavar="DATA_DIR")
     parser.add_argument(
         "--need",
@@ -34,6 +35,9 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
+    from espnet_robust.data.data_dir import validate_data_dir
+    from espnet_robust.data.from_audio import add_audio_tables
+
     for path in args.data_dirs:
         if args.add_tables:
             add_audio_tables(path, allow_pipe=args.allow_pipe)
@@ -42,7 +46,9 @@ def main(cmd: Sequence[str] | None = None) -> None:
         print(f"{path}: {len(data.wav)} utterances, {', '.join(data.tables)}: valid")
 
 
-def _warn_of_overlaps(data: DataDir) -> None:
+def _warn_of_overlaps(data: "DataDir") -> None:
+    from espnet_robust.data.segments import overlapping
+
     where = f"{data.path}/segments"
     if pairs := overlapping(data.tables.get("segments", {}), where):
         first, second = pairs[0]

@@ -11,6 +11,7 @@ import argparse
 import re
 from pathlib import Path
 
+from espnet_robust.common.errors import DataDirError
 from espnet_robust.corpora.layout import (
     Recording,
     add_root,
@@ -20,7 +21,6 @@ from espnet_robust.corpora.layout import (
     share_of,
     write_recordings,
 )
-from espnet_robust.errors import DataDirError
 
 DEV_SHARE = 0.1
 SUFFIXES = (".sph", ".wav", ".flac")

@@ -12,6 +12,7 @@ import argparse
 import re
 from pathlib import Path
 
+from espnet_robust.common.errors import DataDirError, UserError
 from espnet_robust.corpora.layout import (
     Recording,
     add_root,
@@ -21,7 +22,6 @@ from espnet_robust.corpora.layout import (
     visible,
     write_recordings,
 )
-from espnet_robust.errors import DataDirError, UserError
 
 SETS = ("tr05_real", "dt05_real", "dt05_simu", "et05_real", "et05_simu")
 ENVIRONMENTS = ("bus", "caf", "ped", "str")

@@ -13,11 +13,12 @@ import urllib.request
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
 
 CHUNK = 1 << 20  # bytes
 TIMEOUT = 60  # s without any byte
@@ -158,8 +159,10 @@ def download(
     for name in names:
         archive = published.parts[name]
         if not (directory / archive.target).exists():
-            given = {"url": url or archive.url, "sha256": sha256.lower() or archive.sha256}
-            _get(replace(archive, **given), directory / f"{corpus}_{name}.tar.gz", pauses)
+            given = replace(
+                archive, url=url or archive.url, sha256=sha256.lower() or archive.sha256
+            )
+            _get(given, directory / f"{corpus}_{name}.tar.gz", pauses)
     return directory / published.parts[names[0]].root
 
 
@@ -226,10 +229,11 @@ def _transfer(url: str, part: Path) -> str:
                 have = 0
             length = response.headers.get("Content-Length")
             total = have + int(length) if length else None
-            progress = {"unit": "B", "unit_scale": True, "desc": url.rpartition("/")[2]}
+            name = url.rpartition("/")[2]
+            progress = partial(tqdm, desc=name, unit="B", unit_scale=True, mininterval=1)
             with (
                 part.open("ab" if have else "wb") as f,
-                tqdm(total=total, initial=have, mininterval=1, **progress) as bar,
+                progress(total=total, initial=have) as bar,
             ):
                 while chunk := response.read(CHUNK):
                     f.write(chunk)

@@ -10,6 +10,7 @@ import argparse
 import csv
 from pathlib import Path
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.corpora.layout import (
     PARTS,
     Recording,
@@ -22,7 +23,6 @@ from espnet_robust.corpora.layout import (
     visible,
     write_parts,
 )
-from espnet_robust.errors import UserError
 
 FOLDS = {"train": ("1", "2", "3"), "dev": ("4",), "test": ("5",)}
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for part in PARTS:
         default = ",".join(FOLDS[part])
         parser.add_argument(
-            f"--{part}-folds", type=comma_list, default=FOLDS[part], help=f"(default: {default})"
+            f"--{part}_folds", type=comma_list, default=FOLDS[part], help=f"(default: {default})"
         )
     parser.add_argument("--esc10", action="store_true", help="only the ten classes of ESC-10")
 
@@ -57,7 +57,7 @@ def prepare(
         AudioError: as ``write_recordings``; also a clip of meta/esc50.csv that is missing.
     """
     wanted = {"train": train_folds, "dev": dev_folds, "test": test_folds}
-    part_of = {}
+    part_of: dict[str, str] = {}
     for part, folds in wanted.items():
         for fold in folds:
             if fold in part_of:

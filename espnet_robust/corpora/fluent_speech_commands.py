@@ -12,6 +12,7 @@ import io
 import re
 from pathlib import Path
 
+from espnet_robust.common.errors import DataDirError
 from espnet_robust.corpora.layout import (
     Recording,
     add_root,
@@ -20,7 +21,6 @@ from espnet_robust.corpora.layout import (
     read_text,
     write_recordings,
 )
-from espnet_robust.errors import DataDirError
 
 OFFICIAL = {"train": "train", "valid": "dev", "test": "test"}
 COLUMNS = ("path", "speakerId", "transcription", "action", "object", "location")

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "FSD50K.dev_audio, FSD50K.eval_audio and FSD50K.ground_truth")
     parser.add_argument("--name", default="fsd50k", help="names the data dirs: NAME_train, ...")
     parser.add_argument(
-        "--no-voice",
+        "--no_voice",
         action="store_true",
         help="leave out clips labelled Human_voice: as noise over speech they are a second talker",
     )

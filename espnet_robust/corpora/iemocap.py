@@ -11,6 +11,7 @@ import argparse
 import re
 from pathlib import Path
 
+from espnet_robust.common.errors import DataDirError, UserError
 from espnet_robust.corpora.layout import (
     Recording,
     add_root,
@@ -21,7 +22,6 @@ from espnet_robust.corpora.layout import (
     visible,
     write_recordings,
 )
-from espnet_robust.errors import DataDirError, UserError
 
 CLASSES = {"ang": "ang", "hap": "hap", "exc": "hap", "neu": "neu", "sad": "sad"}
 OTHERS = frozenset({"fru", "sur", "fea", "dis", "oth", "xxx"})

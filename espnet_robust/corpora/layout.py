@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from espnet_robust.common.errors import AudioError, DataDirError, UserError
 from espnet_robust.data.audio import RATE, audio_info, read_channels, write_audio
 from espnet_robust.data.data_dir import write_data_dir
-from espnet_robust.errors import AudioError, DataDirError, UserError
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".opus", ".aif", ".aiff"})
 PARTS = ("train", "dev", "test")
@@ -41,7 +41,7 @@ def add_root(parser: argparse.ArgumentParser, holds: str) -> None:
         help="write 16 kHz mono FLAC files instead of pointing at the corpus",
     )
     parser.add_argument(
-        "--skip-bad",
+        "--skip_bad",
         action="store_true",
         help="leave out files that cannot be read, instead of stopping",
     )
@@ -152,7 +152,7 @@ def add_shares(parser: argparse.ArgumentParser, of: str) -> None:
     """Options for corpora without official parts."""
     for part, share in (("dev", 0.05), ("test", 0.1)):
         parser.add_argument(
-            f"--{part}-share",
+            f"--{part}_share",
             type=float,
             default=share,
             help=f"share of the {of} kept for {part}, chosen by name (default: {share})",
@@ -226,7 +226,7 @@ def _check(
                 info = audio_info(audio)
         except AudioError as e:
             if not skip_bad:
-                raise AudioError(f"{e} (--skip-bad leaves such files out)") from None
+                raise AudioError(f"{e} (--skip_bad leaves such files out)") from None
             bad.append(str(e))
             continue
         entries = {

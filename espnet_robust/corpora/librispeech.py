@@ -9,6 +9,7 @@ other corpora in this layout, such as LibriLight's 10 hours or one's own cut, wo
 import argparse
 from pathlib import Path
 
+from espnet_robust.common.errors import DataDirError, UserError
 from espnet_robust.corpora.layout import (
     Recording,
     add_root,
@@ -18,7 +19,6 @@ from espnet_robust.corpora.layout import (
     visible,
     write_recordings,
 )
-from espnet_robust.errors import DataDirError, UserError
 
 TRANSCRIPTS = "*/*/*.trans.txt"  # in a set
 

@@ -9,6 +9,7 @@ are divided by a hash of their names, so that training noise never serves in a t
 import argparse
 from pathlib import Path
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.corpora.layout import (
     Recording,
     add_root,
@@ -19,7 +20,6 @@ from espnet_robust.corpora.layout import (
     share_of,
     write_parts,
 )
-from espnet_robust.errors import UserError
 
 KINDS = ("music", "noise", "speech")
 

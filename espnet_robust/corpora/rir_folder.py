@@ -7,6 +7,7 @@ groups to sample by: a room with many positions then counts as much as a room wi
 import argparse
 from pathlib import Path
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.corpora.layout import (
     Recording,
     add_root,
@@ -16,7 +17,6 @@ from espnet_robust.corpora.layout import (
     visible,
     write_recordings,
 )
-from espnet_robust.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from espnet_robust.common.errors import DataDirError, UserError
 from espnet_robust.corpora.layout import (
     PARTS,
     Recording,
@@ -24,7 +25,6 @@ from espnet_robust.corpora.layout import (
 )
 from espnet_robust.corpora.synthesis import generator, make_files
 from espnet_robust.data.audio import RATE, audio_info, read_audio
-from espnet_robust.errors import DataDirError, UserError
 
 KEYWORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 UNKNOWN, SILENCE = "_unknown_", "_silence_"
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name in ("unknown", "silence"):
         parser.add_argument(
-            f"--{name}-share",
+            f"--{name}_share",
             type=float,
             default=0.1,
             help=f"number of _{name}_, relative to all keywords (default: 0.1, as published)",
@@ -125,8 +125,8 @@ def part_of_speaker(speaker: str) -> str:
     ('train', 'dev', 'test')
     """
     largest = 2**27 - 1
-    percentage = int(hashlib.sha1(speaker.encode()).hexdigest(), 16) % (largest + 1)
-    percentage *= 100.0 / largest
+    place = int(hashlib.sha1(speaker.encode()).hexdigest(), 16) % (largest + 1)
+    percentage = place * (100.0 / largest)
     if percentage < 10:
         return "dev"
     return "test" if percentage < 20 else "train"
@@ -153,13 +153,14 @@ def _make_silence(
     seed: int,
 ) -> dict[str, list[Recording]]:
     noises = visible(root / NOISE, "*.wav")
-    plan = {}
+    plan: dict[str, list[dict]] = {}
     for part in PARTS:
         rng = generator(seed, f"speech_commands silence {part}")
         known = sum(r.entries["utt2label"] in keywords for r in parts[part])
         plan[part] = []
         for n in range(round(share * known)):
-            item = {"id": f"silence-{part}-{n:05d}", "file": f"{part}/silence-{part}-{n:05d}.flac"}
+            name = f"silence-{part}-{n:05d}"
+            item: dict[str, object] = {"id": name, "file": f"{part}/{name}.flac"}
             if noises:
                 noise = noises[int(rng.integers(len(noises)))]
                 low, high = STRETCHES[part]

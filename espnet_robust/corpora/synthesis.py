@@ -12,10 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from espnet_robust.common.errors import UserError
+from espnet_robust.common.files import write_atomic
+from espnet_robust.common.processes import unordered
 from espnet_robust.data.audio import RATE, audio_info, write_audio
-from espnet_robust.errors import UserError
-from espnet_robust.files import write_atomic
-from espnet_robust.processes import unordered
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:
@@ -77,8 +77,8 @@ def make_files(
     _keep_plan(audio_dir, items)
     paths = [audio_dir / item["file"] for item in items]
     todo = [(item, path) for item, path in zip(items, paths, strict=True) if not path.exists()]
-    progress = {"desc": label, "unit": "file", "mininterval": 1, "disable": not todo}
-    with tqdm(total=len(items), initial=len(items) - len(todo), **progress) as bar:
+    progress = partial(tqdm, desc=label, unit="file", mininterval=1, disable=not todo)
+    with progress(total=len(items), initial=len(items) - len(todo)) as bar:
         # spawn, not fork: the caller may hold threads (the progress bar's, a BLAS's).
         each = unordered(partial(_render_one, render), todo, min(nj, len(todo)), start="spawn")
         for _ in each:

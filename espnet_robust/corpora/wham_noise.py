@@ -10,6 +10,7 @@ import argparse
 import csv
 from pathlib import Path
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.corpora.layout import (
     Recording,
     add_root,
@@ -17,7 +18,6 @@ from espnet_robust.corpora.layout import (
     find_audio,
     write_recordings,
 )
-from espnet_robust.errors import UserError
 
 OFFICIAL = {"tr": "train", "cv": "dev", "tt": "test"}
 

@@ -13,9 +13,9 @@ import numpy as np
 import soundfile
 import soxr
 
+from espnet_robust.common.errors import AudioError
+from espnet_robust.common.files import write_atomic
 from espnet_robust.data.entries import OpenAudio, open_entry
-from espnet_robust.errors import AudioError
-from espnet_robust.files import write_atomic
 
 RATE = 16000  # Hz; of every model here
 _LOUDEST = 2.0**31  # full scale of 32 bits, in case someone forgot to divide by it

@@ -6,12 +6,13 @@ from a Kaldi ark as integers up to 32768.
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from soundfile import SoundFileError
 
+from espnet_robust.common.errors import AudioError
 from espnet_robust.data.audio import check_samples, read_channels, resample
-from espnet_robust.errors import AudioError
 
 
 class CheckedAudio(Mapping):
@@ -48,7 +49,8 @@ class CheckedAudio(Mapping):
             reason = " ".join(str(e).split())
             raise AudioError(f"{self.table}: utterance {utt}: cannot be read: {reason}") from e
 
-    def _checked(self, first: int | np.ndarray, second: int | np.ndarray) -> np.ndarray:
+    def _checked(self, first: Any, second: Any) -> np.ndarray:
+        """Of a rate and samples, in either order."""
         rate, samples = (first, second) if isinstance(first, int) else (second, first)
         if samples.dtype.kind == "i":
             samples = (samples / -float(np.iinfo(samples.dtype).min)).astype(np.float32)

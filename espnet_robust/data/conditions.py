@@ -11,10 +11,11 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from espnet_robust.common.errors import ConfigError, DataDirError, UserError
+from espnet_robust.common.files import read_json, write_atomic
 from espnet_robust.data.data_dir import iter_table
-from espnet_robust.errors import ConfigError, DataDirError, UserError
-from espnet_robust.files import read_json, write_atomic
 
 CLEAN = "clean"  # the name of the undistorted condition
 FILE = "condition.json"
@@ -35,7 +36,7 @@ class Condition:
     snr_db: float | None = None
 
 
-def check_name(name: str, where: str | Path) -> str:
+def check_name(name: Any, where: str | Path) -> str:
     """The name, if a condition may have it: a part of file names, without blanks and slashes.
 
     Raises:

@@ -6,11 +6,13 @@ own way, and such a file ends where it ends.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 # What libsndfile calls the formats of which we can tell whether a file is whole.
 FORMATS = frozenset(
     {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST", "FLAC", "OGG", "MP3"}
 )
+Order = Literal["little", "big"]
 Read = Callable[[int, int], bytes]  # offset, number of bytes (fewer at the end of the file)
 
 _OPEN = frozenset({0, 0x7FFFFFFF, 0xFFFFFFFF})  # lengths that stand for "not known"
@@ -59,7 +61,7 @@ def with_open_length(data: bytes) -> bytes | None:
     return None
 
 
-def _chunks(read: Read, size: int, order: str) -> Iterator[tuple[bytes, int, int]]:
+def _chunks(read: Read, size: int, order: Order) -> Iterator[tuple[bytes, int, int]]:
     """(kind, where its content begins, its length as written) of the chunks in RIFF and AIFF."""
     at = 12
     while at + 8 <= size:
@@ -75,7 +77,7 @@ def _is_open(length: int) -> bool:
 
 def _riff(read: Read, size: int) -> int | None:
     magic = read(0, 4)
-    order = "big" if magic == b"RIFX" else "little"
+    order: Order = "big" if magic == b"RIFX" else "little"
     long_length = 0
     for kind, at, length in _chunks(read, size, order):
         if kind == b"ds64":
@@ -110,7 +112,7 @@ def _w64(read: Read, size: int) -> int | None:
 
 def _au(read: Read, size: int) -> int | None:
     head = read(0, 12)
-    order = "big" if head[:4] == b".snd" else "little"
+    order: Order = "big" if head[:4] == b".snd" else "little"
     start, length = (int.from_bytes(head[i : i + 4], order) for i in (4, 8))
     return None if _is_open(length) else start + length
 

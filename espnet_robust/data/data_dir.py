@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from espnet_robust.common.errors import AudioError, DataDirError
 from espnet_robust.data.audio import RATE, AudioInfo, check_audio
 from espnet_robust.data.replacing import replacing_dir
 from espnet_robust.data.segments import cut, parse
 from espnet_robust.data.words import words
-from espnet_robust.errors import AudioError, DataDirError
 
 # Files whose content follows from the audio: stale once the audio changes or is cut.
 AUDIO_TABLES = frozenset(

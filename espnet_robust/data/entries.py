@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from espnet_robust.common.errors import AudioError
 from espnet_robust.data.containers import FORMATS, why_cut_off, with_open_length
 from espnet_robust.data.mp3 import to_decode
-from espnet_robust.errors import AudioError
 
 RATES = (4_000, 384_000)  # Hz; a header that says anything else is wrong
 _ARK = re.compile(r"(.+):(\d+)")
@@ -105,7 +105,7 @@ def open_entry(entry: str | Path, allow_pipe: bool) -> Iterator[OpenAudio]:
     except OSError as e:
         raise AudioError(f"{entry}: cannot be read: {e.strerror or e}") from None
     except soundfile.LibsndfileError as e:
-        raise AudioError(f"{entry}: not audio or damaged: {e.error_string}") from None
+        raise AudioError(f"{entry}: not audio, damaged or cut off: {e.error_string}") from None
 
 
 def _check_rate(f: soundfile.SoundFile, name: str) -> None:
@@ -161,8 +161,8 @@ def _counted(f: soundfile.SoundFile, source: str | io.BytesIO, entry: str) -> io
         counted = _decoded(source) if f.frames == _UNKNOWN else None
     else:
         reason = _with_bytes(source, why_cut_off)
-        if f.frames < 1 and not reason and (data := with_open_length(_all_of(source))):
-            counted = io.BytesIO(data)
+        if f.frames < 1 and not reason and (longer := with_open_length(_all_of(source))):
+            counted = io.BytesIO(longer)
     if reason:
         raise AudioError(f"{entry}: truncated: {reason}")
     if f.frames < 1 and counted is None:
@@ -176,7 +176,7 @@ def _decoded(source: str | io.BytesIO, early: int = 0) -> io.BytesIO:
     if not isinstance(source, str):
         source.seek(0)
     with _Forward(source) as f:
-        blocks = []
+        blocks: list[np.ndarray] = []
         while not blocks or len(blocks[-1]) == _BLOCK:
             blocks.append(f.read(_BLOCK, dtype="float32"))
         wav = np.concatenate(blocks)[early:]

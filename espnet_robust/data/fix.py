@@ -4,6 +4,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from espnet_robust.common.errors import DataDirError
+from espnet_robust.common.files import write_atomic
 from espnet_robust.data.data_dir import (
     MAY_BE_EMPTY,
     check_speakers,
@@ -12,8 +14,6 @@ from espnet_robust.data.data_dir import (
     not_utf8,
     spk2utt,
 )
-from espnet_robust.errors import DataDirError
-from espnet_robust.files import write_atomic
 
 BACKUP = ".backup"  # in the data dir: the files as they were before they were changed
 _ALSO_BY_UTTERANCE = ("feats.scp", "vad.scp", "segments")

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from espnet_robust.common.errors import AudioError, DataDirError
+from espnet_robust.common.files import write_atomic
 from espnet_robust.data.audio import RATE, audio_info, encode_audio, read_audio
 from espnet_robust.data.conditions import as_file, read_condition
 from espnet_robust.data.data_dir import (
@@ -12,8 +14,6 @@ from espnet_robust.data.data_dir import (
     validate_data_dir,
 )
 from espnet_robust.data.replacing import replacing_dir
-from espnet_robust.errors import AudioError, DataDirError
-from espnet_robust.files import write_atomic
 
 _PER_FOLDER = 1000  # files
 
@@ -52,8 +52,8 @@ def cut_segments(src: str | Path, dst: str | Path, *, allow_pipe: bool = False) 
         contents = {name: format_table(table.items()) for name, table in tables.items()}
         if "utt2spk" in tables:
             contents["spk2utt"] = format_table(spk2utt(tables["utt2spk"]).items())
-        for name, content in (contents | dict(as_file(read_condition(src)))).items():
-            (temporary / name).write_text(content, encoding="utf-8", newline="\n")
+        for file, content in (contents | dict(as_file(read_condition(src)))).items():
+            (temporary / file).write_text(content, encoding="utf-8", newline="\n")
     return DataDir(dst, tables)
 
 

@@ -48,7 +48,9 @@ def to_decode(data: bytes) -> tuple[bytes, int, str | None]:
         start += first.length
     head = data[first.at : first.at + 4]
     head = bytes((head[0], head[1] | 1, head[2] & 0x0C | 0x10, head[3]))  # without a checksum
-    silence = head.ljust(_frame(head, 0).length, b"\0")
+    frame = _frame(head, 0)
+    assert frame, "the head of a frame stays one without its checksum"
+    silence = head.ljust(frame.length, b"\0")
     return silence + data[start:], 1152 if first.mpeg1 else 576, None
 
 

@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from espnet_robust.errors import DataDirError
+from espnet_robust.common.errors import DataDirError
 
 
 class replacing_dir:
@@ -28,7 +28,7 @@ class replacing_dir:
             raise DataDirError(f"{self.path}: cannot be made: {e.strerror}") from None
         return self.temporary
 
-    def __exit__(self, kind, error, traceback) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
             if error is None:
                 replace_dir(self.temporary, self.path)

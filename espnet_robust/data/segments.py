@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
+from espnet_robust.common.errors import DataDirError
 from espnet_robust.data.entries import segment_entry
 from espnet_robust.data.words import words
-from espnet_robust.errors import DataDirError
 
 _SECONDS = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
 

@@ -6,10 +6,10 @@ The condition goes along: what is chosen from distorted speech is distorted spee
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from espnet_robust.common.errors import DataDirError
 from espnet_robust.data.conditions import Condition, as_file, check_name, read_condition
 from espnet_robust.data.data_dir import DataDir, validate_data_dir, write_data_dir
 from espnet_robust.data.segments import cut
-from espnet_robust.errors import DataDirError
 
 MIXED = "mixed"  # the condition of several conditions in one data dir
 
@@ -96,7 +96,7 @@ def combine_data_dirs(srcs: Sequence[str | Path], dst: str | Path) -> DataDir:
 def _all_recordings(dirs: Sequence[DataDir], dst: str | Path) -> dict[str, str]:
     recordings: dict[str, str] = {}
     for data in dirs:
-        for name, entry in data.recordings.items():
+        for name, entry in (data.recordings or {}).items():
             if recordings.setdefault(name, entry) != entry:
                 raise DataDirError(f"{dst}: two recordings are called {name!r}: rename one")
     return recordings

@@ -24,8 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.distill.schedule import Schedule
-from espnet_robust.errors import ConfigError
 from espnet_robust.models.padding import valid_frames
 
 METHODS = ("reversal", "alternating")

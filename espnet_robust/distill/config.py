@@ -16,12 +16,12 @@ from typing import Any
 
 import torch
 
-from espnet_robust.config import from_mapping
+from espnet_robust.common.config import from_mapping
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.distill.adversary import METHODS, AdversaryConfig
 from espnet_robust.distill.losses import check_loss_weights, needed_views
 from espnet_robust.distill.targets import NORMS
 from espnet_robust.distill.views import MAPPINGS
-from espnet_robust.errors import ConfigError
 from espnet_robust.models.student import StudentConfig
 
 AMP = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}

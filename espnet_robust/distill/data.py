@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from espnet2.train.dataset import AdapterForSoundScpReader, ESPnetDataset
 
+from espnet_robust.common.errors import AudioError, ConfigError, DataDirError
 from espnet_robust.data.checked_audio import CheckedAudio
 from espnet_robust.data.data_dir import iter_table, refuse_segments
-from espnet_robust.errors import AudioError, ConfigError, DataDirError
 
 
 def check_split(

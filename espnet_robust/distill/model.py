@@ -10,11 +10,11 @@ from espnet2.torch_utils.device_funcs import force_gatherable
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 from torch import Tensor, nn
 
+from espnet_robust.common.errors import TrainingError
 from espnet_robust.distill.adversary import Adversary, AdversaryInput
 from espnet_robust.distill.losses import AUXILIARY, LOSSES
 from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distill.targets import Targets
-from espnet_robust.errors import TrainingError
 from espnet_robust.models.onednn import use_onednn
 from espnet_robust.models.padding import valid_frames
 from espnet_robust.models.speech_model import Hidden, SpeechModel

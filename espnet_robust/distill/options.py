@@ -17,9 +17,9 @@ from espnet2.tasks.abs_task import optim_classes, scheduler_classes
 from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import str2bool
 
-from espnet_robust.config import nearest
-from espnet_robust.errors import ConfigError
-from espnet_robust.experiment import read_system
+from espnet_robust.common.config import nearest
+from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.experiment import read_system
 
 
 def parse(parser: argparse.ArgumentParser, cmd: Sequence[str] | None) -> argparse.Namespace:

@@ -13,8 +13,8 @@ from pathlib import Path
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from espnet_robust.errors import DataDirError, one_line_errors
-from espnet_robust.files import write_atomic
+from espnet_robust.common.errors import DataDirError, one_line_errors
+from espnet_robust.common.files import write_atomic
 
 LOG_SECONDS = 60.0  # between two lines where stderr is no terminal
 

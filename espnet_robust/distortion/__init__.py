@@ -8,9 +8,8 @@
 ('white', True)
 """
 
-from espnet_robust.data.audio import RATE
 from espnet_robust.distortion.chain import Distorter
 from espnet_robust.distortion.config import load_distortion
 from espnet_robust.distortion.seeding import rng_for
 
-__all__ = ["RATE", "Distorter", "load_distortion", "rng_for"]
+__all__ = ["Distorter", "load_distortion", "rng_for"]

@@ -214,10 +214,10 @@ class Kind:
         raise NotImplementedError
 
     @staticmethod
-    def apply(wav: np.ndarray, **drawn) -> np.ndarray:
+    def apply(wav: np.ndarray, **drawn: Any) -> np.ndarray:
         raise NotImplementedError
 
     @staticmethod
-    def num_samples_out(num_samples: int, **drawn) -> int:
+    def num_samples_out(num_samples: int, **drawn: Any) -> int:
         """Samples out for samples in."""
         return num_samples

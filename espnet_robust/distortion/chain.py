@@ -6,11 +6,11 @@ from typing import Protocol
 
 import numpy as np
 
+from espnet_robust.common.errors import AudioError, ConfigError
 from espnet_robust.data.audio import fit_range
 from espnet_robust.distortion.base import Context, Kind
 from espnet_robust.distortion.kinds import KINDS
 from espnet_robust.distortion.seeding import rng_for
-from espnet_robust.errors import AudioError, ConfigError
 
 CLEAN = "clean"
 

@@ -4,14 +4,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from espnet_robust.common.errors import AudioError, DataDirError
 from espnet_robust.data.audio import RATE, audio_info, read_audio
 from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.distortion.convolution import Filter
 from espnet_robust.distortion.level import power
-from espnet_robust.errors import AudioError, DataDirError
 
 SILENCE = 1e-9  # mean square, -90 dB full scale: below the steps of 16-bit audio
 ATTEMPTS = 20  # crops tried before noise counts as silent
@@ -32,7 +33,7 @@ class Recent:
         self._kept.clear()
         self._samples = 0
 
-    def get(self, key: Hashable, make: Callable):
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """What is kept under ``key``, or else what ``make`` returns."""
         if key in self._kept:
             self._kept.move_to_end(key)

@@ -20,12 +20,12 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
-from espnet_robust.config import nearest, read_yaml
+from espnet_robust.common.config import nearest, read_yaml
+from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.distortion.base import DataDirPath
 from espnet_robust.distortion.chain import Distorter, Maybe, One, OneOf, Sequence, Step
 from espnet_robust.distortion.collection import open_collection
 from espnet_robust.distortion.kinds import KINDS
-from espnet_robust.errors import ConfigError, UserError
 
 _TOP = ("chain", "snr_db", "overflow", "on_rate", "description")
 _POLICIES = {"overflow": ("scale", "refuse"), "on_rate": ("resample", "refuse")}

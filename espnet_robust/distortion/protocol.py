@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.data.conditions import CLEAN, Condition, check_name
 from espnet_robust.distortion.chain import Distorter
 from espnet_robust.distortion.config import ConfigReader, given_config
 from espnet_robust.distortion.copies import Job, run_job, single_snr
-from espnet_robust.errors import ConfigError
 
 
 @dataclass(frozen=True)

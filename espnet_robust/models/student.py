@@ -16,9 +16,9 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 from transformers import AutoConfig, AutoModel
 
-from espnet_robust.config import nearest, read_yaml
-from espnet_robust.errors import ConfigError, ModelError
-from espnet_robust.files import write_atomic
+from espnet_robust.common.config import nearest, read_yaml
+from espnet_robust.common.errors import ConfigError, ModelError
+from espnet_robust.common.files import write_atomic
 from espnet_robust.models.conv_lstm import ConvLSTMConfig
 from espnet_robust.models.speech_model import (
     FILTER_BANK_MODELS,

@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from espnet_robust.errors import ConfigError
+from espnet_robust.common.errors import ConfigError
 
 OLDEST, NEWEST = 202511, 202611  # what the tests run on
 REMEDY = f"install one that is tested: pip install espnet=={NEWEST}"

@@ -12,7 +12,7 @@ from typing import Any
 from rapidfuzz import process
 from torch import nn
 
-from espnet_robust.errors import ConfigError
+from espnet_robust.common.errors import ConfigError
 
 KEYS = (
     "fs", "student", "layers", "freeze", "freeze_steps", "lr_scale", "cache_gb",

@@ -21,7 +21,7 @@ import torch
 from espnet2.asr.frontend.abs_frontend import AbsFrontend
 from torch import Tensor, nn
 
-from espnet_robust.errors import AudioError, ConfigError, ModelError
+from espnet_robust.common.errors import AudioError, ConfigError, ModelError
 from espnet_robust.models.audio_key import audio_key
 from espnet_robust.models.long_audio import CONTEXT_S, in_windows
 from espnet_robust.models.padding import frame_mask
@@ -58,7 +58,8 @@ class RobustFrontend(AbsFrontend):
         cache_gb: keep up to this many GB of a frozen model's output in memory, keyed by the
             samples: epochs after the first cost nothing where the audio is not random.
         max_seconds: utterances longer than that are processed in windows of that length, which
-            overlap: see ``models/long_audio.py``. 0: however long, in one pass.
+            overlap (``models/long_audio.py``); the features differ by some per cent from those of
+            one pass (conf/asr/RESULTS.md). 0: however long, in one pass.
         others: keys of ESPnet's other frontends, see ``familiar.py``.
 
     Raises:
@@ -81,14 +82,11 @@ class RobustFrontend(AbsFrontend):
         layers = read_familiar(others, layers)
         _check_source(student)
         _check_training(freeze, freeze_steps, lr_scale, cache_gb)
+        _check_window(max_seconds)
         self._source = student
         self._loaded = False
         self.speech_model = self._build(student)
-        rate = humanfriendly.parse_size(fs) if isinstance(fs, str) else fs
-        if rate != self.speech_model.rate:
-            raise ConfigError(
-                f"frontend_conf: fs: {rate} Hz, but the model takes {self.speech_model.rate} Hz"
-            )
+        _check_rate(fs, self.speech_model.rate)
         self.layers = _select(layers, self.speech_model.num_layers)
         self.layer_weights = nn.Parameter(
             torch.zeros(len(self.layers)), requires_grad=len(self.layers) > 1
@@ -104,11 +102,6 @@ class RobustFrontend(AbsFrontend):
         if lr_scale != 1:
             set_lr_scale(self.speech_model, lr_scale)
         self._cache = _Cache(int(cache_gb * 1e9))
-        if max_seconds and max_seconds < _LEAST_WINDOW_S:
-            raise ConfigError(
-                f"frontend_conf: max_seconds: {max_seconds:g}: need at least {_LEAST_WINDOW_S:g}, "
-                "or 0 for no limit"
-            )
         self.max_samples = round(max_seconds * self.speech_model.rate) or sys.maxsize
 
     def _build(self, student: dict[str, Any]) -> SpeechModel:
@@ -281,6 +274,20 @@ def _check_training(freeze: bool, freeze_steps: int, lr_scale: float, cache_gb: 
         raise ConfigError(
             f"frontend_conf: need freeze_steps >= 0 and lr_scale > 0, got {freeze_steps} "
             f"and {lr_scale}"
+        )
+
+
+def _check_rate(fs: int | str, rate: int) -> None:
+    given = humanfriendly.parse_size(fs) if isinstance(fs, str) else fs
+    if given != rate:
+        raise ConfigError(f"frontend_conf: fs: {given} Hz, but the model takes {rate} Hz")
+
+
+def _check_window(max_seconds: float) -> None:
+    if max_seconds and max_seconds < _LEAST_WINDOW_S:
+        raise ConfigError(
+            f"frontend_conf: max_seconds: {max_seconds:g}: need at least {_LEAST_WINDOW_S:g}, "
+            "or 0 for no limit"
         )
 
 

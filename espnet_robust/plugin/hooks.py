@@ -20,8 +20,8 @@ from espnet2.tasks.abs_task import AbsTask
 from espnet2.train.class_choices import ClassChoices
 from espnet2.utils.nested_dict_action import NestedDictAction
 
-from espnet_robust.distortion import RATE
-from espnet_robust.errors import ConfigError, one_line_errors
+from espnet_robust.common.errors import ConfigError, one_line_errors
+from espnet_robust.data.audio import RATE
 from espnet_robust.plugin.checked_audio import rate_of
 from espnet_robust.plugin.familiar import check_freeze_param
 from espnet_robust.plugin.frontend import RobustFrontend
@@ -138,7 +138,7 @@ def _check(args: argparse.Namespace, train: bool) -> None:
             f"max_cache_size: caching would repeat an epoch's distortions (preprocessor: {NAME}); "
             "leave it at 0"
         )
-    if args.allow_multi_rates:
-        raise ConfigError(f"allow_multi_rates: preprocessor: {NAME} works at {RATE} Hz only")
     if (rate := rate_of(args)) != RATE:
-        raise ConfigError(f"frontend_conf: fs: {rate}, but preprocessor: {NAME} needs {RATE} Hz")
+        raise ConfigError(
+            f"frontend_conf: fs: {rate} Hz, but preprocessor: {NAME} works at {RATE} Hz"
+        )

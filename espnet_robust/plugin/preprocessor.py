@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 from espnet2.train.preprocessor import AbsPreprocessor
 
-from espnet_robust.config import from_mapping
+from espnet_robust.common.config import from_mapping
+from espnet_robust.common.errors import AudioError, ConfigError
 from espnet_robust.distortion import Distorter, load_distortion
-from espnet_robust.errors import AudioError, ConfigError
 
 NAME = "distorting"
 Preprocess = Callable[[str, dict[str, Any]], dict[str, np.ndarray]]

@@ -9,7 +9,7 @@ command here with one line, before an import from it is a traceback.
 
 import typeguard
 
-from espnet_robust.cli import run
+from espnet_robust.common.cli import run
 from espnet_robust.plugin.espnet_versions import check
 
 _typechecked = typeguard.typechecked

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from espnet_robust.errors import ConfigError
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.plugin.espnet_versions import from_nets
 
 BatchBeamSearch = from_nets("BatchBeamSearch")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import sentencepiece
 
+from espnet_robust.common.errors import ConfigError, DataDirError
+from espnet_robust.common.files import write_atomic
 from espnet_robust.data.data_dir import iter_table
 from espnet_robust.data.words import words
-from espnet_robust.errors import ConfigError, DataDirError
-from espnet_robust.files import write_atomic
 
 SPACE = "<space>"  # ESPnet's name of the blank between words in character lists
 

@@ -18,8 +18,8 @@ from typing import Literal
 
 from rapidfuzz.distance import Levenshtein
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.data.words import words
-from espnet_robust.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def score_text(
     missing: Literal["refuse", "delete"] = "refuse",
     where: str = "hypotheses",
 ) -> Counts:
-    """Errors of a corpus; arguments and errors as of ``score_utterances``.
+    """Errors of a corpus; for arguments and errors see ``score_utterances``.
 
     >>> score_text({"u1": "a b c d", "u2": "a"}, {"u1": "a b c d", "u2": "b"}).wer
     20.0

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from espnet_robust.errors import AudioError, DataDirError, UserError
+from espnet_robust.common.errors import AudioError, DataDirError, UserError
 
 HEADER = ",path,speakerId,transcription,action,object,location\n"
 CHIME4_AUDIO = "data/audio/16kHz/isolated_1ch_track/et05_bus_real"
@@ -87,15 +87,15 @@ CASES = {
         options=[
             "--nj",
             "1",
-            "--dev-speakers",
+            "--dev_speakers",
             "bert",
-            "--test-speakers",
+            "--test_speakers",
             "carl",
-            "--train-strings",
+            "--train_strings",
             "1",
-            "--dev-strings",
+            "--dev_strings",
             "1",
-            "--test-strings",
+            "--test_strings",
             "9",
         ],
     ),
@@ -110,7 +110,7 @@ CASES = {
         {f"{word}/{n:08x}_nohash_0.wav": None for word in ("yes", "no") for n in range(9)},
         audio="yes/00000001_nohash_0.wav",
         deep="yes",
-        options=["--keywords", "yes,no", "--silence-share", "0"],
+        options=["--keywords", "yes,no", "--silence_share", "0"],
     ),
 }
 
@@ -192,7 +192,7 @@ def test_hidden_files_are_passed_over(corpus, tree, prepared):
             hidden[f"{folder}/{other}"] = RUBBISH
     top = {f".Trash/{name}": RUBBISH for name in case.files} | {".DS_Store": RUBBISH}
     root = tree(case.files | hidden | top)
-    for skip in ([], ["--skip-bad"]) if corpus != "fsdd" else ([],):
+    for skip in ([], ["--skip_bad"]) if corpus != "fsdd" else ([],):
         again = prepared(corpus, "--root", root, *case.options, *skip)
         assert {n: d.tables for n, d in again.items()} == {n: d.tables for n, d in clean.items()}
 

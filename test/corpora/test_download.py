@@ -9,8 +9,8 @@ from threading import Thread
 import pytest
 
 from espnet_robust.bin.download import main
+from espnet_robust.common.errors import UserError
 from espnet_robust.corpora.download import PUBLISHED, download, unpack
-from espnet_robust.errors import UserError
 
 
 def tar(files: dict[str, bytes]) -> bytes:

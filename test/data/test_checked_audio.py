@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from espnet_robust.common.errors import AudioError
 from espnet_robust.data.audio import read_audio
 from espnet_robust.data.checked_audio import CheckedAudio
-from espnet_robust.errors import AudioError
 
 
 class Files(dict):

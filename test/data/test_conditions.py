@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from espnet_robust.common.errors import ConfigError, DataDirError, UserError
 from espnet_robust.data.audio import write_audio
 from espnet_robust.data.conditions import (
     CLEAN,
@@ -19,7 +20,6 @@ from espnet_robust.data.conditions import (
 )
 from espnet_robust.data.data_dir import write_data_dir
 from espnet_robust.distortion.copies import FORMATS, distort_data_dir
-from espnet_robust.errors import ConfigError, DataDirError, UserError
 
 
 def test_written_and_read(tmp_path):

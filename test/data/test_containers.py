@@ -10,8 +10,8 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from espnet_robust.common.errors import AudioError
 from espnet_robust.data.audio import audio_info, check_audio, read_audio
-from espnet_robust.errors import AudioError
 
 SAMPLES = 16_000
 CONTAINERS = {

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from espnet_robust.common.errors import DataDirError
 from espnet_robust.data.data_dir import (
     iter_table,
     read_data_dir,
@@ -9,7 +10,6 @@ from espnet_robust.data.data_dir import (
     write_data_dir,
 )
 from espnet_robust.data.replacing import replacing_dir
-from espnet_robust.errors import DataDirError
 
 
 def tables(*ids):

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from espnet_robust.bin.fix_data_dir import main
+from espnet_robust.common.errors import DataDirError
 from espnet_robust.data.data_dir import validate_data_dir
 from espnet_robust.data.fix import fix_data_dir
-from espnet_robust.errors import DataDirError
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from espnet_robust.bin import cut_segments as command
 from espnet_robust.bin import validate_data_dir as validate_command
+from espnet_robust.common.errors import AudioError, DataDirError
 from espnet_robust.data.audio import audio_info, check_audio, read_audio, resample
 from espnet_robust.data.data_dir import read_data_dir, validate_data_dir, write_data_dir
 from espnet_robust.data.from_audio import add_audio_tables, cut_segments
 from espnet_robust.data.segments import overlapping
 from espnet_robust.data.select import combine_data_dirs, subset_data_dir
 from espnet_robust.distortion.copies import distort_data_dir, remake
-from espnet_robust.errors import AudioError, DataDirError
 
 RATE = 16_000
 WHITE = {"chain": [{"name": "white", "snr_db": 10}]}

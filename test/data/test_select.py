@@ -5,10 +5,10 @@ import pytest
 from espnet_robust.bin import combine_data_dirs as combine_command
 from espnet_robust.bin import split_conditions as split_command
 from espnet_robust.bin import subset_data_dir as subset_command
+from espnet_robust.common.errors import ConfigError, DataDirError, UserError
 from espnet_robust.data.conditions import CLEAN, Condition, read_condition, write_condition
 from espnet_robust.data.data_dir import read_data_dir, write_data_dir
 from espnet_robust.data.select import combine_data_dirs, subset_data_dir
-from espnet_robust.errors import ConfigError, DataDirError, UserError
 
 
 def tables(*ids):

@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from espnet_robust.config import from_mapping
+from espnet_robust.common.config import from_mapping
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.distill.adversary import (
     Adversary,
     AdversaryConfig,
@@ -16,7 +17,6 @@ from espnet_robust.distill.adversary import (
     reverse_gradient,
 )
 from espnet_robust.distill.schedule import Schedule
-from espnet_robust.errors import ConfigError
 
 SIZE, HEAD_SIZES = 4, {"2": 3, "4": 5}
 LENGTHS = torch.tensor([5, 2])

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, fields
 import pytest
 
 from espnet_robust.bin.distill_train import get_parser
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.distill.adversary import AdversaryConfig
 from espnet_robust.distill.config import DistillConfig
 from espnet_robust.distill.options import add_options, parse
-from espnet_robust.errors import ConfigError
 from espnet_robust.models.student import StudentConfig
 
 NEEDED = {"teacher": ["t"], "mapping": "none"}

@@ -2,8 +2,8 @@
 
 import pytest
 
+from espnet_robust.common.errors import AudioError, ConfigError
 from espnet_robust.distill.data import check_split
-from espnet_robust.errors import AudioError, ConfigError
 
 
 def test_a_good_split_passes(data):

@@ -6,8 +6,8 @@ import pytest
 from espnet2.utils.nested_dict_action import NestedDictAction
 
 from espnet_robust.bin.distill_train import get_parser
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.distill.options import check_keys, parse
-from espnet_robust.errors import ConfigError
 
 
 def refused(*words: str) -> str:

@@ -9,7 +9,7 @@ import soundfile
 import yaml
 
 from espnet_robust.bin import distill_train
-from espnet_robust.errors import (
+from espnet_robust.common.errors import (
     AudioError,
     ConfigError,
     DataDirError,

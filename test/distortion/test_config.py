@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import yaml
 
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.distortion import load_distortion
 from espnet_robust.distortion.base import Choice, Uniform, parse_values
 from espnet_robust.distortion.protocol import load_protocol
-from espnet_robust.errors import ConfigError
 
 
 def errors_of(config, load=load_distortion):

@@ -11,7 +11,7 @@ from espnet2.layers.create_adapter import create_adapter
 from espnet2.tasks.asr import ASRTask
 from torch import nn
 
-from espnet_robust.errors import ConfigError, ModelError
+from espnet_robust.common.errors import ConfigError, ModelError
 from espnet_robust.plugin.adapters import adapters
 from espnet_robust.plugin.frontend import RobustFrontend
 from espnet_robust.plugin.registration import register

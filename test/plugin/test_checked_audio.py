@@ -8,8 +8,8 @@ from espnet2.tasks.asr import ASRTask
 from espnet2.train.dataset import ESPnetDataset
 from espnet2.train.iterable_dataset import IterableESPnetDataset
 
+from espnet_robust.common.errors import AudioError, DataDirError
 from espnet_robust.data.audio import read_audio
-from espnet_robust.errors import AudioError, DataDirError
 from espnet_robust.plugin import checked_audio
 
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from espnet_robust.errors import ConfigError
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.plugin import espnet_versions
 from espnet_robust.plugin.espnet_versions import NETS, NEWEST, OLDEST, check, from_nets, needed
 

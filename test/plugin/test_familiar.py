@@ -10,7 +10,7 @@ import yaml
 from espnet2.tasks.asr import ASRTask
 from torch import nn
 
-from espnet_robust.errors import ConfigError
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.plugin.familiar import check_freeze_param
 from espnet_robust.plugin.frontend import RobustFrontend
 from espnet_robust.plugin.registration import register

@@ -16,8 +16,8 @@ from espnet2.tasks.spk import SpeakerTask
 from espnet2.train.distributed_utils import DistributedOption
 from espnet2.train.preprocessor import CommonPreprocessor, SpkPreprocessor
 
+from espnet_robust.common.errors import AudioError, ConfigError
 from espnet_robust.distortion import load_distortion
-from espnet_robust.errors import AudioError, ConfigError
 from espnet_robust.plugin.preprocessor import DistortingPreprocessor, config_of
 from espnet_robust.plugin.registration import TASKS, register
 
@@ -237,16 +237,9 @@ def test_a_task_without_a_choice_takes_our_keys_only(conf, message, chain):
         CLSTask.build_preprocess_fn(args, train=True)
 
 
-@pytest.mark.parametrize(
-    ("more", "message"),
-    [
-        ({"max_cache_size": 1.0}, "max_cache_size: caching would repeat an epoch's distortions"),
-        ({"allow_multi_rates": True}, "allow_multi_rates: .* works at 16000 Hz only"),
-    ],
-)
-def test_options_that_do_not_go_with_it(asr, more, message):
-    with pytest.raises(ConfigError, match=message):
-        factory(asr(**more))
+def test_a_cache_does_not_go_with_it(asr):
+    with pytest.raises(ConfigError, match="max_cache_size: caching would repeat an epoch's dist"):
+        factory(asr(max_cache_size=1.0))
 
 
 def test_another_sampling_rate(asr, data, tmp_path):
@@ -259,7 +252,7 @@ def test_another_sampling_rate(asr, data, tmp_path):
     for _, batch in factory(args).build_iter(1):
         assert set(batch["speech_lengths"].tolist()) == {8000}
     args.frontend_conf["fs"] = "8k"
-    with pytest.raises(ConfigError, match="fs: 8000, but preprocessor: distorting needs 16000 Hz"):
+    with pytest.raises(ConfigError, match="fs: 8000 Hz, but preprocessor: .* works at 16000 Hz"):
         factory(args)
 
 

@@ -3,8 +3,8 @@ import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
 
+from espnet_robust.common.errors import ConfigError, DataDirError
 from espnet_robust.data.words import words
-from espnet_robust.errors import ConfigError, DataDirError
 from espnet_robust.recognise.tokens import make_tokens
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
 from espnet_robust.score.counts import (
     Counts,
     Edits,

@@ -6,6 +6,7 @@ A writer takes the utterances of one shard, in order, and then says what stands 
 import re
 import shlex
 import sys
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -13,10 +14,10 @@ from typing import NamedTuple, Protocol
 import kaldiio
 import numpy as np
 
+from espnet_robust.common.errors import AudioError
+from espnet_robust.common.files import write_atomic
 from espnet_robust.data.audio import RATE, audio_info, encode_audio, to_int16
 from espnet_robust.data.data_dir import iter_table
-from espnet_robust.errors import AudioError
-from espnet_robust.files import write_atomic
 
 # Ids that can name a file everywhere; two digits name the utterances whose ids cannot.
 _FILE_NAME = re.compile(r"(?!\d\d$)\w[\w.-]{0,150}", re.ASCII)
@@ -75,6 +76,7 @@ class FileWriter:
         self.files: list[str] = []
 
     def add(self, utt: str, wav: np.ndarray | None) -> None:
+        assert wav is not None, "it stores audio"
         name = utt if _FILE_NAME.fullmatch(utt) else f"{len(self.files):02d}"
         file = self.folder / f"{name}.{self.suffix}"
         path = self.place.partial / file
@@ -98,6 +100,7 @@ class ArkWriter:
         self.pcm: dict[str, np.ndarray] = {}
 
     def add(self, utt: str, wav: np.ndarray | None) -> None:
+        assert wav is not None, "it stores audio"
         self.pcm[utt] = to_int16(wav)
 
     def finish(self) -> Stored:
@@ -138,7 +141,7 @@ class PipeWriter:
         return Stored(self.entries, [])
 
 
-FORMATS = {
+FORMATS: Mapping[str, Callable[[Place], Writer]] = {
     "flac": partial(FileWriter, suffix="flac"),
     "wav": partial(FileWriter, suffix="wav"),
     "ark": partial(ArkWriter, codec={}),

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from espnet_robust.common.errors import ConfigError, DataDirError, UserError
+from espnet_robust.common.processes import locked
 from espnet_robust.data.conditions import CLEAN, Condition, check_name, keep_condition
 from espnet_robust.data.replacing import refuse_foreign, replace_dir
 from espnet_robust.distortion.collection import forget
@@ -19,8 +21,6 @@ from espnet_robust.distortion.copies.provenance import (
 from espnet_robust.distortion.copies.shards import make_shards
 from espnet_robust.distortion.copies.source import check_source
 from espnet_robust.distortion.copies.tables import write_tables
-from espnet_robust.errors import ConfigError, DataDirError, UserError
-from espnet_robust.processes import locked
 
 
 def distort_data_dir(

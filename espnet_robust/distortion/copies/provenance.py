@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from espnet_robust.common.files import write_atomic
 from espnet_robust.data.data_dir import iter_table, table_names
-from espnet_robust.files import write_atomic
 
 FILE = "distortion.json"  # what the copy was made of; the same job finds it and has nothing to do
 MANIFEST = "distortion.files"  # SIZE SHA256 NAME for each file; the SHA-256 of audio is "-"

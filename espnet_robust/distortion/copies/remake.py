@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from espnet_robust.common.errors import DataDirError
 from espnet_robust.data.audio import read_audio
 from espnet_robust.data.data_dir import iter_table
 from espnet_robust.distortion.config import load_distortion
 from espnet_robust.distortion.copies.provenance import FILE, read_record
-from espnet_robust.errors import DataDirError
 
 
 def remake(copy: str | Path, utt: str, *, allow_pipe: bool = False) -> np.ndarray:

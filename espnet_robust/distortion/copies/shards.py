@@ -13,15 +13,15 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from espnet_robust.common.errors import UserError
+from espnet_robust.common.files import write_atomic
+from espnet_robust.common.processes import unordered
 from espnet_robust.data.audio import RATE, audio_info, read_audio
 from espnet_robust.data.data_dir import iter_wav
 from espnet_robust.distortion.copies.formats import FORMATS, Place
 from espnet_robust.distortion.copies.job import Job
 from espnet_robust.distortion.copies.provenance import same_size
 from espnet_robust.distortion.seeding import rng_for
-from espnet_robust.errors import UserError
-from espnet_robust.files import write_atomic
-from espnet_robust.processes import unordered
 
 SHARD = 64  # utterances; fixed, so that arks do not depend on the number of processes
 

@@ -3,10 +3,10 @@
 from itertools import zip_longest
 from pathlib import Path
 
+from espnet_robust.common.errors import AudioError, DataDirError
 from espnet_robust.data.audio import check_audio
 from espnet_robust.data.data_dir import AUDIO_TABLES, fix_command, iter_table, iter_wav, table_names
 from espnet_robust.data.entries import is_pipe
-from espnet_robust.errors import AudioError, DataDirError
 
 
 def check_source(src: Path, *, allow_pipe: bool) -> int:

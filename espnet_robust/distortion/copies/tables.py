@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Iterator
 
+from espnet_robust.common.errors import DataDirError
 from espnet_robust.data.audio import RATE
 from espnet_robust.data.conditions import FILE as CONDITION
 from espnet_robust.data.conditions import write_condition
@@ -20,7 +21,6 @@ from espnet_robust.distortion.copies.job import Job
 from espnet_robust.distortion.copies.provenance import FILE, MANIFEST, list_files
 from espnet_robust.distortion.copies.shards import SHARD, Part, read_part
 from espnet_robust.distortion.copies.source import check_ids_agree
-from espnet_robust.errors import DataDirError
 
 _OWN = ("wav.scp", "utt2num_samples", "utt2dur", "utt2distortion")
 # What follows from the undistorted audio, and what describes the copy that the source may be.

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from espnet_robust.bin import validate_data_dir
+from espnet_robust.common.errors import DataDirError
 from espnet_robust.data.audio import read_audio, write_audio
 from espnet_robust.data.data_dir import read_data_dir, write_data_dir
 from espnet_robust.distortion.copies import distort_data_dir
-from espnet_robust.errors import DataDirError
 
 
 @pytest.mark.parametrize("format", ["wav", "ark", "flac.ark"])

@@ -9,13 +9,13 @@ import soundfile
 from espnet_robust.bin import distort_data_dir as command
 from espnet_robust.bin import make_protocol as protocol_command
 from espnet_robust.bin import validate_data_dir
+from espnet_robust.common.errors import ConfigError, DataDirError, UserError
 from espnet_robust.data.audio import read_audio, to_int16
 from espnet_robust.data.conditions import Condition, read_condition
 from espnet_robust.data.data_dir import read_data_dir, write_data_dir
 from espnet_robust.data.data_dir import validate_data_dir as validate
 from espnet_robust.distortion import load_distortion
 from espnet_robust.distortion.copies import distort_data_dir, make
-from espnet_robust.errors import ConfigError, DataDirError, UserError
 
 
 def test_copy_is_complete(src, reference):

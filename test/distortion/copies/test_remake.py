@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from espnet_robust.bin import remake_utterance
+from espnet_robust.common.errors import AudioError, DataDirError
 from espnet_robust.data.audio import read_audio, to_int16, write_audio
 from espnet_robust.data.data_dir import read_data_dir, write_data_dir
 from espnet_robust.distortion.copies import distort_data_dir, remake
-from espnet_robust.errors import AudioError, DataDirError
 
 
 def test_remade_from_its_record(reference, tmp_path):

@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from espnet_robust import files, processes
+from espnet_robust.common import files, processes
+from espnet_robust.common.errors import DataDirError, UserError
 from espnet_robust.distortion.copies import distort_data_dir
-from espnet_robust.errors import DataDirError, UserError
 
 
 @pytest.mark.parametrize("nj", [1, 2])

@@ -26,11 +26,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from espnet_robust.config import base_chain, find_yaml, no_yaml, read_yaml
-from espnet_robust.errors import ConfigError
+from espnet_robust.common.config import base_chain, find_yaml, no_yaml, read_yaml
+from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.shipped import conf_dir
 
-CHECKOUT = Path(__file__).parents[1]
-CONF = CHECKOUT / "conf"
+CONF = conf_dir()
+CHECKOUT = CONF.parent  # or the package, where it is installed
 NOT_DISTILLED = ("teacher", "logmel")  # systems that need no student
 # Classes of ESPnet: a layer that names another one drops the ``_conf`` of the one below.
 CLASSES = (
@@ -183,9 +184,10 @@ def parse_settings(words: Sequence[str]) -> Config:
     from omegaconf import OmegaConf
 
     try:
-        return OmegaConf.to_container(OmegaConf.from_dotlist(list(words)))
+        settings: Any = OmegaConf.to_container(OmegaConf.from_dotlist(list(words)))
     except Exception as e:  # OmegaConf passes on what its YAML reader raises
         raise ConfigError(f"--set {' '.join(words)}: {' '.join(str(e).split())}") from e
+    return settings
 
 
 def derive(config: Config, name: str) -> Config:
@@ -213,6 +215,7 @@ def _system(system: str, recipe: Recipe) -> Config:
     """The YAMLs of a system and of what it is built upon, the recipe's changes among them."""
     check_system(system, recipe)
     path = find_yaml(system, [recipe.own, CONF / "distill"])
+    assert path, "check_system found it"
     config: Config = {}
     adapted = False
     for part, content in base_chain(path, [recipe.own, CONF / "distill"]):
@@ -272,10 +275,10 @@ def _absolute(content: Config, path: Path, recipe: Recipe) -> Config:
 
 
 def _path(teacher: Any, owner: Path, directory: Path) -> Any:
-    """A teacher that is a directory of ``owner``, relative to ``directory``; else as it is."""
+    """A teacher that is a directory below ``owner``, relative to ``directory``; else as it is."""
     if isinstance(teacher, list):
         return [_path(one, owner, directory) for one in teacher]
-    if isinstance(teacher, str) and (owner / teacher).is_dir():
+    if isinstance(teacher, str) and not os.path.isabs(teacher) and (owner / teacher).is_dir():
         return os.path.relpath(owner / teacher, directory)
     return teacher
 

@@ -3,8 +3,8 @@ from dataclasses import dataclass, field
 import pytest
 import yaml
 
-from espnet_robust.config import from_mapping, read_yaml
-from espnet_robust.errors import ConfigError
+from espnet_robust.common.config import from_mapping, read_yaml
+from espnet_robust.common.errors import ConfigError
 
 
 @dataclass(frozen=True)

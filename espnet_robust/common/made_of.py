@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from espnet_robust.errors import UserError
-from espnet_robust.files import read_json
+from espnet_robust.common.errors import UserError
+from espnet_robust.common.files import read_json
 
 KEY = "made_of"
 

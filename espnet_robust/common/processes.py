@@ -18,7 +18,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, TypeVar
 
-from espnet_robust.errors import DataDirError, UserError
+from espnet_robust.common.errors import DataDirError, UserError
 
 ORPHAN_S = 0.2  # how often a worker looks whether its parent still lives
 

@@ -5,7 +5,7 @@ import json
 import os
 from pathlib import Path
 
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
 
 
 def write_atomic(path: str | Path, data: bytes | str) -> None:

@@ -1,6 +1,6 @@
 import json
 
-from espnet_robust.made_of import KEY, digest, is_current
+from espnet_robust.common.made_of import KEY, digest, is_current
 
 
 def test_digest(tmp_path):

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from espnet_robust.errors import UserError
-from espnet_robust.processes import locked, unordered
+from espnet_robust.common.errors import UserError
+from espnet_robust.common.processes import locked, unordered
 
 
 def _refuse(n):

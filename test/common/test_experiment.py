@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from espnet_robust.config import read_yaml
-from espnet_robust.errors import ConfigError
-from espnet_robust.experiment import (
+from espnet_robust.common.config import read_yaml
+from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.experiment import (
     CONF,
     Recipe,
     find_teacher,
@@ -22,7 +22,7 @@ from espnet_robust.experiment import (
     resolve,
 )
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RESOLVED = ROOT / "test/resolved"
 MINI_PRESET = ROOT / "egs/librispeech/asr1/conf/distill_mini.yaml"
 # Name of the file -> task, recipe as its run.sh has it, classifier.
@@ -241,7 +241,10 @@ def test_settings():
         parse_settings(["lr"])
 
 
-def test_teacher_of_the_recipe():
+def test_teacher_of_the_recipe(tmp_path):
+    assert find_teacher(Recipe(ROOT / "egs/an4/asr1"), str(tmp_path)) == str(tmp_path)
+    (tmp_path / "mine.yaml").write_text(f"{{base: cdm1, teacher: {tmp_path}}}")
+    assert read_system(tmp_path / "mine.yaml")["teacher"] == str(tmp_path)
     assert find_teacher(Recipe(ROOT / "egs/mini/asr1")) == "teacher"
     assert find_teacher(Recipe(ROOT / "egs/fsdd/asr1")) == "../../mini/asr1/teacher"
     assert find_teacher(Recipe(ROOT / "egs/an4/asr1")) == "facebook/hubert-base-ls960"
@@ -288,7 +291,7 @@ def ordered(value):
 
 
 def write_resolved() -> None:
-    """python test/test_experiment.py: write test/resolved anew. Then read the diff."""
+    """python test/common/test_experiment.py: write test/resolved anew. Then read the diff."""
 
     class Plain(yaml.SafeDumper):
         def ignore_aliases(self, data):
@@ -298,7 +301,7 @@ def write_resolved() -> None:
         parts = {t: {k: ordered(v) for k, v in summary(t, name).items()} for t in (task, "distill")}
         text = yaml.dump(parts, Dumper=Plain, sort_keys=False, width=100, default_flow_style=None)
         where = recipe.directory.relative_to(ROOT)
-        about = f"# What {where} trains; see test/test_experiment.py.\n"
+        about = f"# What {where} trains; see test/common/test_experiment.py.\n"
         (RESOLVED / f"{name}.yaml").write_text(about + text)
 
 
