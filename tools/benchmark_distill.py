@@ -126,8 +126,9 @@ def warm_up(steps: dict[str, Step], wavs: list[Tensor], count: bool) -> dict[str
         try:
             if count and COMPILED not in name:
                 flop[name] = count_flop(step, wavs)
-            for _ in range(2):  # the first allocates, compiles, chooses its kernels
-                timed(step, wavs)
+            # The first allocates, compiles, chooses its kernels.
+            first, second = (timed(step, wavs)[0] for _ in range(2))
+            print(f"{name}: first step {first:.1f} s, second {second:.3f} s", file=sys.stderr)
         except Exception:
             if name == "plain":
                 raise
