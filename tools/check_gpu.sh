@@ -139,7 +139,7 @@ run devices 90 python "${root}/tools/compare_devices.py" --device "${device}" \
 cd "${root}"
 mapfile -t files < <(grep -rl 'mark\.gpu' test --include='test_*.py')
 run tests 120 python -m pytest -q -p no:cacheprovider -m gpu "${files[@]}" &
-run recipe 150 bash -c recipe &
+run recipe 170 bash -c recipe &
 wait
 for name in devices tests recipe; do show "${name}"; done
 

@@ -48,3 +48,8 @@ class Frames:
         for kernel, stride in self.windows:
             frames = (frames - kernel) // stride + 1
         return frames.clamp(min=0) if isinstance(frames, Tensor) else max(0, frames)
+
+    def first_layer(self, num_samples: Tensor) -> Tensor:
+        """Frames that the first convolution makes of ``num_samples`` samples."""
+        kernel, stride = self.windows[0]
+        return (num_samples - kernel) // stride + 1

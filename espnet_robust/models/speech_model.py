@@ -31,6 +31,7 @@ from espnet_robust.models.filter_bank import FilterBank
 from espnet_robust.models.frames import Frames
 from espnet_robust.models.onednn import use_onednn
 from espnet_robust.models.padding import frame_mask
+from espnet_robust.models.row_norm import RowGroupNorm, use_row_norm
 
 # Models of raw samples whose frames are those of ``conv_kernel`` and ``conv_stride``.
 WAVEFORM_MODELS = ("hubert", "wavlm", "wav2vec2", "data2vec-audio", "unispeech-sat", "conv_lstm")
@@ -78,11 +79,14 @@ class SpeechModel(nn.Module):
         else:
             kernels, strides = config.conv_kernel, config.conv_stride
         self.frames = Frames(rate, tuple(zip(kernels, strides, strict=True)))
-        # Group norm takes its statistics over time, padding included (HuBERT Base, wav2vec 2.0
-        # Base); data2vec's stacked positional convolutions let the padding leak into the edge, as
-        # does a batch norm before the positional convolution.
+        # After the first convolution; a list, for they are not to be parts of this module as well.
+        self._row_norms = [m for m in encoder.modules() if isinstance(m, RowGroupNorm)]
+        # transformers' group norm takes its statistics over time, padding included; data2vec's
+        # stacked positional convolutions let the padding leak into the edge, as does a batch norm
+        # before the positional convolution.
+        group_norm = getattr(config, "feat_extract_norm", "layer") == "group"
         self._padding_leaks = (
-            getattr(config, "feat_extract_norm", "layer") == "group"
+            (group_norm and not self._row_norms)
             or getattr(config, "conv_pos_batch_norm", False)
             or config.model_type == "data2vec-audio"
         )
@@ -150,13 +154,18 @@ class SpeechModel(nn.Module):
             counts = None if lengths is None else self.num_frames(lengths)
         mask = None if counts is None else frame_mask(inputs, counts).long()
         extra = {} if mask_time_indices is None else {"mask_time_indices": mask_time_indices}
+        for norm in self._row_norms:
+            norm.frames = None if lengths is None else self.frames.first_layer(lengths)
         # transformers masks the given frames only if this is set; without any it draws its own.
         self.config.apply_spec_augment = mask_time_indices is not None
-        states = self.encoder(
-            inputs, attention_mask=mask, output_hidden_states=True, **extra
-        ).hidden_states
-        self.config.apply_spec_augment = False
-        return states
+        try:
+            return self.encoder(
+                inputs, attention_mask=mask, output_hidden_states=True, **extra
+            ).hidden_states
+        finally:
+            self.config.apply_spec_augment = False
+            for norm in self._row_norms:
+                norm.frames = None
 
     def _one_length_at_a_time(
         self, wav: Tensor, lengths: Tensor, mask_time_indices: Tensor | None
@@ -197,13 +206,14 @@ def normalize_waveform(wav: Tensor, lengths: Tensor) -> Tensor:
 def build_speech_model(encoder: nn.Module, normalize: bool, rate: int = 16000) -> SpeechModel:
     """A transformers encoder, changed in place, as teachers, students and pretraining use it.
 
-    Its own augmentation is off (``disable_augmentation``), and its layers are fast on a CPU
-    (``use_onednn``). The arguments are those of ``SpeechModel``.
+    Its own augmentation is off (``disable_augmentation``), a group norm is that of each row
+    (``use_row_norm``), and its layers are fast on a CPU (``use_onednn``). The arguments are those
+    of ``SpeechModel``.
 
     Raises:
         ModelError: a model type not known here.
     """
-    model = SpeechModel(encoder, normalize, rate)
+    model = SpeechModel(use_row_norm(encoder), normalize, rate)
     disable_augmentation(encoder.config)
     return use_onednn(model)
 

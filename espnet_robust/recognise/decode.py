@@ -111,6 +111,9 @@ def load_model(
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device cuda: torch finds no GPU here; use cpu (in a recipe: --ngpu 0)")
+    # Convolutions in TF32, torch's default, move hidden states by 4e-3 (conf/distill/RESULTS.md);
+    # a table should not depend on the device.
+    torch.backends.cudnn.allow_tf32 = False
     register((name,))
     for path in (exp / "config.yaml", exp / checkpoint):
         if not path.is_file():

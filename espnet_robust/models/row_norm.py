@@ -1,0 +1,48 @@
+"""Group norm over time that a row's padding and batch mates do not change.
+
+HuBERT Base, WavLM Base+, wav2vec 2.0 Base and their like normalise each channel of the first
+convolution over all frames of an utterance. In a padded batch the padding would count; here it does
+not, so that utterances of any lengths share one pass.
+"""
+
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+M = TypeVar("M", bound=nn.Module)
+
+
+class RowGroupNorm(nn.GroupNorm):
+    """``nn.GroupNorm`` with statistics over the valid frames of each row.
+
+    Attributes:
+        frames: (B,) valid frames of the rows of the next call; None: all are valid, and this is
+            ``nn.GroupNorm`` itself.
+    """
+
+    frames: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T) -> (B, C, T), zero past a row's frames but for the bias."""
+        if self.frames is None:
+            return super().forward(x)
+        # As autocast has it for group norm: float32, whatever the convolutions are in.
+        with torch.autocast(x.device.type, enabled=False):
+            groups = x.float().unflatten(1, (self.num_groups, -1))  # (B, G, C / G, T)
+            valid = torch.arange(x.shape[-1], device=x.device) < self.frames[:, None]
+            valid = valid[:, None, None]
+            count = (self.frames * groups.shape[2])[:, None, None, None]
+            mean = groups.masked_fill(~valid, 0.0).sum((2, 3), keepdim=True) / count
+            centred = (groups - mean).masked_fill(~valid, 0.0)
+            variance = centred.square().sum((2, 3), keepdim=True) / count
+            out = (centred * torch.rsqrt(variance + self.eps)).flatten(1, 2)
+            return out * self.weight[:, None] + self.bias[:, None]
+
+
+def use_row_norm(model: M) -> M:
+    """Make every ``nn.GroupNorm`` within ``model`` ours, in place; weights and keys stay."""
+    for layer in model.modules():
+        if type(layer) is nn.GroupNorm:
+            layer.__class__ = RowGroupNorm
+    return model
