@@ -21,6 +21,7 @@ setup(
     install_requires=[
         "RapidFuzz",
         "PyYAML",
+        "huggingface_hub",
         "humanfriendly",
         "kaldiio",
         "librosa",

@@ -38,11 +38,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import HubertConfig, HubertModel
 
-from espnet_robust.distill.cache import TargetCache, audio_key
+from espnet_robust.distill.cache import TargetCache
+from espnet_robust.distill.config import AMP
 from espnet_robust.distill.model import DistillModel
 from espnet_robust.distill.targets import Targets
-from espnet_robust.distill.task import AMP
-from espnet_robust.models.speech_model import SpeechModel
+from espnet_robust.models.audio_key import audio_key
+from espnet_robust.models.speech_model import SpeechModel, build_speech_model
 from espnet_robust.models.student import StudentConfig, build_student
 
 RATE = 16000
@@ -127,8 +128,8 @@ def our_step(
     student = build_student(teacher, StudentConfig())
     student.encoder.masked_spec_embed.requires_grad_(False)
     targets = Targets([teacher], LAYERS, cache=cache)
-    model = DistillModel(targets, student, {"l1": 1.0, "cosine": 1.0}).to(device).train()
-    model.amp = AMP[amp]
+    losses = {"l1": 1.0, "cosine": 1.0}
+    model = DistillModel(targets, student, losses, amp=AMP[amp]).to(device).train()
 
     def loss_of(wavs: Sequence[Tensor]) -> Tensor:
         wav, lengths = padded(wavs)
@@ -166,7 +167,7 @@ def compare(args: argparse.Namespace, root: str) -> list[dict]:
     wavs = [torch.randn(int(n)).mul(0.1).to(args.device) for n in sizes]
     by_length = sorted(wavs, key=len)
     hubert = HubertModel(HubertConfig())
-    teacher = SpeechModel(copy.deepcopy(hubert), normalize=False)
+    teacher = build_speech_model(copy.deepcopy(hubert), normalize=False)
     teacher = teacher.requires_grad_(False).eval().to(args.device)
     cache = TargetCache(root, "benchmark")
     fill(cache, teacher, wavs)
@@ -216,7 +217,7 @@ def peak_memory(device: str, reset: bool = False) -> float:
 def scaling(args: argparse.Namespace) -> list[dict]:
     """One row a size of batch: seconds of audio, seconds and peak MB of a step."""
     torch.manual_seed(args.seed)
-    teacher = SpeechModel(HubertModel(HubertConfig()), normalize=False)
+    teacher = build_speech_model(HubertModel(HubertConfig()), normalize=False)
     step = our_step(teacher.requires_grad_(False).eval().to(args.device), args.device, args.amp)
     crop = torch.randn(int(CROP * RATE)).mul(0.1).to(args.device)
     step([crop])

@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from espnet_robust.distill.schedule import Schedule
 from espnet_robust.errors import ConfigError
 from espnet_robust.models.padding import valid_frames
 
@@ -46,7 +47,7 @@ class AdversaryConfig:
         weight: lambda_max, the final weight of the student's share.
         ramp: the 10 of ``lambda(p) = lambda_max (2 / (1 + exp(-ramp p)) - 1)``, p the training
             progress in [0, 1]. 0 holds lambda at lambda_max throughout.
-        method: one of METHODS.
+        method: one of METHODS; a user names it by ``dat``, see ``DistillConfig``.
         classifier_steps: with ``alternating``, steps of the classifier before each of the student.
     """
 
@@ -188,17 +189,17 @@ class Adversary(nn.Module):
             nn.Linear(heard, config.hidden), nn.ReLU(), nn.Linear(config.hidden, num_domains)
         )
 
-    def forward(self, inputs: AdversaryInput, progress: float, step: int) -> AdversaryOutput:
-        """The loss of one step, ``progress`` in [0, 1] and ``step`` updates into training.
+    def forward(self, inputs: AdversaryInput, schedule: Schedule) -> AdversaryOutput:
+        """The loss of one step, at the point ``schedule`` of the training.
 
         In evaluation the loss is the cross entropy, whatever the method.
         """
-        scale = ramp(progress, self.config)
+        scale = ramp(schedule.share, self.config)
         x, classes, weights = self._examples(inputs)
         sign, distill_weight = 1.0, 1.0
         if not self.training or self.config.method == "reversal":
             logits = self.classifier(reverse_gradient(x, scale))
-        elif self._is_classifier_step(step):
+        elif self._is_classifier_step(schedule.step):
             logits = self.classifier(x.detach())
             distill_weight = 0.0
         else:

@@ -2,7 +2,8 @@
 
 Content-addressed: DIRECTORY/IDENTITY/ab/KEY.safetensors, where IDENTITY is a hash of all that
 decides what the teachers answer (weights, configuration, target layers, precision) and KEY one of
-the samples they heard. Nothing is ever stale: what has changed has another name.
+the samples they heard (``models.audio_key``). Nothing is ever stale: what has changed has another
+name.
 
 A crop takes 2 bytes a value: an hour of speech with 3 target layers of 768 takes 0.8 GB.
 """
@@ -86,12 +87,6 @@ class TargetCache:
     def _file(self, key: bytes) -> Path:
         name = key.hex()
         return self.path / name[:2] / f"{name}.safetensors"
-
-
-def audio_key(wav: Tensor) -> bytes:
-    """The key of one utterance: a hash of its valid samples (N,) as float32."""
-    samples = wav.detach().float().cpu().contiguous().numpy()
-    return hashlib.blake2b(samples.tobytes(), digest_size=16).digest()
 
 
 def teachers_identity(

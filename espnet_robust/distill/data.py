@@ -44,17 +44,21 @@ def check_split(
     for utt, shape in iter_table(shapes):
         empty = False
         if utt not in ids:
-            raise DataDirError(f"{shapes}: utterance {utt!r} is not in {table}; make both anew")
-        samples = shape.split(",")[0]
-        if not samples.isdecimal():
-            raise DataDirError(f"{shapes}: {utt}: {shape!r} is not a number of samples")
-        if int(samples) < min_samples:
-            raise AudioError(
-                f"{shapes}: {utt}: {samples} samples are less than one frame ({min_samples}); "
-                "remove it from the data dir"
-            )
+            raise DataDirError(f"{shapes}: utterance {utt!r} is not in {table}; make both again")
+        _check_length(f"{shapes}: {utt}", shape, min_samples)
     if empty:
         raise DataDirError(f"{shapes}: no utterances; was the stage that makes it run?")
+
+
+def _check_length(where: str, shape: str, min_samples: int) -> None:
+    samples = shape.split(",")[0]
+    if not samples.isdecimal():
+        raise DataDirError(f"{where}: {shape!r} is not a number of samples")
+    if int(samples) < min_samples:
+        raise AudioError(
+            f"{where}: {samples} samples are less than one frame ({min_samples}); "
+            "remove it from the data dir"
+        )
 
 
 def check_audio_as_read(dataset: ESPnetDataset, rate: int) -> None:

@@ -61,25 +61,32 @@ class LogMel(nn.Module):
 class Denoiser(nn.Module):
     """Predicts the log-mel spectrum of the clean crop from the student's last layer.
 
+    An auxiliary loss, see ``losses.AuxiliaryLoss``.
+
     Args:
         student: gives size and frames.
         bins: mel bands. 40 are wide enough that none falls between two lines of a 512-point FFT.
     """
+
+    key = "denoiser"
+    needs = ("clean_speech",)
 
     def __init__(self, student: SpeechModel, bins: int = 40):
         super().__init__()
         self.log_mel = LogMel(student.rate, student.min_samples, student.hop, bins)
         self.head = nn.Linear(student.hidden_size, bins)
 
-    def forward(self, frames: Tensor, clean: Tensor, lengths: Tensor, counts: Tensor) -> Tensor:
+    def forward(
+        self, frames: Tensor, lengths: Tensor, counts: Tensor, clean_speech: Tensor
+    ) -> Tensor:
         """mean |predicted - clean log-mel|, in nepers of energy, over frames and bands.
 
         Args:
             frames: (N, D) valid frames of the student's last layer, N = sum(counts).
-            clean: (B, samples), the undistorted crop that both views are made from.
             lengths: (B,) samples.
             counts: (B,) frames.
+            clean_speech: (B, samples), the undistorted crop that both views are made from.
         """
         with torch.no_grad():
-            wanted = self.log_mel(clean[:, : int(lengths.max())], lengths)
+            wanted = self.log_mel(clean_speech[:, : int(lengths.max())], lengths)
         return F.l1_loss(self.head(frames).float(), valid_frames(wanted, counts))

@@ -2,8 +2,8 @@
 
 Each is ``f(prediction (N, D), target (N, D), lengths (B,)) -> scalar``: N = sum(lengths) valid
 frames, utterance after utterance, float32. A YAML names them with their weights:
-``loss_conf: {l1: 1.0, cosine: 1.0}``. ``denoise``, which predicts the clean speech and no hidden
-state, is weighted there too and lives in ``denoise.py``.
+``loss_conf: {l1: 1.0, cosine: 1.0}``. Weighted there too are auxiliary losses, which compare
+something else with the student's last layer and have a head of their own (``AUXILIARY``).
 
     means over frames                    l1, cosine, mse, gram
     statistics of the batch's frames     correlation, vicreg
@@ -13,14 +13,15 @@ gradients or several processes are not the same as one larger batch.
 """
 
 from collections.abc import Callable, Mapping
+from typing import ClassVar, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from espnet_robust.distill.denoise import Denoiser
 from espnet_robust.errors import ConfigError
-
-DENOISE = "denoise"
+from espnet_robust.models.speech_model import SpeechModel
 
 
 def l1(prediction: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
@@ -95,24 +96,57 @@ LOSSES: dict[str, Loss] = {
 }
 
 
-def check_loss_weights(weights: Mapping[str, float]) -> dict[str, float]:
-    """The named weights.
+class AuxiliaryLoss(Protocol):
+    """What a module in ``AUXILIARY`` is: a second task of the student, learnt beside the teacher's.
+
+    Attributes:
+        key: the name under which the model keeps it: what its weights in checkpoints begin with.
+        needs: views of the crop that it hears, of those that ``Views`` can give (``EXTRA_VIEWS``).
+    """
+
+    key: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]]
+
+    def __init__(self, student: SpeechModel): ...
+
+    def __call__(self, frames: Tensor, lengths: Tensor, counts: Tensor, **views: Tensor) -> Tensor:
+        """The loss, a mean over frames: scalar.
+
+        Args:
+            frames: (N, D) float32, valid frames of the student's last layer, N = sum(counts).
+            lengths: (B,) samples.
+            counts: (B,) frames.
+            views: {name in ``needs``: (B, samples)}.
+        """
+
+
+AUXILIARY: dict[str, type[AuxiliaryLoss]] = {"denoise": Denoiser}
+
+
+def needed_views(weights: Mapping[str, float]) -> frozenset[str]:
+    """The views that the named losses hear beside the teacher's and the student's."""
+    return frozenset(
+        view for name, loss in AUXILIARY.items() if name in weights for view in loss.needs
+    )
+
+
+def check_loss_weights(weights: Mapping[str, float]) -> None:
+    """Check names and weights.
 
     Raises:
         ConfigError: an unknown name, a negative weight, or no distance to the teacher at all.
     """
-    known = (*LOSSES, DENOISE)
+    known = (*LOSSES, *AUXILIARY)
     if unknown := sorted(set(weights) - set(known)):
         raise ConfigError(
             f"loss_conf: unknown loss {', '.join(unknown)}; known: {', '.join(known)}"
         )
-    distances = [weight for name, weight in weights.items() if name != DENOISE]
+    distances = [weight for name, weight in weights.items() if name in LOSSES]
     if any(weight < 0 for weight in weights.values()) or not any(distances):
         raise ConfigError(
             f"loss_conf: need at least one of {', '.join(LOSSES)} with a positive weight, and no "
             f"negative one; got {dict(weights)}"
         )
-    return {name: float(weight) for name, weight in weights.items()}
 
 
 def _standardised(x: Tensor) -> Tensor:

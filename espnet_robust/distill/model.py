@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
 import torch
 from espnet2.torch_utils.device_funcs import force_gatherable
@@ -10,32 +11,29 @@ from espnet2.train.abs_espnet_model import AbsESPnetModel
 from torch import Tensor, nn
 
 from espnet_robust.distill.adversary import Adversary, AdversaryInput
-from espnet_robust.distill.denoise import Denoiser
-from espnet_robust.distill.losses import DENOISE, LOSSES
+from espnet_robust.distill.losses import AUXILIARY, LOSSES
+from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distill.targets import Targets
-from espnet_robust.errors import ConfigError, TrainingError
-from espnet_robust.models.onednn.linear import Linear
+from espnet_robust.errors import TrainingError
+from espnet_robust.models.onednn import use_onednn
 from espnet_robust.models.padding import valid_frames
-from espnet_robust.models.speech_model import SpeechModel
+from espnet_robust.models.speech_model import Hidden, SpeechModel
 
 
 class DistillModel(AbsESPnetModel):
     """Predicts the teachers' hidden states of their view from the student's view of the same crop.
 
-    One linear head for each target reads the student's last layer; heads, denoiser and adversary
-    are dropped after distillation (arXiv:2110.01900).
+    One linear head for each target reads the student's last layer; heads, auxiliary losses and
+    adversary are dropped after distillation (arXiv:2110.01900).
 
     Args:
         targets: of the teachers.
         student: trained.
-        loss_weights: {name in LOSSES, or ``denoise``: weight}.
+        loss_weights: {name in LOSSES or AUXILIARY: weight}.
         adversary: the domain classifier, or None.
-        denoiser: with a weight for ``denoise``, and only then.
         ema: decay in (0, 1) of an exponential moving average of student and heads, taken at each
             update of training; 0 is none. The average, ``ema_student``, is what validation hears
             and what is exported. It holds all updates but the last.
-
-    Attributes:
         amp: dtype of the forward pass of teachers, student and heads; None leaves it to the
             caller. Losses and adversary are float32 always.
     """
@@ -46,48 +44,43 @@ class DistillModel(AbsESPnetModel):
         student: SpeechModel,
         loss_weights: Mapping[str, float],
         adversary: Adversary | None = None,
-        denoiser: Denoiser | None = None,
         ema: float = 0.0,
+        amp: torch.dtype | None = None,
     ):
         super().__init__()
-        if not 0 <= ema < 1:
-            raise ConfigError(f"ema: {ema} is not in [0, 1)")
-        if (denoiser is not None) != (DENOISE in loss_weights):
-            raise ConfigError("loss_conf: denoise: a weight and a denoiser need each other")
+        # First the weights are drawn, then the modules get their order, which is that of the
+        # parameters in checkpoints of the optimizer.
+        auxiliary = [loss(student) for name, loss in AUXILIARY.items() if name in loss_weights]
+        heads = {name: nn.Linear(student.hidden_size, targets.size(name)) for name in targets.names}
         self.student = student
-        self.heads = nn.ModuleDict(
-            {name: Linear(student.hidden_size, targets.size(name)) for name in targets.names}
-        )
+        self.heads = use_onednn(nn.ModuleDict(heads))
         self.adversary = adversary
-        self.denoiser = denoiser
+        for loss in auxiliary:
+            self.add_module(loss.key, loss)
         self.targets = targets
-        self.loss_weights = dict(loss_weights)
+        self.loss_weights = {name: float(weight) for name, weight in loss_weights.items()}
         self.ema = ema
         if ema:
             self.ema_student = _frozen_copy(student)
             self.ema_heads = _frozen_copy(self.heads)
-        self.amp: torch.dtype | None = None
-        self.start_epoch(0, 1)
+        self.amp = amp
+        self.start_epoch(Schedule())
 
-    def start_epoch(self, step: int, total_steps: int, batches_per_step: int = 1) -> None:
-        """Tell how many of ``total_steps`` updates are done: the adversary needs it.
+    def start_epoch(self, schedule: Schedule, batches_per_step: int = 1) -> None:
+        """Tell where the training stands, and how many batches make an update.
 
         No buffer holds the count, because ESPnet would average it over checkpoints.
         """
-        self._first_step, self._total_steps = step, max(1, total_steps)
+        self._start = schedule
         self._batches, self._batches_per_step = 0, batches_per_step
-        if self.ema and step == 0:  # from where the student begins, wherever its weights are from
+        if self.ema and schedule.step == 0:
+            # From where the student begins, wherever its weights are from.
             self._move_average(share=1.0)
 
     @property
-    def step(self) -> int:
-        """Updates done."""
-        return self._first_step + self._batches // self._batches_per_step
-
-    @property
-    def progress(self) -> float:
-        """Share of training done, in [0, 1]."""
-        return min(1.0, self.step / self._total_steps)
+    def schedule(self) -> Schedule:
+        """Where the training stands now: the batches since ``start_epoch`` are counted."""
+        return replace(self._start, done=self._batches // self._batches_per_step)
 
     @property
     def needs_statistics(self) -> bool:
@@ -106,65 +99,93 @@ class DistillModel(AbsESPnetModel):
         student_speech: Tensor,
         student_speech_lengths: Tensor,
         domain: Tensor,
-        clean_speech: Tensor | None = None,
         student_mask: Tensor | None = None,
         utt_id: Sequence[str] = (),
-        **kwargs,
+        **views: Tensor,
     ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         """Loss, statistics to be logged, and weight of one batch.
 
         Args:
-            speech: (B, N), the teachers' view.
-            speech_lengths: (B,) samples.
-            student_speech: (B, N), the student's view.
-            student_speech_lengths: (B,) samples.
+            speech: (B, N), the teachers' view, of ``speech_lengths`` (B,) samples.
+            student_speech: (B, N), the student's view, of ``student_speech_lengths`` samples.
             domain: (B, 1) int64, class of the student's view.
-            clean_speech: (B, N), the crop before any distortion; for the denoiser.
             student_mask: (B, T), 1 on frames of the student's input to be masked.
             utt_id: names in a message on a loss that is not finite.
+            views: what auxiliary losses need, such as clean_speech (B, N); others are ignored.
 
         Raises:
             TrainingError: the loss is NaN or infinite.
         """
-        student, heads = self._pick_student()
-        mask = None if student_mask is None else student_mask.bool()
         with self._autocast(speech.device):
             targets = self.targets(speech, speech_lengths)
-            hidden = student(student_speech, student_speech_lengths, mask)
-            last = valid_frames(hidden.states[student.num_layers], hidden.lengths)
-            predictions = {name: heads[name](last).float() for name in targets}
-
+        hidden, last, predictions = self._predict(
+            student_speech, student_speech_lengths, student_mask
+        )
+        inputs = AdversaryInput(hidden.states, hidden.lengths, domain[:, 0], predictions, targets)
         with torch.autocast(speech.device.type, enabled=False):
-            stats: dict[str, Tensor] = {}
-            distill = last.new_zeros((), dtype=torch.float32)
-            for name, wanted in targets.items():
-                for loss, weight in self.loss_weights.items():
-                    if loss == DENOISE:
-                        continue
-                    term = LOSSES[loss](predictions[name], wanted, hidden.lengths) / len(targets)
-                    distill = distill + weight * term
-                    stats[loss] = stats.get(loss, 0.0) + term.detach()
-            if self.denoiser is not None:
-                term = self.denoiser(
-                    last.float(), clean_speech, student_speech_lengths, hidden.lengths
-                )
-                distill = distill + self.loss_weights[DENOISE] * term
-                stats[DENOISE] = term.detach().clone()
-            total = distill
-            if self.adversary is not None:
-                inputs = AdversaryInput(
-                    hidden.states, hidden.lengths, domain[:, 0], predictions, targets
-                )
-                against = self.adversary(inputs, self.progress, self.step)
-                total = against.loss + distill if against.distill_weight else against.loss
-                stats.update(against.stats)
+            total, distill, stats = self._losses(inputs, last, student_speech_lengths, views)
         _check_finite(total, stats, utt_id)
-        stats["distill"] = distill.detach().clone()
-        # A copy: the trainer divides the loss in place before it logs it.
-        stats["loss"] = total.detach().clone()
+        # Copies: the trainer divides the loss in place before it logs it.
+        stats |= {"distill": distill.detach().clone(), "loss": total.detach().clone()}
         if self.training:
             self._batches += 1
         return force_gatherable((total, stats, hidden.lengths.sum()), total.device)
+
+    def _predict(
+        self, wav: Tensor, lengths: Tensor, mask: Tensor | None
+    ) -> tuple[Hidden, Tensor, dict[str, Tensor]]:
+        """The student's states, the valid frames (N, D) of its last layer, what the heads say."""
+        student, heads = self._pick_student()
+        with self._autocast(wav.device):
+            hidden = student(wav, lengths, None if mask is None else mask.bool())
+            last = valid_frames(hidden.states[student.num_layers], hidden.lengths)
+            return hidden, last, {name: head(last).float() for name, head in heads.items()}
+
+    def _losses(
+        self, inputs: AdversaryInput, last: Tensor, lengths: Tensor, views: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """What is minimised in this step, the distillation loss in it, and all terms by name.
+
+        Args:
+            inputs: predictions, targets and what else the adversary hears.
+            last: (N, D), valid frames of the student's last layer.
+            lengths: (B,) samples.
+            views: see ``forward``.
+        """
+        distill, stats = self._distances(inputs.predictions, inputs.targets, inputs.lengths)
+        for name, loss in self.auxiliary.items():
+            heard = {view: views[view] for view in loss.needs}
+            term = loss(last.float(), lengths, inputs.lengths, **heard)
+            distill = distill + self.loss_weights[name] * term
+            stats[name] = term.detach().clone()
+        if self.adversary is None:
+            return distill, distill, stats
+        against = self.adversary(inputs, self.schedule)
+        total = against.loss + distill if against.distill_weight else against.loss
+        return total, distill, stats | against.stats
+
+    @property
+    def auxiliary(self) -> dict[str, nn.Module]:
+        """{name in AUXILIARY: the module}, of those that have a weight."""
+        return {
+            name: self.get_submodule(loss.key)
+            for name, loss in AUXILIARY.items()
+            if name in self.loss_weights
+        }
+
+    def _distances(
+        self, predictions: Mapping[str, Tensor], targets: Mapping[str, Tensor], lengths: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted sum of the distances, means over the targets; and each by its name."""
+        total = torch.zeros((), device=lengths.device)
+        stats: dict[str, Tensor] = {}
+        for name, wanted in targets.items():
+            for loss, weight in self.loss_weights.items():
+                if loss in LOSSES:
+                    term = LOSSES[loss](predictions[name], wanted, lengths) / len(targets)
+                    total = total + weight * term
+                    stats[loss] = stats.get(loss, 0.0) + term.detach()
+        return total, stats
 
     def _pick_student(self) -> tuple[SpeechModel, nn.ModuleDict]:
         if not self.ema:

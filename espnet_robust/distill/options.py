@@ -1,4 +1,4 @@
-"""ESPnet's command line with one-line refusals.
+"""ESPnet's command line, with options from a dataclass and one-line refusals.
 
 ESPnet itself answers an unknown option with three hundred lines of usage, does not look at the
 values in a YAML, and meets what is wrong with optimizer or scheduler as an exception.
@@ -7,10 +7,15 @@ values in a YAML, and meets what is wrong with optimizer or scheduler as an exce
 import argparse
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 import torch
 from espnet2.tasks.abs_task import optim_classes, scheduler_classes
+from espnet2.utils.nested_dict_action import NestedDictAction
+from espnet2.utils.types import str2bool
 from rapidfuzz import fuzz, process
 
 from espnet_robust.errors import ConfigError
@@ -49,6 +54,35 @@ def parse(parser: argparse.ArgumentParser, cmd: Sequence[str] | None) -> argpars
             )
     _check_optimizer(args)
     return args
+
+
+def add_options(group: argparse._ArgumentGroup, cls: type) -> None:
+    """Add an option for each field of a dataclass: its name, type, default, and metadata.
+
+    A mapping or a nested dataclass takes ``key=value`` or a mapping, a sequence one word or more.
+    Metadata: ``help``, and what ``add_argument`` takes beside it.
+    """
+    for f in fields(cls):
+        group.add_argument(f"--{f.name}", **{"default": _default(f), **_kind(f.type), **f.metadata})
+
+
+def _default(f: Field) -> Any:
+    if f.default is not MISSING:
+        return f.default
+    return {} if is_dataclass(f.type) else f.default_factory()
+
+
+def _kind(annotation: Any) -> dict[str, Any]:
+    """What ``add_argument`` needs to read a value of a type."""
+    if isinstance(annotation, UnionType):  # the first is what the command line can say
+        annotation = get_args(annotation)[0]
+    if annotation is bool:
+        return {"type": str2bool}
+    if is_dataclass(annotation) or get_origin(annotation) is Mapping:
+        return {"action": NestedDictAction}
+    if get_origin(annotation) is Sequence:
+        return {"nargs": "+"}
+    return {"type": annotation}
 
 
 def check_keys(keys: Sequence[str] | Mapping, known: Sequence[str], where: str) -> None:

@@ -1,4 +1,4 @@
-"""What one sees of a training: a progress bar or log lines, and a table of all curves."""
+"""What a user sees of a training: a progress bar or log lines, and a table of all curves."""
 
 import csv
 import io

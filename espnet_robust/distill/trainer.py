@@ -20,7 +20,9 @@ from espnet2.train.reporter import SubReporter, aggregate
 from espnet2.train.trainer import Trainer, TrainerOptions
 from espnet2.utils.build_dataclass import build_dataclass
 
+from espnet_robust.distill.model import DistillModel
 from espnet_robust.distill.progress import Curves, Progress, one_line_errors
+from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distill.views import Views
 from espnet_robust.errors import ConfigError, ModelError
 
@@ -37,7 +39,7 @@ class EpochIterFactory(AbsIterFactory):
         self.max_epoch = max_epoch
 
     def build_iter(self, epoch: int, shuffle: bool | None = None):
-        self.views.set_epoch(epoch, progress=(epoch - 1) / self.max_epoch)
+        self.views.start_epoch(Schedule(epoch, self.max_epoch))
         return self.inner.build_iter(epoch, shuffle)
 
 
@@ -53,7 +55,7 @@ class DistillTrainerOptions(TrainerOptions):
 
 
 class DistillTrainer(Trainer):
-    """See the module."""
+    """ESPnet's trainer; it resumes exactly and tells the model where the training stands."""
 
     @classmethod
     def build_options(cls, args: argparse.Namespace) -> DistillTrainerOptions:
@@ -67,7 +69,7 @@ class DistillTrainer(Trainer):
 
         Raises:
             ModelError: the checkpoint of the earlier run does not fit.
-            UserError: of what the epochs meet.
+            UserError: what was wrong in an epoch: an utterance, a loss that is not finite, ...
         """
         saving = Saving(Path(trainer_options.output_dir))
         if _is_first_rank(distributed_option):
@@ -110,18 +112,10 @@ class DistillTrainer(Trainer):
             Saving(out).end()  # of the epoch before
         distill_model = getattr(model, "module", model)
         if distill_model.needs_statistics:
-            batches = itertools.islice(one_line_errors(iterator), options.statistics_batches)
-            device = "cuda" if options.ngpu > 0 else "cpu"
-            distill_model.collect_statistics(to_device(batch, device) for _, batch in batches)
-        steps = len(iterator) // options.accum_grad
-        if not steps:
-            raise ConfigError(
-                f"accum_grad: {options.accum_grad} batches make an update, and an epoch has only "
-                f"{len(iterator)}; lower it or the size of a batch"
-            )
-        distill_model.start_epoch(
-            (reporter.epoch - 1) * steps, options.max_epoch * steps, options.accum_grad
-        )
+            _collect_statistics(distill_model, iterator, options)
+        steps = _updates(iterator, options.accum_grad)
+        schedule = Schedule(reporter.epoch, options.max_epoch, steps)
+        distill_model.start_epoch(schedule, options.accum_grad)
         # Without batches at the end that make no whole update: ESPnet would carry their gradients
         # into the next epoch, where a resumed run does not have them.
         progress = _progress(distill_model, iterator, reporter, steps * options.accum_grad)
@@ -200,6 +194,23 @@ class Saving:
 
 def _is_first_rank(option: DistributedOption) -> bool:
     return not option.distributed or option.dist_rank == 0
+
+
+def _collect_statistics(model: DistillModel, iterator, options: DistillTrainerOptions) -> None:
+    batches = itertools.islice(one_line_errors(iterator), options.statistics_batches)
+    device = "cuda" if options.ngpu > 0 else "cpu"
+    model.collect_statistics(to_device(batch, device) for _, batch in batches)
+
+
+def _updates(iterator, accum_grad: int) -> int:
+    """Updates in an epoch. Raises ConfigError where there is none."""
+    steps = len(iterator) // accum_grad
+    if not steps:
+        raise ConfigError(
+            f"accum_grad: {accum_grad} batches make an update, and an epoch has only "
+            f"{len(iterator)}; lower it or the size of a batch"
+        )
+    return steps
 
 
 def _progress(model, iterator, reporter: SubReporter, limit: int | None = None) -> Progress:

@@ -8,19 +8,24 @@ Cross-distortion mapping (Huang et al., SLT 2022, arXiv:2210.07978):
     setup2    d'(x)     d(x)      d and d' drawn independently
     same      d(x)      d(x)      one draw
 
-On demand there is also x itself, for a student that learns to denoise, and spans of frames to be
+On demand there is also x itself, for losses that need it, and spans of frames to be
 masked in the student's input (ARMHuBERT, arXiv:2305.11685; drawn as in wav2vec 2.0,
 arXiv:2006.11477).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distortion import Distorter, rng_for
-from espnet_robust.errors import AudioError, ConfigError
+from espnet_robust.errors import AudioError
+from espnet_robust.models.frames import Frames
+from espnet_robust.models.spans import counted_spans
 
 MAPPINGS = ("none", "setup1", "setup2", "same")
+CLEAN = "clean_speech"  # the crop before any distortion
+EXTRA_VIEWS = (CLEAN,)
 
 
 class Views:
@@ -35,14 +40,13 @@ class Views:
         labels: {domain name: class}.
         seed: seed of the run.
         crop: samples; longer utterances are cropped at random to this length.
-        min_samples: what one frame needs; a shorter utterance is an error.
-        train: whether ``set_epoch`` has an effect and frames are masked.
+        frames: the teacher's and the student's; an utterance shorter than one is an error.
+        train: whether ``start_epoch`` has an effect and frames are masked.
         fixed_crops: crop an utterance alike in all epochs, so that its targets can be cached.
-        clean: add ``clean_speech``, the crop before any distortion.
+        extra: views to add, of EXTRA_VIEWS: what the losses need beside the two.
         mask_prob: share of the student's frames that masked spans would cover if none overlapped;
             above 0 adds ``student_mask``.
         mask_length: frames in a span.
-        num_frames: the model's frames of a number of samples; needed to mask.
 
     Raises:
         ConfigError: shares or lengths out of range.
@@ -55,38 +59,31 @@ class Views:
         labels: Mapping[str, int],
         seed: int,
         crop: int,
-        min_samples: int,
+        frames: Frames,
         train: bool,
         fixed_crops: bool = False,
-        clean: bool = False,
+        extra: Collection[str] = (),
         mask_prob: float = 0.0,
         mask_length: int = 10,
-        num_frames: Callable[[int], int] | None = None,
     ):
-        if not 0 <= mask_prob <= 1 or mask_length < 1:
-            raise ConfigError(
-                f"student_mask_prob: {mask_prob} must be in [0, 1], "
-                f"student_mask_length: {mask_length} at least 1"
-            )
         self.mapping = mapping
         self.distorter = distorter
         self.labels = dict(labels)
         self.seed = seed
         self.crop = crop
-        self.min_samples = min_samples
+        self.frames = frames
         self.train = train
         self.fixed_crops = fixed_crops
-        self.clean = clean
+        self.extra = frozenset(extra)
         self.mask_prob = mask_prob
         self.mask_length = mask_length
-        self.num_frames = num_frames
         self.epoch = 0
-        self.progress = 0.0
+        self.share = 0.0
 
-    def set_epoch(self, epoch: int, progress: float) -> None:
-        """Called before an epoch's workers start. ``progress``: share of training done, [0, 1]."""
+    def start_epoch(self, schedule: Schedule) -> None:
+        """Called before an epoch's workers start."""
         if self.train:
-            self.epoch, self.progress = epoch, progress
+            self.epoch, self.share = schedule.epoch, schedule.share
 
     def __call__(self, uid: str, data: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The views of {"speech": (N,)}.
@@ -110,20 +107,21 @@ class Views:
             "student_speech": student,
             "domain": np.array([self.labels[domain]], dtype=np.int64),
         }
-        if self.clean:
-            views["clean_speech"] = x
+        if CLEAN in self.extra:
+            views[CLEAN] = x
         if self.train and self.mask_prob > 0:
             rng = rng_for(self.seed, uid, self.epoch, "mask")
-            frames = self.num_frames(len(student))
-            views["student_mask"] = draw_mask(rng, frames, self.mask_prob, self.mask_length)
+            frames = self.frames.count(len(student))
+            views["student_mask"] = counted_spans(rng, frames, self.mask_prob, self.mask_length)
         return views
 
     def _check(self, uid: str, speech: np.ndarray) -> np.ndarray:
         if speech.ndim != 1:
             raise AudioError(f"{uid}: {speech.shape[1]} channels; make it mono")
-        if len(speech) < self.min_samples:
+        need = self.frames.min_samples
+        if len(speech) < need:
             raise AudioError(
-                f"{uid}: {len(speech)} samples are less than one frame ({self.min_samples}); "
+                f"{uid}: {len(speech)} samples are less than one frame ({need}); "
                 "remove it from the data dir"
             )
         if not np.isfinite(speech).all():
@@ -140,22 +138,5 @@ class Views:
 
     def _distort(self, uid: str, x: np.ndarray, side: str) -> tuple[np.ndarray, dict]:
         return self.distorter(
-            x, uid, seed=self.seed, epoch=self.epoch, side=side, progress=self.progress
+            x, uid, seed=self.seed, epoch=self.epoch, side=side, progress=self.share
         )
-
-
-def draw_mask(rng: np.random.Generator, frames: int, prob: float, length: int) -> np.ndarray:
-    """(frames,) int64 with ones on spans of ``length`` frames at distinct random starts.
-
-    There are ``prob * frames / length`` spans, rounded up or down at random so that this is their
-    number on average. They may overlap. A span is never longer than half the frames.
-    """
-    mask = np.zeros(frames, dtype=np.int64)
-    length = min(length, frames // 2)
-    if length == 0:
-        return mask
-    spans = int(prob * frames / length + rng.random())
-    starts = frames - length + 1
-    for start in rng.choice(starts, size=min(spans, starts), replace=False):
-        mask[start : start + length] = 1
-    return mask

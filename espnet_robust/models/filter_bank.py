@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.audio_utils import mel_filter_bank, window_function
 
+from espnet_robust.models.padding import frame_mask
+
 FRAME, HOP, FFT = 400, 160, 512  # samples: 25 ms, 10 ms at 16 kHz, and zero-padded for the FFT
 STACK = 2
 PREEMPHASIS = 0.97
@@ -63,9 +65,9 @@ class FilterBank(nn.Module):
 
         if lengths is None:
             lengths = torch.full((len(wav),), wav.shape[1], device=wav.device)
-        count = ((lengths - FRAME) // HOP + 1)[:, None, None]
-        index = torch.arange(mel.shape[1], device=mel.device)[None, :, None]
-        valid = index < count
+        count = (lengths - FRAME) // HOP + 1
+        valid = frame_mask(mel, count)[..., None]
+        count = count[:, None, None]
         mean = mel.masked_fill(~valid, 0.0).sum(1, keepdim=True) / count
         mel = (mel - mean).masked_fill(~valid, 0.0)
         variance = mel.square().sum(1, keepdim=True) / (count - 1).clamp(min=1)

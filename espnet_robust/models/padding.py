@@ -12,5 +12,5 @@ def valid_frames(states: Tensor, lengths: Tensor) -> Tensor:
 
 
 def frame_mask(states: Tensor, lengths: Tensor) -> Tensor:
-    """(B, T) bool, true on frames that are not padding."""
+    """(B, T) bool, true on what is not padding in states (B, T, ...): frames, or samples."""
     return torch.arange(states.shape[1], device=states.device) < lengths[:, None]

@@ -22,8 +22,9 @@ from transformers.utils import logging as transformers_logging
 
 from espnet_robust.errors import ModelError
 from espnet_robust.models.filter_bank import FilterBank
-from espnet_robust.models.onednn.convolution import use_fast_layers
-from espnet_robust.models.onednn.linear import use_fast_linear
+from espnet_robust.models.frames import Frames
+from espnet_robust.models.onednn import use_onednn
+from espnet_robust.models.padding import frame_mask
 
 # Models of raw samples whose frames are those of ``conv_kernel`` and ``conv_stride``.
 WAVEFORM_MODELS = ("hubert", "wavlm", "wav2vec2", "data2vec-audio", "unispeech-sat", "conv_lstm")
@@ -45,6 +46,9 @@ class Hidden:
 class SpeechModel(nn.Module):
     """A transformers speech encoder: one of WAVEFORM_MODELS or FILTER_BANK_MODELS.
 
+    ``build_speech_model`` makes one as it is used here; this class alone changes nothing of the
+    encoder that it is given.
+
     Args:
         encoder: the transformers model; it has ``encoder.layers``.
         normalize: scale each utterance to zero mean and unit variance over its own samples, as
@@ -56,11 +60,6 @@ class SpeechModel(nn.Module):
         super().__init__()
         config = encoder.config
         _check_model_type(config)
-        # SpecAugment inside the encoder would edit hidden states behind the caller's back.
-        config.apply_spec_augment = False
-        config.mask_feature_prob = 0.0
-        config.layerdrop = 0.0
-        use_fast_linear(encoder)
         self.encoder = encoder
         self.normalize = normalize
         self.rate = rate
@@ -69,9 +68,8 @@ class SpeechModel(nn.Module):
             self.filter_bank = FilterBank(config.feature_projection_input_dim, rate)
             kernels, strides = FilterBank.kernels, FilterBank.strides
         else:
-            use_fast_layers(encoder.feature_extractor)
             kernels, strides = config.conv_kernel, config.conv_stride
-        self._windows = tuple(zip(kernels, strides, strict=True))  # of each convolution
+        self.frames = Frames(rate, tuple(zip(kernels, strides, strict=True)))
         # Group norm takes its statistics over time, padding included (HuBERT Base, wav2vec 2.0
         # Base); data2vec's stacked positional convolutions let the padding leak into the edge, as
         # does a batch norm before the positional convolution.
@@ -96,25 +94,16 @@ class SpeechModel(nn.Module):
     @property
     def hop(self) -> int:
         """Samples from one frame to the next: the product of the convolution strides."""
-        hop = 1
-        for _, stride in self._windows:
-            hop *= stride
-        return hop
+        return self.frames.hop
 
     def num_frames(self, num_samples):
         """Frames of ``num_samples`` samples; takes an int or an integer tensor."""
-        frames = num_samples
-        for kernel, stride in self._windows:
-            frames = (frames - kernel) // stride + 1
-        return frames.clamp(min=0) if isinstance(frames, Tensor) else max(0, frames)
+        return self.frames.count(num_samples)
 
     @property
     def min_samples(self) -> int:
         """The fewest samples that yield one frame (25 ms for HuBERT's stack)."""
-        need = 1
-        for kernel, stride in reversed(self._windows):
-            need = (need - 1) * stride + kernel
-        return need
+        return self.frames.min_samples
 
     def forward(
         self, wav: Tensor, lengths: Tensor, mask_time_indices: Tensor | None = None
@@ -147,11 +136,9 @@ class SpeechModel(nn.Module):
         if self.filter_bank is not None:
             inputs = self.filter_bank(wav, lengths)
             counts = None if lengths is None else self.num_frames(lengths)
-        mask = None
-        if counts is not None:
-            mask = (torch.arange(inputs.shape[1], device=wav.device) < counts[:, None]).long()
+        mask = None if counts is None else frame_mask(inputs, counts).long()
         extra = {} if mask_time_indices is None else {"mask_time_indices": mask_time_indices}
-        # Only so does transformers heed the frames to mask; without any, it would draw its own.
+        # transformers masks the given frames only if this is set; without any it draws its own.
         self.config.apply_spec_augment = mask_time_indices is not None
         states = self.encoder(
             inputs, attention_mask=mask, output_hidden_states=True, **extra
@@ -180,8 +167,7 @@ class SpeechModel(nn.Module):
 
 def mask_padding(wav: Tensor, lengths: Tensor) -> Tensor:
     """(B, N) with zeros past each row's length."""
-    valid = torch.arange(wav.shape[1], device=wav.device) < lengths[:, None]
-    return wav.masked_fill(~valid, 0.0)
+    return wav.masked_fill(~frame_mask(wav, lengths), 0.0)
 
 
 def normalize_waveform(wav: Tensor, lengths: Tensor) -> Tensor:
@@ -194,6 +180,30 @@ def normalize_waveform(wav: Tensor, lengths: Tensor) -> Tensor:
     wav = mask_padding(wav - wav.sum(1, keepdim=True) / count, lengths)
     var = wav.square().sum(1, keepdim=True) / count
     return wav / torch.sqrt(var + 1e-7)
+
+
+def build_speech_model(encoder: nn.Module, normalize: bool, rate: int = 16000) -> SpeechModel:
+    """A transformers encoder, changed in place, as teachers, students and pretraining use it.
+
+    Its own augmentation is off (``disable_augmentation``), and its layers are fast on a CPU
+    (``use_onednn``). The arguments are those of ``SpeechModel``.
+
+    Raises:
+        ModelError: a model type not known here.
+    """
+    model = SpeechModel(encoder, normalize, rate)
+    disable_augmentation(encoder.config)
+    return use_onednn(model)
+
+
+def disable_augmentation(config: PretrainedConfig) -> None:
+    """Switch off SpecAugment and layer drop, in place.
+
+    They would edit hidden states, or leave layers out, behind the caller's back; dropout stays.
+    """
+    config.apply_spec_augment = False
+    config.mask_feature_prob = 0.0
+    config.layerdrop = 0.0
 
 
 def load_teacher(name: str | Path, layers: Collection[int] = ()) -> SpeechModel:
@@ -251,7 +261,7 @@ def _load_pretrained(name: str) -> SpeechModel:
     # Adapters read the last layer; nothing here reads them.
     encoder.adapter = encoder.intermediate_ffn = None
     config.add_adapter = config.use_intermediate_ffn_before_adapter = False
-    return SpeechModel(encoder, *_input_format(name))
+    return build_speech_model(encoder, *_input_format(name))
 
 
 def _check_model_type(config: PretrainedConfig) -> None:

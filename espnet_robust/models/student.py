@@ -25,6 +25,7 @@ from espnet_robust.models.speech_model import (
     FILTER_BANK_MODELS,
     WAVEFORM_MODELS,
     SpeechModel,
+    build_speech_model,
 )
 
 VERSION = 1  # of the student directory
@@ -152,7 +153,7 @@ def build_from_arch(arch: Mapping[str, Any], normalize: bool, rate: int) -> Spee
     except (KeyError, ValueError, TypeError, ArithmeticError, StrictDataclassError) as e:
         reason = str(e).strip().splitlines()[-1].strip()
         raise ModelError(f"student architecture cannot be built: {reason}") from e
-    return SpeechModel(encoder, normalize=normalize, rate=rate)
+    return build_speech_model(encoder, normalize, rate)
 
 
 def describe(student: SpeechModel) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class BLSTMEncoder(AbsEncoder):
 def both_directions(lstm: nn.LSTM, x: Tensor, lengths: Tensor) -> Tensor:
     """(B, T, 2H): a bidirectional layer, each sequence read back from its own last frame."""
     time = torch.arange(x.shape[1], device=x.device)
-    back = torch.where(time < lengths[:, None], lengths[:, None] - 1 - time, time)
+    back = torch.where(frame_mask(x, lengths), lengths[:, None] - 1 - time, time)
     backwards = _reordered(_one_direction(lstm, _reordered(x, back), "_reverse"), back)
     return torch.cat([_one_direction(lstm, x, ""), backwards], dim=-1)
 

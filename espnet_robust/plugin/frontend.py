@@ -1,5 +1,8 @@
 """A distilled student, or the teacher it came from, as an ESPnet frontend.
 
+The names are those of the usual case: ``robust_student`` and the key ``student`` may well hold a
+teacher, which transformers loads (``hf``). Layers, freezing and training are the same for both.
+
 frontend: robust_student
 frontend_conf:
     student: {path: exp/student}    # or {hf: HUB_ID_OR_DIR} for a transformers teacher
@@ -10,7 +13,6 @@ Fine-tuning: ``freeze: false``, and if wanted ``freeze_steps: 2000`` (frozen at 
 ``optim: scaled_adamw``, ``lr_scale: 0.1`` (a tenth of the learning rate of what stands on it).
 """
 
-import hashlib
 from typing import Any
 
 import humanfriendly
@@ -19,6 +21,8 @@ from espnet2.asr.frontend.abs_frontend import AbsFrontend
 from torch import Tensor, nn
 
 from espnet_robust.errors import ConfigError, ModelError
+from espnet_robust.models.audio_key import audio_key
+from espnet_robust.models.padding import frame_mask
 from espnet_robust.models.speech_model import SpeechModel, load_teacher
 from espnet_robust.models.student import (
     build_from_arch,
@@ -34,9 +38,9 @@ class RobustFrontend(AbsFrontend):
 
     Args:
         fs: sampling rate, in Hz or as ESPnet writes it ("16k").
-        student: ``{path: student directory}`` or ``{hf: hub id or directory}``. The architecture
-            is added to this mapping as ``arch``, so that ESPnet dumps it and a trained model
-            loads without the directory.
+        student: the speech model: ``{path: student directory}``, or ``{hf: hub id or directory}``
+            for any teacher that transformers loads. The architecture is added to this mapping as
+            ``arch``, so that ESPnet dumps it and a trained model loads without the directory.
         layers: ``weighted_sum`` (softmax weights over all layers, trained), ``last``, or a number.
         freeze: no gradient and eval mode, whatever ``train()`` is called on the whole model.
         freeze_steps: frozen for that many batches of training, then fine-tuned. Distributed
@@ -58,24 +62,8 @@ class RobustFrontend(AbsFrontend):
         cache_gb: float = 0.0,
     ):
         super().__init__()
-        if not student:
-            raise ConfigError(
-                "frontend_conf: robust_student needs `student: {path: DIR}` or "
-                "`student: {hf: HUB_ID_OR_DIR}`"
-            )
-        if unknown := sorted(student.keys() - {"path", "hf", "arch"}):
-            raise ConfigError(f"frontend_conf: student: unknown key {', '.join(unknown)}")
-        if ("path" in student) == ("hf" in student):
-            raise ConfigError("frontend_conf: student: give path or hf, one of them")
-        if cache_gb and not freeze:
-            raise ConfigError("frontend_conf: cache_gb needs `freeze: true`")
-        if freeze and (freeze_steps or lr_scale != 1):
-            raise ConfigError("frontend_conf: freeze_steps and lr_scale need `freeze: false`")
-        if freeze_steps < 0 or lr_scale <= 0:
-            raise ConfigError(
-                f"frontend_conf: need freeze_steps >= 0 and lr_scale > 0, got {freeze_steps} "
-                f"and {lr_scale}"
-            )
+        _check_source(student)
+        _check_training(freeze, freeze_steps, lr_scale, cache_gb)
         self._source = student
         self._loaded = False
         self.speech_model = self._build(student)
@@ -185,7 +173,7 @@ class RobustFrontend(AbsFrontend):
         self._count()
         weights = self.layer_weights.softmax(0).to(states.dtype)
         features = torch.einsum("l,lbtd->btd", weights, states)
-        valid = torch.arange(features.shape[1], device=features.device) < lengths[:, None]
+        valid = frame_mask(features, lengths)
         return features.masked_fill(~valid[..., None], 0.0), lengths
 
     def _states(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -195,7 +183,7 @@ class RobustFrontend(AbsFrontend):
     def _frozen_states(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         if not self._cache.limit:
             return self._states(wav, lengths)
-        keys = [_digest(row[:n]) for row, n in zip(wav, lengths.tolist(), strict=True)]
+        keys = [audio_key(row[:n]) for row, n in zip(wav, lengths.tolist(), strict=True)]
         missing = [i for i, key in enumerate(keys) if key not in self._cache]
         frames = self.speech_model.num_frames(lengths)
         shape = (len(self.layers), len(wav), int(frames.max()), self.output_size())
@@ -209,6 +197,30 @@ class RobustFrontend(AbsFrontend):
             else:
                 self._cache.add(key, out[:, i, : frames[i]])
         return out, frames
+
+
+def _check_source(student: dict[str, Any] | None) -> None:
+    if not student:
+        raise ConfigError(
+            "frontend_conf: robust_student needs `student: {path: DIR}` or "
+            "`student: {hf: HUB_ID_OR_DIR}`"
+        )
+    if unknown := sorted(student.keys() - {"path", "hf", "arch"}):
+        raise ConfigError(f"frontend_conf: student: unknown key {', '.join(unknown)}")
+    if ("path" in student) == ("hf" in student):
+        raise ConfigError("frontend_conf: student: give path or hf, one of them")
+
+
+def _check_training(freeze: bool, freeze_steps: int, lr_scale: float, cache_gb: float) -> None:
+    if cache_gb and not freeze:
+        raise ConfigError("frontend_conf: cache_gb needs `freeze: true`")
+    if freeze and (freeze_steps or lr_scale != 1):
+        raise ConfigError("frontend_conf: freeze_steps and lr_scale need `freeze: false`")
+    if freeze_steps < 0 or lr_scale <= 0:
+        raise ConfigError(
+            f"frontend_conf: need freeze_steps >= 0 and lr_scale > 0, got {freeze_steps} "
+            f"and {lr_scale}"
+        )
 
 
 def _read(student: dict[str, Any]) -> SpeechModel:
@@ -227,12 +239,8 @@ def _select(layers: str | int, depth: int) -> list[int]:
     )
 
 
-def _digest(samples: Tensor) -> bytes:
-    return hashlib.blake2b(samples.cpu().numpy().tobytes(), digest_size=16).digest()
-
-
 class _Cache(dict):
-    """Tensors by digest, up to ``limit`` bytes; what comes later is computed anew each time."""
+    """Tensors by ``audio_key``, up to ``limit`` bytes; what comes later is computed each time."""
 
     def __init__(self, limit: int):
         super().__init__()

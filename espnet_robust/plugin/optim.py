@@ -23,8 +23,7 @@ def check_lr_scale(module: nn.Module) -> None:
     """Raises ConfigError if a scale was set and no optimizer has taken notice."""
     if not all(getattr(p, "lr_scale_known", True) for p in module.parameters()):
         raise ConfigError(
-            "frontend_conf: lr_scale needs `optim: scaled_adamw`; "
-            "another optimizer would not heed it"
+            "frontend_conf: lr_scale needs `optim: scaled_adamw`; another optimizer would ignore it"
         )
 
 

@@ -1,7 +1,7 @@
 """ESPnet starts in half the time in a process that imports this first.
 
 ESPnet decorates nearly every class with ``typeguard.typechecked``, which reads and compiles its
-source anew at each start. Commands import this module before ESPnet: the decorator then leaves
+source at each start. Commands import this module before ESPnet: the decorator then leaves
 ESPnet's classes as they are, and those of others it treats as always. It is for commands only;
 who imports ``espnet_robust`` keeps the checks.
 """

@@ -14,11 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import librosa
 import numpy as np
 import torch
 import yaml
-from sklearn.cluster import MiniBatchKMeans
 from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import HubertConfig, HubertModel
@@ -27,13 +25,14 @@ from espnet_robust.config import read_config
 from espnet_robust.data.audio import RATE, read_audio
 from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.errors import ConfigError, DataDirError
+from espnet_robust.models.padding import frame_mask
+from espnet_robust.models.spans import independent_spans
 from espnet_robust.models.speech_model import (
     SpeechModel,
-    load_teacher,
+    build_speech_model,
     write_preprocessor_config,
 )
-
-KMEANS_FRAMES = 200_000  # clusters of MFCCs do not change beyond this many
+from espnet_robust.pretrain.units import UnitsConfig, find_units
 
 
 @dataclass(frozen=True)
@@ -83,9 +82,9 @@ class MaskedPrediction(nn.Module):
 
     def __init__(self, config: PretrainConfig):
         super().__init__()
-        self.speech_model = SpeechModel(HubertModel(HubertConfig(**config.model)), normalize=True)
-        # Masked spans are passed explicitly; SpeechModel has switched off the encoder's own.
-        self.speech_model.config.apply_spec_augment = True
+        # The encoder's own masking is off in it: masked spans are passed explicitly.
+        encoder = HubertModel(HubertConfig(**config.model))
+        self.speech_model = build_speech_model(encoder, normalize=True)
         self.head = nn.Linear(self.speech_model.hidden_size, config.clusters)
         self.unmasked_weight = config.unmasked_weight
 
@@ -121,70 +120,103 @@ def pretrain(config_path: Path, data_dirs: Sequence[Path], out: Path) -> None:
     torch.manual_seed(config.seed)
     model = MaskedPrediction(config)
     speech_model = model.speech_model
-
     wavs = _read_all(data_dirs, speech_model.min_samples)
-    units = _units(config, wavs, speech_model, work / "units.npz")
+    clustering = UnitsConfig(config.units, config.clusters, config.seed)
+    units = find_units(clustering, wavs, speech_model, work / "units.npz")
+    run = _Run(config, config_path, model, work)
+    _train(run, wavs, units)
+    audio_seconds = sum(len(w) for w in wavs) / RATE
+    _save(speech_model, out, config, audio_seconds, run.seconds)
 
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.lr, betas=(0.9, 0.98), weight_decay=config.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: _lr_scale(n, config))
-    checkpoint = work / "checkpoint.pth"
-    first, seconds = 0, 0.0
-    if checkpoint.is_file():
-        state = torch.load(checkpoint, weights_only=True)
-        if state["config"] != yaml.safe_dump(vars(config)):
-            raise ConfigError(f"{checkpoint}: made with another {config_path}; delete {work}")
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        schedule.load_state_dict(state["schedule"])
-        first, seconds = state["step"], state["seconds"]
-        logging.info("resuming at step %d", first)
 
-    model.train()
-    began = time.monotonic() - seconds
-    autocast = torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16")
-    batches = _batches([len(w) for w in wavs], config, first)
-    bar = tqdm(range(first, config.steps), initial=first, total=config.steps, unit="step")
+class _Run:
+    """Model, optimizer and schedule of a run, and its checkpoint in ``work``.
+
+    Attributes:
+        step: updates done.
+        seconds: spent on them, by all processes that took part.
+    """
+
+    def __init__(self, config: PretrainConfig, path: Path, model: MaskedPrediction, work: Path):
+        self.config, self.model, self.work = config, model, work
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(), lr=config.lr, betas=(0.9, 0.98), weight_decay=config.weight_decay
+        )
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda n: _lr_scale(n, config)
+        )
+        self.step, earlier = 0, 0.0
+        self.checkpoint = work / "checkpoint.pth"
+        if self.checkpoint.is_file():
+            earlier = self._load(path)
+        self._began = time.monotonic() - earlier
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def _load(self, path: Path) -> float:
+        state = torch.load(self.checkpoint, weights_only=True)
+        if state["config"] != yaml.safe_dump(vars(self.config)):
+            raise ConfigError(f"{self.checkpoint}: made with another {path}; delete {self.work}")
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.step = state["step"]
+        logging.info("resuming at step %d", self.step)
+        return state["seconds"]
+
+    def save(self) -> None:
+        state = {
+            "config": yaml.safe_dump(vars(self.config)),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "step": self.step,
+            "seconds": self.seconds,
+        }
+        torch.save(state, self.checkpoint.with_suffix(".tmp"))
+        os.replace(self.checkpoint.with_suffix(".tmp"), self.checkpoint)
+
+    def update(self, batch: tuple[Tensor, ...]) -> tuple[float, float]:
+        """One step on a batch: loss and accuracy."""
+        bf16 = self.config.precision == "bf16"
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            loss, accuracy = self.model(*batch)
+        self.optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        self.optimizer.step()
+        self.schedule.step()
+        self.step += 1
+        return loss.item(), accuracy.item()
+
+
+def _train(run: _Run, wavs: list[np.ndarray], units: list[np.ndarray]) -> None:
+    """All steps that are left, with a line of the curve and a checkpoint now and then."""
+    config = run.config
+    run.model.train()
+    batches = _batches([len(w) for w in wavs], config, run.step)
+    bar = tqdm(range(run.step, config.steps), initial=run.step, total=config.steps, unit="step")
     recent: list[tuple[float, float]] = []
     for step in bar:
         rng = np.random.default_rng([config.seed, 1, step])
         torch.manual_seed(int(rng.integers(2**62)))  # dropout
-        batch = _collate(next(batches), wavs, units, speech_model, config, rng)
-        with autocast:
-            loss, accuracy = model(*batch)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-        optimizer.step()
-        schedule.step()
-        recent.append((loss.item(), accuracy.item()))
-        done = step + 1
-        if done % config.log_every == 0 or done == config.steps:
+        speech_model = run.model.speech_model
+        recent.append(run.update(_collate(next(batches), wavs, units, speech_model, config, rng)))
+        if run.step % config.log_every == 0 or run.step == config.steps:
             mean = np.mean(recent, axis=0)
             recent.clear()
             bar.set_postfix(loss=f"{mean[0]:.3f}", accuracy=f"{mean[1]:.3f}")
-            _log(work / "curve.csv", done, *mean, time.monotonic() - began)
-        if done % config.save_every == 0 or done == config.steps:
-            state = {
-                "config": yaml.safe_dump(vars(config)),
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "schedule": schedule.state_dict(),
-                "step": done,
-                "seconds": time.monotonic() - began,
-            }
-            torch.save(state, checkpoint.with_suffix(".tmp"))
-            os.replace(checkpoint.with_suffix(".tmp"), checkpoint)
-    audio_seconds = sum(len(w) for w in wavs) / RATE
-    _save(speech_model, out, config, audio_seconds, time.monotonic() - began)
+            _log(run.work / "curve.csv", run.step, *mean, run.seconds)
+        if run.step % config.save_every == 0 or run.step == config.steps:
+            run.save()
 
 
 def _save(
     model: SpeechModel, out: Path, config: PretrainConfig, audio_seconds: float, seconds: float
 ) -> None:
     partial = out.with_name(out.name + ".partial")
-    model.config.apply_spec_augment = False
     model.encoder.save_pretrained(partial)
     write_preprocessor_config(partial, normalize=True)
     record = {
@@ -229,57 +261,8 @@ def _read_all(data_dirs: Sequence[Path], min_samples: int) -> list[np.ndarray]:
     return wavs
 
 
-def mfcc(wav: np.ndarray, hop: int, field_samples: int) -> np.ndarray:
-    """(frames, 39): 13 MFCCs with first and second differences, normalised over the utterance.
-
-    Frames are those of the convolution stack: ``field_samples`` long, ``hop`` apart, no padding.
-    """
-    static = librosa.feature.mfcc(
-        y=wav, sr=RATE, n_mfcc=13, n_fft=field_samples, hop_length=hop, n_mels=40, center=False
-    ).T
-    first = np.gradient(static, axis=0) if len(static) > 1 else np.zeros_like(static)
-    second = np.gradient(first, axis=0) if len(static) > 1 else np.zeros_like(static)
-    features = np.hstack([static, first, second])
-    return (features - features.mean(0)) / (features.std(0) + 1e-5)
-
-
-def _units(
-    config: PretrainConfig, wavs: list[np.ndarray], model: SpeechModel, cache: Path
-) -> list[np.ndarray]:
-    lengths = [model.num_frames(len(w)) for w in wavs]
-    ends = np.cumsum(lengths)
-    if cache.is_file():
-        stored = np.load(cache)
-        if stored["ends"].tolist() == ends.tolist() and str(stored["key"]) == str(config.units):
-            return np.split(stored["units"].astype(np.int64), ends[:-1])
-    features = np.concatenate(list(_unit_features(config, wavs, model)))
-    rng = np.random.default_rng([config.seed, 0])
-    sample = features[rng.permutation(len(features))[:KMEANS_FRAMES]]
-    kmeans = MiniBatchKMeans(config.clusters, batch_size=10_000, n_init=3, random_state=config.seed)
-    units = kmeans.fit(sample).predict(features)
-    with cache.with_suffix(".tmp").open("wb") as f:
-        np.savez(f, units=units.astype(np.int16), ends=ends, key=str(config.units))
-    os.replace(cache.with_suffix(".tmp"), cache)
-    return np.split(units.astype(np.int64), ends[:-1])
-
-
-def _unit_features(
-    config: PretrainConfig, wavs: list[np.ndarray], model: SpeechModel
-) -> Iterator[np.ndarray]:
-    if config.units["from"] == "mfcc":
-        for wav in tqdm(wavs, desc="MFCC", unit="utt"):
-            yield mfcc(wav, model.hop, model.min_samples).astype(np.float32)
-        return
-    layer = int(config.units["layer"])
-    earlier = load_teacher(config.units["from"], [layer])
-    with torch.inference_mode():
-        for wav in tqdm(wavs, desc="features", unit="utt"):
-            hidden = earlier(torch.from_numpy(wav)[None], torch.tensor([len(wav)]))
-            yield hidden.states[layer][0].numpy()
-
-
 def _batches(lengths: list[int], config: PretrainConfig, skip: int) -> Iterator[list[int]]:
-    """Batches of utterances of like length, shuffled anew each epoch; endless."""
+    """Batches of utterances of like length, shuffled in each epoch; endless."""
     longest = int(config.max_seconds * RATE)
     capped = np.minimum(lengths, longest)
     budget = int(config.batch_seconds * RATE)
@@ -323,18 +306,7 @@ def _collate(
     unit = nn.utils.rnn.pad_sequence(
         [torch.from_numpy(u) for _, u in crops], batch_first=True, padding_value=-1
     )
-    masked = torch.from_numpy(span_mask(unit.shape, config.mask_prob, config.mask_frames, rng))
-    masked &= torch.arange(unit.shape[1]) < frames[:, None]
+    spans = independent_spans(rng, unit.shape, config.mask_prob, config.mask_frames)
+    masked = torch.from_numpy(spans) & frame_mask(unit, frames)
     masked[:, 0] |= ~masked.any(1)  # a row without a masked frame would teach nothing
     return wav, lengths, unit, masked
-
-
-def span_mask(
-    shape: tuple[int, int], prob: float, span: int, rng: np.random.Generator
-) -> np.ndarray:
-    """(B, T) bool: each frame starts a masked span of ``span`` frames with probability ``prob``."""
-    starts = rng.random(shape) < prob
-    masked = np.zeros(shape, dtype=bool)
-    for shift in range(min(span, shape[1])):
-        masked[:, shift:] |= starts[:, : shape[1] - shift]
-    return masked

@@ -15,6 +15,7 @@ from espnet_robust.distill.adversary import (
     ramp,
     reverse_gradient,
 )
+from espnet_robust.distill.schedule import Schedule
 from espnet_robust.errors import ConfigError
 
 SIZE, HEAD_SIZES = 4, {"2": 3, "4": 5}
@@ -39,15 +40,20 @@ def make_inputs(seed: int = 1) -> AdversaryInput:
     )
 
 
+def at(step: int) -> Schedule:
+    """So many updates into a training of 1000."""
+    return Schedule(steps_per_epoch=1000, done=step)
+
+
 def make(**options) -> Adversary:
     torch.manual_seed(0)
     return Adversary(SIZE, 2, 2, AdversaryConfig(**{"ramp": 0} | options), HEAD_SIZES)
 
 
 def backward(adversary: Adversary, step: int = 0) -> tuple[AdversaryOutput, dict, list]:
-    """One step at full progress: output, the student's gradients and the classifier's."""
+    """One step: output, the student's gradients and the classifier's."""
     inputs = make_inputs()
-    output = adversary(inputs, 1.0, step)
+    output = adversary(inputs, at(step))
     output.loss.backward()
     student = {layer: x.grad for layer, x in inputs.states.items()}
     student |= {name: x.grad for name, x in inputs.predictions.items()}
@@ -93,7 +99,7 @@ def test_the_student_climbs_the_cross_entropy_that_the_classifier_descends(optio
     plain = (F.cross_entropy(logits, torch.tensor(classes), reduction="none") * weights).sum()
     wanted = torch.autograd.grad(plain, [*student, *adversary.parameters()])
 
-    output = adversary(inputs, 1.0, 0)
+    output = adversary(inputs, at(0))
     got = torch.autograd.grad(output.loss, [*student, *adversary.parameters()])
     torch.testing.assert_close(output.loss, plain)
     right = ((logits.argmax(-1) == torch.tensor(classes)) * weights).sum()
@@ -148,7 +154,7 @@ def test_alternation_trains_one_side_at_a_time(options):
 @pytest.mark.parametrize("method", ["reversal", "alternating"])
 def test_evaluation_reports_the_cross_entropy_at_every_step(method):
     adversary = make(method=method).eval()
-    outputs = [adversary(make_inputs(), 1.0, step) for step in (0, 1)]
+    outputs = [adversary(make_inputs(), at(step)) for step in (0, 1)]
     for output in outputs:
         assert output.distill_weight == 1
         assert output.loss == output.stats["domain_loss"] == outputs[0].loss
@@ -162,7 +168,7 @@ def test_padding_has_no_say(pooled):
     with torch.no_grad():
         for state in other.states.values():
             state[1, 2:] = 100.0
-    losses = [adversary(x, 1.0, 0).loss for x in (inputs, other)]
+    losses = [adversary(x, at(0)).loss for x in (inputs, other)]
     assert losses[0] == losses[1]
     losses[0].backward()
     gradient = inputs.states[2].grad
@@ -181,7 +187,7 @@ def test_classifier_tells_teacher_from_student_where_it_can(method, pooled):
         inputs = AdversaryInput(
             inputs.states, inputs.lengths, inputs.domain, inputs.predictions, shifted
         )
-        output = adversary(inputs, 1.0, step)
+        output = adversary(inputs, at(step))
         optimizer.zero_grad()
         output.loss.backward()
         optimizer.step()
@@ -201,7 +207,7 @@ def test_a_student_that_follows_the_gradient_fools_the_classifier():
         domain = torch.arange(8) % 2
         states = states + offset * (2 * domain - 1)[:, None, None]
         inputs = AdversaryInput({2: states}, torch.full((8,), 5), domain, {}, {})
-        output = adversary(inputs, 1.0, step)
+        output = adversary(inputs, at(step))
         accuracies.append(float(output.stats["domain_acc"]))
         optimizer.zero_grad()
         output.loss.backward()
@@ -215,7 +221,7 @@ def test_ramp_is_that_of_the_paper():
     assert ramp(0.0, config) == 0
     assert ramp(0.5, config) == pytest.approx(0.3 * (2 / (1 + math.exp(-5)) - 1))
     assert ramp(1.0, config) == pytest.approx(0.3, rel=1e-3)
-    output = make(weight=0.3, ramp=10)(make_inputs(), 0.5, 0)
+    output = make(weight=0.3, ramp=10)(make_inputs(), at(500))
     assert output.stats["domain_lambda"] == pytest.approx(ramp(0.5, config))
 
 

@@ -49,7 +49,7 @@ def test_loss_by_hand(denoiser, batch):
     with torch.no_grad():
         denoiser.head.weight.zero_()
         denoiser.head.bias.fill_(2.0)
-    loss = denoiser(torch.randn(51, 16), wav, lengths, counts)
+    loss = denoiser(torch.randn(51, 16), lengths, counts, wav)
     torch.testing.assert_close(loss, (wanted - 2).abs().mean())
 
 
@@ -57,11 +57,11 @@ def test_level_padding_and_batch_mates_do_not_matter(denoiser, batch):
     wav, lengths = batch
     counts = torch.tensor([24, 18, 9])
     frames = torch.randn(51, 16, generator=torch.Generator().manual_seed(0))
-    loss = denoiser(frames, wav, lengths, counts)
+    loss = denoiser(frames, lengths, counts, wav)
     wider = torch.nn.functional.pad(5 * wav, (0, 900), value=9.0)
-    torch.testing.assert_close(denoiser(frames, wider, lengths, counts), loss)
+    torch.testing.assert_close(denoiser(frames, lengths, counts, wider), loss)
     alone = [
-        denoiser(part, row[None, :length], length[None], count[None])
+        denoiser(part, length[None], count[None], row[None, :length])
         for part, row, length, count in zip(
             frames.split(counts.tolist()), wav, lengths, counts, strict=True
         )
@@ -73,7 +73,7 @@ def test_gradient_reaches_head_and_frames_only(denoiser, batch):
     wav, lengths = batch
     wav = wav.clone().requires_grad_()
     frames = torch.randn(51, 16, requires_grad=True)
-    denoiser(frames, wav, lengths, torch.tensor([24, 18, 9])).backward()
+    denoiser(frames, lengths, torch.tensor([24, 18, 9]), wav).backward()
     assert frames.grad.abs().max() > 0 and denoiser.head.weight.grad.abs().max() > 0
     assert wav.grad is None
     assert sorted(denoiser.state_dict()) == ["head.bias", "head.weight"]

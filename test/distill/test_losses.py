@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from espnet_robust.distill.losses import (
+    AUXILIARY,
     LOSSES,
     check_loss_weights,
     correlation,
@@ -11,10 +12,11 @@ from espnet_robust.distill.losses import (
     gram,
     l1,
     mse,
+    needed_views,
     vicreg,
 )
+from espnet_robust.distill.views import EXTRA_VIEWS
 from espnet_robust.errors import ConfigError
-from espnet_robust.models.padding import valid_frames
 
 S = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
 T = torch.tensor([[2.0, 0.0], [3.0, 0.0]])
@@ -101,13 +103,6 @@ def test_one_frame_is_no_nan(name):
     assert loss.isfinite() and prediction.grad.isfinite().all()
 
 
-def test_padding_never_counts():
-    states = torch.arange(12.0).view(2, 3, 2)
-    kept = valid_frames(states, torch.tensor([3, 1]))
-    assert kept.tolist() == [[0, 1], [2, 3], [4, 5], [6, 7]]
-    assert torch.equal(valid_frames(states, torch.tensor([3, 3])), states.view(6, 2))
-
-
 @pytest.mark.parametrize(
     "weights",
     [{"l2": 1.0}, {}, {"l1": 0.0}, {"l1": -1.0}, {"denoise": 1.0}, {"l1": 1.0, "denoise": -1.0}],
@@ -115,3 +110,10 @@ def test_padding_never_counts():
 def test_refused_weights(weights):
     with pytest.raises(ConfigError, match="loss_conf"):
         check_loss_weights(weights)
+
+
+def test_auxiliary_losses_need_views_that_there_are():
+    for loss in AUXILIARY.values():
+        assert set(loss.needs) <= set(EXTRA_VIEWS)
+    assert needed_views({"l1": 1.0}) == frozenset()
+    assert needed_views({"l1": 1.0, "denoise": 0.1}) == {"clean_speech"}

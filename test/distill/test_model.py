@@ -6,6 +6,7 @@ import torch
 from espnet_robust.distill.adversary import Adversary, AdversaryConfig
 from espnet_robust.distill.losses import cosine, l1
 from espnet_robust.distill.model import DistillModel
+from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distill.targets import Targets
 from espnet_robust.models.padding import valid_frames
 from espnet_robust.models.student import StudentConfig, build_student
@@ -88,13 +89,13 @@ def test_the_domain_gradient_changes_the_students(teacher, inputs):
 
 def test_progress_counts_training_steps_only(teacher, inputs):
     model = make(teacher, AdversaryConfig(weight=1.0))
-    model.start_epoch(step=5, total_steps=10)
-    assert model.progress == 0.5
+    model.start_epoch(Schedule(epoch=2, max_epoch=2, steps_per_epoch=5))
+    assert model.schedule.share == 0.5
     model.train()
     model(**inputs)
     model.eval()
     model(**inputs)
-    assert model.progress == 0.6
+    assert model.schedule.share == 0.6
 
 
 def test_device_and_dtype_reach_the_hidden_teacher(teacher):
@@ -114,9 +115,23 @@ def test_normalised_targets_do_not_depend_on_the_scale_of_the_teacher(teacher, i
 
 def test_progress_counts_updates_and_not_batches(teacher, inputs):
     model = make(teacher, AdversaryConfig(weight=1.0))
-    model.start_epoch(step=5, total_steps=10, batches_per_step=2)
+    model.start_epoch(Schedule(epoch=2, max_epoch=2, steps_per_epoch=5), batches_per_step=2)
     model.train()
     model(**inputs)
-    assert model.step == 5
+    assert model.schedule.step == 5
     model(**inputs)
-    assert model.step == 6 and model.progress == 0.6
+    assert model.schedule.step == 6 and model.schedule.share == 0.6
+
+
+def test_an_auxiliary_loss_keeps_its_place_among_the_weights(teacher, inputs):
+    """Old checkpoints, those of the optimizer too, know weights by name and by order."""
+    student = build_student(teacher, StudentConfig()).eval()
+    domain = Adversary(student.hidden_size, student.num_layers, 2, AdversaryConfig())
+    losses = {"l1": 1.0, "denoise": 0.5}
+    model = DistillModel(Targets([teacher], [2]), student, losses, domain, ema=0.9)
+    parts = list(dict.fromkeys(name.split(".")[0] for name in model.state_dict()))
+    assert parts == ["student", "heads", "adversary", "denoiser", "ema_student", "ema_heads"]
+    loss, stats, _ = model(**inputs, clean_speech=inputs["speech"], clean_speech_lengths=None)
+    assert stats["distill"] == pytest.approx(float(stats["l1"] + 0.5 * stats["denoise"]))
+    loss.backward()
+    assert model.denoiser.head.weight.grad.abs().max() > 0

@@ -10,7 +10,7 @@ from transformers import HubertConfig, HubertModel
 
 from espnet_robust.bin.distill_train import get_parser
 from espnet_robust.distill.adversary import AdversaryConfig
-from espnet_robust.distill.losses import DENOISE, LOSSES
+from espnet_robust.distill.losses import AUXILIARY, LOSSES
 from espnet_robust.distill.options import parse
 from espnet_robust.distill.task import DistillTask
 from espnet_robust.experiment import Recipe, read_system, resolve
@@ -91,4 +91,4 @@ def test_readme_names_every_choice():
     choices = {
         c for a in ours._group_actions if a.choices for c in a.choices if a.dest != "compile"
     }
-    assert not ({*options, *fields, *choices, *LOSSES, DENOISE} - documented)
+    assert not ({*options, *fields, *choices, *LOSSES, *AUXILIARY} - documented)

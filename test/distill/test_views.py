@@ -3,9 +3,11 @@ import pickle
 import numpy as np
 import pytest
 
+from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distill.views import MAPPINGS, Views
 from espnet_robust.distortion import load_distortion
 from espnet_robust.errors import AudioError
+from espnet_robust.models.frames import Frames
 
 CHAIN = {
     "chain": [{"one_of": [{"name": "clean", "weight": 1}, {"name": "white", "snr_db": [0, 20]}]}]
@@ -14,7 +16,8 @@ LABELS = {"clean": 0, "white": 1}
 
 
 def make(mapping: str = "setup2", train: bool = True, crop: int = 8000) -> Views:
-    return Views(mapping, load_distortion(CHAIN), LABELS, 0, crop, 400, train)
+    frames = Frames(16000, ((400, 320),))
+    return Views(mapping, load_distortion(CHAIN), LABELS, 0, crop, frames, train)
 
 
 def speech(seed: int = 0, samples: int = 12000) -> np.ndarray:
@@ -44,13 +47,13 @@ def test_who_hears_what(mapping):
 
 def test_draws_depend_on_utterance_and_epoch_and_nothing_else():
     views = make()
-    views.set_epoch(3, 0.2)
+    views.start_epoch(Schedule(3, max_epoch=10))
     in_order = [draw(views, f"u{i}") for i in range(8)]
     worker = pickle.loads(pickle.dumps(views))  # what a worker process gets
     backwards = [draw(worker, f"u{i}") for i in reversed(range(8))][::-1]
     for a, b in zip(in_order, backwards, strict=True):
         assert all(np.array_equal(a[key], b[key]) for key in a)
-    views.set_epoch(4, 0.3)
+    views.start_epoch(Schedule(4, max_epoch=10))
     later = [draw(views, f"u{i}")["student_speech"] for i in range(8)]
     assert not any(
         np.array_equal(a["student_speech"], b) for a, b in zip(in_order, later, strict=True)
@@ -60,7 +63,7 @@ def test_draws_depend_on_utterance_and_epoch_and_nothing_else():
 def test_validation_hears_the_same_in_every_epoch():
     views = make(train=False)
     first = draw(views, "u")
-    views.set_epoch(7, 0.9)
+    views.start_epoch(Schedule(7, max_epoch=7))
     assert all(np.array_equal(first[key], value) for key, value in draw(views, "u").items())
 
 

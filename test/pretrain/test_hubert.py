@@ -10,7 +10,7 @@ from espnet_robust.data.data_dir import write_data_dir
 from espnet_robust.errors import ConfigError, DataDirError
 from espnet_robust.models.speech_model import load_teacher
 from espnet_robust.pretrain import hubert as module
-from espnet_robust.pretrain.hubert import mfcc, pretrain, span_mask
+from espnet_robust.pretrain.hubert import pretrain
 
 CONFIG = {
     "model": {
@@ -114,19 +114,3 @@ def test_an_utterance_shorter_than_a_frame(config, tmp_path):
     write_data_dir(tmp_path / "d", {"wav.scp": {"x": str(tmp_path / "x.wav")}})
     with pytest.raises(DataDirError, match="x has 300 samples; one frame needs 400"):
         pretrain(config, [tmp_path / "d"], tmp_path / "t")
-
-
-def test_span_mask():
-    rng = np.random.default_rng(0)
-    mask = span_mask((400, 500), 0.065, 10, rng)
-    # A frame escapes when none of the 10 frames up to it starts a span.
-    assert mask[:, 10:].mean() == pytest.approx(1 - (1 - 0.065) ** 10, abs=0.01)
-    assert span_mask((2, 3), 1.0, 10, rng).all()
-
-
-def test_mfcc_frames_are_those_of_the_convolutions():
-    wav = np.random.default_rng(0).standard_normal(16000).astype(np.float32)
-    features = mfcc(wav, 320, 400)
-    assert features.shape == (49, 39)
-    assert np.abs(features.mean(0)).max() < 1e-4
-    assert mfcc(wav[:400], 320, 400).shape == (1, 39)

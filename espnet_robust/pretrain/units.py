@@ -1,0 +1,86 @@
+"""Units that a small HuBERT predicts: k-means clusters of MFCCs or of a model's hidden states."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import librosa
+import numpy as np
+import torch
+from sklearn.cluster import MiniBatchKMeans
+from tqdm import tqdm
+
+from espnet_robust.data.audio import RATE
+from espnet_robust.models.speech_model import SpeechModel, load_teacher
+
+KMEANS_FRAMES = 200_000  # clusters of MFCCs do not change beyond this many
+
+
+def mfcc(wav: np.ndarray, hop: int, field_samples: int) -> np.ndarray:
+    """(frames, 39): 13 MFCCs with first and second differences, normalised over the utterance.
+
+    Frames are those of the convolution stack: ``field_samples`` long, ``hop`` apart, no padding.
+    """
+    static = librosa.feature.mfcc(
+        y=wav, sr=RATE, n_mfcc=13, n_fft=field_samples, hop_length=hop, n_mels=40, center=False
+    ).T
+    first = np.gradient(static, axis=0) if len(static) > 1 else np.zeros_like(static)
+    second = np.gradient(first, axis=0) if len(static) > 1 else np.zeros_like(static)
+    features = np.hstack([static, first, second])
+    return (features - features.mean(0)) / (features.std(0) + 1e-5)
+
+
+@dataclass(frozen=True)
+class UnitsConfig:
+    """Where units come from.
+
+    Attributes:
+        source: ``{from: mfcc}``, or ``{from: DIR, layer: N}`` for the features of another model.
+        clusters: number of units.
+        seed: of the clustering.
+    """
+
+    source: Mapping[str, Any]
+    clusters: int
+    seed: int
+
+
+def find_units(
+    config: UnitsConfig, wavs: list[np.ndarray], model: SpeechModel, cache: Path
+) -> list[np.ndarray]:
+    """(T,) int64 for each utterance (N,): the cluster of each frame of ``model``.
+
+    Looked up in the file ``cache`` if that was made for these frames and features, else kept there.
+    """
+    lengths = [model.num_frames(len(w)) for w in wavs]
+    ends = np.cumsum(lengths)
+    if cache.is_file():
+        stored = np.load(cache)
+        if stored["ends"].tolist() == ends.tolist() and str(stored["key"]) == str(config.source):
+            return np.split(stored["units"].astype(np.int64), ends[:-1])
+    features = np.concatenate(list(_unit_features(config, wavs, model)))
+    rng = np.random.default_rng([config.seed, 0])
+    sample = features[rng.permutation(len(features))[:KMEANS_FRAMES]]
+    kmeans = MiniBatchKMeans(config.clusters, batch_size=10_000, n_init=3, random_state=config.seed)
+    units = kmeans.fit(sample).predict(features)
+    with cache.with_suffix(".tmp").open("wb") as f:
+        np.savez(f, units=units.astype(np.int16), ends=ends, key=str(config.source))
+    os.replace(cache.with_suffix(".tmp"), cache)
+    return np.split(units.astype(np.int64), ends[:-1])
+
+
+def _unit_features(
+    config: UnitsConfig, wavs: list[np.ndarray], model: SpeechModel
+) -> Iterator[np.ndarray]:
+    if config.source["from"] == "mfcc":
+        for wav in tqdm(wavs, desc="MFCC", unit="utt"):
+            yield mfcc(wav, model.hop, model.min_samples).astype(np.float32)
+        return
+    layer = int(config.source["layer"])
+    earlier = load_teacher(config.source["from"], [layer])
+    with torch.inference_mode():
+        for wav in tqdm(wavs, desc="features", unit="utt"):
+            hidden = earlier(torch.from_numpy(wav)[None], torch.tensor([len(wav)]))
+            yield hidden.states[layer][0].numpy()

@@ -1,0 +1,114 @@
+"""The configuration of a distillation: one dataclass, the options made from it, its checks."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+
+import pytest
+
+from espnet_robust.bin.distill_train import get_parser
+from espnet_robust.distill.adversary import AdversaryConfig
+from espnet_robust.distill.config import DistillConfig
+from espnet_robust.distill.options import add_options, parse
+from espnet_robust.errors import ConfigError
+from espnet_robust.models.student import StudentConfig
+
+NEEDED = {"teacher": ["t"], "mapping": "none"}
+
+
+def from_words(*words: str) -> DistillConfig:
+    return DistillConfig.from_args(
+        parse(get_parser(), ["--teacher", "t", "--mapping", "none", *words])
+    )
+
+
+def test_every_field_is_an_option_with_its_help_and_default():
+    group = next(g for g in get_parser()._action_groups if g.title == "Distillation")
+    options = {action.dest: action for action in group._group_actions}
+    assert list(options) == [*(f.name for f in fields(DistillConfig)), "student_arch"]
+    plain = DistillConfig(**NEEDED)
+    for f in fields(DistillConfig):
+        assert options[f.name].help == f.metadata["help"]
+        if f.name not in NEEDED:
+            default = options[f.name].default
+            assert getattr(plain, f.name) == default or (default == {} and f.name.endswith("_conf"))
+
+
+def test_types_make_options():
+    @dataclass(frozen=True)
+    class Inner:
+        a: int = 1
+
+    @dataclass(frozen=True)
+    class Outer:
+        words: Sequence[str] = field(default=(), metadata={"help": "w"})
+        numbers: Sequence[int] = field(default=(), metadata={"help": "n", "type": int})
+        yes: bool = field(default=False, metadata={"help": "y"})
+        share: float = field(default=0.5, metadata={"help": "s"})
+        path: str | None = field(default=None, metadata={"help": "p"})
+        inner: Inner = field(default_factory=Inner, metadata={"help": "i"})
+        weights: Mapping[str, float] = field(
+            default_factory=lambda: {"x": 1.0}, metadata={"help": "m"}
+        )
+
+    parser = argparse.ArgumentParser()
+    add_options(parser.add_argument_group("x"), Outer)
+    assert vars(parser.parse_args([])) == {
+        "words": (), "numbers": (), "yes": False, "share": 0.5, "path": None, "inner": {},
+        "weights": {"x": 1.0},
+    }  # fmt: skip
+    words = "--words a b --numbers 1 2 --yes true --share 1 --path p --inner a=3 --weights y=2"
+    assert vars(parser.parse_args(words.split())) == {
+        "words": ["a", "b"], "numbers": [1, 2], "yes": True, "share": 1.0, "path": "p",
+        "inner": {"a": 3}, "weights": {"x": 1.0, "y": 2},
+    }  # fmt: skip
+
+
+def test_nested_configurations():
+    config = from_words(
+        "--student_conf", "num_layers=3", "--dat_conf", "weight=0.5", "--dat", "alternating"
+    )
+    assert config.student_conf == StudentConfig(num_layers=3)
+    assert config.dat_conf == AdversaryConfig(weight=0.5, method="alternating")
+    assert config.teacher == ["t"]
+    with pytest.raises(ConfigError, match="dat_conf: method: name it by --dat"):
+        from_words("--dat_conf", "method=reversal")
+
+
+def test_what_follows():
+    config = DistillConfig(
+        teacher=["t"],
+        target_layers=[4, [2, 3]],
+        mapping="setup1",
+        distortion="a",
+        valid_mapping="none",
+        loss_conf={"l1": 1.0, "denoise": 0.1},
+    )
+    assert config.layers == [4, 2, 3]
+    assert [config.mapping_of(train) for train in (True, False)] == ["setup1", "none"]
+    assert [config.distortion_of(train) for train in (True, False)] == ["a", "a"]
+    assert config.needed_views == {"clean_speech"}
+    assert DistillConfig(**NEEDED).needed_views == set()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"teacher": []}, "--teacher: name"),
+        ({"target_norm": "batch"}, "target_norm: 'batch' is not one of none, layer, statistics"),
+        ({"valid_mapping": "both"}, "valid_mapping: 'both' is not one of none, setup1"),
+        ({"target_layers": []}, "name each layer or group of layers once"),
+        ({"target_layers": [2, 2]}, "name each layer or group of layers once"),
+        ({"target_layers": [2, [2]]}, "name each layer or group of layers once"),
+        ({"target_layers": [[]]}, "name each layer or group of layers once"),
+        ({"target_layers": ["2"]}, "is not a list of layers"),
+        ({"target_layers": 4}, "is not a list of layers"),
+        ({"mapping": "same"}, "mapping same needs --distortion"),
+        ({"loss_conf": {"l2": 1.0}}, "loss_conf: unknown loss l2"),
+        ({"ema": -0.1}, "ema: -0.1 is not a decay"),
+        ({"student_mask_length": 0}, "student_mask_length: 0 at least 1"),
+    ],
+)
+def test_refused(change, message):
+    with pytest.raises(ConfigError, match=message):
+        DistillConfig(**NEEDED | change)
