@@ -13,6 +13,9 @@ How the student is set against it:
     method        every step
     reversal      classifier descends CE, student descends distill - lambda CE, at once
     alternating   ``classifier_steps`` of the first only, then one of the second only
+    linear, coral, mmd
+                  no classifier is trained: a critic is solved from a memory of past examples
+                  (``critics.py``), student descends distill + lambda critic
 """
 
 import math
@@ -24,13 +27,22 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from espnet_robust.distill.critics import KERNELS, fit_critic
+from espnet_robust.distill.memory import Memory
 from espnet_robust.distill.schedule import Schedule
 from espnet_robust.errors import ConfigError
-from espnet_robust.models.padding import valid_frames
+from espnet_robust.models.padding import mean_over_time, valid_frames
 
-METHODS = ("reversal", "alternating")
+METHODS = ("reversal", "alternating", *KERNELS)
 DOMAINS = ("binary", "multi", "student_teacher")
 HEADS = "heads"
+STATS = {
+    "domain_loss": "cross entropy, or what the student descends of a critic",
+    "domain_acc": "share of the frames whose domain is decided rightly",
+    "domain_balanced_acc": "mean over the batch's domains of that share",
+    "domain_majority": "share of the batch's most frequent domain",
+    "domain_lambda": "weight of the student's share",
+}
 
 
 @dataclass(frozen=True)
@@ -47,8 +59,12 @@ class AdversaryConfig:
         weight: lambda_max, the final weight of the student's share.
         ramp: the 10 of ``lambda(p) = lambda_max (2 / (1 + exp(-ramp p)) - 1)``, p the training
             progress in [0, 1]. 0 holds lambda at lambda_max throughout.
+        start: progress in [0, 1) before which lambda is 0; p counts from there.
         method: one of METHODS; a user names it by ``dat``, see ``DistillConfig``.
         classifier_steps: with ``alternating``, steps of the classifier before each of the student.
+        memory: with a critic, examples of past batches that it is solved from. Few give a noisy
+            critic, many one of a student that is no more.
+        ridge: with ``linear``, what is added to the covariance, as a share of each variance.
     """
 
     domains: str = "binary"
@@ -57,22 +73,27 @@ class AdversaryConfig:
     hidden: int = 128
     weight: float = 0.1
     ramp: float = 10.0
+    start: float = 0.0
     method: str = "reversal"
     classifier_steps: int = 1
+    memory: int = 512
+    ridge: float = 0.1
 
     def __post_init__(self):
         if self.domains not in DOMAINS:
             raise ConfigError(f"domains: {self.domains!r} is not binary, multi or student_teacher")
         if self.method not in METHODS:
-            raise ConfigError(f"method: {self.method!r} is not reversal or alternating")
+            raise ConfigError(f"method: {self.method!r} is not one of {', '.join(METHODS)}")
         if self.layers not in (None, HEADS) and not _are_numbers(self.layers):
             raise ConfigError(f"layers: {self.layers!r} is not a list of layers or `heads`")
         if self.domains == "student_teacher" and self.layers not in (None, HEADS):
             raise ConfigError("layers: student_teacher compares predictions: leave layers out")
-        if self.weight < 0 or self.ramp < 0:
-            raise ConfigError("weight and ramp must not be negative")
-        if self.hidden < 1 or self.classifier_steps < 1:
-            raise ConfigError("hidden and classifier_steps must be at least 1")
+        if min(self.weight, self.ramp, self.ridge) < 0:
+            raise ConfigError("weight, ramp and ridge must not be negative")
+        if not 0 <= self.start < 1:
+            raise ConfigError(f"start: {self.start} is not in [0, 1)")
+        if min(self.hidden, self.classifier_steps, self.memory) < 1:
+            raise ConfigError("hidden, classifier_steps and memory must be at least 1")
 
     @property
     def hears_heads(self) -> bool:
@@ -113,8 +134,7 @@ class AdversaryOutput:
         distill_weight: 0 on a step of the classifier alone, when the distillation loss must stay
             out of the sum: a product with 0 would hand the student gradients of zero, which
             momentum and weight decay turn into updates. Else 1.
-        stats: detached scalars ``domain_loss`` (cross entropy), ``domain_acc`` (share of the
-            frames decided rightly) and ``domain_lambda``.
+        stats: detached scalars, see STATS.
     """
 
     loss: Tensor
@@ -140,6 +160,9 @@ def reverse_gradient(x: Tensor, scale: float) -> Tensor:
 
 def ramp(progress: float, config: AdversaryConfig) -> float:
     """lambda at training progress in [0, 1] (arXiv:1505.07818, section 5.2.2)."""
+    if progress < config.start:
+        return 0.0
+    progress = (progress - config.start) / (1 - config.start)
     if config.ramp == 0:
         return config.weight
     return config.weight * (2 / (1 + math.exp(-config.ramp * progress)) - 1)
@@ -185,17 +208,48 @@ class Adversary(nn.Module):
         if beyond := [layer for layer in self.layers if not 0 <= layer <= num_layers]:
             raise ConfigError(f"dat_conf: layers: {beyond[0]} is not in 0..{num_layers}")
         heard = sum(head_sizes.values()) if config.hears_heads else size * len(self.layers)
-        self.classifier = nn.Sequential(
-            nn.Linear(heard, config.hidden), nn.ReLU(), nn.Linear(config.hidden, num_domains)
-        )
+        # The highest layer from which its gradient goes down: the last also has the heads.
+        self.top = max(self.layers, default=num_layers)
+        self.num_domains = num_domains
+        if config.method in KERNELS:
+            self.memory = Memory(config.memory, heard)
+        else:
+            self.classifier = nn.Sequential(
+                nn.Linear(heard, config.hidden), nn.ReLU(), nn.Linear(config.hidden, num_domains)
+            )
 
     def forward(self, inputs: AdversaryInput, schedule: Schedule) -> AdversaryOutput:
         """The loss of one step, at the point ``schedule`` of the training.
 
-        In evaluation the loss is the cross entropy, whatever the method.
+        In evaluation the loss is the cross entropy or the critic's value, whatever lambda.
         """
         scale = ramp(schedule.share, self.config)
         x, classes, weights = self._examples(inputs)
+        if self.config.method in KERNELS:
+            sign, distill_weight = scale if self.training else 1.0, 1.0
+            values, decided = self._criticise(x, classes)
+        else:
+            sign, distill_weight, values, decided = self._classify(x, classes, scale, schedule)
+        value = values.mul(weights).sum()
+        stats = _accuracies(decided == classes, classes, weights)
+        stats |= {"domain_loss": value.detach().clone(), "domain_lambda": value.new_tensor(scale)}
+        return AdversaryOutput(sign * value, distill_weight, stats)
+
+    def _criticise(self, x: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+        """Value and decision of each example by a critic of earlier ones; then remember them."""
+        rows, labels = self.memory.get()
+        if self.training:
+            self.memory.add(x, classes)
+        if len(labels.unique()) < 2:  # nothing to tell apart yet
+            return 0 * x.sum(1), torch.zeros_like(classes)
+        critic = fit_critic(self.config.method, rows, labels, self.num_domains, self.config.ridge)
+        scores = critic.scores(x)
+        return critic.values(scores, classes), critic.decide(scores.detach())
+
+    def _classify(
+        self, x: Tensor, classes: Tensor, scale: float, schedule: Schedule
+    ) -> tuple[float, float, Tensor, Tensor]:
+        """Factor of the loss, distill_weight, cross entropy and decision of each example."""
         sign, distill_weight = 1.0, 1.0
         if not self.training or self.config.method == "reversal":
             logits = self.classifier(reverse_gradient(x, scale))
@@ -206,15 +260,8 @@ class Adversary(nn.Module):
             constant = {name: p.detach() for name, p in self.classifier.named_parameters()}
             logits = functional_call(self.classifier, constant, (x,))
             sign = -scale
-        cross_entropy = (
-            F.cross_entropy(logits.float(), classes, reduction="none").mul(weights).sum()
-        )
-        stats = {
-            "domain_loss": cross_entropy.detach().clone(),
-            "domain_acc": (logits.detach().argmax(-1) == classes).mul(weights).sum(),
-            "domain_lambda": cross_entropy.new_tensor(scale),
-        }
-        return AdversaryOutput(sign * cross_entropy, distill_weight, stats)
+        values = F.cross_entropy(logits.float(), classes, reduction="none")
+        return sign, distill_weight, values, logits.detach().argmax(-1)
 
     def _is_classifier_step(self, step: int) -> bool:
         return step % (self.config.classifier_steps + 1) < self.config.classifier_steps
@@ -245,6 +292,16 @@ class Adversary(nn.Module):
 
     def _pool(self, frames: Tensor, lengths: Tensor) -> Tensor:
         frames = frames.float()
-        if not self.config.pooled:
-            return frames
-        return torch.stack([rows.mean(0) for rows in frames.split(lengths.tolist())])
+        return mean_over_time(frames, lengths) if self.config.pooled else frames
+
+
+def _accuracies(right: Tensor, classes: Tensor, weights: Tensor) -> dict[str, Tensor]:
+    """How good decisions are, beside what always naming the largest class would yield."""
+    share = weights.new_zeros(int(classes.max()) + 1).index_add(0, classes, weights)
+    of_right = torch.zeros_like(share).index_add(0, classes, weights * right)
+    present = share > 0
+    return {
+        "domain_acc": of_right.sum(),
+        "domain_balanced_acc": (of_right[present] / share[present]).mean(),
+        "domain_majority": share.max(),
+    }

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 
 from espnet_robust.config import from_mapping
-from espnet_robust.distill.adversary import METHODS, AdversaryConfig
+from espnet_robust.distill.adversary import METHODS, STATS, AdversaryConfig
 from espnet_robust.distill.losses import check_loss_weights, needed_views
 from espnet_robust.distill.targets import NORMS
-from espnet_robust.distill.views import MAPPINGS
+from espnet_robust.distill.views import CLEAN, MAPPINGS
 from espnet_robust.errors import ConfigError
 from espnet_robust.models.student import StudentConfig
 
@@ -95,6 +95,11 @@ class DistillConfig:
     )
     dat_conf: AdversaryConfig = field(
         default_factory=AdversaryConfig, metadata={"help": "see AdversaryConfig"}
+    )
+    domain_probe: bool = _option(
+        True,
+        "tell after each epoch how well a linear classifier, fitted afresh, tells the student's "
+        "states of clean from those of distorted validation speech",
     )
     crop_seconds: float = _option(
         15.6, "longer utterances are cropped at random (15.6 s: 250,000 samples)"
@@ -202,10 +207,10 @@ class DistillConfig:
         """The target layers, groups taken apart."""
         return _flat(self.target_layers)
 
-    @property
-    def needed_views(self) -> frozenset[str]:
-        """What the losses hear beside the teacher's and the student's view."""
-        return needed_views(self.loss_conf)
+    def needed_views(self, train: bool) -> frozenset[str]:
+        """What losses and probe hear beside the teacher's and the student's view."""
+        probed = self.domain_probe and not train and self.mapping_of(train) != "none"
+        return needed_views(self.loss_conf) | ({CLEAN} if probed else set())
 
 
 def _flat(layers: Layers) -> list[int]:
@@ -246,7 +251,7 @@ def _check_criteria(config: DistillConfig, criteria: Sequence[Sequence[str]]) ->
     """ConfigError where best_model_criterion names what no epoch reports."""
     known = {"loss", "distill", *config.loss_conf}
     if config.dat != "none":
-        known |= {"domain_loss", "domain_acc", "domain_lambda"}
+        known |= STATS.keys()
     for criterion in criteria:
         split, name, mode = [*criterion, None, None, None][:3]
         if split not in ("train", "valid") or name not in known or mode not in ("min", "max"):

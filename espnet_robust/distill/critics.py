@@ -13,8 +13,8 @@ memory only. What counts as a difference, the kernel says:
 
     linear    (x - m)' S^-1 (x_j - m), S the covariance within the classes: shifts of means as a
               linear classifier sees them, Fisher's discriminant
-    coral     u + u^2 / D, u = (x - m)' (x_j - m) / D of standardised features: differences of
-              means and of second moments (after CORAL, arXiv:1607.01719)
+    coral     u + u^2, u = (x - m)' (x_j - m) / D of standardised features: differences of means
+              and of second moments (after CORAL, arXiv:1607.01719)
     mmd       Gaussian, of five widths about the median distance (arXiv:1502.02791)
 """
 
@@ -37,6 +37,7 @@ class Critic:
         rows: (M, D) remembered examples, as the kernel takes them.
         member: (M, K), 1 / size of the class where an example is in it, less 1 / M.
         shares: (K,) of the classes in memory, 0 for one that is not there.
+        offsets: (K,), half the squared length of each class's mean in the kernel's space.
         whiten: (N, D) features -> what the kernel takes.
         kernel: likeness.
     """
@@ -44,12 +45,17 @@ class Critic:
     rows: Tensor
     member: Tensor
     shares: Tensor
+    offsets: Tensor
     whiten: Callable[[Tensor], Tensor]
     kernel: Kernel
 
     def scores(self, x: Tensor) -> Tensor:
         """(N, D) features -> (N, K), with a gradient to ``x``; 0 for an unknown class."""
         return self.kernel(self.whiten(x), self.rows) @ self.member
+
+    def decide(self, scores: Tensor) -> Tensor:
+        """(N,) int64: the class whose mean is nearest, whatever its share."""
+        return (scores - self.offsets).masked_fill(self.shares == 0, -torch.inf).argmax(1)
 
     def values(self, scores: Tensor, labels: Tensor) -> Tensor:
         """(N,) of which the student descends the mean. ``labels``: (N,) int64 classes."""
@@ -89,8 +95,10 @@ def fit_critic(name: str, rows: Tensor, labels: Tensor, classes: int, ridge: flo
             return (x - centre) / scale
 
     white = whiten(rows)
+    kernel = KERNELS[name](white)
     member = torch.where(sizes > 0, z / sizes.clamp(min=1) - 1 / len(rows), 0.0)
-    return Critic(white, member, sizes / len(rows), whiten, KERNELS[name](white))
+    offsets = (member * (kernel(white, white) @ member)).sum(0) / 2
+    return Critic(white, member, sizes / len(rows), offsets, whiten, kernel)
 
 
 def _linear(rows: Tensor) -> Kernel:

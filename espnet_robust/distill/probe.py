@@ -52,11 +52,9 @@ class DomainProbe:
     def __init__(self):
         self._rows: dict[bool, list[np.ndarray]] = {False: [], True: []}
 
-    def add(self, pooled: Tensor, distorted: Tensor) -> None:
-        """Keep (B, D) means of utterances, ``distorted`` (B,) bool."""
-        rows = pooled.detach().float().cpu().numpy()
-        for row, label in zip(rows, distorted.tolist(), strict=True):
-            self._rows[label].append(row)
+    def add(self, pooled: Tensor, distorted: bool) -> None:
+        """Keep (B, D) means of utterances that are all distorted, or all clean."""
+        self._rows[distorted].extend(pooled.detach().float().cpu().numpy())
 
     def fit(self) -> float:
         """``balanced_accuracy`` of all that was kept, by all processes; then forget it."""

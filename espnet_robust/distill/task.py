@@ -86,7 +86,7 @@ class DistillTask(AbsTask):
             frames=frames,
             train=train,
             fixed_crops=config.fixed_crops,
-            extra=config.needed_views,
+            extra=config.needed_views(train),
             mask_prob=config.student_mask_prob,
             mask_length=config.student_mask_length,
         )
