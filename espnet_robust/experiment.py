@@ -26,9 +26,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
 from espnet_robust.config import base_chain, find_yaml, no_yaml, read_yaml
 from espnet_robust.errors import ConfigError
 
@@ -51,7 +48,8 @@ class Recipe:
 
     Args:
         directory: of the recipe; paths in what is resolved are relative to it.
-        distill_config: what it changes in all systems; None is its conf/distill.yaml, if any.
+        distill_config: what it changes in all systems; None is its conf/distill.yaml, if any, and
+            ``none`` nothing.
         task_config: likewise for its recognisers or classifiers, conf/asr.yaml or conf/cls.yaml.
         train_set, dev_set: data/NAME, whose speech babble is made of.
     """
@@ -163,11 +161,10 @@ def lay_over(base: Mapping, over: Mapping) -> Config:
     for name in CLASSES:
         if name in over and name in base and over[name] != base[name]:
             kept.pop(f"{name}_conf", None)
-    try:
-        merged = OmegaConf.merge(OmegaConf.create(kept), OmegaConf.create(dict(over)))
-        return OmegaConf.to_container(merged, resolve=True)
-    except OmegaConfBaseException as e:
-        raise ConfigError(f"configuration: {' '.join(str(e).split())}") from e
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(kept.get(key), dict)
+        kept[key] = lay_over(kept[key], value) if both else value
+    return kept
 
 
 def parse_settings(words: Sequence[str]) -> Config:
@@ -179,6 +176,12 @@ def parse_settings(words: Sequence[str]) -> Config:
     for word in words:
         if "=" not in word:
             raise ConfigError(f"--set {word}: write KEY=VALUE, as in --set optim_conf.lr=0.001")
+    if not words:
+        return {}
+    # Imported here, as it takes longer than all else. Its merge takes 15 ms for two layers,
+    # lay_over microseconds.
+    from omegaconf import OmegaConf
+
     try:
         return OmegaConf.to_container(OmegaConf.from_dotlist(list(words)))
     except Exception as e:  # OmegaConf passes on what its YAML reader raises
@@ -223,12 +226,15 @@ def _system(system: str, recipe: Recipe) -> Config:
 
 def _recipe_layer(recipe: Recipe, system: str) -> Config:
     path = recipe.distill_config or recipe.directory / "conf/distill.yaml"
-    if recipe.distill_config is None and not path.is_file():
+    if str(path) == "none" or (recipe.distill_config is None and not path.is_file()):
         return {}
     config: Config = {}
     for part, content in base_chain(path, [CONF]):
         config = lay_over(config, _absolute(content, part, recipe))
-    return lay_over(config, config.pop("systems", {}).get(system, {}))
+    single = config.pop("systems", {})
+    for name in single:
+        check_system(name, recipe)
+    return lay_over(config, single.get(system, {}))
 
 
 def _read_chain(path: Path, folders: Sequence[Path]) -> Config:

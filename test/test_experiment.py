@@ -191,6 +191,11 @@ def test_the_strongest_layer_wins(recipe):
     assert "systems" not in mine and "base" not in mine
 
 
+def test_a_recipe_that_changes_nothing_for_once():
+    ours = Recipe(ROOT / "egs/mini/asr1", Path("none"))
+    assert resolve("distill", "cdm1", ours, "paper") == read_system(CONF / "distill/cdm1.yaml")
+
+
 def test_updates_are_fewer_than_batches_that_accumulate(recipe):
     ours = recipe(budget__quick="distill: {max_epoch: 3, num_iters_per_epoch: 11, accum_grad: 2}")
     config = resolve("distill", "cdm1", ours, "quick")
@@ -250,6 +255,7 @@ def test_teacher_of_the_recipe():
         ("cdm1", "tinny", {}, "no budget 'tinny': there is no tinny.yaml, did you mean 'tiny'"),
         ("cdm1", "b", {"budget__b": "asr: {}"}, "no section 'distill'; it has asr"),
         ("mine", "tiny", {"distill__mine": "base: cdm0"}, "mine.yaml: base 'cdm0': there is no"),
+        ("cdm1", "tiny", {"distill": "systems: {cmd1: {ema: 0}}"}, "unknown system 'cmd1'"),
         ("mine", "tiny", {"distill__mine": "base: ./x.yaml"}, "x.yaml: cannot be read"),
         (
             "a", "tiny", {"distill__a": "base: ./b.yaml", "distill__b": "base: ./a.yaml"},

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-GROUND = {"errors", "files", "config", "cli", "experiment", "recipe"}  # modules beside the folders
+GROUND = {
+    "errors",
+    "files",
+    "config",
+    "cli",
+    "experiment",
+    "recipe",
+    "made_of",
+}  # modules beside the folders
 MAY_IMPORT = {
     "ground": set(),
     "data": {"ground"},

@@ -32,7 +32,7 @@ pretrain_sets=                           # data dirs to pretrain on; default: th
 teacher=                                 # hub id or directory; default: what the YAMLs say
 
 distill_config=                          # what the recipe changes in conf/distill/SYSTEM.yaml;
-                                         # default: its conf/distill.yaml, if it has one
+                                         # default: its conf/distill.yaml, if it has one; or none
 checkpoint=valid.loss.best.pth           # what is decoded with
 data_opts=                               # options of prepare_corpus: "--data_opts=--seed 1"
 export download=false                    # fetch the corpus, where its licence allows that

@@ -1,0 +1,49 @@
+import json
+
+import pytest
+
+from espnet_robust.bin import decode
+from espnet_robust.made_of import KEY
+from espnet_robust.recognise.job import undone
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    """(experiment, test sets) with one condition."""
+    for path, text in (
+        ("exp/config.yaml", "a: 1\n"),
+        ("exp/best.pth", "weights"),
+        ("test/wav.scp", "a a.wav\n"),
+        ("test_noise/wav.scp", "a a.wav\n"),
+        ("test_noise/distortion.json", "{}"),
+    ):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    return tmp_path / "exp", {
+        "test": {"clean": tmp_path / "test", "noise": tmp_path / "test_noise"}
+    }
+
+
+def test_decoded_once_and_again_when_anything_changes(experiment, tmp_path):
+    exp, sets = experiment
+    out = tmp_path / "decode"
+
+    def todo(options: str = "greedy") -> int:
+        found = undone(sets, out, exp, "best.pth", {"search": options})
+        for name, _, made_of in found:
+            (out / name).mkdir(parents=True, exist_ok=True)
+            (out / name / "decode.json").write_text(json.dumps({KEY: made_of}))
+        return len(found)
+
+    assert (todo(), todo()) == (1, 0)
+    assert (todo("beam"), todo("beam"), todo()) == (1, 0, 1)
+    for path in (exp / "config.yaml", exp / "best.pth", sets["test"]["noise"] / "wav.scp",
+                 sets["test"]["noise"] / "distortion.json"):  # fmt: skip
+        path.write_text(path.read_text() + "\n")
+        assert (todo(), todo()) == (1, 0), path
+
+
+def test_nothing_to_decode(capsys):
+    with pytest.raises(SystemExit):
+        decode.main(["--exp", "exp", "--out", "decode"])
+    assert "name data dirs, or --test_sets" in capsys.readouterr().err
