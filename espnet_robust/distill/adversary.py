@@ -18,8 +18,7 @@ How the student is set against it:
                   (``critics.py``), student descends distill + lambda critic
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -28,82 +27,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from espnet_robust.distill.critics import KERNELS, fit_critic
+from espnet_robust.distill.domains import AdversaryConfig, ramp
 from espnet_robust.distill.memory import Memory
 from espnet_robust.distill.schedule import Schedule
 from espnet_robust.errors import ConfigError
 from espnet_robust.models.padding import mean_over_time, valid_frames
-
-METHODS = ("reversal", "alternating", *KERNELS)
-DOMAINS = ("binary", "multi", "student_teacher")
-HEADS = "heads"
-STATS = {
-    "domain_loss": "cross entropy, or what the student descends of a critic",
-    "domain_acc": "share of the frames whose domain is decided rightly",
-    "domain_balanced_acc": "mean over the batch's domains of that share",
-    "domain_majority": "share of the batch's most frequent domain",
-    "domain_lambda": "weight of the student's share",
-}
-
-
-@dataclass(frozen=True)
-class AdversaryConfig:
-    """How the domain classifier is attached and used.
-
-    Attributes:
-        domains: one of DOMAINS.
-        layers: student layers it hears, side by side, or ``heads``: the predictions of all target
-            layers. ``None`` is the last layer; with ``student_teacher``, which has no other way,
-            the heads.
-        pooled: one decision an utterance from the mean over its frames, or one a frame.
-        hidden: units of the classifier's hidden layer.
-        weight: lambda_max, the final weight of the student's share.
-        ramp: the 10 of ``lambda(p) = lambda_max (2 / (1 + exp(-ramp p)) - 1)``, p the training
-            progress in [0, 1]. 0 holds lambda at lambda_max throughout.
-        start: progress in [0, 1) before which lambda is 0; p counts from there.
-        method: one of METHODS; a user names it by ``dat``, see ``DistillConfig``.
-        classifier_steps: with ``alternating``, steps of the classifier before each of the student.
-        memory: with a critic, examples of past batches that it is solved from. Few give a noisy
-            critic, many one of a student that is no more.
-        ridge: with ``linear``, what is added to the covariance, as a share of each variance.
-    """
-
-    domains: str = "binary"
-    layers: Sequence[int] | str | None = None
-    pooled: bool = True
-    hidden: int = 128
-    weight: float = 0.1
-    ramp: float = 10.0
-    start: float = 0.0
-    method: str = "reversal"
-    classifier_steps: int = 1
-    memory: int = 512
-    ridge: float = 0.1
-
-    def __post_init__(self):
-        if self.domains not in DOMAINS:
-            raise ConfigError(f"domains: {self.domains!r} is not binary, multi or student_teacher")
-        if self.method not in METHODS:
-            raise ConfigError(f"method: {self.method!r} is not one of {', '.join(METHODS)}")
-        if self.layers not in (None, HEADS) and not _are_numbers(self.layers):
-            raise ConfigError(f"layers: {self.layers!r} is not a list of layers or `heads`")
-        if self.domains == "student_teacher" and self.layers not in (None, HEADS):
-            raise ConfigError("layers: student_teacher compares predictions: leave layers out")
-        if min(self.weight, self.ramp, self.ridge) < 0:
-            raise ConfigError("weight, ramp and ridge must not be negative")
-        if not 0 <= self.start < 1:
-            raise ConfigError(f"start: {self.start} is not in [0, 1)")
-        if min(self.hidden, self.classifier_steps, self.memory) < 1:
-            raise ConfigError("hidden, classifier_steps and memory must be at least 1")
-
-    @property
-    def hears_heads(self) -> bool:
-        """Whether the classifier hears predictions rather than hidden states."""
-        return self.domains == "student_teacher" or self.layers == HEADS
-
-
-def _are_numbers(layers) -> bool:
-    listed = isinstance(layers, Sequence) and not isinstance(layers, str)
-    return listed and len(layers) > 0 and all(isinstance(layer, int) for layer in layers)
 
 
 @dataclass(frozen=True)
@@ -116,6 +44,8 @@ class AdversaryInput:
         domain: (B,) int64, the class of each utterance; not read with ``student_teacher``.
         predictions: {target: (N, D)} of the student's heads.
         targets: {target: (N, D)} of the teacher.
+        clean: states and predictions of the student on the same crops undistorted; needed if
+            ``paired``.
     """
 
     states: Mapping[int, Tensor]
@@ -123,6 +53,7 @@ class AdversaryInput:
     domain: Tensor
     predictions: Mapping[str, Tensor]
     targets: Mapping[str, Tensor]
+    clean: tuple[Mapping[int, Tensor], Mapping[str, Tensor]] | None = None
 
 
 @dataclass(frozen=True)
@@ -156,31 +87,6 @@ class _ReverseGradient(torch.autograd.Function):
 def reverse_gradient(x: Tensor, scale: float) -> Tensor:
     """Identity forwards; multiplies the gradient by ``-scale`` backwards."""
     return _ReverseGradient.apply(x, scale)
-
-
-def ramp(progress: float, config: AdversaryConfig) -> float:
-    """lambda at training progress in [0, 1] (arXiv:1505.07818, section 5.2.2)."""
-    if progress < config.start:
-        return 0.0
-    progress = (progress - config.start) / (1 - config.start)
-    if config.ramp == 0:
-        return config.weight
-    return config.weight * (2 / (1 + math.exp(-config.ramp * progress)) - 1)
-
-
-def domain_labels(kinds: Sequence[str], config: AdversaryConfig) -> dict[str, int]:
-    """{kind of distortion: class of an utterance}. ``clean`` is class 0."""
-    if config.domains == "multi":
-        others = sorted(set(kinds) - {"clean"})
-        return {"clean": 0} | {kind: i for i, kind in enumerate(others, 1)}
-    return {kind: int(kind != "clean") for kind in kinds}
-
-
-def count_domains(kinds: Sequence[str], config: AdversaryConfig) -> int:
-    """Classes that the classifier tells apart."""
-    if config.domains == "student_teacher":
-        return 2
-    return max(domain_labels(kinds, config).values()) + 1
 
 
 class Adversary(nn.Module):
@@ -280,12 +186,21 @@ class Adversary(nn.Module):
             x = torch.cat([self._heads(v, lengths) for v in (inputs.targets, inputs.predictions)])
             classes = torch.arange(2, device=x.device).repeat_interleave(len(weights))
             weights = weights.repeat(2)
-        elif self.config.hears_heads:
-            x = self._heads(inputs.predictions, lengths)
         else:
-            states = [valid_frames(inputs.states[layer], lengths) for layer in self.layers]
-            x = self._pool(torch.cat(states, dim=-1), lengths)
+            x = self._heard(inputs.states, inputs.predictions, lengths)
+            if self.config.paired:
+                x = torch.cat([x, self._heard(*inputs.clean, lengths)])
+                classes = torch.cat([classes, torch.zeros_like(classes)])
+                weights = weights.repeat(2)
         return x, classes, weights / weights.sum()
+
+    def _heard(
+        self, states: Mapping[int, Tensor], predictions: Mapping[str, Tensor], lengths: Tensor
+    ) -> Tensor:
+        if self.config.hears_heads:
+            return self._heads(predictions, lengths)
+        frames = [valid_frames(states[layer], lengths) for layer in self.layers]
+        return self._pool(torch.cat(frames, dim=-1), lengths)
 
     def _heads(self, frames: Mapping[str, Tensor], lengths: Tensor) -> Tensor:
         return self._pool(torch.cat([frames[name] for name in self.heads], dim=-1), lengths)

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from espnet_robust.config import from_mapping
-from espnet_robust.distill.adversary import METHODS, STATS, AdversaryConfig
+from espnet_robust.distill.domains import METHODS, STATS, AdversaryConfig
 from espnet_robust.distill.losses import check_loss_weights, needed_views
 from espnet_robust.distill.targets import NORMS
 from espnet_robust.distill.views import CLEAN, MAPPINGS
@@ -208,9 +208,10 @@ class DistillConfig:
         return _flat(self.target_layers)
 
     def needed_views(self, train: bool) -> frozenset[str]:
-        """What losses and probe hear beside the teacher's and the student's view."""
+        """What losses, adversary and probe hear beside the teacher's and the student's view."""
+        paired = self.dat != "none" and self.dat_conf.paired
         probed = self.domain_probe and not train and self.mapping_of(train) != "none"
-        return needed_views(self.loss_conf) | ({CLEAN} if probed else set())
+        return needed_views(self.loss_conf) | ({CLEAN} if paired or probed else set())
 
 
 def _flat(layers: Layers) -> list[int]:

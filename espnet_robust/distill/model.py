@@ -127,7 +127,17 @@ class DistillModel(AbsESPnetModel):
         hidden, last, predictions = self._predict(
             student_speech, student_speech_lengths, student_mask
         )
-        inputs = AdversaryInput(hidden.states, hidden.lengths, domain[:, 0], predictions, targets)
+        clean = None
+        if CLEAN in views and (self._is_paired or not self.training):
+            undistorted, frames, said = self._predict(
+                views[CLEAN], student_speech_lengths, student_mask
+            )
+            clean = (undistorted.states, said)
+            if not self.training:
+                self._listen(last, frames, hidden.lengths, domain[:, 0] != 0)
+        inputs = AdversaryInput(
+            hidden.states, hidden.lengths, domain[:, 0], predictions, targets, clean
+        )
         with torch.autocast(speech.device.type, enabled=False):
             total, distill, stats = self._losses(inputs, last, student_speech_lengths, views)
         _check_finite(total, stats, utt_id)
@@ -135,8 +145,6 @@ class DistillModel(AbsESPnetModel):
         stats |= {"distill": distill.detach().clone(), "loss": total.detach().clone()}
         if self.training:
             self._batches += 1
-        elif CLEAN in views:
-            self._listen(views[CLEAN], student_speech_lengths, last, inputs)
         return force_gatherable((total, stats, hidden.lengths.sum()), total.device)
 
     def _predict(
@@ -177,15 +185,14 @@ class DistillModel(AbsESPnetModel):
         total = against.loss + distill if against.distill_weight else against.loss
         return total, distill, stats
 
-    def _listen(
-        self, clean: Tensor, lengths: Tensor, last: Tensor, inputs: AdversaryInput
-    ) -> None:
+    @property
+    def _is_paired(self) -> bool:
+        return self.adversary is not None and self.adversary.config.paired
+
+    def _listen(self, last: Tensor, clean: Tensor, lengths: Tensor, distorted: Tensor) -> None:
         """Keep for the probe the distorted utterances of a batch, and all of them undistorted."""
-        distorted = inputs.domain != 0
-        undistorted = self._predict(clean, lengths, None)[1]
-        for frames, kept in ((last, distorted), (undistorted, torch.ones_like(distorted))):
-            pooled = mean_over_time(frames.float(), inputs.lengths)[kept]
-            self.probe.add(pooled, distorted=frames is last)
+        self.probe.add(mean_over_time(last.float(), lengths)[distorted], distorted=True)
+        self.probe.add(mean_over_time(clean.float(), lengths), distorted=False)
 
     @property
     def auxiliary(self) -> dict[str, nn.Module]:

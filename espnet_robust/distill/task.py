@@ -17,10 +17,11 @@ from espnet2.torch_utils.set_all_random_seed import set_all_random_seed
 from espnet2.train.collate_fn import CommonCollateFn
 from espnet2.utils.nested_dict_action import NestedDictAction
 
-from espnet_robust.distill.adversary import Adversary, count_domains, domain_labels
+from espnet_robust.distill.adversary import Adversary
 from espnet_robust.distill.cache import TargetCache
 from espnet_robust.distill.config import DistillConfig
 from espnet_robust.distill.data import check_audio_as_read, check_split
+from espnet_robust.distill.domains import count_domains, domain_labels
 from espnet_robust.distill.model import DistillModel
 from espnet_robust.distill.options import add_options, parse
 from espnet_robust.distill.targets import Targets

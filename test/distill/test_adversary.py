@@ -7,14 +7,11 @@ import torch.nn.functional as F
 from espnet_robust.config import from_mapping
 from espnet_robust.distill.adversary import (
     Adversary,
-    AdversaryConfig,
     AdversaryInput,
     AdversaryOutput,
-    count_domains,
-    domain_labels,
-    ramp,
     reverse_gradient,
 )
+from espnet_robust.distill.domains import AdversaryConfig, count_domains, domain_labels, ramp
 from espnet_robust.distill.schedule import Schedule
 from espnet_robust.errors import ConfigError
 
@@ -248,7 +245,7 @@ def test_domains():
     ("options", "message"),
     [
         ({"domains": "three"}, "'three' is not binary, multi or student_teacher"),
-        ({"method": "both"}, "'both' is not reversal or alternating"),
+        ({"method": "both"}, "'both' is not one of reversal, alternating, linear"),
         ({"layers": "head"}, "'head' is not a list of layers or `heads`"),
         ({"layers": 2}, "2 is not a list"),
         ({"layers": []}, "is not a list"),
