@@ -12,8 +12,14 @@ def register() -> int:
 
     Returns:
         how many of ESPnet's tables of frontends know it.
+
+    Raises:
+        ConfigError: there is no ESPnet, or one that cannot be used.
     """
-    # Here, and not above, because it imports torch and ESPnet; most of the package needs neither.
+    # Here, and not above, because they need torch and ESPnet; most of the package needs neither.
+    from espnet_robust.plugin.espnet_versions import check
+
+    check()
     from espnet_robust.plugin.registration import register as register_all
 
     return register_all()

@@ -1,12 +1,16 @@
 """What all tests share."""
 
 import os
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-import espnet_robust.plugin.quick_start  # noqa: F401  as in the commands
+if find_spec("espnet2"):
+    import espnet_robust.plugin.quick_start  # noqa: F401  as in the commands
 
 # No test may reach a network: a model that is not on disk is an error at once, not a download.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -22,6 +26,25 @@ ROOT = Path(__file__).parents[1]
 def root() -> Path:
     """The checkout."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def follow():
+    """follow(error): run the command that an error's message ends with, after "fix: ", literally.
+
+    ``espnet-robust data VERB`` is ``espnet_robust.bin.VERB_data_dir``.
+    """
+
+    def run(error: Exception) -> None:
+        command = str(error).partition("; fix")[2].partition(": ")[2]
+        assert command, f"no advice in {error}"
+        verb = (
+            f'espnet-robust() {{ {sys.executable} -m espnet_robust.bin."$2"_data_dir "${{@:3}}"; }}'
+        )
+        env = os.environ | {"PYTHONPATH": str(ROOT)}
+        subprocess.run(["bash", "-c", f"{verb}; {command}"], check=True, env=env)
+
+    return run
 
 
 @pytest.fixture(scope="session")

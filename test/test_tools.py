@@ -34,3 +34,11 @@ def test_seconds_for_an_epoch(root):
 def test_our_encoder_trains_faster(root):
     table = rows(root, "benchmark_encoder.py")
     assert len(table) == 2 and all(float(ratio) > 1.5 for *_, ratio in table)
+
+
+@pytest.mark.recipe
+def test_starts_of_commands_beside_another_checkout(root):
+    table = rows(root, "benchmark_start.py", "--runs", "1", "--against", root)
+    assert len(table) == 10 and table[0][0] == "`espnet-robust --help`"
+    assert all(float(x) > 0 for row in table for x in row[1:])
+    assert all(0.2 < float(row[-1]) < 5 for row in table)  # beside itself

@@ -19,7 +19,7 @@ from pathlib import Path
 from espnet2.bin.asr_inference import Speech2Text
 
 from espnet_robust import register
-from espnet_robust.cli import run
+from espnet_robust.common.cli import run
 from espnet_robust.data.audio import RATE, read_audio
 from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.recognise.decode import batches, load_recogniser

@@ -14,7 +14,7 @@ import torch
 from espnet2.asr.encoder.rnn_encoder import RNNEncoder
 from torch import nn
 
-from espnet_robust.config import read_yaml
+from espnet_robust.common.config import read_yaml
 from espnet_robust.plugin.blstm import BLSTMEncoder
 
 CONF = Path(__file__).resolve().parents[1] / "conf/asr/ctc.yaml"

@@ -24,7 +24,7 @@ from torch import nn
 from transformers.utils import logging as transformers_logging
 
 from espnet_robust import register
-from espnet_robust.config import merge, read_yaml
+from espnet_robust.common.config import merge, read_yaml
 from espnet_robust.models.speech_model import load_teacher
 from espnet_robust.models.student import StudentConfig, build_student, save_student
 

@@ -4,7 +4,8 @@
 #   tools/setup.sh
 #
 # Does nothing when .venv holds these pins already. An interrupted set-up is redone.
-#   PYTHON=...         interpreter to build from; default: python3.11, else python3
+#   PYTHON=...         interpreter to build from, 3.11 to 3.13; default: the first such of
+#                      python3.11, python3.12, python3.13 and python3
 #   DEVICE=cpu|cuda    build of torch; default: cuda where nvidia-smi works, else cpu
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,6 +20,9 @@ die() {
     echo "error: setup: $*" >&2
     exit 1
 }
+
+# Python's version, such as 3.11; nothing where it does not run (a pyenv shim, say).
+version_of() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true; }
 
 # Two set-ups at once (two recipes, say): the second waits, then finds the work done.
 if command -v flock >/dev/null; then
@@ -73,19 +77,32 @@ say_missing() {
     fi
 }
 
-if [ "${old_hash} ${old_device}" = "${hash} ${device}" ] && "${venv}/bin/python" -c "" 2>/dev/null; then
+old_version=$(version_of "${venv}/bin/python")
+if [ "${old_hash} ${old_device}" = "${hash} ${device}" ] && [ -n "${old_version}" ] &&
+    { [ -z "${PYTHON:-}" ] || [ "$(version_of "${PYTHON}")" = "${old_version}" ]; }; then
     say "${venv} is up to date (${device})"
     say_missing
     exit 0
 fi
 
 # --- Python ----------------------------------------------------------------------------------
-python=${PYTHON:-$(command -v python3.11 || command -v python3 || true)}
-[ -n "${python}" ] || die "no Python found; install Python 3.11 or name it: PYTHON=... make setup"
-version=$("${python}" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) ||
-    die "'${python}' does not run; name a Python 3.11: PYTHON=... make setup"
-[ "${version}" = 3.11 ] ||
-    die "'${python}' is Python ${version}, the pins are for 3.11; name one: PYTHON=... make setup"
+suits() { case $(version_of "$1") in 3.11 | 3.12 | 3.13) true ;; *) false ;; esac }
+
+python=${PYTHON:-}
+for candidate in python3.11 python3.12 python3.13 python3; do
+    if [ -z "${python}" ] && suits "${candidate}"; then
+        python=$(command -v "${candidate}")
+    fi
+done
+if [ -z "${python}" ]; then
+    version=$(version_of python3)
+    die "no Python 3.11, 3.12 or 3.13 found${version:+ (python3 is ${version})}; install one," \
+        "or name it: PYTHON=... make setup"
+fi
+version=$(version_of "${python}")
+[ -n "${version}" ] || die "'${python}' does not run; name a Python 3.11 to 3.13: PYTHON=... make setup"
+suits "${python}" ||
+    die "'${python}' is Python ${version}, the pins are for 3.11 to 3.13; name one: PYTHON=... make setup"
 if ! "${python}" -c "import ensurepip, venv" 2>/dev/null; then
     if ${as_root}; then apt_install python3-venv || true; fi
     "${python}" -c "import ensurepip, venv" 2>/dev/null ||
@@ -110,28 +127,20 @@ elif ! install "${torch}+cpu" 2>/dev/null; then
 fi
 
 say "2/4 tools/requirements.txt"
-install -r tools/requirements.txt
+headers=$("${python}" -c 'import sysconfig; print(sysconfig.get_path("include") + "/Python.h")')
+if ! install -r tools/requirements.txt; then
+    [ -f "${headers}" ] || die "a package has no wheel for this machine, and to compile it" \
+        "Python's headers are missing; install with: sudo apt-get install python${version}-dev"
+    die "pip failed, see above"
+fi
 
 say "3/4 ESPnet"
-install --no-deps -r tools/requirements-nodeps.txt
+install --no-deps --ignore-requires-python -r tools/requirements-nodeps.txt
 # torchaudio is linked against CUDA. Beside a torch without it, take its libraries away: it then
 # runs its Python paths, as its loader documents. Only ESPnet imports it.
 if ! "${venv}/bin/python" -W ignore -c "import torchaudio" 2>/dev/null; then
     rm -f "${venv}"/lib/python*/site-packages/torchaudio/lib/*.so
 fi
-# Every ESPnet process imports g2p_en, which downloads these two at import when it does not find
-# them: an error message off line, a hang behind some firewalls. Nothing here uses them, so let
-# it find empty archives. Whoever wants g2p_en gets NLTK's own message and remedy from it.
-"${venv}/bin/python" - <<'END'
-import sys
-import zipfile
-from pathlib import Path
-
-for name in "corpora/cmudict.zip", "taggers/averaged_perceptron_tagger_eng.zip":
-    path = Path(sys.prefix, "nltk_data", name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    zipfile.ZipFile(path, "w").close()
-END
 
 say "4/4 espnet_robust, from this checkout"
 install --no-deps --no-build-isolation -e .

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from espnet_robust.cli import run
+from espnet_robust.common.cli import run
 from espnet_robust.corpora.fluent_speech_commands import COLUMNS, OFFICIAL
 from espnet_robust.data.audio import read_audio, write_audio
-from espnet_robust.data.data_dir import read_data_dir, replacing_dir
+from espnet_robust.data.data_dir import read_data_dir
+from espnet_robust.data.replacing import replacing_dir
 
 
 def main() -> None:

@@ -1,15 +1,14 @@
-"""The mean accuracy over folds: OUT/SYSTEM_seedN/scores.json from those of each fold."""
+"""Average accuracies over folds: OUT/SYSTEM_seedN/scores.json from those of each fold."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import run
-from espnet_robust.score.folds import write_average
+from espnet_robust.common.cli import Parser, run
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(prog="espnet-robust average_folds", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="directory")
     parser.add_argument("--systems", required=True, help="names, separated by blanks")
     parser.add_argument("--seeds", default="0", help="separated by blanks")
@@ -21,6 +20,8 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
+    from espnet_robust.score.folds import write_average
+
     for system in args.systems.split():
         for seed in args.seeds.split():
             run_name = f"{system}_seed{seed}"

@@ -4,11 +4,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import run
+from espnet_robust.common.cli import Parser, run
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(prog="espnet-robust borrow_student", description=__doc__)
     parser.add_argument("theirs", type=Path, help="student directory")
     parser.add_argument("out", type=Path, help="link to be made")
     return parser

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.bin.resolve import add_recipe_options, recipe_of
-from espnet_robust.cli import run
-from espnet_robust.errors import UserError
-from espnet_robust.experiment import CHECKOUT, find_teacher
-from espnet_robust.recipe import (
+from espnet_robust.common.cli import Parser, run
+from espnet_robust.common.errors import UserError
+from espnet_robust.common.experiment import CHECKOUT, find_teacher
+from espnet_robust.common.recipe import (
     DIRECTORIES,
     check_directories,
     check_numbers,
@@ -20,7 +20,7 @@ from espnet_robust.recipe import (
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(prog="espnet-robust check_recipe", description=__doc__)
     add_recipe_options(parser)
     parser.add_argument("--stage", default="1")
     parser.add_argument("--stop_stage", default="10")

@@ -1,21 +1,19 @@
 """Classify every test condition of one system in one process.
 
-Of the data dirs SET and its distorted copies SET_CONDITION it writes OUT/SET/CONDITION/TABLE
-(undistorted: OUT/SET/clean/TABLE) and OUT/SET/decode.json. What is there already, of the same model
-and data, is left as it is.
+For a data dir SET and its distorted copies SET_CONDITION it writes OUT/SET/clean/TABLE,
+OUT/SET/CONDITION/TABLE and OUT/SET/decode.json. Output that the same model and data have made
+before is kept.
 """
 
 import argparse
 from collections.abc import Sequence
 
-from espnet_robust.cli import run
+from espnet_robust.common.cli import Parser, run
 from espnet_robust.recognise.job import add_options, test_sets, undone
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="espnet-robust classify", description=__doc__)
     add_options(parser)
     parser.add_argument("--table", default="utt2label", help="default: %(default)s")
     return parser

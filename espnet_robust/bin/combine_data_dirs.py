@@ -4,12 +4,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import run
-from espnet_robust.data.data_dir import combine_data_dirs
+from espnet_robust.common.cli import Parser, run
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(prog="espnet-robust data combine", description=__doc__)
     parser.add_argument("srcs", type=Path, nargs="+", metavar="SRC")
     parser.add_argument("dst", type=Path, metavar="DST")
     return parser
@@ -17,6 +16,8 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
+    from espnet_robust.data.select import combine_data_dirs
+
     combined = combine_data_dirs(args.srcs, args.dst)
     print(f"{args.dst}: {len(combined.ids)} utterances")
 

@@ -1,23 +1,21 @@
 """Decode every test condition of one system in one process, in batches: greedy CTC, or beam search.
 
-Of the data dirs SET and its distorted copies SET_CONDITION it writes OUT/SET/CONDITION/text
-(undistorted: OUT/SET/clean/text) and OUT/SET/decode.json. What is there already, of the same model,
-options and data, is left as it is.
+For a data dir SET and its distorted copies SET_CONDITION it writes OUT/SET/clean/text,
+OUT/SET/CONDITION/text and OUT/SET/decode.json. Output that the same model, options and data have
+made before is kept.
 """
 
 import argparse
 from collections.abc import Sequence
 
-from espnet_robust.cli import run
+from espnet_robust.common.cli import Parser, run
 from espnet_robust.recognise.job import add_options, test_sets, undone
 
 METHODS = ("greedy", "beam")
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="espnet-robust decode", description=__doc__)
     add_options(parser)
     parser.add_argument("--method", choices=METHODS, default="greedy")
     parser.add_argument("--beam_size", type=int, default=10, help="with --method beam")

@@ -1,20 +1,21 @@
-"""Say what a teacher is: size, layers, frame rate. Fails where it cannot be loaded."""
+"""Print the size, layers and frame rate of a teacher, or why it cannot be loaded."""
 
 import argparse
 from collections.abc import Sequence
 
-from espnet_robust.cli import run
-from espnet_robust.models.speech_model import load_teacher
+from espnet_robust.common.cli import Parser, run
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(prog="espnet-robust describe_model", description=__doc__)
     parser.add_argument("teacher", help="hub id or directory")
     return parser
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
+    from espnet_robust.models.speech_model import load_teacher
+
     model = load_teacher(args.teacher)
     parameters = sum(p.numel() for p in model.parameters())
     print(

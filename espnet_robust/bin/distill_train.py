@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import espnet_robust.plugin.quick_start  # noqa: F401  before ESPnet
-from espnet_robust.cli import run
+from espnet_robust.common.cli import run
 from espnet_robust.distill.task import DistillTask
 
 

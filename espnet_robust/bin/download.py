@@ -1,28 +1,27 @@
 """Fetch a corpus from where it is published, check it and unpack it.
 
-python -m espnet_robust.bin.download fsdd downloads
-python -m espnet_robust.bin.download librispeech downloads dev-clean test-clean
+espnet-robust download fsdd downloads
+espnet-robust download librispeech downloads dev-clean test-clean
 
-Prints the directory for prepare_corpus CORPUS --root. Run it again after a broken transfer.
+It prints the directory to give to prepare_corpus CORPUS --root. After a broken transfer run it
+again.
 """
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import run
-from espnet_robust.corpora.download import CORPORA, download
+from espnet_robust.common.cli import Parser, run
+from espnet_robust.corpora.download import PUBLISHED, download
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("corpus", choices=sorted(CORPORA))
+    parser = Parser(prog="espnet-robust download", description=__doc__)
+    parser.add_argument("corpus", choices=sorted(PUBLISHED))
     parser.add_argument("directory", type=Path, metavar="DIR")
     parser.add_argument("parts", nargs="*", metavar="PART", help="such as dev-clean")
     parser.add_argument("--url", default="", help="a mirror of the archive")
-    parser.add_argument("--sha256", default="", help="of the archive, instead of the published one")
+    parser.add_argument("--sha256", default="", help="the archive's, instead of the published one")
     return parser
 
 

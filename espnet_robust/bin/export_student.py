@@ -4,12 +4,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import run
-from espnet_robust.distill.export import export_student
+from espnet_robust.common.cli import Parser, run
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(prog="espnet-robust export_student", description=__doc__)
     parser.add_argument("exp", type=Path, help="output_dir of distill_train")
     parser.add_argument("out", type=Path, help="student directory")
     parser.add_argument(
@@ -20,6 +19,8 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
+    from espnet_robust.distill.export import export_student
+
     student = export_student(args.exp, args.out, args.checkpoint)
     parameters = sum(p.numel() for p in student.parameters())
     print(f"{args.out}: {parameters / 1e6:.2f} M parameters, {student.num_layers} layers")

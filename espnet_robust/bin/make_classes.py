@@ -4,12 +4,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import run
-from espnet_robust.recognise.classes import make_classes
+from espnet_robust.common.cli import Parser, run
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(prog="espnet-robust make_classes", description=__doc__)
     parser.add_argument("--table", default="utt2label", help="of a data dir; default: %(default)s")
     parser.add_argument("--out", type=Path, required=True, help="directory")
     parser.add_argument("--train", type=Path, required=True, help="data dir with every class")
@@ -20,6 +19,8 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
+    from espnet_robust.recognise.classes import make_classes
+
     classes = make_classes(args.out, args.table, args.train, args.dev, args.tests)
     print(f"{args.out}: {' x '.join(str(len(slot)) for slot in classes.slots)} classes")
 

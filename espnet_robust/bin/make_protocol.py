@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.bin.distort_data_dir import add_copy_options
-from espnet_robust.cli import run
-from espnet_robust.distortion.protocol import make_protocol
+from espnet_robust.common.cli import Parser, run
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="make_protocol", description=__doc__)
+    parser = Parser(prog="espnet-robust make_protocol", description=__doc__)
     add_copy_options(parser)
     parser.add_argument("src", type=Path, metavar="SRC")
     parser.add_argument("out_prefix", metavar="OUT_PREFIX")
@@ -19,6 +18,8 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
+    from espnet_robust.distortion.protocol import make_protocol
+
     make_protocol(
         args.src,
         args.out_prefix,
@@ -27,6 +28,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
         nj=args.nj,
         format=args.format,
         allow_pipe=args.allow_pipe,
+        hash_audio=args.hash_audio,
     )
 
 

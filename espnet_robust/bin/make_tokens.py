@@ -4,12 +4,11 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import run
-from espnet_robust.recognise.tokens import make_tokens
+from espnet_robust.common.cli import Parser, run
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(prog="espnet-robust make_tokens", description=__doc__)
     parser.add_argument("--type", choices=["bpe", "char", "word"], default="bpe")
     parser.add_argument("--size", type=int, default=100, help="BPE vocabulary")
     parser.add_argument("--out", type=Path, required=True, help="directory")
@@ -19,6 +18,8 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
+    from espnet_robust.recognise.tokens import make_tokens
+
     make_tokens(args.text, args.out, args.type, args.size)
 
 

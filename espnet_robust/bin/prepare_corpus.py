@@ -1,7 +1,7 @@
 """Write Kaldi data dirs for a corpus.
 
-python -m espnet_robust.bin.prepare_corpus --list
-python -m espnet_robust.bin.prepare_corpus mini --seed 0 --out data
+espnet-robust prepare_corpus --list
+espnet-robust prepare_corpus mini --seed 0 --out data
 """
 
 import argparse
@@ -10,40 +10,33 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from espnet_robust.cli import run
+from espnet_robust.common.cli import Parser, run, summary
 from espnet_robust.corpora import CORPORA
 
 
-def get_parser(names: Sequence[str] = CORPORA) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Write Kaldi data dirs for a corpus.")
+def get_parser(name: str = "") -> argparse.ArgumentParser:
+    """The parser; of the corpora, only ``name`` is imported and has its options."""
+    parser = Parser(prog="espnet-robust prepare_corpus", description=__doc__)
     parser.add_argument("--list", action="store_true", help="print the known corpora and exit")
     corpora = parser.add_subparsers(dest="corpus", metavar="CORPUS")
-    for name in names:
-        module = import_module(f"espnet_robust.corpora.{name}")
-        sub = corpora.add_parser(
-            name,
-            help=_summary(module),
-            description=module.__doc__,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        sub.add_argument("--out", type=Path, default=Path("data"), help="(default: data)")
-        module.add_arguments(sub)
+    for corpus in CORPORA:
+        module = f"espnet_robust.corpora.{corpus}"
+        sub = corpora.add_parser(corpus, help=summary(module))
+        if corpus == name:
+            sub.description = import_module(module).__doc__
+            sub.add_argument("--out", type=Path, default=Path("data"), help="(default: data)")
+            import_module(module).add_arguments(sub)
     return parser
-
-
-def _summary(module) -> str:
-    return module.__doc__.strip().splitlines()[0]
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
     cmd = sys.argv[1:] if cmd is None else cmd
-    # Only the corpus asked for is imported: some need SciPy, which takes most of a second.
-    parser = get_parser(cmd[:1] if cmd and cmd[0] in CORPORA else CORPORA)
+    parser = get_parser(next((word for word in cmd if word in CORPORA), ""))
     options = vars(parser.parse_args(cmd))
     name, listing = options.pop("corpus"), options.pop("list")
     if listing:
         for corpus in CORPORA:
-            print(f"{corpus:24s}{_summary(import_module(f'espnet_robust.corpora.{corpus}'))}")
+            print(f"{corpus:24s}{summary(f'espnet_robust.corpora.{corpus}')}")
         return
     if name is None:
         parser.error("name a corpus, or --list")

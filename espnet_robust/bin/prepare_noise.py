@@ -4,12 +4,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import run
-from espnet_robust.recipe import DIRECTORIES, check_directories, read_noise_source
+from espnet_robust.common.cli import Parser, run
+from espnet_robust.common.recipe import DIRECTORIES, check_directories, read_noise_source
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(prog="espnet-robust prepare_noise", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("data"), help="default: %(default)s")
     for name in DIRECTORIES:
         parser.add_argument(f"--{name}", default="", metavar="DIR")

@@ -1,7 +1,7 @@
 """Pretrain a small HuBERT teacher on data dirs by masked prediction of k-means units.
 
-Several rounds (HuBERT, arXiv:2106.07447, section II-D) are several YAMLs: round N is written to
-OUT_PREFIX and N. A round that is done is passed over.
+Give one YAML for each round (HuBERT, arXiv:2106.07447, section II-D); round N is written to
+OUT_PREFIX followed by N. Finished rounds are skipped.
 """
 
 import argparse
@@ -9,13 +9,11 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import run
+from espnet_robust.common.cli import Parser, run
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="espnet-robust pretrain_teacher", description=__doc__)
     parser.add_argument(
         "--config", type=Path, nargs="+", required=True, help="YAML, see PretrainConfig"
     )

@@ -5,14 +5,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import run
-from espnet_robust.data.audio import encode_audio, write_audio
-from espnet_robust.distortion.copies import remake
+from espnet_robust.common.cli import Parser, run
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="remake_utterance", description=__doc__)
-    parser.add_argument("copy", type=Path, metavar="DST", help="of distort_data_dir")
+    parser = Parser(prog="espnet-robust remake_utterance", description=__doc__)
+    parser.add_argument(
+        "--allow_pipe", action="store_true", help="run the command that the audio was read from"
+    )
+    parser.add_argument("copy", type=Path, metavar="DST", help="a copy made by distort_data_dir")
     parser.add_argument("utt", metavar="UTT", help="utterance id")
     parser.add_argument("out", metavar="OUT", help=".flac or .wav; - writes WAV to stdout")
     return parser
@@ -20,7 +21,10 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
-    wav = remake(args.copy, args.utt)
+    from espnet_robust.data.audio import encode_audio, write_audio
+    from espnet_robust.distortion.copies import remake
+
+    wav = remake(args.copy, args.utt, allow_pipe=args.allow_pipe)
     if args.out == "-":
         sys.stdout.buffer.write(encode_audio(wav, "stdout.wav"))
     else:

@@ -1,18 +1,19 @@
-"""Tables and a plot from scores.json files: wer.md, wer.csv, wer.png, or accuracy.*."""
+"""Write tables and a plot from scores.json files: wer.md, wer.csv and wer.png in OUT.
+
+For a classification task the files are accuracy.md, accuracy.csv and accuracy.png.
+"""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import run
-from espnet_robust.score.report import write_report
+from espnet_robust.common.cli import Parser, run
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m espnet_robust.bin.report",
-        description="Write OUT/wer.md, OUT/wer.csv and OUT/wer.png from scores.json files; of a "
-        "classification task OUT/accuracy.md, .csv and .png.",
+    parser = Parser(
+        prog="espnet-robust report",
+        description=__doc__,
     )
     parser.add_argument("--out", type=Path, required=True, help="directory to write into")
     parser.add_argument("--baseline", default="", help="system to compare the others with")
@@ -33,6 +34,8 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd: Sequence[str] | None = None) -> None:
     parser = get_parser()
     args = parser.parse_args(cmd)
+    from espnet_robust.score.report import write_report
+
     if bool(args.exp) == bool(args.scores):
         parser.error("name scores.json files, or --exp")
     systems = args.systems.split()

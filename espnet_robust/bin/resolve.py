@@ -1,4 +1,4 @@
-"""Write the whole configuration of one training: what its YAML files say, laid over one another.
+"""Write the whole configuration of one training, its YAML files laid over one another.
 
 From a recipe's directory:
 
@@ -16,10 +16,10 @@ from typing import Any
 
 import yaml
 
-from espnet_robust.cli import run
-from espnet_robust.config import read_yaml
-from espnet_robust.errors import ConfigError
-from espnet_robust.experiment import (
+from espnet_robust.common.cli import Parser, run
+from espnet_robust.common.config import read_yaml
+from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.experiment import (
     NOT_DISTILLED,
     Recipe,
     find_teacher,
@@ -27,7 +27,7 @@ from espnet_robust.experiment import (
     parse_settings,
     resolve,
 )
-from espnet_robust.files import write_atomic
+from espnet_robust.common.files import write_atomic
 
 
 def path(text: str) -> Path | None:
@@ -58,9 +58,7 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(prog="espnet-robust resolve", description=__doc__)
     add_recipe_options(parser)
     parser.add_argument("--train_distortion", default="", help="instead of the system's mixture")
     parser.add_argument("--dev_distortion", default="", help="default: that on development data")

@@ -1,22 +1,21 @@
-"""Score the decoded conditions of one system: scores.json and counts.tsv."""
+"""Score the decoded conditions of one system: scores.json and counts.tsv.
+
+DECODE_DIR/CONDITION/text is scored against the text of each data dir, or a table of labels against
+that table. condition.json in a data dir names its condition; without one it is called clean.
+counts.tsv is written beside OUT.
+"""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import run
-from espnet_robust.data.conditions import condition_dirs
-from espnet_robust.score.decoded import score_decoded
-from espnet_robust.score.schema import write_counts, write_scores
+from espnet_robust.common.cli import Parser, run
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m espnet_robust.bin.score",
-        description="Score DECODE_DIR/CONDITION/text against the text of each data dir, or a table "
-        "of labels. "
-        "condition.json in a data dir names its condition; without one it is called clean. "
-        "Writes OUT and, beside it, counts.tsv.",
+    parser = Parser(
+        prog="espnet-robust score",
+        description=__doc__,
     )
     parser.add_argument("--system", required=True, help="name in tables")
     parser.add_argument("--seed", type=int, required=True, help="of training")
@@ -25,7 +24,7 @@ def get_parser() -> argparse.ArgumentParser:
         "--label",
         default="",
         metavar="TABLE",
-        help="of a classification task: the table with the classes, such as utt2label",
+        help="for a classification task: the table with the classes, such as utt2label",
     )
     parser.add_argument("--decode_dir", type=Path, required=True, help="what decoding wrote")
     parser.add_argument("--out", type=Path, required=True, help="scores.json to write")
@@ -51,6 +50,8 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd: Sequence[str] | None = None) -> None:
     parser = get_parser()
     args = parser.parse_args(cmd)
+    from espnet_robust.data.conditions import condition_dirs
+
     if bool(args.test_sets) == bool(args.data_dirs):
         parser.error("name data dirs, or --test_sets")
     if args.data_dirs:
@@ -61,6 +62,10 @@ def main(cmd: Sequence[str] | None = None) -> None:
 
 
 def score(args: argparse.Namespace, data_dirs: Sequence[Path], decode_dir: Path, out: Path) -> None:
+    from espnet_robust.score.decoded import score_decoded
+    from espnet_robust.score.metrics import ACCURACY, CER, WER
+    from espnet_robust.score.schema import write_counts, write_scores
+
     scores, counts = score_decoded(
         data_dirs,
         decode_dir,
@@ -74,9 +79,9 @@ def score(args: argparse.Namespace, data_dirs: Sequence[Path], decode_dir: Path,
     write_counts(out.with_name("counts.tsv"), counts)
     write_scores(out, scores)
     for c in scores.conditions:
-        rates = {"WER": c.wer, "CER": c.cer} if not args.label else {"accuracy": c.accuracy}
+        values = {m.name: getattr(c, m.field) for m in ((ACCURACY,) if args.label else (WER, CER))}
         shown = "  ".join(
-            f"{name} {'     -' if x is None else f'{x:6.2f}'} %" for name, x in rates.items()
+            f"{name} {'     -' if x is None else f'{x:6.2f}'} %" for name, x in values.items()
         )
         print(f"{scores.system} seed {scores.seed} {c.name}: {shown}")
 

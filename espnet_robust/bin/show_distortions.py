@@ -7,19 +7,17 @@ import argparse
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from espnet_robust.cli import run
-from espnet_robust.data.audio import read_audio
-from espnet_robust.data.data_dir import read_data_dir
-from espnet_robust.distortion.chain import Distorter
-from espnet_robust.distortion.config import load_distortion, read_yaml
-from espnet_robust.distortion.protocol import load_protocol
-from espnet_robust.distortion.show import examples, show
-from espnet_robust.errors import DataDirError
+from espnet_robust.common.cli import Parser, run
+from espnet_robust.common.errors import DataDirError
+
+if TYPE_CHECKING:
+    from espnet_robust.distortion.chain import Distorter
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="show_distortions", description=__doc__)
+    parser = Parser(prog="espnet-robust show_distortions", description=__doc__)
     parser.add_argument("--config", type=Path, help="show this chain or protocol instead")
     parser.add_argument("--draws", type=int, default=8, help="draws of the chain of --config")
     parser.add_argument("--noise", help="data dir of noise")
@@ -32,7 +30,11 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _distorters(args: argparse.Namespace) -> dict[str, Distorter]:
+def _distorters(args: argparse.Namespace) -> dict[str, "Distorter"]:
+    from espnet_robust.distortion.config import given_config, load_distortion
+    from espnet_robust.distortion.protocol import load_protocol
+    from espnet_robust.distortion.show import examples
+
     if args.config is None:
         configs = examples(args.noise, args.rir, args.speech)
         have_sox = shutil.which("sox") is not None
@@ -41,7 +43,7 @@ def _distorters(args: argparse.Namespace) -> dict[str, Distorter]:
             for name, config in configs.items()
             if have_sox or not name.startswith("sox")
         }
-    given, _ = read_yaml(args.config)
+    given, _ = given_config(args.config)
     if isinstance(given, dict) and "conditions" in given:
         return {made.condition.name: made.distorter for made in load_protocol(args.config)}
     distorter = load_distortion(args.config)
@@ -51,6 +53,8 @@ def _distorters(args: argparse.Namespace) -> dict[str, Distorter]:
 def _entry(args: argparse.Namespace) -> str:
     if not args.audio.is_dir():
         return str(args.audio)
+    from espnet_robust.data.data_dir import read_data_dir
+
     data = read_data_dir(args.audio)
     utt = args.utt or data.ids[0]
     if utt not in data.wav:
@@ -60,6 +64,9 @@ def _entry(args: argparse.Namespace) -> str:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
+    from espnet_robust.data.audio import read_audio
+    from espnet_robust.distortion.show import show
+
     distorters = _distorters(args)
     entry = _entry(args)
     wav = read_audio(entry)

@@ -1,15 +1,14 @@
-"""Divide a test set by recording condition: OUT_PREFIX_NAME_GROUP for every group in a table."""
+"""Divide a test set by recording condition: OUT_PREFIX_NAME_GROUP for each group of a table."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.cli import run
-from espnet_robust.data.conditions import split_conditions
+from espnet_robust.common.cli import Parser, run
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(prog="espnet-robust split_conditions", description=__doc__)
     parser.add_argument("--name", required=True, help="first part of the conditions' names")
     parser.add_argument("--table", default="utt2group", help="default: %(default)s")
     parser.add_argument("src", type=Path, metavar="SRC")
@@ -19,6 +18,8 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
+    from espnet_robust.data.select import split_conditions
+
     for path in split_conditions(args.src, args.out_prefix, name=args.name, table=args.table):
         print(path)
 

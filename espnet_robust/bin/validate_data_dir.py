@@ -1,15 +1,19 @@
-"""Check Kaldi-format data dirs: tables that agree, in order, and audio that can be read."""
+"""Check Kaldi-format data dirs: tables that agree and are sorted, audio that can be read."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from espnet_robust.cli import run
-from espnet_robust.data.data_dir import validate_data_dir
+from espnet_robust.common.cli import Parser, run
+
+if TYPE_CHECKING:
+    from espnet_robust.data.data_dir import DataDir
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="validate_data_dir", description=__doc__)
+    parser = Parser(prog="espnet-robust data validate", description=__doc__)
     parser.add_argument("data_dirs", type=Path, nargs="+", metavar="DATA_DIR")
     parser.add_argument(
         "--need",
@@ -18,14 +22,41 @@ def get_parser() -> argparse.ArgumentParser:
         help="files that must be there (default: %(default)s); wav.scp alone for noise and rooms",
     )
     parser.add_argument("--audio", action="store_true", help="also open every audio file")
+    parser.add_argument(
+        "--add_tables",
+        action="store_true",
+        help="write utt2num_samples and utt2dur where they are missing, from the audio's headers",
+    )
+    parser.add_argument(
+        "--allow_pipe", action="store_true", help="with --audio: run the commands in wav.scp"
+    )
     return parser
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
+    from espnet_robust.data.data_dir import validate_data_dir
+    from espnet_robust.data.from_audio import add_audio_tables
+
     for path in args.data_dirs:
-        data = validate_data_dir(path, need=args.need, audio=args.audio)
+        if args.add_tables:
+            add_audio_tables(path, allow_pipe=args.allow_pipe)
+        data = validate_data_dir(path, need=args.need, audio=args.audio, allow_pipe=args.allow_pipe)
+        _warn_of_overlaps(data)
         print(f"{path}: {len(data.wav)} utterances, {', '.join(data.tables)}: valid")
+
+
+def _warn_of_overlaps(data: "DataDir") -> None:
+    from espnet_robust.data.segments import overlapping
+
+    where = f"{data.path}/segments"
+    if pairs := overlapping(data.tables.get("segments", {}), where):
+        first, second = pairs[0]
+        print(
+            f"warning: {where}: {len(pairs)} utterances begin before the one before them ends,"
+            f" first {second} in {first}; right where speakers talk at once",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

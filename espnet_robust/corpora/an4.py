@@ -11,15 +11,16 @@ import argparse
 import re
 from pathlib import Path
 
+from espnet_robust.common.errors import DataDirError
 from espnet_robust.corpora.layout import (
     Recording,
     add_root,
     check_root,
+    inside,
     read_text,
     share_of,
     write_recordings,
 )
-from espnet_robust.errors import DataDirError
 
 DEV_SHARE = 0.1
 SUFFIXES = (".sph", ".wav", ".flac")
@@ -65,7 +66,7 @@ def read_part(root: Path, part: str) -> list[Recording]:
         recordings.append(
             Recording(
                 f"{speaker}-{utt.replace(f'-{speaker}-', '-')}",
-                _audio(root / "wav" / name),
+                _audio(inside(root / "wav", name, root / f"etc/an4_{part}.fileids")),
                 {"text": texts.pop(utt), "utt2spk": speaker},
             )
         )

@@ -1,22 +1,22 @@
 """Any folder of audio files, as noise or as material for augmentation.
 
-Files are found at any depth. ``--group-by parent`` makes their directory the group to sample by
+Files are found at any depth. ``--group_by parent`` makes their directory the group to sample by
 (``utt2group``), ``top`` the directory just below the root, ``none`` writes no groups.
 """
 
 import argparse
 from pathlib import Path
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.corpora.layout import Recording, add_root, file_id, find_audio, write_recordings
-from espnet_robust.errors import UserError
 
 GROUP_BY = ("none", "parent", "top")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "audio files")
-    parser.add_argument("--name", required=True, help="of the data dir, such as noise_ood")
-    parser.add_argument("--group-by", choices=GROUP_BY, default="none", help="(default: none)")
+    parser.add_argument("--name", required=True, help="names the data dir, such as noise_ood")
+    parser.add_argument("--group_by", choices=GROUP_BY, default="none", help="(default: none)")
 
 
 def prepare(
@@ -40,7 +40,7 @@ def prepare(
     for path in find_audio(root):
         directories = path.relative_to(root).parent.parts
         if group_by != "none" and not directories:
-            raise UserError(f"{path}: not in a directory below {root}, so --group-by has no group")
+            raise UserError(f"{path}: not in a directory below {root}, so --group_by has no group")
         group = {"parent": directories[-1:], "top": directories[:1]}.get(group_by, ())
         entries = {"utt2group": "_".join(group[0].split())} if group else {}
         recordings.append(Recording(file_id(path, root), path, entries))

@@ -12,29 +12,33 @@ import argparse
 import re
 from pathlib import Path
 
+from espnet_robust.common.errors import DataDirError, UserError
 from espnet_robust.corpora.layout import (
     Recording,
     add_root,
     check_root,
     comma_list,
     read_text,
+    visible,
     write_recordings,
 )
-from espnet_robust.errors import DataDirError, UserError
 
 SETS = ("tr05_real", "dt05_real", "dt05_simu", "et05_real", "et05_simu")
 ENVIRONMENTS = ("bus", "caf", "ped", "str")
 AUDIO = "data/audio/16kHz"
 ONE_CHANNEL = "isolated_1ch_track"
 LINE = re.compile(r"(.*?)\s*\((\w+)\)\s*")  # WORDS (F01_050C0101_BUS)
-# What is not a word in WSJ's detailed transcripts: [noise], <noise>, pauses.
-NOT_WORDS = re.compile(r"\[.*\]|<.*>|[.~]")
+# What was not said in WSJ's detailed transcripts: [noise], ~ (cut off), . (a pause); and what
+# Kaldi writes for a noise.
+NOT_WORDS = re.compile(r"\[.*\]|[.~]|<NOISE>")
+STRUCK = re.compile(r"^<([\w']+)>$")  # to be left out for sense, but spoken
+SPELT = {"%PERCENT": "PERCENT", ".POINT": "POINT", "--DASH": "-DASH"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "data/audio and data/transcriptions")
-    parser.add_argument("--sets", type=comma_list, default=SETS, help=f"of {', '.join(SETS)}")
-    parser.add_argument("--channel", type=int, default=5, help="of tr05, 1 to 6 (default: 5)")
+    parser.add_argument("--sets", type=comma_list, default=SETS, help=f"some of {', '.join(SETS)}")
+    parser.add_argument("--channel", type=int, default=5, help="for tr05, 1 to 6 (default: 5)")
 
 
 def prepare(
@@ -68,7 +72,7 @@ def read_set(root: Path, name: str, channel: int) -> list[Recording]:
     audio = {
         path.name.removesuffix(ending): path
         for env in ENVIRONMENTS
-        for path in sorted((root / AUDIO / track / f"{part}_{env}_{arm}").glob(f"*{ending}"))
+        for path in visible(root / AUDIO / track / f"{part}_{env}_{arm}", f"*{ending}")
     }
     table = root / f"data/transcriptions/{name}.dot_all"
     if not audio:
@@ -98,11 +102,12 @@ def read_set(root: Path, name: str, channel: int) -> list[Recording]:
 
 
 def plain_words(dot: str) -> str:
-    r"""Words of WSJ's detailed transcript, without noises, pauses and marks.
+    r"""The words of WSJ's detailed transcript, as Kaldi's WSJ and CHiME-4 recipes normalise them
+    (normalize_transcript.pl), so that error rates compare; noises are left out.
 
-    >>> plain_words(r"Mr\. *Smith* said [loud_breath] . five %percent")
-    'MR. SMITH SAID FIVE PERCENT'
+    >>> plain_words(r"Mr\. <and> s:lightly [loud_breath] . five %percent -(su)bstance")
+    'MR. AND S:LIGHTLY FIVE PERCENT -(SU)BSTANCE'
     """
-    words = (w.replace("\\", "") for w in dot.upper().split() if not NOT_WORDS.fullmatch(w))
-    plain = (re.sub(r"^[%,:;\"(){}!?*-]+|[*!:,;\"(){}?-]+$", "", w) for w in words)
-    return " ".join(w for w in plain if w)
+    words = (word.replace("\\", "") for word in dot.upper().split())
+    spoken = (SPELT.get(word, word) for word in words)
+    return " ".join(STRUCK.sub(r"\1", word) for word in spoken if not NOT_WORDS.fullmatch(word))

@@ -23,7 +23,7 @@ from espnet_robust.corpora.layout import (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "noise_fullband or noise")
-    parser.add_argument("--name", default="dns_noise", help="of the data dirs: NAME_train, ...")
+    parser.add_argument("--name", default="dns_noise", help="names the data dirs: NAME_train, ...")
     add_shares(parser, "recordings")
 
 

@@ -25,7 +25,7 @@ from espnet_robust.corpora.rirs_noises import read_kind, simulated
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "impulse_responses")
-    parser.add_argument("--name", default="dns_rir", help="of the data dirs: NAME_train, ...")
+    parser.add_argument("--name", default="dns_rir", help="names the data dirs: NAME_train, ...")
     add_shares(parser, "rooms")
 
 

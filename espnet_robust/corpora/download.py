@@ -1,5 +1,6 @@
 """Corpora from where they are published, where their licence allows it: resume, check, unpack."""
 
+import gzip
 import hashlib
 import http.client
 import os
@@ -12,11 +13,12 @@ import urllib.request
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
 
 CHUNK = 1 << 20  # bytes
 TIMEOUT = 60  # s without any byte
@@ -32,7 +34,7 @@ class Archive:
         inside: directory in the archive that is wanted; "." is all of it.
         target: where that goes, relative to the download directory.
         root: the corpus's directory there, for ``prepare_corpus CORPUS --root``.
-        sha256: of the archive, or None where nobody publishes one.
+        sha256: the archive's, or None where nobody publishes one.
     """
 
     url: str
@@ -69,7 +71,7 @@ def _speech_commands(version: str, sha256: str) -> Archive:
 
 # SHA-256 of LibriSpeech and Speech Commands as in torchaudio.datasets, of FSDD as in TensorFlow
 # Datasets (spoken_digit/checksums.tsv).
-CORPORA = {
+PUBLISHED = {
     "an4": Published(
         {
             "sphere": Archive(
@@ -140,7 +142,7 @@ def download(
     appears unpacked whole or not at all, and is deleted then.
 
     Args:
-        parts: default: as of ``CORPORA``.
+        parts: which; none: the corpus's default in ``PUBLISHED``.
         url: a mirror of the one part.
         sha256: to check the one part against instead of the published sum.
         pauses: seconds before each further attempt.
@@ -151,36 +153,45 @@ def download(
     Raises:
         UserError: an unknown part, a transfer that broke, a wrong checksum, not such an archive.
     """
-    published = CORPORA[corpus]
+    published = PUBLISHED[corpus]
     names = tuple(parts) or published.default
-    if unknown := [name for name in names if name not in published.parts]:
-        raise UserError(
-            f"{corpus} has no part {unknown[0]!r} to download; there are "
-            f"{', '.join(published.parts)}"
-        )
-    if (url or sha256) and len(names) != 1:
-        raise UserError("--url and --sha256 are of one archive: name one part")
+    _check_parts(corpus, names, one=bool(url or sha256))
     for name in names:
         archive = published.parts[name]
-        if (directory / archive.target).exists():
-            continue
-        archive = replace(archive, url=url or archive.url, sha256=sha256.lower() or archive.sha256)
-        file = directory / f"{corpus}_{name}.tar.gz"
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            fetch(archive.url, file, archive.sha256, pauses=pauses)
-            unpack(file, directory / archive.target, archive.inside)
-        except OSError as e:
-            raise UserError(f"{directory}: cannot be written: {e.strerror or e}") from None
-        file.unlink()
+        if not (directory / archive.target).exists():
+            given = replace(
+                archive, url=url or archive.url, sha256=sha256.lower() or archive.sha256
+            )
+            _get(given, directory / f"{corpus}_{name}.tar.gz", pauses)
     return directory / published.parts[names[0]].root
+
+
+def _get(archive: Archive, file: Path, pauses: Sequence[float]) -> None:
+    directory = file.parent
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        fetch(archive.url, file, archive.sha256, pauses=pauses)
+        unpack(file, directory / archive.target, archive.inside)
+        file.unlink()
+    except OSError as e:
+        raise UserError(f"{directory}: cannot be written: {e.strerror or e}") from None
+
+
+def _check_parts(corpus: str, names: Sequence[str], one: bool) -> None:
+    there = PUBLISHED[corpus].parts
+    if unknown := [name for name in names if name not in there]:
+        raise UserError(
+            f"{corpus} has no part {unknown[0]!r} to download; there are {', '.join(there)}"
+        )
+    if one and len(names) != 1:
+        raise UserError("--url and --sha256 are for one archive: name one part")
 
 
 def fetch(url: str, file: Path, sha256: str | None, *, pauses: Sequence[float] = PAUSES) -> None:
     """Get ``url`` into ``file``, through ``FILE.part``, which a later call continues.
 
     Raises:
-        UserError: as of ``download``. After a wrong checksum nothing is left.
+        UserError: as ``download``. After a wrong checksum nothing is left.
     """
     if file.exists():
         return
@@ -218,10 +229,11 @@ def _transfer(url: str, part: Path) -> str:
                 have = 0
             length = response.headers.get("Content-Length")
             total = have + int(length) if length else None
-            progress = {"unit": "B", "unit_scale": True, "desc": url.rpartition("/")[2]}
+            name = url.rpartition("/")[2]
+            progress = partial(tqdm, desc=name, unit="B", unit_scale=True, mininterval=1)
             with (
                 part.open("ab" if have else "wb") as f,
-                tqdm(total=total, initial=have, mininterval=1, **progress) as bar,
+                progress(total=total, initial=have) as bar,
             ):
                 while chunk := response.read(CHUNK):
                     f.write(chunk)
@@ -274,11 +286,14 @@ def unpack(file: Path, target: Path, inside: str) -> None:
     try:
         with tarfile.open(file) as archive:
             _extract(archive, temporary)
+            # The archive's own end comes before the compression's, whose checksum is there.
+            while archive.fileobj.read(CHUNK):
+                pass
         if not (temporary / inside).is_dir():
             file.unlink()
             raise UserError(f"{file}: no {inside}/ in it, so not this corpus's; deleted")
         os.rename(temporary / inside, target)
-    except (tarfile.TarError, EOFError, zlib.error) as e:
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as e:
         file.unlink()
         raise UserError(f"{file}: not a whole tar archive ({e}); deleted, run this again") from None
     finally:

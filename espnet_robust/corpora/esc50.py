@@ -10,6 +10,7 @@ import argparse
 import csv
 from pathlib import Path
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.corpora.layout import (
     PARTS,
     Recording,
@@ -18,20 +19,21 @@ from espnet_robust.corpora.layout import (
     comma_list,
     file_id,
     find_audio,
+    inside,
+    visible,
     write_parts,
 )
-from espnet_robust.errors import UserError
 
 FOLDS = {"train": ("1", "2", "3"), "dev": ("4",), "test": ("5",)}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "meta/esc50.csv, or fold1 ... fold5")
-    parser.add_argument("--name", default="noise", help="of the data dirs: NAME_train, ...")
+    parser.add_argument("--name", default="noise", help="names the data dirs: NAME_train, ...")
     for part in PARTS:
         default = ",".join(FOLDS[part])
         parser.add_argument(
-            f"--{part}-folds", type=comma_list, default=FOLDS[part], help=f"(default: {default})"
+            f"--{part}_folds", type=comma_list, default=FOLDS[part], help=f"(default: {default})"
         )
     parser.add_argument("--esc10", action="store_true", help="only the ten classes of ESC-10")
 
@@ -55,13 +57,13 @@ def prepare(
         AudioError: as ``write_recordings``; also a clip of meta/esc50.csv that is missing.
     """
     wanted = {"train": train_folds, "dev": dev_folds, "test": test_folds}
-    part_of = {}
+    part_of: dict[str, str] = {}
     for part, folds in wanted.items():
         for fold in folds:
             if fold in part_of:
                 raise UserError(f"fold {fold} is both in {part_of[fold]} and in {part}")
             part_of[fold] = part
-    clips = _read_folds(root) if any(root.glob("fold*")) else _read_published(root, esc10)
+    clips = _read_folds(root) if visible(root, "fold*") else _read_published(root, esc10)
     for fold in part_of:
         if fold not in clips:
             raise UserError(f"{root}: no fold {fold} in it; there are {', '.join(sorted(clips))}")
@@ -81,7 +83,7 @@ def _read_published(root: Path, esc10: bool) -> dict[str, list[Recording]]:
     with (root / "meta/esc50.csv").open(encoding="utf-8", newline="") as f:
         for row in csv.DictReader(f):
             if not esc10 or row["esc10"] == "True":
-                path = root / "audio" / row["filename"]
+                path = inside(root / "audio", row["filename"], root / "meta/esc50.csv")
                 clip = Recording(path.stem, path, {"utt2group": row["category"]})
                 clips.setdefault(row["fold"], []).append(clip)
     return clips
@@ -89,7 +91,7 @@ def _read_published(root: Path, esc10: bool) -> dict[str, list[Recording]]:
 
 def _read_folds(root: Path) -> dict[str, list[Recording]]:
     clips = {}
-    for fold in sorted(p for p in root.glob("fold*") if p.is_dir()):
+    for fold in (p for p in visible(root, "fold*") if p.is_dir()):
         clips[fold.name.removeprefix("fold")] = [
             Recording(file_id(path, fold), path, {"utt2group": path.parent.name})
             for path in find_audio(fold, "*/*")

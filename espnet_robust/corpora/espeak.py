@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.data.audio import RATE, resample
-from espnet_robust.errors import UserError
 
 WAV_HEADER = 44  # bytes
 SILENCE = 0.01  # of the peak; below it espeak-ng only pads

@@ -12,14 +12,15 @@ import io
 import re
 from pathlib import Path
 
+from espnet_robust.common.errors import DataDirError
 from espnet_robust.corpora.layout import (
     Recording,
     add_root,
     check_root,
+    inside,
     read_text,
     write_recordings,
 )
-from espnet_robust.errors import DataDirError
 
 OFFICIAL = {"train": "train", "valid": "dev", "test": "test"}
 COLUMNS = ("path", "speakerId", "transcription", "action", "object", "location")
@@ -64,7 +65,7 @@ def read_table(root: Path, name: str) -> list[Recording]:
     for row in rows:
         if None in (row[column] for column in COLUMNS):
             raise DataDirError(f"{table}:{rows.line_num}: fewer columns than in the first line")
-        path = root / row["path"]
+        path = inside(root, row["path"], f"{table}:{rows.line_num}")
         entries = {
             "text": " ".join(re.sub(r"[^A-Z0-9' ]", " ", row["transcription"].upper()).split()),
             "utt2spk": row["speakerId"],

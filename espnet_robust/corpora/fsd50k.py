@@ -11,16 +11,16 @@ import argparse
 import csv
 from pathlib import Path
 
-from espnet_robust.corpora.layout import Recording, add_root, check_root, write_parts
+from espnet_robust.corpora.layout import Recording, add_root, check_root, inside, write_parts
 
 OFFICIAL = {"train": "train", "val": "dev"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "FSD50K.dev_audio, FSD50K.eval_audio and FSD50K.ground_truth")
-    parser.add_argument("--name", default="fsd50k", help="of the data dirs: NAME_train, ...")
+    parser.add_argument("--name", default="fsd50k", help="names the data dirs: NAME_train, ...")
     parser.add_argument(
-        "--no-voice",
+        "--no_voice",
         action="store_true",
         help="leave out clips labelled Human_voice: as noise over speech they are a second talker",
     )
@@ -39,6 +39,7 @@ def prepare(
 
     Raises:
         UserError: ``root`` is not FSD50K.
+        DataDirError: a clip's name cannot name a file.
         AudioError: as ``write_recordings``.
     """
     check_root(
@@ -47,12 +48,13 @@ def prepare(
     parts = {}
     recordings = []
     for half in ("dev", "eval"):
-        with (root / f"FSD50K.ground_truth/{half}.csv").open(encoding="utf-8", newline="") as f:
+        table = root / f"FSD50K.ground_truth/{half}.csv"
+        with table.open(encoding="utf-8", newline="") as f:
             for row in csv.DictReader(f):
                 labels = row["labels"].split(",")
                 if no_voice and "Human_voice" in labels:
                     continue
-                path = root / f"FSD50K.{half}_audio" / f"{row['fname']}.wav"
+                path = inside(root / f"FSD50K.{half}_audio", f"{row['fname']}.wav", table)
                 parts[row["fname"]] = "test" if half == "eval" else OFFICIAL[row["split"]]
                 recordings.append(Recording(row["fname"], path, {"utt2group": labels[0]}))
     return write_parts(out / name, recordings, lambda r: parts[r.id], copy=copy, skip_bad=skip_bad)

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_robust.corpora.layout import check_root, comma_list
+from espnet_robust.common.errors import DataDirError, UserError
+from espnet_robust.corpora.layout import check_root, comma_list, visible
 from espnet_robust.corpora.synthesis import add_seed, audio_tables, generator, make_files, to_rms
 from espnet_robust.data.audio import RATE, read_audio
 from espnet_robust.data.data_dir import write_data_dir
-from espnet_robust.errors import DataDirError, UserError
 
 WORDS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
 DEV_TAKES = 5  # of each digit and training speaker, where no speaker is left out for dev
@@ -31,18 +31,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--root", type=Path, required=True, help="the directory with recordings")
     add_seed(parser)
     parser.add_argument(
-        "--dev-speakers",
+        "--dev_speakers",
         type=comma_list,
         default=(),
         help=f"default: none, but takes 0 to {DEV_TAKES - 1} of the training speakers",
     )
-    parser.add_argument("--test-speakers", type=comma_list, default=("theo", "yweweler"))
+    parser.add_argument("--test_speakers", type=comma_list, default=("theo", "yweweler"))
     for part, number in (("train", 400), ("dev", 30), ("test", 150)):
         parser.add_argument(
-            f"--{part}-strings",
+            f"--{part}_strings",
             type=int,
             default=number,
-            help=f"of each {part} speaker (default: {number})",
+            help=f"strings of each {part} speaker (default: {number})",
         )
 
 
@@ -91,7 +91,7 @@ def prepare(
 def read_takes(recordings: Path) -> dict[str, list[Path]]:
     """Speaker -> takes, both sorted."""
     takes: dict[str, list[Path]] = {}
-    for path in sorted(recordings.glob("*.wav")):
+    for path in visible(recordings, "*.wav"):
         words = path.stem.split("_")
         if len(words) != 3 or words[0] not in set("0123456789") or not words[2].isdigit():
             raise DataDirError(f"{path}: not named DIGIT_SPEAKER_INDEX.wav")
@@ -127,7 +127,7 @@ def split_takes(
                 raise UserError(
                     f"{root}: {speaker} has {len(dev[speaker])} takes numbered 0 to "
                     f"{DEV_TAKES - 1}, for dev, and {len(train[speaker])} others, for training; "
-                    "both are needed, or --dev-speakers"
+                    "both are needed, or --dev_speakers"
                 )
     return {"train": train, "dev": dev, "test": {s: takes[s] for s in test_speakers}}
 

@@ -11,6 +11,7 @@ import argparse
 import re
 from pathlib import Path
 
+from espnet_robust.common.errors import DataDirError, UserError
 from espnet_robust.corpora.layout import (
     Recording,
     add_root,
@@ -18,9 +19,9 @@ from espnet_robust.corpora.layout import (
     comma_list,
     read_text,
     share_of,
+    visible,
     write_recordings,
 )
-from espnet_robust.errors import DataDirError, UserError
 
 CLASSES = {"ang": "ang", "hap": "hap", "exc": "hap", "neu": "neu", "sad": "sad"}
 OTHERS = frozenset({"fru", "sur", "fea", "dis", "oth", "xxx"})
@@ -68,8 +69,7 @@ def prepare(
 def read_session(path: Path) -> list[Recording]:
     """The utterances of the four classes."""
     recordings = []
-    # "._*" files came into the archive from a Macintosh.
-    for table in sorted((path / "dialog/EmoEvaluation").glob("Ses*.txt")):
+    for table in visible(path / "dialog/EmoEvaluation", "Ses*.txt"):
         words = _read_transcripts(path / "dialog/transcriptions" / table.name)
         for utt, label in LABEL.findall(table.read_text(encoding="latin-1")):
             if label not in CLASSES:

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import soundfile
 from tqdm import tqdm
 
-from espnet_robust.data.audio import RATE, audio_info, resample, write_audio
+from espnet_robust.common.errors import AudioError, DataDirError, UserError
+from espnet_robust.data.audio import RATE, audio_info, read_channels, write_audio
 from espnet_robust.data.data_dir import write_data_dir
-from espnet_robust.errors import AudioError, DataDirError, UserError
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".opus", ".aif", ".aiff"})
 PARTS = ("train", "dev", "test")
@@ -42,10 +41,34 @@ def add_root(parser: argparse.ArgumentParser, holds: str) -> None:
         help="write 16 kHz mono FLAC files instead of pointing at the corpus",
     )
     parser.add_argument(
-        "--skip-bad",
+        "--skip_bad",
         action="store_true",
         help="leave out files that cannot be read, instead of stopping",
     )
+
+
+def visible(directory: Path, pattern: str = "*") -> list[Path]:
+    """What matches a glob pattern below ``directory``, sorted, without anything hidden.
+
+    macOS leaves "._NAME" beside NAME and .DS_Store in directories; archives and network disks keep
+    them. Every corpus looks for its files by this function.
+    """
+    return sorted(
+        path
+        for path in directory.glob(pattern)
+        if not any(part.startswith(".") for part in path.relative_to(directory).parts)
+    )
+
+
+def inside(root: Path, name: str, where: str | Path) -> Path:
+    """``root / name``, for a name that a table of the corpus gives.
+
+    Raises:
+        DataDirError: it leads out of ``root``; ``where`` opens the message.
+    """
+    if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+        raise DataDirError(f"{where}: {name!r} is not within {root}")
+    return root / name
 
 
 def comma_list(text: str) -> tuple[str, ...]:
@@ -57,7 +80,7 @@ def check_root(root: Path, name: str, holds: Sequence[str]) -> None:
     """Check that ``root`` is a corpus's directory.
 
     Args:
-        name: of the corpus.
+        name: what to call the corpus.
         holds: glob patterns; each must match something in the corpus's directory.
 
     Raises:
@@ -68,17 +91,17 @@ def check_root(root: Path, name: str, holds: Sequence[str]) -> None:
         raise UserError(f"{root}: no such directory; {expected}")
 
     def right(directory: Path) -> bool:
-        return all(any(directory.glob(pattern)) for pattern in holds)
+        return all(visible(directory, pattern) for pattern in holds)
 
     if right(root):
         return
     for above in root.resolve().parents[:2]:
         if right(above):
             raise UserError(f"{root} is too deep: {expected}, here --root {above}")
-    for below in sorted(root.iterdir()):
+    for below in visible(root):
         if below.is_dir() and right(below):
             raise UserError(f"{root} is one level too high: {expected}, here --root {below}")
-    missing = next(pattern for pattern in holds if not any(root.glob(pattern)))
+    missing = next(pattern for pattern in holds if not visible(root, pattern))
     raise UserError(f"{root} is not {name}: no {missing} in it; {expected}")
 
 
@@ -102,18 +125,14 @@ def find_audio(root: Path, below: str = "**/*") -> list[Path]:
     Raises:
         UserError: there are none.
     """
-    files = sorted(
-        f
-        for f in root.glob(below)
-        if f.suffix.lower() in SUFFIXES and f.is_file() and not f.name.startswith(".")
-    )
+    files = [f for f in visible(root, below) if f.suffix.lower() in SUFFIXES and f.is_file()]
     if not files:
         raise UserError(f"{root}: no audio files in it ({', '.join(sorted(SUFFIXES))})")
     return files
 
 
 def file_id(path: Path, root: Path) -> str:
-    """A utterance id from a path: "dog bark/1 a.wav" -> "dog_bark-1_a"."""
+    """An utterance id from a path: "dog bark/1 a.wav" -> "dog_bark-1_a"."""
     words = path.relative_to(root).with_suffix("").parts
     return "-".join("_".join(word.split()) for word in words)
 
@@ -133,7 +152,7 @@ def add_shares(parser: argparse.ArgumentParser, of: str) -> None:
     """Options for corpora without official parts."""
     for part, share in (("dev", 0.05), ("test", 0.1)):
         parser.add_argument(
-            f"--{part}-share",
+            f"--{part}_share",
             type=float,
             default=share,
             help=f"share of the {of} kept for {part}, chosen by name (default: {share})",
@@ -161,7 +180,7 @@ def write_recordings(
 ) -> list[Path]:
     """Check every file, then write data dirs with utt2dur (s) and utt2num_samples (at 16 kHz).
 
-    Of files with several channels the first is extracted, as with ``copy``, to ``DIR_audio``.
+    Where a file has several channels, the first is extracted, as with ``copy``, to ``DIR_audio``.
 
     Args:
         dirs: data dir -> what it shall hold.
@@ -170,22 +189,34 @@ def write_recordings(
         DataDirError: two files with one id; no files.
         AudioError: a file that is missing, empty, of zero length or not audio.
     """
+    for path, recordings in dirs.items():
+        _check_ids(path, recordings)
     tables = {path: _check(path, recordings, copy, skip_bad) for path, recordings in dirs.items()}
     return [write_data_dir(path, tables[path]).path for path in dirs]
+
+
+def _check_ids(path: Path, recordings: Sequence[Recording]) -> None:
+    """Raise DataDirError for an id that two have, or that cannot name a file, as it may have to."""
+    seen: dict[str, Path] = {}
+    for recording in recordings:
+        if recording.id in seen:
+            raise DataDirError(
+                f"{path}: {seen[recording.id]} and {recording.path} have one id, {recording.id}"
+            )
+        if "/" in recording.id or "\0" in recording.id or recording.id.startswith("."):
+            raise DataDirError(
+                f"{recording.path}: would get the utterance id {recording.id!r}, which cannot name"
+                " a file; correct the table that it is from"
+            )
+        seen[recording.id] = recording.path
 
 
 def _check(
     path: Path, recordings: Sequence[Recording], copy: bool, skip_bad: bool
 ) -> dict[str, dict[str, str]]:
     tables: dict[str, dict[str, str]] = {"wav.scp": {}, "utt2dur": {}, "utt2num_samples": {}}
-    seen: dict[str, Path] = {}
     bad: list[str] = []
     for recording in tqdm(recordings, desc=path.name, unit="file", mininterval=1):
-        if recording.id in seen:
-            raise DataDirError(
-                f"{path}: {seen[recording.id]} and {recording.path} have one id, {recording.id}"
-            )
-        seen[recording.id] = recording.path
         try:
             info = audio_info(recording.path)
             audio = recording.path
@@ -195,7 +226,7 @@ def _check(
                 info = audio_info(audio)
         except AudioError as e:
             if not skip_bad:
-                raise AudioError(f"{e} (--skip-bad leaves such files out)") from None
+                raise AudioError(f"{e} (--skip_bad leaves such files out)") from None
             bad.append(str(e))
             continue
         entries = {
@@ -214,9 +245,6 @@ def _extract(source: Path, target: Path) -> None:
     """Write the first channel at 16 kHz; 24 bits, because impulse responses may be faint."""
     if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
         return
-    try:
-        wav, rate = soundfile.read(source, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as e:
-        raise AudioError(f"{source}: damaged: {e.error_string}") from None
+    wav = read_channels(source)
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_audio(target, resample(wav[:, 0], rate, RATE), subtype="PCM_24")
+    write_audio(target, wav if wav.ndim == 1 else wav[:, 0], subtype="PCM_24")

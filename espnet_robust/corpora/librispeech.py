@@ -9,15 +9,16 @@ other corpora in this layout, such as LibriLight's 10 hours or one's own cut, wo
 import argparse
 from pathlib import Path
 
+from espnet_robust.common.errors import DataDirError, UserError
 from espnet_robust.corpora.layout import (
     Recording,
     add_root,
     check_root,
     comma_list,
     read_text,
+    visible,
     write_recordings,
 )
-from espnet_robust.errors import DataDirError, UserError
 
 TRANSCRIPTS = "*/*/*.trans.txt"  # in a set
 
@@ -49,7 +50,7 @@ def prepare(
 
 
 def _sets_in(root: Path) -> list[str]:
-    return sorted(p.name for p in root.iterdir() if p.is_dir() and any(p.glob(TRANSCRIPTS)))
+    return sorted(p.name for p in visible(root) if p.is_dir() and visible(p, TRANSCRIPTS))
 
 
 def read_set(path: Path) -> list[Recording]:
@@ -59,11 +60,11 @@ def read_set(path: Path) -> list[Recording]:
         DataDirError: a transcript without audio, or audio without transcript.
     """
     recordings = []
-    for chapter in sorted(p for p in path.glob("*/*") if p.is_dir()):
+    for chapter in (p for p in visible(path, "*/*") if p.is_dir()):
         speaker = chapter.parent.name
-        audio = {f.stem: f for f in chapter.glob("*.flac")}
+        audio = {f.stem: f for f in visible(chapter, "*.flac")}
         texts = {}
-        for transcript in sorted(chapter.glob("*.trans.txt")):
+        for transcript in visible(chapter, "*.trans.txt"):
             for line in read_text(transcript).splitlines():
                 utt, _, text = line.partition(" ")
                 if not text.strip():

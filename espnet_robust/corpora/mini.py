@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.corpora import espeak
 from espnet_robust.corpora.mini_grammar import Command, draw_commands, split_commands
 from espnet_robust.corpora.synthesis import (
@@ -25,7 +26,6 @@ from espnet_robust.corpora.synthesis import (
 )
 from espnet_robust.data.audio import RATE
 from espnet_robust.data.data_dir import write_data_dir
-from espnet_robust.errors import UserError
 
 # "en", not "en-gb": espeak-ng 1.51 silently ignores a variant put after "en-gb".
 ACCENTS = (
@@ -98,10 +98,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_seed(parser)
     for part, number in (("train", 66), ("dev", 34), ("test", 27)):
         parser.add_argument(
-            f"--{part}-utterances",
+            f"--{part}_utterances",
             type=int,
             default=number,
-            help=f"of each {part} voice (default: {number})",
+            help=f"utterances of each {part} voice (default: {number})",
         )
 
 
@@ -134,7 +134,7 @@ def plan_utterances(seed: int, numbers: Mapping[str, int]) -> dict[str, list[dic
     """Everything that is drawn at random, one JSON-able dict for each utterance of each part."""
     voices = draw_voices(generator(seed, "mini voices"))
     commands = split_commands(generator(seed, "mini sentences"), SENTENCES)
-    plan = {}
+    plan: dict[str, list[dict]] = {}
     for part, number in numbers.items():
         plan[part] = []
         for voice in voices[part]:

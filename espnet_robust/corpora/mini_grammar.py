@@ -119,7 +119,7 @@ def draw_commands(rng: np.random.Generator, commands: list[Command], number: int
     for command in commands:
         by_action.setdefault(command.action, []).append(command)
     piles = {a: [c[i] for i in rng.permutation(len(c))] for a, c in by_action.items()}
-    drawn = []
+    drawn: list[Command] = []
     while len(drawn) < number and piles:
         for action in [sorted(piles)[i] for i in rng.permutation(len(piles))]:
             drawn.append(piles[action].pop())

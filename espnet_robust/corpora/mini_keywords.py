@@ -36,10 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_seed(parser)
     for part, number in TAKES.items():
         parser.add_argument(
-            f"--{part}-takes",
+            f"--{part}_takes",
             type=int,
             default=number,
-            help=f"of each keyword by each {part} voice (default: {number})",
+            help=f"takes of each keyword by each {part} voice (default: {number})",
         )
 
 

@@ -11,7 +11,7 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import butter, lfilter, sosfilt
+import scipy
 
 from espnet_robust.corpora import espeak
 from espnet_robust.corpora.mini import ACCENTS, TIMBRES, draw_voices
@@ -134,7 +134,9 @@ def siren(rng: np.random.Generator, n: int) -> np.ndarray:
     phase = 2 * np.pi * np.cumsum(low * (high / low) ** shape) / RATE
     tone = sum(np.sin(k * phase) / k ** rng.uniform(1, 2) for k in (1, 3, 5))
     delay = int(RATE * rng.uniform(0.05, 0.25))
-    echoing = lfilter([1.0], np.r_[1.0, np.zeros(delay - 1), -rng.uniform(0.2, 0.5)], tone)
+    echoing = scipy.signal.lfilter(
+        [1.0], np.r_[1.0, np.zeros(delay - 1), -rng.uniform(0.2, 0.5)], tone
+    )
     return _unit(echoing) + 0.05 * rng.standard_normal(n)
 
 
@@ -143,7 +145,9 @@ def rotor(rng: np.random.Generator, n: int) -> np.ndarray:
     rate = rng.uniform(8, 30) * (1 + 0.03 * _drift(rng, n, 0.3))
     turns = np.cumsum(rate) / RATE
     pulses = np.exp(rng.uniform(2, 6) * (np.cos(2 * np.pi * turns) - 1))
-    body = sosfilt(butter(2, rng.uniform(200, 900), fs=RATE, output="sos"), rng.standard_normal(n))
+    body = scipy.signal.sosfilt(
+        scipy.signal.butter(2, rng.uniform(200, 900), fs=RATE, output="sos"), rng.standard_normal(n)
+    )
     whine = np.sin(2 * np.pi * rng.integers(40, 120) * turns)
     return _unit(body * pulses) + rng.uniform(0.05, 0.3) * whine + 0.03 * rng.standard_normal(n)
 
@@ -154,9 +158,11 @@ def rain(rng: np.random.Generator, n: int) -> np.ndarray:
     number = rng.poisson(rng.uniform(150, 1200) * n / RATE)
     np.add.at(drops, rng.integers(0, n, number), rng.exponential(1, number) ** 1.5)
     band = rng.uniform(800, 1500), rng.uniform(4000, 7500)
-    drops = sosfilt(butter(1, band, "bandpass", fs=RATE, output="sos"), drops)
-    high_pass = butter(1, 1000, "highpass", fs=RATE, output="sos")
-    hiss = sosfilt(high_pass, _coloured(rng, n, 0.5))
+    drops = scipy.signal.sosfilt(
+        scipy.signal.butter(1, band, "bandpass", fs=RATE, output="sos"), drops
+    )
+    high_pass = scipy.signal.butter(1, 1000, "highpass", fs=RATE, output="sos")
+    hiss = scipy.signal.sosfilt(high_pass, _coloured(rng, n, 0.5))
     return _unit(drops) + rng.uniform(0.1, 0.6) * _unit(hiss)
 
 
@@ -203,7 +209,7 @@ def plan_noises(seed: int) -> dict[str, list[dict]]:
     rng = generator(seed, "mini_noise babble voices")
     voices = draw_voices(generator(seed, "mini voices"))["train"]
     order = iter([asdict(voices[i]) for i in rng.permutation(len(voices))])
-    plan = {}
+    plan: dict[str, list[dict]] = {}
     for part, number in NUMBERS.items():
         kinds = OUT_OF_DOMAIN if part == "ood" else IN_DOMAIN
         readers = list(islice(order, BABBLE_VOICES.get(part, 0)))

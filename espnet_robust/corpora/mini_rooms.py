@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from scipy.signal import butter, sosfilt
+import scipy
 
 from espnet_robust.corpora.synthesis import add_seed, audio_tables, generator, make_files
 from espnet_robust.data.audio import RATE, read_audio
@@ -167,7 +167,9 @@ def image_method(
     lead = pra.constants.get("frac_delay_length") // 2
     delay = np.linalg.norm(source - microphone) / SPEED_OF_SOUND
     response = response[lead + round(delay * RATE) :]
-    return sosfilt(butter(2, 20, "highpass", fs=RATE, output="sos"), response)
+    return scipy.signal.sosfilt(
+        scipy.signal.butter(2, 20, "highpass", fs=RATE, output="sos"), response
+    )
 
 
 def measure_rt60(response: np.ndarray, rate: int = RATE) -> float:

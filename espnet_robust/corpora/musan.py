@@ -9,6 +9,7 @@ are divided by a hash of their names, so that training noise never serves in a t
 import argparse
 from pathlib import Path
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.corpora.layout import (
     Recording,
     add_root,
@@ -19,14 +20,13 @@ from espnet_robust.corpora.layout import (
     share_of,
     write_parts,
 )
-from espnet_robust.errors import UserError
 
 KINDS = ("music", "noise", "speech")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "music, noise and speech")
-    parser.add_argument("--name", default="musan", help="of the data dirs: NAME_train, ...")
+    parser.add_argument("--name", default="musan", help="names the data dirs: NAME_train, ...")
     parser.add_argument("--kinds", type=comma_list, default=KINDS, help="(default: all three)")
     add_shares(parser, "recordings")
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
+from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.recipe import NoiseSource
 from espnet_robust.corpora import CORPORA
-from espnet_robust.errors import ConfigError
-from espnet_robust.recipe import NoiseSource
 
 
 def prepare_noise(source: NoiseSource, out: Path, directories: Mapping[str, str]) -> list[Path]:
@@ -34,7 +35,7 @@ def prepare_noise(source: NoiseSource, out: Path, directories: Mapping[str, str]
     return made
 
 
-def _filled(value, directories: Mapping[str, str]):
+def _filled(value: Any, directories: Mapping[str, str]) -> Any:
     if isinstance(value, list):
         return tuple(value)
     for name, directory in directories.items():

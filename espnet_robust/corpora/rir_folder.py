@@ -7,20 +7,21 @@ groups to sample by: a room with many positions then counts as much as a room wi
 import argparse
 from pathlib import Path
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.corpora.layout import (
     Recording,
     add_root,
     comma_list,
     file_id,
     find_audio,
+    visible,
     write_recordings,
 )
-from espnet_robust.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "one directory for each room")
-    parser.add_argument("--name", required=True, help="of the data dir, such as rir_train")
+    parser.add_argument("--name", required=True, help="names the data dir, such as rir_train")
     parser.add_argument("--groups", type=comma_list, help="rooms to take (default: all)")
 
 
@@ -41,7 +42,7 @@ def prepare(
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such directory; --root holds one directory for each room")
-    rooms = {p.name: p for p in sorted(root.iterdir()) if p.is_dir()}
+    rooms = {p.name: p for p in visible(root) if p.is_dir()}
     if not rooms:
         raise UserError(f"{root}: one directory for each room is expected, it has none")
     if unknown := [room for room in groups or () if room not in rooms]:

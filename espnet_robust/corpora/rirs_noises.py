@@ -10,7 +10,9 @@ channels; the first is extracted, so that a response and the noise of its room s
 
 import argparse
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from espnet_robust.corpora.layout import (
     Recording,
@@ -18,6 +20,7 @@ from espnet_robust.corpora.layout import (
     add_shares,
     check_root,
     find_audio,
+    read_text,
     share_of,
     write_parts,
 )
@@ -27,9 +30,13 @@ SIMULATED = "simulated_rirs"
 POINT = "pointsource_noises"
 KINDS = {"real": REAL, "simulated": SIMULATED, "isotropic": REAL, "point": POINT}
 
-# The room within a name of the REVERB challenge, of RWCP and of AIR, for releases without a list.
+# The room within a name of the REVERB challenge, of RWCP (type 4 is one room, the numbers are
+# angles of a dummy head) and of AIR. It goes before the published rir_list and noise_list, whose
+# --room-id and --room-linkage count each position in a hall of AIR, and each angle of RWCP's type
+# 4, as a room: one hall would be in training and in test, and be drawn eleven times as often.
 ROOM = re.compile(
     r"(RVB2014)_type\d_(?:rir|noise)_([a-z]+\d)"
+    r"|(RWCP)_(type4)_(?:rir|noise)_"
     r"|(RWCP)_type\d_(?:rir|noise)_(?:cirline_|circle_)?([a-z][a-z0-9]*)"
     r"|(air)_type\d_air_(?:binaural|phone_bt|phone)_([a-z_]+?\d?)(?:_\d|_hhp|_hfrp|$)",
     re.IGNORECASE,
@@ -39,7 +46,7 @@ ROOM = re.compile(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, ", ".join((REAL, SIMULATED, POINT)))
     parser.add_argument("--kind", choices=sorted(KINDS), required=True)
-    parser.add_argument("--name", help="of the data dirs: NAME_train, ... (default: rirs_KIND)")
+    parser.add_argument("--name", help="names the data dirs: NAME_train, ... (default: rirs_KIND)")
     add_shares(parser, "rooms or noises")
 
 
@@ -80,7 +87,7 @@ def read_kind(root: Path, kind: str) -> list[Recording]:
         return [simulated(path) for path in files]
     listed = _listed_rooms(root / REAL)
     return [
-        Recording(path.stem, path, {"utt2group": listed.get(path.name) or room_of(path.stem)})
+        Recording(path.stem, path, {"utt2group": room_of(path.stem, listed)})
         for path in files
         if ("_noise_" in path.stem) == (kind == "isotropic")
     ]
@@ -92,25 +99,30 @@ def simulated(path: Path) -> Recording:
     return Recording(f"{room}-{path.stem.rpartition('-')[2]}", path, {"utt2group": room})
 
 
-def room_of(name: str) -> str:
-    """
+def room_of(name: str, listed: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The room of a response or noise; its own name where nothing tells.
+
+    Args:
+        listed: name -> room as in the published lists, for names of no known form.
+
     >>> room_of("RVB2014_type1_rir_largeroom1_far_angla")
     'RVB2014_largeroom1'
     >>> room_of("air_type1_air_binaural_aula_carolina_1_3_90_3")
     'air_aula_carolina'
     """
     match = ROOM.match(name)
-    return "_".join(filter(None, match.groups())) if match else name
+    return "_".join(filter(None, match.groups())) if match else listed.get(name, name)
 
 
 def _listed_rooms(directory: Path) -> dict[str, str]:
-    """File name -> room, from "--rir-id 1 --room-id X ... PATH" in rir_list and noise_list."""
+    """Name -> room, from "... --room-id X ... PATH" in rir_list and "... --room-linkage X ... PATH"
+    in noise_list."""
     rooms = {}
     for name in ("rir_list", "noise_list"):
         if (directory / name).exists():
-            for line in (directory / name).read_text(encoding="utf-8").splitlines():
+            for line in read_text(directory / name).splitlines():
                 words = line.split()
-                if "--room-id" in words:
-                    room = words[words.index("--room-id") + 1]
-                    rooms[Path(words[-1]).name] = room
+                for option in ("--room-id", "--room-linkage"):
+                    if option in words[:-2]:
+                        rooms[Path(words[-1]).stem] = words[words.index(option) + 1]
     return rooms

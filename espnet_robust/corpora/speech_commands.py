@@ -13,17 +13,18 @@ from pathlib import Path
 
 import numpy as np
 
+from espnet_robust.common.errors import DataDirError, UserError
 from espnet_robust.corpora.layout import (
     PARTS,
     Recording,
     add_root,
     comma_list,
     read_text,
+    visible,
     write_recordings,
 )
 from espnet_robust.corpora.synthesis import generator, make_files
 from espnet_robust.data.audio import RATE, audio_info, read_audio
-from espnet_robust.errors import DataDirError, UserError
 
 KEYWORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 UNKNOWN, SILENCE = "_unknown_", "_silence_"
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     for name in ("unknown", "silence"):
         parser.add_argument(
-            f"--{name}-share",
+            f"--{name}_share",
             type=float,
             default=0.1,
             help=f"number of _{name}_, relative to all keywords (default: 0.1, as published)",
@@ -85,13 +86,13 @@ def read_words(root: Path, keywords: tuple[str, ...]) -> dict[str, list[Recordin
     """Part -> all recordings of words, labelled with the keyword or ``_unknown_``."""
     if not root.is_dir():
         raise UserError(f"{root}: no such directory; --root holds one directory for each word")
-    words = sorted(p.name for p in root.iterdir() if any(p.glob("*_nohash_*.wav")))
+    words = [p.name for p in visible(root) if visible(p, "*_nohash_*.wav")]
     if not words:
         message = "Speech Commands is the directory that holds one directory for each word"
-        if any(root.glob("*_nohash_*.wav")):
+        if visible(root, "*_nohash_*.wav"):
             raise UserError(f"{root} is one level too deep: {message}, here --root {root.parent}")
-        for below in sorted(root.iterdir()):
-            if any(below.glob("*/*_nohash_*.wav")):
+        for below in visible(root):
+            if visible(below, "*/*_nohash_*.wav"):
                 raise UserError(f"{root} is one level too high: {message}, here --root {below}")
         raise UserError(f"{root} is not Speech Commands: no WORD/HASH_nohash_N.wav in it")
     if missing := [word for word in keywords if word not in words]:
@@ -99,7 +100,7 @@ def read_words(root: Path, keywords: tuple[str, ...]) -> dict[str, list[Recordin
     listed = _read_lists(root)
     parts: dict[str, list[Recording]] = {part: [] for part in PARTS}
     for word in words:
-        for path in sorted((root / word).glob("*.wav")):
+        for path in visible(root / word, "*.wav"):
             speaker, nohash, take = path.stem.partition("_nohash_")
             if not nohash:
                 raise DataDirError(f"{path}: not named HASH_nohash_N.wav")
@@ -124,8 +125,8 @@ def part_of_speaker(speaker: str) -> str:
     ('train', 'dev', 'test')
     """
     largest = 2**27 - 1
-    percentage = int(hashlib.sha1(speaker.encode()).hexdigest(), 16) % (largest + 1)
-    percentage *= 100.0 / largest
+    place = int(hashlib.sha1(speaker.encode()).hexdigest(), 16) % (largest + 1)
+    percentage = place * (100.0 / largest)
     if percentage < 10:
         return "dev"
     return "test" if percentage < 20 else "train"
@@ -151,14 +152,15 @@ def _make_silence(
     share: float,
     seed: int,
 ) -> dict[str, list[Recording]]:
-    noises = sorted((root / NOISE).glob("*.wav"))
-    plan = {}
+    noises = visible(root / NOISE, "*.wav")
+    plan: dict[str, list[dict]] = {}
     for part in PARTS:
         rng = generator(seed, f"speech_commands silence {part}")
         known = sum(r.entries["utt2label"] in keywords for r in parts[part])
         plan[part] = []
         for n in range(round(share * known)):
-            item = {"id": f"silence-{part}-{n:05d}", "file": f"{part}/silence-{part}-{n:05d}.flac"}
+            name = f"silence-{part}-{n:05d}"
+            item: dict[str, object] = {"id": name, "file": f"{part}/{name}.flac"}
             if noises:
                 noise = noises[int(rng.integers(len(noises)))]
                 low, high = STRETCHES[part]

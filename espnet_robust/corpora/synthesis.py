@@ -2,10 +2,9 @@
 
 import argparse
 import json
-import multiprocessing
 import shutil
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -13,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
+from espnet_robust.common.errors import UserError
+from espnet_robust.common.files import write_atomic
+from espnet_robust.common.processes import unordered
 from espnet_robust.data.audio import RATE, audio_info, write_audio
-from espnet_robust.errors import UserError
-from espnet_robust.files import write_atomic
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +74,23 @@ def make_files(
     Raises:
         UserError: ``audio_dir`` holds something else.
     """
+    _keep_plan(audio_dir, items)
+    paths = [audio_dir / item["file"] for item in items]
+    todo = [(item, path) for item, path in zip(items, paths, strict=True) if not path.exists()]
+    progress = partial(tqdm, desc=label, unit="file", mininterval=1, disable=not todo)
+    with progress(total=len(items), initial=len(items) - len(todo)) as bar:
+        # spawn, not fork: the caller may hold threads (the progress bar's, a BLAS's).
+        each = unordered(partial(_render_one, render), todo, min(nj, len(todo)), start="spawn")
+        for _ in each:
+            bar.update()
+    return {
+        item["id"]: Made(path, audio_info(path).num_samples)
+        for item, path in zip(items, paths, strict=True)
+    }
+
+
+def _keep_plan(audio_dir: Path, items: Sequence[dict]) -> None:
+    """Empty ``audio_dir`` unless it is of the same plan; raise UserError if it has none."""
     plan = "".join(json.dumps(item, sort_keys=True) + "\n" for item in items)
     plan_file = audio_dir / "plan.jsonl"
     if plan_file.exists():
@@ -83,31 +100,12 @@ def make_files(
         raise UserError(f"{audio_dir} is in the way: it was not made by this command; move it")
     audio_dir.mkdir(parents=True, exist_ok=True)
     write_atomic(plan_file, plan)
-    paths = [audio_dir / item["file"] for item in items]
-    todo = [(item, path) for item, path in zip(items, paths, strict=True) if not path.exists()]
-    progress = {"desc": label, "unit": "file", "mininterval": 1, "disable": not todo}
-    with tqdm(total=len(items), initial=len(items) - len(todo), **progress) as bar:
-        for _ in _each(partial(_render_one, render), todo, nj):
-            bar.update()
-    return {
-        item["id"]: Made(path, audio_info(path).num_samples)
-        for item, path in zip(items, paths, strict=True)
-    }
 
 
 def _render_one(render: Callable[[dict], np.ndarray], todo: tuple[dict, Path]) -> None:
     item, path = todo
     path.parent.mkdir(parents=True, exist_ok=True)
     write_audio(path, render(item))
-
-
-def _each(call: Callable[[tuple], None], todo: Sequence[tuple], nj: int) -> Iterator[None]:
-    if nj == 1 or len(todo) <= 1:
-        yield from map(call, todo)
-        return
-    # spawn, not fork: the caller may hold threads (the progress bar's, a BLAS's).
-    with multiprocessing.get_context("spawn").Pool(nj) as pool:
-        yield from pool.imap_unordered(call, todo, chunksize=4)
 
 
 def audio_tables(made: Mapping[str, Made], ids: Iterable[str]) -> dict[str, dict[str, str]]:

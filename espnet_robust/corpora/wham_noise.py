@@ -10,6 +10,7 @@ import argparse
 import csv
 from pathlib import Path
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.corpora.layout import (
     Recording,
     add_root,
@@ -17,14 +18,13 @@ from espnet_robust.corpora.layout import (
     find_audio,
     write_recordings,
 )
-from espnet_robust.errors import UserError
 
 OFFICIAL = {"tr": "train", "cv": "dev", "tt": "test"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "tr, cv and tt")
-    parser.add_argument("--name", default="wham", help="of the data dirs: NAME_train, ...")
+    parser.add_argument("--name", default="wham", help="names the data dirs: NAME_train, ...")
 
 
 def prepare(

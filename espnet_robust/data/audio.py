@@ -1,16 +1,10 @@
 """Reading and writing speech: mono, float32 in [-1, 1] in memory, FLAC, WAV or Kaldi ark on disk.
 
-An entry is what stands in ``wav.scp``: an audio file, ``file.ark:offset`` as written by kaldiio or
-Kaldi, or a shell command ending in ``|`` whose output is an audio file.
+``entries.py`` says what an entry of ``wav.scp`` may be.
 """
 
-import contextlib
 import io
-import os
-import re
-import subprocess
 import warnings
-from collections.abc import Iterator
 from math import gcd
 from pathlib import Path
 from typing import NamedTuple
@@ -19,11 +13,12 @@ import numpy as np
 import soundfile
 import soxr
 
-from espnet_robust.errors import AudioError
-from espnet_robust.files import write_atomic
+from espnet_robust.common.errors import AudioError
+from espnet_robust.common.files import write_atomic
+from espnet_robust.data.entries import OpenAudio, open_entry
 
 RATE = 16000  # Hz; of every model here
-_ARK = re.compile(r"(.+):(\d+)")
+_LOUDEST = 2.0**31  # full scale of 32 bits, in case someone forgot to divide by it
 _MARGIN = 0.05  # s read on each side of a crop that is resampled: longer than soxr's filters
 
 
@@ -38,13 +33,13 @@ class AudioInfo(NamedTuple):
 
 
 def audio_info(entry: str | Path, *, allow_pipe: bool = False) -> AudioInfo:
-    """Length, rate and channels from the header, without decoding.
+    """Length, rate and channels from the header; what has no length in it is decoded and counted.
 
     Raises:
-        AudioError: missing, not audio, of zero length, or a pipe that is not allowed.
+        AudioError: missing, not audio, of zero length, cut off, or a pipe that is not allowed.
     """
-    with _open(entry, allow_pipe) as f:
-        return AudioInfo(f.frames, f.samplerate, f.channels)
+    with open_entry(entry, allow_pipe) as f:
+        return AudioInfo(f.frames, f.rate, f.channels)
 
 
 def read_audio(
@@ -70,29 +65,33 @@ def read_audio(
         (samples,) float32 in [-1, 1] (files of floats may exceed it).
 
     Raises:
-        AudioError: missing, not audio, empty, truncated, stereo, NaN or infinite samples, a rate
-            that is refused, or a crop outside the file.
+        AudioError: missing, not audio, empty, truncated, stereo, NaN or infinite samples, some
+            beyond all sound, a rate that is refused, or a crop outside the file.
     """
     assert on_rate in ("resample", "refuse"), on_rate
-    with _open(entry, allow_pipe) as f:
+    with open_entry(entry, allow_pipe) as f:
         if f.channels != 1:
             raise AudioError(
                 f"{entry}: {f.channels} channels, need mono; to mend: sox IN OUT remix 1"
             )
-        if f.samplerate != rate and on_rate == "refuse":
+        if f.rate != rate and on_rate == "refuse":
             raise AudioError(
-                f"{entry}: {f.samplerate} Hz, need {rate} Hz; resample it or allow resampling"
+                f"{entry}: {f.rate} Hz, need {rate} Hz; resample it or allow resampling"
             )
-        total = AudioInfo(f.frames, f.samplerate, 1).num_samples_at(rate)
-        if num_samples is None:
-            num_samples = total - start
-        if start < 0 or num_samples < 1 or start + num_samples > total:
-            raise AudioError(
-                f"{entry}: samples {start} to {start + num_samples} asked for, it has {total}"
-            )
-        if f.samplerate == rate:
-            return _decode(f, entry, start, num_samples)
-        return _decode_resampled(f, entry, rate, start, num_samples)
+        return _read(f, entry, rate, start, num_samples)
+
+
+def read_channels(entry: str | Path, *, rate: int = RATE, allow_pipe: bool = False) -> np.ndarray:
+    """Read audio of any number of channels, resampled to ``rate``.
+
+    Returns:
+        (samples,) or, of more than one channel, (samples, channels), float32.
+
+    Raises:
+        AudioError: as ``read_audio``.
+    """
+    with open_entry(entry, allow_pipe) as f:
+        return _read(f, entry, rate, 0, None)
 
 
 def check_audio(entry: str | Path, *, allow_pipe: bool = False) -> AudioInfo:
@@ -102,15 +101,28 @@ def check_audio(entry: str | Path, *, allow_pipe: bool = False) -> AudioInfo:
     Raises:
         AudioError: as ``read_audio``.
     """
-    with _open(entry, allow_pipe) as f:
-        info = AudioInfo(f.frames, f.samplerate, f.channels)
-        whole = f.subtype in ("FLOAT", "DOUBLE")
+    with open_entry(entry, allow_pipe) as f:
+        info = AudioInfo(f.frames, f.rate, f.channels)
+        whole = f.may_be_nan
     if whole or info.channels != 1:
         read_audio(entry, rate=info.rate, allow_pipe=allow_pipe)
     else:
         last = info.num_samples - 1
         read_audio(entry, rate=info.rate, start=last, num_samples=1, allow_pipe=allow_pipe)
     return info
+
+
+def check_samples(wav: np.ndarray, name: str | Path) -> None:
+    """Raise AudioError where samples (any shape, float32) are NaN, infinite or far beyond sound."""
+    # One NaN or infinity makes the energy so; far cheaper than looking at every sample.
+    with np.errstate(all="ignore"):
+        energy = np.vdot(wav, wav)
+    if energy <= _LOUDEST**2:  # false for NaN
+        return
+    if not np.isfinite(wav).all():
+        raise AudioError(f"{name}: NaN or infinite samples")
+    if (peak := np.abs(wav).max()) > _LOUDEST:
+        raise AudioError(f"{name}: a sample of {peak:.3g}; 1 is full scale, so this is not sound")
 
 
 def resample(wav: np.ndarray, rate_in: float, rate_out: float) -> np.ndarray:
@@ -198,86 +210,38 @@ def write_audio(
         raise AudioError(f"{path}: cannot be written: {e.strerror}") from None
 
 
-@contextlib.contextmanager
-def _open(entry: str | Path, allow_pipe: bool) -> Iterator[soundfile.SoundFile]:
-    entry = str(entry)
-    try:
-        source = _source(entry, allow_pipe)
-        with soundfile.SoundFile(source) as f:
-            if f.frames < 1:
-                raise AudioError(f"{entry}: no samples in it")
-            yield f
-    except OSError as e:
-        raise AudioError(f"{entry}: cannot be read: {e.strerror or e}") from None
-    except soundfile.LibsndfileError as e:
-        raise AudioError(f"{entry}: not audio or damaged: {e.error_string}") from None
+def _read(
+    f: OpenAudio, entry: str | Path, rate: int, start: int, num_samples: int | None
+) -> np.ndarray:
+    total = AudioInfo(f.frames, f.rate, 1).num_samples_at(rate)
+    if num_samples is None:
+        num_samples = total - start
+    if start < 0 or num_samples < 1 or start + num_samples > total:
+        raise AudioError(
+            f"{entry}: samples {start} to {start + num_samples} asked for, it has {total}"
+        )
+    if f.rate == rate:
+        return _decode(f, entry, start, num_samples)
+    return _decode_resampled(f, entry, rate, start, num_samples)
 
 
-def _source(entry: str, allow_pipe: bool) -> str | io.BytesIO:
-    if entry.rstrip().endswith("|"):
-        return io.BytesIO(_run_pipe(entry, allow_pipe))
-    if os.path.exists(entry):
-        if os.path.getsize(entry) == 0:
-            raise AudioError(f"{entry}: empty file")
-        return entry
-    ark = _ARK.fullmatch(entry)
-    if ark:
-        return io.BytesIO(_ark_item(entry, ark[1], int(ark[2])))
-    raise AudioError(f"{entry}: no such file")
-
-
-def _run_pipe(entry: str, allow_pipe: bool) -> bytes:
-    if not allow_pipe:
-        raise AudioError(f"{entry}: a command, where only files are read; write them to disk first")
-    done = subprocess.run(entry.rstrip()[:-1], shell=True, capture_output=True, check=False)
-    if done.returncode:
-        last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
-        raise AudioError(f"{entry}: the command failed with status {done.returncode}: {last}")
-    return done.stdout
-
-
-def _ark_item(entry: str, path: str, offset: int) -> bytes:
-    """The audio file that stands at ``offset`` of an ark: bare WAV, or kaldiio's AUDIO record."""
-    with open(path, "rb") as f:
-        f.seek(offset)
-        head = f.read(8)
-        if head[:5] == b"AUDIO" and len(head) > 5:
-            f.seek(offset + 6)
-            length = int.from_bytes(f.read(head[5]), "little")
-        elif head[:4] == b"RIFF":
-            length = 8 + int.from_bytes(head[4:8], "little")
-            f.seek(offset)
-        else:
-            raise AudioError(f"{entry}: no audio at this place of the ark")
-        data = f.read(length)
-    if len(data) < length:
-        raise AudioError(f"{entry}: truncated, {len(data)} of {length} bytes there")
-    return data
-
-
-def _decode(f: soundfile.SoundFile, entry, start: int, num_samples: int) -> np.ndarray:
-    if start:
-        f.seek(start)
-    wav = f.read(num_samples, dtype="float32")
+def _decode(f: OpenAudio, entry: str | Path, start: int, num_samples: int) -> np.ndarray:
+    wav = f.read(start, num_samples)
     if len(wav) < num_samples:
         raise AudioError(f"{entry}: truncated, {start + len(wav)} of {f.frames} samples there")
-    # One NaN or infinity makes the energy so; far cheaper than looking at every sample.
-    with np.errstate(all="ignore"):
-        energy = np.dot(wav, wav)
-    if not np.isfinite(energy) and not np.isfinite(wav).all():
-        raise AudioError(f"{entry}: NaN or infinite samples")
+    check_samples(wav, entry)
     return wav
 
 
 def _decode_resampled(
-    f: soundfile.SoundFile, entry, rate: int, start: int, num_samples: int
+    f: OpenAudio, entry: str | Path, rate: int, start: int, num_samples: int
 ) -> np.ndarray:
     """Decode the crop and a margin from a place where both rates have a sample, and resample."""
-    common = gcd(f.samplerate, rate)
-    step_in, step_out = f.samplerate // common, rate // common
+    common = gcd(f.rate, rate)
+    step_in, step_out = f.rate // common, rate // common
     margin = int(_MARGIN * common) + 1
     first = max(0, start // step_out - margin)
     last = min(f.frames, (-(-(start + num_samples) // step_out) + margin) * step_in)
     wav = _decode(f, entry, first * step_in, last - first * step_in)
     skip = start - first * step_out
-    return np.ascontiguousarray(resample(wav, f.samplerate, rate)[skip : skip + num_samples])
+    return np.ascontiguousarray(resample(wav, f.rate, rate)[skip : skip + num_samples])

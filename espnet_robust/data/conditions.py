@@ -4,17 +4,23 @@ A distorted copy has one, and so has speech that was recorded rather than made: 
 microphones. A data dir without one is undistorted.
 """
 
+import contextlib
 import json
+import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from espnet_robust.data.data_dir import subset_data_dir, validate_data_dir
-from espnet_robust.errors import DataDirError, UserError
-from espnet_robust.files import read_json, write_atomic
+from espnet_robust.common.errors import ConfigError, DataDirError, UserError
+from espnet_robust.common.files import read_json, write_atomic
+from espnet_robust.data.data_dir import iter_table
 
 CLEAN = "clean"  # the name of the undistorted condition
 FILE = "condition.json"
+
+_NAME = re.compile(r"\w[\w.+-]{0,99}")  # it becomes part of file names
 
 
 @dataclass(frozen=True)
@@ -30,36 +36,97 @@ class Condition:
     snr_db: float | None = None
 
 
+def check_name(name: Any, where: str | Path) -> str:
+    """The name, if a condition may have it: a part of file names, without blanks and slashes.
+
+    Raises:
+        ConfigError: it may not; ``where`` opens the message.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"{where}: {name!r} cannot name a condition: letters, digits and _ . + - are allowed,"
+            " a letter, digit or _ first"
+        )
+    return name
+
+
 def read_condition(data_dir: str | Path) -> Condition:
     """The condition of a test set; without ``condition.json`` it is the undistorted one.
 
     Raises:
-        UserError: the directory is missing, or its ``condition.json`` is not one.
+        UserError: the directory is missing, its ``condition.json`` is not one, or it has none
+            though its audio was distorted.
     """
     data_dir = Path(data_dir)
     if not data_dir.is_dir():
         raise UserError(f"{data_dir}: no such data dir; was the stage that makes it run?")
     path = data_dir / FILE
     if not path.exists():
+        _refuse_nameless(data_dir)
         return Condition(CLEAN)
     content = read_json(path)
-    if not isinstance(content.get("name"), str):
-        raise UserError(f"{path}: 'name' must be the name of a condition")
-    return Condition(content["name"], content.get("snr_db"))
+    name, snr = content.get("name"), content.get("snr_db")
+    if not isinstance(snr, int | float | None) or isinstance(snr, bool):
+        raise UserError(f"{path}: snr_db must be a number or null, not {snr!r}")
+    return Condition(check_name(name, path), snr)
+
+
+def _refuse_nameless(data_dir: Path) -> None:
+    """Raise UserError if distorted speech would pass for undistorted.
+
+    Tools that do not know ``condition.json`` leave it out when they copy or cut a data dir; Kaldi's
+    leave out ``utt2distortion`` as well, but the audio still lies in the copy that was made.
+    """
+    copy = _copy_of_audio(data_dir)
+    if copy is None and not (data_dir / "utt2distortion").exists():
+        return
+    problem = f"{data_dir}: distorted speech without {FILE}, so its condition is not known"
+    missing = shlex.quote(str(data_dir / FILE))
+    if copy is not None and (copy / FILE).exists():
+        raise UserError(f"{problem}; fix: cp {shlex.quote(str(copy / FILE))} {missing}")
+    raise UserError(f'{problem}; fix: echo \'{{"name": "NAME"}}\' > {missing}')
+
+
+def _copy_of_audio(data_dir: Path) -> Path | None:
+    """The distorted copy in which the first utterance lies: COPY/audio/NUMBER[/ID.flac, .ark], or
+    that a command of its own makes."""
+    try:
+        _, entry = next(iter_table(data_dir / "wav.scp"), ("", ""))
+    except DataDirError:
+        return None  # those who read the tables say what is wrong with them
+    if "espnet_robust.bin.remake_utterance" in entry:
+        return Path(shlex.split(entry)[-4])  # ... COPY ID - |
+    above = Path(re.sub(r":\d+$", "", entry)).parents
+    copies = (folder.parent for folder in above[:2] if folder.name == "audio")
+    return next((copy for copy in copies if (copy / "utt2distortion").exists()), None)
+
+
+def as_file(condition: Condition) -> dict[str, str]:
+    """File name -> content, for ``write_data_dir``; nothing for the undistorted condition."""
+    if condition.name == CLEAN:
+        return {}
+    return {FILE: json.dumps({"name": condition.name, "snr_db": condition.snr_db}) + "\n"}
 
 
 def write_condition(data_dir: Path, condition: Condition) -> None:
-    """Write ``condition.json``: {"name": ..., "snr_db": number or null}.
+    """Write ``condition.json``: {"name": ..., "snr_db": number or null}; not for ``clean``.
 
     Raises:
         DataDirError: it cannot be written.
     """
     path = data_dir / FILE
-    about = {"name": condition.name, "snr_db": condition.snr_db}
     try:
-        write_atomic(path, json.dumps(about) + "\n")
+        write_atomic(path, as_file(condition)[FILE])
     except OSError as e:
         raise DataDirError(f"{path}: cannot be written: {e.strerror}") from None
+
+
+def keep_condition(data_dir: Path, condition: Condition) -> None:
+    """Write ``condition.json`` unless it says the same already."""
+    with contextlib.suppress(UserError):
+        if (data_dir / FILE).exists() and read_condition(data_dir) == condition:
+            return
+    write_condition(data_dir, condition)
 
 
 def condition_dirs(test_set: str | Path) -> list[Path]:
@@ -69,44 +136,18 @@ def condition_dirs(test_set: str | Path) -> list[Path]:
 
     Raises:
         DataDirError: there are none.
+        UserError: as ``read_condition``.
     """
     test_set = Path(test_set)
     undistorted = (test_set / "wav.scp").is_file() and not (test_set / FILE).exists()
     dirs = [test_set] if undistorted else []
     for path in sorted(test_set.parent.glob(f"{test_set.name}_*")):
         name = path.name.removeprefix(f"{test_set.name}_")
-        if (path / FILE).is_file() and read_condition(path).name == name:
+        if path.is_dir() and read_condition(path).name == name and name != CLEAN:
             dirs.append(path)
     if not dirs:
         raise DataDirError(f"no test set {test_set}; was stage 1 run?")
     return dirs
-
-
-def split_conditions(
-    src: str | Path, out_prefix: str, *, name: str, table: str = "utt2group"
-) -> list[Path]:
-    """Write ``OUT_PREFIX_NAME_GROUP`` for every group of a test set: a condition each.
-
-    Args:
-        table: of ``src``, utterance id -> group.
-
-    Returns:
-        The data dirs, by group.
-
-    Raises:
-        DataDirError: as of ``validate_data_dir``.
-    """
-    data = validate_data_dir(src, need=("wav.scp", "text", table))
-    members: dict[str, list[str]] = {}
-    for utt, group in data.tables[table].items():
-        members.setdefault(group, []).append(utt)
-    paths = []
-    for group, ids in sorted(members.items()):
-        condition = Condition(f"{name}_{group}")
-        path = subset_data_dir(src, f"{out_prefix}_{condition.name}", ids=ids).path
-        write_condition(path, condition)
-        paths.append(path)
-    return paths
 
 
 def by_test_set(data_dirs: Sequence[Path]) -> dict[str, dict[str, Path]]:

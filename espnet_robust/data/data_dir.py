@@ -1,4 +1,4 @@
-"""Kaldi-format data dirs: read, validate, write, subset and combine.
+"""Kaldi-format data dirs: read, validate and write them.
 
 A data dir holds ``wav.scp`` and, one line an utterance and in the same order, tables such as
 ``text``, ``utt2spk``, ``utt2dur``. Every table is sorted by utterance id in C order (by byte).
@@ -8,17 +8,25 @@ Noise and room-impulse-response collections are data dirs too: ``wav.scp`` and, 
 Relative audio paths in ``wav.scp`` are relative to the current directory, as in Kaldi.
 """
 
-import os
-import shutil
+import codecs
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
-from espnet_robust.data.audio import check_audio
-from espnet_robust.errors import AudioError, DataDirError
+from espnet_robust.common.errors import AudioError, DataDirError
+from espnet_robust.data.audio import RATE, AudioInfo, check_audio
+from espnet_robust.data.replacing import replacing_dir
+from espnet_robust.data.segments import cut, parse
+from espnet_robust.data.words import words
 
-# Tables whose content follows from the audio: stale once the audio changes.
-AUDIO_TABLES = frozenset({"utt2dur", "utt2num_samples", "utt2num_frames"})
+# Files whose content follows from the audio: stale once the audio changes or is cut.
+AUDIO_TABLES = frozenset(
+    {"utt2dur", "utt2num_samples", "utt2num_frames", "utt2feat_dim", "segments", "reco2dur"}
+    | {"reco2num_samples", "reco2num_frames", "reco2file_and_channel", "reco2channels"}
+    | {"feats.scp", "cmvn.scp", "vad.scp", "ctm", "stm", "rttm", "utt2vad"}
+)
 # Tables in which an utterance may have an empty entry (nothing was said).
 MAY_BE_EMPTY = ("text",)
 
@@ -30,10 +38,13 @@ class DataDir:
     Args:
         path: the directory it was read from or written to.
         tables: file name -> {utterance id -> rest of the line}; ``wav.scp`` is always there.
+        recordings: where there are ``segments``, what stands in ``wav.scp`` on disk: recording ->
+            entry. The table ``wav.scp`` then holds parts of these, as ``entries.py`` has them.
     """
 
     path: Path
     tables: Mapping[str, Mapping[str, str]]
+    recordings: Mapping[str, str] | None = None
 
     @property
     def ids(self) -> list[str]:
@@ -42,7 +53,7 @@ class DataDir:
 
     @property
     def wav(self) -> Mapping[str, str]:
-        """Utterance id -> audio file, ``ark:offset`` or command ending in ``|``."""
+        """Utterance id -> entry, see ``entries.py``."""
         return self.tables["wav.scp"]
 
 
@@ -52,26 +63,31 @@ def is_table(name: str) -> bool:
     >>> [n for n in ("wav.scp", "text", "text_spk1", "utt2spk", "spk2utt") if is_table(n)]
     ['wav.scp', 'text', 'text_spk1', 'utt2spk']
     """
-    return name in ("wav.scp", "text") or name.startswith(("utt2", "text.", "text_"))
+    return name in ("wav.scp", "text", "segments") or name.startswith(("utt2", "text.", "text_"))
 
 
 def table_names(path: str | Path) -> list[str]:
     """Names of the per-utterance files in a data dir, sorted.
 
     Raises:
-        DataDirError: the directory or its ``wav.scp`` is missing, or it has ``segments``.
+        DataDirError: the directory or its ``wav.scp`` is missing.
     """
     path = Path(path)
     if not path.is_dir():
         raise DataDirError(f"{path}: no such data dir; was the stage that makes it run?")
     if not (path / "wav.scp").is_file():
         raise DataDirError(f"{path}: no wav.scp in it, so it is not a data dir")
+    return sorted(f.name for f in path.iterdir() if f.is_file() and is_table(f.name))
+
+
+def refuse_segments(wav_scp: str | Path) -> None:
+    """Raise DataDirError if ``segments`` stand beside a table for ESPnet, which ignores them."""
+    path = Path(wav_scp).parent
     if (path / "segments").exists():
         raise DataDirError(
-            f"{path}/segments is not supported: cut the recordings into one file per utterance"
-            " first (Kaldi: utils/data/extract_wav_segments_data_dir.sh)"
+            f"{path}/segments: ESPnet would take whole recordings for utterances; cut them:"
+            f" python -m espnet_robust.bin.cut_segments {path} NEW_DATA_DIR"
         )
-    return sorted(f.name for f in path.iterdir() if f.is_file() and is_table(f.name))
 
 
 def iter_table(path: str | Path) -> Iterator[tuple[str, str]]:
@@ -80,32 +96,51 @@ def iter_table(path: str | Path) -> Iterator[tuple[str, str]]:
     Holds one line at a time, so tables of any length can be read.
 
     Raises:
-        DataDirError: missing, not UTF-8, a blank line, an id without an entry (only ``text`` may
-            have these), ids duplicate or not in C order.
+        DataDirError: missing, not UTF-8, a byte-order mark, a blank line, an id without an entry
+            (only ``text`` may have these), ids duplicate or not in C order.
     """
     path = Path(path)
-    mend = f"to mend: LC_ALL=C sort -u -k1,1 -o {path} {path}"
+    fix = f"fix: {fix_command(path.parent)}"
     previous = None
     try:
         with open(path, "rb") as f:
             for number, line in enumerate(f, 1):
-                # bytes.split knows ASCII blanks only, as Kaldi does: U+3000 may be part of a text.
+                if number == 1 and line.startswith(codecs.BOM_UTF8):
+                    raise DataDirError(
+                        f"{path}: begins with a byte-order mark, which would be part of the first"
+                        f" id; {fix}"
+                    )
+                # bytes.split knows ASCII blanks only, as words() does.
                 parts = line.split(None, 1)
                 if not parts:
-                    raise DataDirError(f"{path}:{number}: blank line; {mend}")
+                    raise DataDirError(f"{path}:{number}: blank line; {fix}")
                 utt = parts[0].decode("utf-8")
                 rest = parts[1].rstrip().decode("utf-8") if len(parts) > 1 else ""
                 if not rest and not path.name.startswith(MAY_BE_EMPTY):
-                    raise DataDirError(f"{path}:{number}: nothing after the id {utt!r}")
+                    raise DataDirError(f"{path}:{number}: nothing after the id {utt!r}; {fix}")
                 if previous is not None and utt <= previous:
                     what = "occurs twice" if utt == previous else f"after {previous!r}: unsorted"
-                    raise DataDirError(f"{path}:{number}: utterance {utt!r} {what}; {mend}")
+                    raise DataDirError(f"{path}:{number}: utterance {utt!r} {what}; {fix}")
                 previous = utt
                 yield utt, rest
     except OSError as e:
         raise DataDirError(f"{path}: cannot be read: {e.strerror}") from None
     except UnicodeDecodeError:
-        raise DataDirError(f"{path}: not UTF-8 text; convert it with iconv -t UTF-8") from None
+        raise not_utf8(path) from None
+
+
+def not_utf8(path: Path) -> DataDirError:
+    """What to raise for a table in another encoding."""
+    old, new = shlex.quote(str(path)), shlex.quote(f"{path}.utf8")
+    return DataDirError(
+        f"{path}: not UTF-8 text; fix, if it is Latin-1:"
+        f" iconv -f LATIN1 -t UTF-8 {old} > {new} && mv {new} {old}"
+    )
+
+
+def fix_command(path: Path) -> str:
+    """The command that makes the tables of a data dir agree, for messages."""
+    return f"espnet-robust data fix {shlex.quote(str(path))}"
 
 
 def read_data_dir(path: str | Path) -> DataDir:
@@ -120,10 +155,34 @@ def read_data_dir(path: str | Path) -> DataDir:
     tables = {name: dict(iter_table(path / name)) for name in table_names(path)}
     if not tables["wav.scp"]:
         raise DataDirError(f"{path}/wav.scp: no utterances in it")
-    return DataDir(path, tables)
+    recordings = None
+    if "segments" in tables:
+        recordings = tables["wav.scp"]
+        tables["wav.scp"] = dict(cut(tables["segments"], recordings, f"{path}/segments"))
+        if not tables["wav.scp"]:
+            raise DataDirError(f"{path}/segments: no utterances in it")
+    return DataDir(path, tables, recordings)
 
 
-def write_data_dir(path: str | Path, tables: Mapping[str, Mapping[str, str]]) -> DataDir:
+def iter_wav(path: str | Path) -> Iterator[tuple[str, str]]:
+    """Yield (utterance id, entry), of ``segments`` where there are some, without holding them.
+
+    Raises:
+        DataDirError: as ``read_data_dir``.
+    """
+    path = Path(path)
+    wav = iter_table(path / "wav.scp")
+    if (path / "segments").exists():
+        return cut(iter_table(path / "segments"), dict(wav), f"{path}/segments")
+    return wav
+
+
+def write_data_dir(
+    path: str | Path,
+    tables: Mapping[str, Mapping[str, str]],
+    others: Mapping[str, str] = MappingProxyType({}),
+    recordings: Mapping[str, str] | None = None,
+) -> DataDir:
     """Write a data dir, sorted in C order, with ``spk2utt`` derived from ``utt2spk``.
 
     The directory appears whole or not at all. One that is already there is replaced, with
@@ -132,6 +191,9 @@ def write_data_dir(path: str | Path, tables: Mapping[str, Mapping[str, str]]) ->
     Args:
         path: the directory; its parents are made.
         tables: file name -> {utterance id -> entry}; every table covers the ids of ``wav.scp``.
+        others: file name -> content of files that are no tables.
+        recordings: with a table ``segments``: recording -> entry, for ``wav.scp``; those that no
+            utterance needs are left out.
 
     Raises:
         DataDirError: no utterances, no ``wav.scp``, ids that differ between tables, ids or entries
@@ -144,20 +206,30 @@ def write_data_dir(path: str | Path, tables: Mapping[str, Mapping[str, str]]) ->
     ordered = {name: dict(sorted(table.items())) for name, table in tables.items()}
     _check_same_ids(path, ordered)
     for name, table in ordered.items():
-        for utt, entry in table.items():
-            if not utt or utt != "".join(utt.split()):
-                raise DataDirError(f"{path}/{name}: utterance id {utt!r} is empty or has blanks")
-            if "\n" in entry or "\r" in entry:
-                raise DataDirError(f"{path}/{name}: line break in the entry of {utt!r}")
-            if not entry.strip() and not name.startswith(MAY_BE_EMPTY):
-                raise DataDirError(f"{path}/{name}: nothing to write for utterance {utt!r}")
-    contents = {name: format_table(table.items()) for name, table in ordered.items()}
+        _check_lines(path / name, table)
+    contents = dict(others)
+    contents |= {name: format_table(table.items()) for name, table in ordered.items()}
+    if recordings is not None:
+        needed = {parse(utt, line, "segments")[0] for utt, line in ordered["segments"].items()}
+        recordings = {name: recordings[name] for name in sorted(needed)}
+        contents["wav.scp"] = format_table(recordings.items())
     if "utt2spk" in ordered:
         contents["spk2utt"] = format_table(spk2utt(ordered["utt2spk"]).items())
     with replacing_dir(path) as temporary:
         for name, content in contents.items():
             (temporary / name).write_text(content, encoding="utf-8", newline="\n")
-    return DataDir(path, ordered)
+    return DataDir(path, ordered, recordings)
+
+
+def _check_lines(path: Path, table: Mapping[str, str]) -> None:
+    """Raise DataDirError for an id or entry that cannot stand on one line of ``path``."""
+    for utt, entry in table.items():
+        if words(utt) != [utt]:
+            raise DataDirError(f"{path}: utterance id {utt!r} is empty or has blanks")
+        if "\n" in entry or "\r" in entry:
+            raise DataDirError(f"{path}: line break in the entry of {utt!r}")
+        if not entry.strip() and not path.name.startswith(MAY_BE_EMPTY):
+            raise DataDirError(f"{path}: nothing to write for utterance {utt!r}")
 
 
 def format_table(rows: Iterable[tuple[str, str]]) -> str:
@@ -173,55 +245,7 @@ def spk2utt(utt2spk: Mapping[str, str]) -> dict[str, str]:
     return {speaker: " ".join(sorted(speakers[speaker])) for speaker in sorted(speakers)}
 
 
-class replacing_dir:
-    """Context manager: a temporary directory that takes the place of ``path`` on success.
-
-    On an exception it is removed and ``path`` stays as it was.
-
-    Raises:
-        DataDirError: ``path`` exists and is neither empty nor a data dir; or the disk is full.
-    """
-
-    def __init__(self, path: str | Path):
-        self.path = Path(path)
-        self.temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-
-    def __enter__(self) -> Path:
-        refuse_foreign(self.path)
-        try:
-            self.temporary.mkdir(parents=True)
-        except OSError as e:
-            raise DataDirError(f"{self.path}: cannot be made: {e.strerror}") from None
-        return self.temporary
-
-    def __exit__(self, kind, error, traceback) -> None:
-        try:
-            if error is None:
-                replace_dir(self.temporary, self.path)
-        finally:
-            shutil.rmtree(self.temporary, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise DataDirError(f"{self.path}: cannot be written: {error.strerror}") from None
-
-
-def refuse_foreign(path: Path) -> None:
-    """Raise DataDirError if ``path`` exists and replacing it would destroy anything else."""
-    if not path.exists() or (path / "wav.scp").exists():
-        return
-    if not path.is_dir() or any(path.iterdir()):
-        raise DataDirError(f"{path} exists and is not a data dir: remove it or choose another name")
-
-
-def replace_dir(new: Path, path: Path) -> None:
-    """Rename the directory ``new`` to ``path``; what was at ``path`` is deleted afterwards."""
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
-    if path.exists():
-        os.rename(path, old)
-    os.rename(new, path)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _check_same_ids(path: Path, tables: Mapping[str, Mapping[str, str]]) -> None:
+def _check_same_ids(path: Path, tables: Mapping[str, Mapping[str, str]], fix: str = "") -> None:
     want = tables["wav.scp"].keys()
     for name, table in tables.items():
         missing = sorted(want - table.keys())
@@ -229,20 +253,29 @@ def _check_same_ids(path: Path, tables: Mapping[str, Mapping[str, str]]) -> None
         if missing or unknown:
             raise DataDirError(
                 f"{path}/{name} does not match wav.scp: {len(missing)} utterances missing"
-                f" {missing[:3]}, {len(unknown)} without audio {unknown[:3]};"
-                f" to drop both kinds: utils/fix_data_dir.sh {path}"
+                f" {missing[:3]}, {len(unknown)} without audio {unknown[:3]}{fix}"
+            )
+
+
+def check_speakers(path: Path, utt2spk: Mapping[str, str]) -> None:
+    """Raise DataDirError for a speaker that is more than one word, as none in spk2utt can be."""
+    for utt, speaker in utt2spk.items():
+        if speaker != "".join(speaker.split()):
+            fix = f"sed -i 's/[ \\t]/_/2g' {shlex.quote(str(path / 'utt2spk'))}"
+            raise DataDirError(
+                f"{path}/utt2spk: utterance {utt}: speaker {speaker!r} has blanks; fix: {fix}"
             )
 
 
 def _check_spk2utt(data: DataDir) -> None:
     speakers = data.path / "spk2utt"
-    if "utt2spk" not in data.tables or not speakers.is_file():
+    if "utt2spk" not in data.tables:
+        return
+    check_speakers(data.path, data.tables["utt2spk"])
+    if not speakers.is_file():
         return
     if dict(iter_table(speakers)) != spk2utt(data.tables["utt2spk"]):
-        raise DataDirError(
-            f"{speakers} does not match utt2spk;"
-            f" to mend: utils/utt2spk_to_spk2utt.pl {data.path}/utt2spk > {speakers}"
-        )
+        raise DataDirError(f"{speakers} does not match utt2spk; fix: {fix_command(data.path)}")
 
 
 def validate_data_dir(
@@ -250,6 +283,7 @@ def validate_data_dir(
     *,
     need: Sequence[str] = ("wav.scp", "text", "utt2spk"),
     audio: bool = False,
+    allow_pipe: bool = False,
 ) -> DataDir:
     """Read a data dir and check that its tables cover the same utterances.
 
@@ -257,64 +291,35 @@ def validate_data_dir(
         path: the data dir.
         need: tables that must be there.
         audio: also open every audio file: it must be there, be mono audio, longer than zero, read
-            to its last sample, and hold finite samples.
+            to its last sample, hold finite samples, and be as long as ``utt2num_samples`` says.
+        allow_pipe: whether commands in ``wav.scp`` may be run for that.
 
     Raises:
-        DataDirError: naming the file, the utterance and the way to mend it.
+        DataDirError: naming the file, the utterance and the way to fix it.
     """
     data = read_data_dir(path)
     for name in need:
         if name not in data.tables:
             raise DataDirError(f"{path}: no {name} in it")
-    _check_same_ids(data.path, data.tables)
+    fix = f"; fix, by dropping both kinds: {fix_command(data.path)}"
+    _check_same_ids(data.path, data.tables, fix)
     _check_spk2utt(data)
     if audio:
         for utt, entry in data.wav.items():
             try:
-                check_audio(entry)
+                info = check_audio(entry, allow_pipe=allow_pipe)
             except AudioError as e:
                 raise DataDirError(f"{data.path}/wav.scp: utterance {utt}: {e}") from None
+            _check_length(data, utt, info)
     return data
 
 
-def subset_data_dir(
-    src: str | Path,
-    dst: str | Path,
-    ids: Iterable[str] | None = None,
-    first: int | None = None,
-) -> DataDir:
-    """Write the utterances ``ids`` of ``src``, or its ``first`` ones, as the data dir ``dst``.
-
-    Raises:
-        DataDirError: an id is not in ``src``, or none is left.
-    """
-    data = validate_data_dir(src, need=("wav.scp",))
-    keep = set(data.ids if ids is None else ids)
-    if unknown := sorted(keep - data.wav.keys()):
-        raise DataDirError(f"{src}: no utterances {unknown[:3]} in it ({len(unknown)} unknown)")
-    chosen = [utt for utt in data.ids if utt in keep][:first]
-    return write_data_dir(
-        dst, {name: {utt: t[utt] for utt in chosen} for name, t in data.tables.items()}
-    )
-
-
-def combine_data_dirs(srcs: Sequence[str | Path], dst: str | Path) -> DataDir:
-    """Write the utterances of several data dirs as one; tables that not all of them have go.
-
-    Raises:
-        DataDirError: an utterance id occurs in two of them.
-    """
-    if not srcs:
-        raise DataDirError(f"{dst}: no data dirs to combine")
-    dirs = [validate_data_dir(src, need=("wav.scp",)) for src in srcs]
-    owner: dict[str, Path] = {}
-    for data in dirs:
-        for utt in data.ids:
-            if utt in owner:
-                raise DataDirError(f"utterance {utt!r} is both in {owner[utt]} and {data.path}")
-            owner[utt] = data.path
-    common = set.intersection(*(set(data.tables) for data in dirs))
-    return write_data_dir(
-        dst,
-        {n: {u: e for data in dirs for u, e in data.tables[n].items()} for n in sorted(common)},
-    )
+def _check_length(data: DataDir, utt: str, info: AudioInfo) -> None:
+    """``utt2num_samples`` counts at the rate of the file, as Kaldi does, or at 16 kHz."""
+    told = data.tables.get("utt2num_samples", {}).get(utt)
+    found = (info.num_samples, info.num_samples_at(RATE))
+    if told is not None and told not in map(str, found):
+        raise DataDirError(
+            f"{data.path}/utt2num_samples: utterance {utt}: {told}, but its audio has"
+            f" {found[0]} samples at {info.rate} Hz: {data.wav[utt]}"
+        )

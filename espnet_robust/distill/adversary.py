@@ -13,9 +13,9 @@ How the student is set against it:
     method        every step
     reversal      classifier descends CE, student descends distill - lambda CE, at once
     alternating   ``classifier_steps`` of the first only, then one of the second only
-    linear, coral, mmd
-                  no classifier is trained: a critic is solved from a memory of past examples
-                  (``critics.py``), student descends distill + lambda critic
+    pairs, linear, coral, mmd
+                  no classifier is trained: the student descends distill + lambda mismatch of what
+                  it makes of the batch distorted and undistorted (``moments.py``)
 """
 
 from collections.abc import Mapping
@@ -26,11 +26,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from espnet_robust.distill.critics import KERNELS, fit_critic
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.distill.domains import AdversaryConfig, ramp
-from espnet_robust.distill.memory import Memory
+from espnet_robust.distill.memory import Memory, of_all_processes
+from espnet_robust.distill.moments import Sides, fit_spread, mismatch
 from espnet_robust.distill.schedule import Schedule
-from espnet_robust.errors import ConfigError
 from espnet_robust.models.padding import mean_over_time, valid_frames
 
 
@@ -44,8 +44,8 @@ class AdversaryInput:
         domain: (B,) int64, the class of each utterance; not read with ``student_teacher``.
         predictions: {target: (N, D)} of the student's heads.
         targets: {target: (N, D)} of the teacher.
-        clean: states and predictions of the student on the same crops undistorted; needed if
-            ``paired``.
+        clean: states and predictions of the student on the same crops undistorted; for the methods
+            of ``moments.py``.
     """
 
     states: Mapping[int, Tensor]
@@ -116,8 +116,7 @@ class Adversary(nn.Module):
         heard = sum(head_sizes.values()) if config.hears_heads else size * len(self.layers)
         # The highest layer from which its gradient goes down: the last also has the heads.
         self.top = max(self.layers, default=num_layers)
-        self.num_domains = num_domains
-        if config.method in KERNELS:
+        if config.matches:
             self.memory = Memory(config.memory, heard)
         else:
             self.classifier = nn.Sequential(
@@ -127,30 +126,44 @@ class Adversary(nn.Module):
     def forward(self, inputs: AdversaryInput, schedule: Schedule) -> AdversaryOutput:
         """The loss of one step, at the point ``schedule`` of the training.
 
-        In evaluation the loss is the cross entropy or the critic's value, whatever lambda.
+        In evaluation the loss is the cross entropy or the mismatch, whatever lambda.
         """
         scale = ramp(schedule.share, self.config)
-        x, classes, weights = self._examples(inputs)
-        if self.config.method in KERNELS:
-            sign, distill_weight = scale if self.training else 1.0, 1.0
-            values, decided = self._criticise(x, classes)
+        if self.config.matches:
+            value = self._mismatch(inputs)
+            sign, distill_weight, stats = scale if self.training else 1.0, 1.0, {}
         else:
+            x, classes, weights = self._examples(inputs)
             sign, distill_weight, values, decided = self._classify(x, classes, scale, schedule)
-        value = values.mul(weights).sum()
-        stats = _accuracies(decided == classes, classes, weights)
+            value = values.mul(weights).sum()
+            stats = _accuracies(decided == classes, classes, weights)
         stats |= {"domain_loss": value.detach().clone(), "domain_lambda": value.new_tensor(scale)}
         return AdversaryOutput(sign * value, distill_weight, stats)
 
-    def _criticise(self, x: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
-        """Value and decision of each example by a critic of earlier ones; then remember them."""
-        rows, labels = self.memory.get()
+    def _mismatch(self, inputs: AdversaryInput) -> Tensor:
+        """Sum over distorted utterances of value and weight; of an undistorted one it is 0."""
+        x, classes, weights = self._examples(inputs)
+        clean = self._heard(*inputs.clean, inputs.lengths)
+        distorted = classes != 0
+        x, clean, weights = x[distorted], clean[distorted], weights[distorted]
+        frames = weights * inputs.lengths.sum()  # shares of this process's -> of the whole batch
+        whole = of_all_processes(torch.cat([x, clean, frames[:, None]], dim=1))
+        if not len(whole):
+            return x.sum()
+        sides = whole[:, :-1].split(x.shape[1], dim=1)
         if self.training:
-            self.memory.add(x, classes)
-        if len(labels.unique()) < 2:  # nothing to tell apart yet
-            return 0 * x.sum(1), torch.zeros_like(classes)
-        critic = fit_critic(self.config.method, rows, labels, self.num_domains, self.config.ridge)
-        scores = critic.scores(x)
-        return critic.values(scores, classes), critic.decide(scores.detach())
+            for side, rows in enumerate(reversed(sides)):
+                self.memory.add(rows, torch.full((len(rows),), float(side), device=rows.device))
+        spread = fit_spread(self.config.method, *self._remembered(sides), self.config.ridge)
+        batch = Sides(*(spread(side) for side in sides), whole[:, -1] / whole[:, -1].sum())
+        return mismatch(self.config.method, spread(x), spread(clean), batch) @ weights
+
+    def _remembered(self, sides: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        rows, labels = self.memory.get()
+        if len(rows):
+            return rows, labels
+        distorted, clean = sides  # validation before any training
+        return torch.cat([clean, distorted]), torch.arange(2).repeat_interleave(len(clean))
 
     def _classify(
         self, x: Tensor, classes: Tensor, scale: float, schedule: Schedule
@@ -188,10 +201,6 @@ class Adversary(nn.Module):
             weights = weights.repeat(2)
         else:
             x = self._heard(inputs.states, inputs.predictions, lengths)
-            if self.config.paired:
-                x = torch.cat([x, self._heard(*inputs.clean, lengths)])
-                classes = torch.cat([classes, torch.zeros_like(classes)])
-                weights = weights.repeat(2)
         return x, classes, weights / weights.sum()
 
     def _heard(

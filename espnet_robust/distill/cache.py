@@ -18,8 +18,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from espnet_robust.errors import ConfigError
-from espnet_robust.files import write_atomic
+from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.files import write_atomic
 from espnet_robust.models.speech_model import SpeechModel
 
 VERSION = 1  # of the files; part of the identity

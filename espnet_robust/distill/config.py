@@ -16,12 +16,12 @@ from typing import Any
 
 import torch
 
-from espnet_robust.config import from_mapping
+from espnet_robust.common.config import from_mapping
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.distill.domains import METHODS, STATS, AdversaryConfig
 from espnet_robust.distill.losses import check_loss_weights, needed_views
 from espnet_robust.distill.targets import NORMS
 from espnet_robust.distill.views import CLEAN, MAPPINGS
-from espnet_robust.errors import ConfigError
 from espnet_robust.models.student import StudentConfig
 
 AMP = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -209,9 +209,9 @@ class DistillConfig:
 
     def needed_views(self, train: bool) -> frozenset[str]:
         """What losses, adversary and probe hear beside the teacher's and the student's view."""
-        paired = self.dat != "none" and self.dat_conf.paired
+        matched = self.dat != "none" and self.dat_conf.matches
         probed = self.domain_probe and not train and self.mapping_of(train) != "none"
-        return needed_views(self.loss_conf) | ({CLEAN} if paired or probed else set())
+        return needed_views(self.loss_conf) | ({CLEAN} if matched or probed else set())
 
 
 def _flat(layers: Layers) -> list[int]:

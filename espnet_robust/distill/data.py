@@ -1,14 +1,12 @@
 """Checks of the speech that a training reads: before it begins, and file by file on the way."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-import numpy as np
 from espnet2.train.dataset import AdapterForSoundScpReader, ESPnetDataset
-from soundfile import SoundFileError
 
-from espnet_robust.data.data_dir import iter_table
-from espnet_robust.errors import AudioError, ConfigError, DataDirError
+from espnet_robust.common.errors import AudioError, ConfigError, DataDirError
+from espnet_robust.data.checked_audio import CheckedAudio
+from espnet_robust.data.data_dir import iter_table, refuse_segments
 
 
 def check_split(
@@ -64,42 +62,7 @@ def _check_length(where: str, shape: str, min_samples: int) -> None:
 def check_audio_as_read(dataset: ESPnetDataset, rate: int) -> None:
     """Make ``dataset`` check each audio file that it reads; see ``CheckedAudio``."""
     for name, loader in dataset.loader_dict.items():
+        table = dataset.debug_info[name][0]
         if isinstance(loader, AdapterForSoundScpReader):
-            loader.loader = CheckedAudio(loader.loader, rate, dataset.debug_info[name][0])
-
-
-class CheckedAudio(Mapping):
-    """ESPnet's reader of audio, which drops the sampling rate, with a check of it.
-
-    Args:
-        loader: {utterance: (rate, samples) or (samples, rate)}.
-        rate: the teacher's, in Hz.
-        table: the file that ``loader`` was made from.
-    """
-
-    def __init__(self, loader: Mapping, rate: int, table: str | Path):
-        self.loader = loader
-        self.rate = rate
-        self.table = table
-
-    def __getitem__(self, utt: str) -> tuple[int, np.ndarray]:
-        """Raises AudioError: unreadable, or of another sampling rate; names file and utterance."""
-        known = hasattr(self.loader, "get_path")
-        where = f"{self.loader.get_path(utt) if known else self.table}: utterance {utt}"
-        try:
-            first, second = self.loader[utt]
-        except (OSError, SoundFileError, RuntimeError, ValueError) as e:
-            raise AudioError(f"{where}: cannot be read: {' '.join(str(e).split())}") from e
-        rate, samples = (first, second) if isinstance(first, int) else (second, first)
-        if rate != self.rate:
-            raise AudioError(
-                f"{where}: sampled at {rate} Hz, the teacher needs {self.rate} Hz; "
-                "resample the data dir"
-            )
-        return rate, samples
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.loader)
-
-    def __len__(self) -> int:
-        return len(self.loader)
+            refuse_segments(table)
+            loader.loader = CheckedAudio(loader.loader, rate, table)

@@ -4,14 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from espnet_robust.distill.critics import KERNELS
-from espnet_robust.errors import ConfigError
+from espnet_robust.common.errors import ConfigError
+from espnet_robust.distill.moments import MATCHING
 
-METHODS = ("reversal", "alternating", *KERNELS)
+METHODS = ("reversal", "alternating", *MATCHING)
 DOMAINS = ("binary", "multi", "student_teacher")
 HEADS = "heads"
 STATS = {
-    "domain_loss": "cross entropy, or what the student descends of a critic",
+    "domain_loss": "cross entropy, or the mismatch of the two sides",
     "domain_acc": "share of the frames whose domain is decided rightly",
     "domain_balanced_acc": "mean over the batch's domains of that share",
     "domain_majority": "share of the batch's most frequent domain",
@@ -36,12 +36,10 @@ class AdversaryConfig:
         start: progress in [0, 1) before which lambda is 0; p counts from there.
         method: one of METHODS; a user names it by ``dat``, see ``DistillConfig``.
         classifier_steps: with ``alternating``, steps of the classifier before each of the student.
-        memory: with a critic, examples of past batches that it is solved from. Few give a noisy
-            critic, many one of a student that is no more.
-        paired: the student also hears each crop undistorted, which gives further examples of
-            clean speech, of the same words: a domain then differs in the distortion alone. One
-            more pass of the student a step.
-        ridge: with ``linear``, what is added to the covariance, as a share of each variance.
+        memory: with the methods of ``moments.py``, features of past batches of which the spread is
+            taken.
+        ridge: with ``pairs`` and ``linear``, what is added to their covariance, as a share of each
+            variance.
     """
 
     domains: str = "binary"
@@ -54,8 +52,7 @@ class AdversaryConfig:
     method: str = "reversal"
     classifier_steps: int = 1
     memory: int = 512
-    paired: bool = False
-    ridge: float = 0.1
+    ridge: float = 0.03
 
     def __post_init__(self):
         if self.domains not in DOMAINS:
@@ -66,14 +63,19 @@ class AdversaryConfig:
             raise ConfigError(f"layers: {self.layers!r} is not a list of layers or `heads`")
         if self.domains == "student_teacher" and self.layers not in (None, HEADS):
             raise ConfigError("layers: student_teacher compares predictions: leave layers out")
-        if self.domains == "student_teacher" and self.paired:
-            raise ConfigError("paired: student_teacher tells no distortions apart")
+        if self.matches and self.domains != "binary":
+            raise ConfigError(f"domains: {self.method} knows `binary` only: distorted or not")
         if min(self.weight, self.ramp, self.ridge) < 0:
             raise ConfigError("weight, ramp and ridge must not be negative")
         if not 0 <= self.start < 1:
             raise ConfigError(f"start: {self.start} is not in [0, 1)")
         if min(self.hidden, self.classifier_steps, self.memory) < 1:
             raise ConfigError("hidden, classifier_steps and memory must be at least 1")
+
+    @property
+    def matches(self) -> bool:
+        """Whether clean and distorted sides are matched, and no classifier is trained."""
+        return self.method in MATCHING
 
     @property
     def hears_heads(self) -> bool:

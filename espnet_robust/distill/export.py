@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from espnet_robust.config import read_yaml
-from espnet_robust.errors import ModelError
+from espnet_robust.common.config import read_yaml
+from espnet_robust.common.errors import ModelError
 from espnet_robust.models.speech_model import SpeechModel
 from espnet_robust.models.student import build_from_arch, load_weights, save_student
 

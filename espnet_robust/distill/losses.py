@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.distill.denoise import Denoiser
-from espnet_robust.errors import ConfigError
 from espnet_robust.models.speech_model import SpeechModel
 
 

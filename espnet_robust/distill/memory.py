@@ -30,24 +30,23 @@ class Memory(nn.Module):
 
     @torch.no_grad()
     def add(self, rows: Tensor, labels: Tensor) -> None:
-        """Keep (B, D) examples and (B,) classes of this batch, of all processes."""
-        rows, labels = _of_all_processes(rows.detach().float(), labels.float())
+        """Keep (B, D) examples and their (B,) classes."""
         size = len(self.labels)
-        self.rows.copy_(torch.cat([self.rows, rows])[-size:])
-        self.labels.copy_(torch.cat([self.labels, labels])[-size:])
+        self.rows.copy_(torch.cat([self.rows, rows.float()])[-size:])
+        self.labels.copy_(torch.cat([self.labels, labels.float()])[-size:])
 
 
-def _of_all_processes(rows: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """In the order of the whole batch, of which process r of R has the examples r, r + R, ..."""
+@torch.no_grad()
+def of_all_processes(rows: Tensor) -> Tensor:
+    """(B, D) examples of this process -> those of all that share a batch, the same in each."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return rows, labels
+        return rows.detach()
     world = torch.distributed.get_world_size()
-    most = torch.tensor(len(rows), device=rows.device)
-    torch.distributed.all_reduce(most, torch.distributed.ReduceOp.MAX)
-    share = rows.new_full((int(most), rows.shape[1] + 1), EMPTY)
-    share[: len(rows), :-1], share[: len(rows), -1] = rows, labels
-    shares = [torch.empty_like(share) for _ in range(world)]
-    torch.distributed.all_gather(shares, share)
-    whole = torch.stack(shares, dim=1).flatten(0, 1)
-    whole = whole[whole[:, -1] != EMPTY]
-    return whole[:, :-1], whole[:, -1]
+    counts = [torch.zeros(1, dtype=torch.long, device=rows.device) for _ in range(world)]
+    torch.distributed.all_gather(counts, counts[0].new_tensor([len(rows)]))
+    most = max(int(count) for count in counts)
+    padded = rows.new_zeros(most, rows.shape[1])
+    padded[: len(rows)] = rows
+    shares = [torch.empty_like(padded) for _ in range(world)]
+    torch.distributed.all_gather(shares, padded)
+    return torch.cat([share[: int(count)] for share, count in zip(shares, counts, strict=True)])

@@ -10,13 +10,13 @@ from espnet2.torch_utils.device_funcs import force_gatherable
 from espnet2.train.abs_espnet_model import AbsESPnetModel
 from torch import Tensor, nn
 
+from espnet_robust.common.errors import TrainingError
 from espnet_robust.distill.adversary import Adversary, AdversaryInput
 from espnet_robust.distill.losses import AUXILIARY, LOSSES
 from espnet_robust.distill.probe import DomainProbe
 from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distill.targets import Targets
 from espnet_robust.distill.views import CLEAN
-from espnet_robust.errors import TrainingError
 from espnet_robust.models.onednn import use_onednn
 from espnet_robust.models.padding import mean_over_time, valid_frames
 from espnet_robust.models.speech_model import Hidden, SpeechModel
@@ -128,7 +128,7 @@ class DistillModel(AbsESPnetModel):
             student_speech, student_speech_lengths, student_mask
         )
         clean = None
-        if CLEAN in views and (self._is_paired or not self.training):
+        if CLEAN in views and (self._matches or not self.training):
             undistorted, frames, said = self._predict(
                 views[CLEAN], student_speech_lengths, student_mask
             )
@@ -186,8 +186,8 @@ class DistillModel(AbsESPnetModel):
         return total, distill, stats
 
     @property
-    def _is_paired(self) -> bool:
-        return self.adversary is not None and self.adversary.config.paired
+    def _matches(self) -> bool:
+        return self.adversary is not None and self.adversary.config.matches
 
     def _listen(self, last: Tensor, clean: Tensor, lengths: Tensor, distorted: Tensor) -> None:
         """Keep for the probe the distorted utterances of a batch, and all of them undistorted."""

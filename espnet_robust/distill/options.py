@@ -16,10 +16,10 @@ import torch
 from espnet2.tasks.abs_task import optim_classes, scheduler_classes
 from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import str2bool
-from rapidfuzz import fuzz, process
 
-from espnet_robust.errors import ConfigError
-from espnet_robust.experiment import read_system
+from espnet_robust.common.config import nearest
+from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.experiment import read_system
 
 
 def parse(parser: argparse.ArgumentParser, cmd: Sequence[str] | None) -> argparse.Namespace:
@@ -89,9 +89,7 @@ def check_keys(keys: Sequence[str] | Mapping, known: Sequence[str], where: str) 
     """ConfigError for the first of ``keys`` that is not ``known``, with the nearest that is."""
     for key in keys:
         if key not in known:
-            near = process.extractOne(str(key), known, scorer=fuzz.ratio, score_cutoff=60)
-            hint = f", did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"{where}: unknown key {key!r}{hint}")
+            raise ConfigError(f"{where}: unknown key {key!r}{nearest(key, known)}")
 
 
 def _check_optimizer(args: argparse.Namespace) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from espnet_robust.errors import DataDirError, UserError
-from espnet_robust.files import write_atomic
+from espnet_robust.common.errors import DataDirError, one_line_errors
+from espnet_robust.common.files import write_atomic
 
 LOG_SECONDS = 60.0  # between two lines where stderr is no terminal
 
@@ -79,16 +79,6 @@ class Progress:
                         f"{self.title}: {step}/{len(self)} steps, {left} left, "
                         f"{self.speed:.1f} audio-s/s"
                     )
-
-
-def one_line_errors(batches: Iterable) -> Iterator:
-    """``batches``, where an error of a user in a worker process keeps its one line."""
-    try:
-        yield from batches
-    except UserError as e:
-        # DataLoader raises it again with the worker's traceback as its message.
-        last = str(e).strip().splitlines()[-1]
-        raise type(e)(last.removeprefix(f"{type(e).__module__}.{type(e).__qualname__}: ")) from None
 
 
 class Curves:

@@ -13,8 +13,8 @@ import torch.distributed
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from espnet_robust.common.errors import ModelError, TrainingError
 from espnet_robust.distill.cache import TargetCache
-from espnet_robust.errors import ModelError, TrainingError
 from espnet_robust.models.audio_key import audio_key
 from espnet_robust.models.padding import valid_frames
 from espnet_robust.models.speech_model import SpeechModel

@@ -17,6 +17,7 @@ from espnet2.torch_utils.set_all_random_seed import set_all_random_seed
 from espnet2.train.collate_fn import CommonCollateFn
 from espnet2.utils.nested_dict_action import NestedDictAction
 
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.distill.adversary import Adversary
 from espnet_robust.distill.cache import TargetCache
 from espnet_robust.distill.config import DistillConfig
@@ -28,7 +29,6 @@ from espnet_robust.distill.targets import Targets
 from espnet_robust.distill.trainer import DistillTrainer, EpochIterFactory
 from espnet_robust.distill.views import Views
 from espnet_robust.distortion import Distorter, load_distortion
-from espnet_robust.errors import ConfigError
 from espnet_robust.models.frames import Frames
 from espnet_robust.models.speech_model import SpeechModel, load_teacher
 from espnet_robust.models.student import build_student, describe

@@ -21,11 +21,11 @@ from espnet2.train.reporter import SubReporter, aggregate
 from espnet2.train.trainer import Trainer, TrainerOptions
 from espnet2.utils.build_dataclass import build_dataclass
 
+from espnet_robust.common.errors import ConfigError, ModelError, one_line_errors
 from espnet_robust.distill.model import DistillModel
-from espnet_robust.distill.progress import Curves, Progress, one_line_errors
+from espnet_robust.distill.progress import Curves, Progress
 from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distill.views import Views
-from espnet_robust.errors import ConfigError, ModelError
 
 CHECKPOINT = "checkpoint.pth"  # ESPnet's, of all that training needs to go on
 BACKUP = "checkpoint.backup.pth"

@@ -17,9 +17,9 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from espnet_robust.common.errors import AudioError
 from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distortion import Distorter, rng_for
-from espnet_robust.errors import AudioError
 from espnet_robust.models.frames import Frames
 from espnet_robust.models.spans import counted_spans
 

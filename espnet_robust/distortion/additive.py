@@ -89,7 +89,8 @@ def sum_crops(path: str, crops: list, num_samples: int) -> np.ndarray:
     """(num_samples,) sum of crops of a data dir, each at the same level."""
     collection = open_collection(path)
     if len(crops) == 1:
-        return collection.crop(*crops[0], num_samples)
+        ((item, offset),) = crops
+        return collection.crop(item, offset, num_samples)
     total = np.zeros(num_samples, np.float32)
     for item, offset in crops:
         crop = collection.crop(item, offset, num_samples)

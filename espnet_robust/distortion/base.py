@@ -21,8 +21,8 @@ import numpy as np
 class Context(NamedTuple):
     """What a draw may depend on besides the generator."""
 
-    num_samples: int  # of the signal this step will get
-    progress: float = 0.0  # of the training, in [0, 1]
+    num_samples: int  # in the signal this step will get
+    progress: float = 0.0  # share of the training that is done, in [0, 1]
     utt_id: str | None = None  # so that babble leaves the speaker's own utterance out
 
 
@@ -136,7 +136,7 @@ class Numbers:
 
 
 @dataclass(frozen=True)
-class OneOf:
+class Word:
     """Parses a parameter that is one of some words."""
 
     words: tuple[str, ...]
@@ -148,7 +148,7 @@ class OneOf:
 
 
 @dataclass(frozen=True)
-class SomeOf:
+class Words:
     """Parses a parameter that is a list of some words, one of which is drawn."""
 
     words: tuple[str, ...]
@@ -157,7 +157,7 @@ class SomeOf:
         given = [given] if isinstance(given, str) else given
         if not isinstance(given, list | tuple) or not given:
             raise ValueError(f"must be one or a list of {', '.join(self.words)}, got {given!r}")
-        return tuple(OneOf(self.words).parse(word) for word in given)
+        return tuple(Word(self.words).parse(word) for word in given)
 
 
 @dataclass(frozen=True)
@@ -182,12 +182,12 @@ def numbers(default: Any = None, *, low: float, high: float, whole: bool = False
 
 def word(default: str, known: Sequence[str]) -> dict:
     """A parameter that is one of the known words."""
-    return {"default": default, "metadata": {"parser": OneOf(tuple(known))}}
+    return {"default": default, "metadata": {"parser": Word(tuple(known))}}
 
 
 def words(default: Sequence[str], known: Sequence[str]) -> dict:
     """A parameter that is a list of known words."""
-    return {"default": tuple(default), "metadata": {"parser": SomeOf(tuple(known))}}
+    return {"default": tuple(default), "metadata": {"parser": Words(tuple(known))}}
 
 
 def data_dir(default: Any = MISSING) -> dict:
@@ -214,10 +214,10 @@ class Kind:
         raise NotImplementedError
 
     @staticmethod
-    def apply(wav: np.ndarray, **drawn) -> np.ndarray:
+    def apply(wav: np.ndarray, **drawn: Any) -> np.ndarray:
         raise NotImplementedError
 
     @staticmethod
-    def num_samples_out(num_samples: int, **drawn) -> int:
+    def num_samples_out(num_samples: int, **drawn: Any) -> int:
         """Samples out for samples in."""
         return num_samples

@@ -6,11 +6,11 @@ from typing import Protocol
 
 import numpy as np
 
+from espnet_robust.common.errors import AudioError, ConfigError
 from espnet_robust.data.audio import fit_range
 from espnet_robust.distortion.base import Context, Kind
 from espnet_robust.distortion.kinds import KINDS
 from espnet_robust.distortion.seeding import rng_for
-from espnet_robust.errors import AudioError, ConfigError
 
 CLEAN = "clean"
 
@@ -186,9 +186,9 @@ class Distorter:
         """Draw one distortion.
 
         Args:
-            rng: of this utterance, see ``rng_for``.
-            num_samples: of the signal that is to be distorted, at 16 kHz, > 0.
-            progress: of the training, in [0, 1], for curricula.
+            rng: for this utterance, see ``rng_for``.
+            num_samples: length of the signal that is to be distorted, at 16 kHz, > 0.
+            progress: share of the training that is done, in [0, 1], for curricula.
             utt_id: left out when babble is drawn.
 
         Returns:

@@ -16,7 +16,7 @@ class Format(NamedTuple):
     container: str
     subtype: str  # libsndfile's name of the codec
     rate: int  # Hz, of the coded speech
-    options: dict  # of soundfile.write
+    options: dict  # for soundfile.write
     has_quality: bool
 
 
@@ -39,7 +39,7 @@ class Codec(Kind):
     Args:
         codec: one or a list of mp3, vorbis, opus (16 kHz), gsm, mulaw, alaw, adpcm (telephone,
             8 kHz). Opus takes ten times as long as the others.
-        quality: of mp3, vorbis and opus, in [0, 1]. 0 gives about 19, 26 and 7 kbit/s, 0.2 about
+        quality: for mp3, vorbis and opus, in [0, 1]. 0 gives about 19, 26 and 7 kbit/s, 0.2 about
             26, 33 and 58.
     """
 

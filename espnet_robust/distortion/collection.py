@@ -4,14 +4,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from espnet_robust.common.errors import AudioError, DataDirError
 from espnet_robust.data.audio import RATE, audio_info, read_audio
 from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.distortion.convolution import Filter
 from espnet_robust.distortion.level import power
-from espnet_robust.errors import AudioError, DataDirError
 
 SILENCE = 1e-9  # mean square, -90 dB full scale: below the steps of 16-bit audio
 ATTEMPTS = 20  # crops tried before noise counts as silent
@@ -28,7 +29,11 @@ class Recent:
         self._kept: OrderedDict = OrderedDict()
         self._samples = 0
 
-    def get(self, key: Hashable, make: Callable):
+    def clear(self) -> None:
+        self._kept.clear()
+        self._samples = 0
+
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """What is kept under ``key``, or else what ``make`` returns."""
         if key in self._kept:
             self._kept.move_to_end(key)
@@ -45,7 +50,7 @@ def _size(value: np.ndarray | tuple[Filter, int]) -> int:
     return value.size if isinstance(value, np.ndarray) else 5 * value[0].size
 
 
-_KEPT = Recent(16 << 20)  # of all collections of a process: 64 MiB, 17 min of sound
+_KEPT = Recent(16 << 20)  # for all collections of a process: 64 MiB, 17 min of sound
 
 
 class Collection:
@@ -163,6 +168,12 @@ def _open_collection(path: Path, changed: int) -> Collection:
     return Collection(path)
 
 
+def forget() -> None:
+    """Read everything from disk again: audio may have been replaced under its name."""
+    _KEPT.clear()
+    _open_collection.cache_clear()
+
+
 def loop(wav: np.ndarray, offset: int, num_samples: int) -> np.ndarray:
     """Repeat short noise without an audible seam.
 
@@ -172,7 +183,7 @@ def loop(wav: np.ndarray, offset: int, num_samples: int) -> np.ndarray:
     Args:
         wav: (samples,).
         offset: where in ``wav`` to begin.
-        num_samples: of the result.
+        num_samples: length of the result.
     """
     fade = min(FADE, len(wav) // 4)
     period = len(wav) - fade

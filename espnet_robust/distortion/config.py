@@ -1,6 +1,6 @@
 """Reading a distortion YAML, with all of its errors at once.
 
-    snr_db: [0, 20]          # of additive steps that have none of their own
+    snr_db: [0, 20]          # for additive steps that have none of their own
     overflow: scale          # or refuse: a result above full scale
     on_rate: resample        # or refuse: input of other rates than 16 kHz
     chain:                   # steps, one after another
@@ -17,17 +17,15 @@ its own domain label.
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from espnet_robust.common.config import nearest, read_yaml
+from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.distortion.base import DataDirPath
 from espnet_robust.distortion.chain import Distorter, Maybe, One, OneOf, Sequence, Step
 from espnet_robust.distortion.collection import open_collection
 from espnet_robust.distortion.kinds import KINDS
-from espnet_robust.errors import ConfigError, UserError
 
 _TOP = ("chain", "snr_db", "overflow", "on_rate", "description")
 _POLICIES = {"overflow": ("scale", "refuse"), "on_rate": ("resample", "refuse")}
@@ -46,23 +44,22 @@ def load_distortion(
     Raises:
         ConfigError: one line an error, all errors of the file.
     """
-    given, name = read_yaml(config)
+    given, name = given_config(config)
     reader = ConfigReader(base_dir)
     distorter = reader.distortion(given)
     reader.raise_errors(name)
     return distorter
 
 
-def read_yaml(config: str | Path | Mapping) -> tuple[Any, str]:
-    """The content of a YAML file (or of a mapping as it is), and what to call it."""
+def given_config(config: str | Path | Mapping) -> tuple[Mapping, str]:
+    """The content of a YAML file (or of a mapping as it is), and what to call it.
+
+    Raises:
+        ConfigError: the file is missing, or no YAML mapping.
+    """
     if isinstance(config, Mapping):
         return config, "distortion config"
-    try:
-        return yaml.safe_load(Path(config).read_text(encoding="utf-8")), str(config)
-    except OSError as e:
-        raise ConfigError(f"{config}: cannot be read: {e.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise ConfigError(f"{config}: not YAML: {' '.join(str(e).split())}") from None
+    return read_yaml(Path(config)), str(config)
 
 
 class ConfigReader:
@@ -139,7 +136,7 @@ class ConfigReader:
     def _one(self, given: Mapping, where: str, snr_db: Any) -> Step:
         name = given["name"]
         if not isinstance(name, str) or name not in KINDS:
-            self.error(where, f"unknown kind {name!r}{_nearest(name, KINDS)}")
+            self.error(where, f"unknown kind {name!r}{nearest(name, KINDS)}")
             return Sequence(())
         kind = KINDS[name]
         known = {field.name: field for field in fields(kind)}
@@ -193,12 +190,7 @@ class ConfigReader:
     def unknown(self, given: Mapping, known: tuple[str, ...], where: str) -> None:
         for key in given:
             if key not in known:
-                self.error(where or "top level", f"unknown key {key!r}{_nearest(key, known)}")
+                self.error(where or "top level", f"unknown key {key!r}{nearest(key, known)}")
 
     def error(self, where: str, what: str) -> None:
         self.errors.append(f"{where}: {what}")
-
-
-def _nearest(name: Any, known) -> str:
-    close = get_close_matches(str(name), known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"

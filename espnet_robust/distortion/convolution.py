@@ -34,7 +34,7 @@ class Filter:
 
         Args:
             wav: (samples,) float32.
-            start: of the output, in [0, taps - 1]; a direct path or the delay of a filter.
+            start: where the output begins, in [0, taps - 1]: a direct path, a delay.
         """
         num_samples = len(wav)
         block, num_parts, hop = _plan(num_samples, self.size)

@@ -61,18 +61,24 @@ def active_power(wav: np.ndarray) -> float:
     held = np.sort(held)
     active = num_blocks - np.searchsorted(held, 10 ** (thresholds_db / 20))
     levels_db = 10 * np.log10(total / (np.maximum(active, 1) * _BLOCK))
-    # Lower thresholds let more time count, so the level falls and its distance to the threshold
-    # grows: the first threshold that is far enough below brackets the answer.
+    level_db = _level_above(thresholds_db, levels_db)
+    return max(10 ** (level_db / 10), total / len(wav))
+
+
+def _level_above(thresholds_db: np.ndarray, levels_db: np.ndarray) -> float:
+    """The level that lies the margin above its own threshold, by interpolation; -inf if none does.
+
+    Lower thresholds let more time count, so the level falls and its distance to the threshold
+    grows: the first threshold that is far enough below brackets the answer.
+    """
     margins = levels_db - thresholds_db
     above = int(np.argmax(margins >= _MARGIN_DB))
     if margins[above] < _MARGIN_DB:
-        return total / len(wav)
+        return -np.inf
     if above == 0:
-        level_db = levels_db[0]
-    else:
-        part = (_MARGIN_DB - margins[above - 1]) / (margins[above] - margins[above - 1])
-        level_db = levels_db[above - 1] + part * (levels_db[above] - levels_db[above - 1])
-    return max(10 ** (level_db / 10), total / len(wav))
+        return levels_db[0]
+    part = (_MARGIN_DB - margins[above - 1]) / (margins[above] - margins[above - 1])
+    return levels_db[above - 1] + part * (levels_db[above] - levels_db[above - 1])
 
 
 def speech_power(wav: np.ndarray, meter: str) -> float:

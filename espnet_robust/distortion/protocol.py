@@ -12,18 +12,16 @@
 same noise and the same room at every SNR.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from espnet_robust.data.conditions import Condition, write_condition
+from espnet_robust.common.errors import ConfigError
+from espnet_robust.data.conditions import CLEAN, Condition, check_name
 from espnet_robust.distortion.chain import Distorter
-from espnet_robust.distortion.config import ConfigReader, read_yaml
-from espnet_robust.distortion.copies import Job, run_job
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+from espnet_robust.distortion.config import ConfigReader, given_config
+from espnet_robust.distortion.copies import Job, run_job, single_snr
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ def load_protocol(
     Raises:
         ConfigError: one line an error, all errors of the file.
     """
-    given, name = read_yaml(config)
+    given, name = given_config(config)
     reader = ConfigReader(base_dir)
     conditions = _conditions(given, reader)
     reader.raise_errors(name)
@@ -65,15 +63,17 @@ def _conditions(given: Any, reader: ConfigReader) -> list[DistortedCondition]:
     conditions = []
     for name, body in given["conditions"].items():
         where = f"conditions.{name}"
-        if not isinstance(name, str) or not _NAME.fullmatch(name) or name == "clean":
-            reader.error(where, "not a name for a condition (`clean` is the source itself)")
+        try:
+            if check_name(name, where) == CLEAN:
+                reader.error(where, "is the source itself and has no chain")
+        except ConfigError as e:
+            reader.errors.append(str(e))
         if not isinstance(body, Mapping):
             reader.error(where, f"need a mapping with `chain`, got {body!r}")
             continue
         for full_name, full in _expand(name, {**shared, **body}, reader, where):
-            snr = full.get("snr_db")
             distorter = reader.distortion(full, where)
-            condition = Condition(full_name, snr if isinstance(snr, int | float) else None)
+            condition = Condition(full_name, single_snr(full))
             conditions.append(DistortedCondition(condition, distorter, full))
     if not conditions:
         reader.error("conditions", "there are none")
@@ -101,6 +101,7 @@ def make_protocol(
     nj: int = 1,
     format: str = "flac",
     allow_pipe: bool = False,
+    hash_audio: bool = False,
 ) -> list[Path]:
     """Write ``OUT_PREFIX_<condition>`` for every condition of a protocol.
 
@@ -116,8 +117,7 @@ def make_protocol(
     paths = []
     for made in load_protocol(config):
         path = Path(f"{out_prefix}_{made.condition.name}")
-        job = Job(Path(src), path, made.distorter, made.config, seed, format, allow_pipe)
-        run_job(job, nj=nj)
-        write_condition(path, made.condition)
+        what = (made.distorter, made.config, made.condition)
+        run_job(Job(Path(src), path, *what, seed, format, allow_pipe, hash_audio), nj=nj)
         paths.append(path)
     return paths

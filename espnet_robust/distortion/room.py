@@ -57,7 +57,8 @@ class Rir(Kind):
         out = reverberate(wav, *rirs.rir(item), level)
         if noise is None:
             return out
-        sound = open_collection(noise).crop(*crop, len(wav))
+        source, offset = crop
+        sound = open_collection(noise).crop(source, offset, len(wav))
         return mix(out, reverberate(sound, *rirs.rir(noise_item), "whole"), snr_db, level)
 
 

@@ -13,7 +13,7 @@ def rng_for(seed: int, utt_id: str, epoch: int = 0, side: str = "student") -> np
     """The generator of one utterance's draws.
 
     Args:
-        seed: of the experiment, >= 0.
+        seed: the experiment's, >= 0.
         utt_id: hashed by BLAKE2, which is the same in every process (``hash(str)`` is not).
         epoch: >= 0; copies on disk and validation keep it at 0.
         side: who hears the result, such as "student" or "teacher"; sides draw independently.

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import stft
 
+from espnet_robust.common.files import write_atomic
 from espnet_robust.data.audio import RATE, write_audio
 from espnet_robust.distortion.chain import Distorter
 from espnet_robust.distortion.codec import CODECS
-from espnet_robust.files import write_atomic
 
 _COLUMNS = 4
 _RANGE_DB = 70  # shown below the loudest point of the undistorted speech
@@ -80,15 +80,15 @@ def show(
         wav: (samples,) speech at 16 kHz.
         distorters: by name, in the order to be shown.
         out: directory; made if need be.
-        title: of the page.
-        seed: of the draws.
+        title: heads the page.
+        seed: for the draws.
 
     Returns:
         The names shown, the undistorted speech first.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    shown = [("undistorted", wav, {})]
+    shown: list[tuple[str, np.ndarray, dict]] = [("undistorted", wav, {})]
     for name, distorter in distorters.items():
         shown.append((name, *distorter(wav, name, seed=seed)))
     rows = []

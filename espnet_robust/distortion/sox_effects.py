@@ -6,15 +6,15 @@ Each costs a process: on the fly, ``rir``, ``pitch`` and ``band_reject`` are fas
 import shutil
 from dataclasses import dataclass, field
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.data.audio import RATE
 from espnet_robust.distortion.band import BandReject
 from espnet_robust.distortion.base import Context, Kind, Values, numbers
 from espnet_robust.distortion.timescale import Pitch, fit_length
-from espnet_robust.errors import ConfigError
 
 _HEADROOM = 4.0  # sox clips at full scale, also between effects
 
@@ -67,7 +67,7 @@ class SoxSinc(BandReject):
         return run_sox(wav, "sinc", filter_type="reject", cutoff_freq=[low_hz, high_hz])
 
 
-def run_sox(wav: np.ndarray, effect: str, **options) -> np.ndarray:
+def run_sox(wav: np.ndarray, effect: str, **options: Any) -> np.ndarray:
     """Run one effect; the length is kept.
 
     Args:
@@ -88,7 +88,7 @@ def run_sox(wav: np.ndarray, effect: str, **options) -> np.ndarray:
 @cache
 def _sox():
     if shutil.which("sox") is None:
-        raise ConfigError("the kinds sox_* need the program sox; to mend: apt-get install sox")
+        raise ConfigError("the kinds sox_* need the program sox; fix: apt-get install sox")
     # Not at the top: the package warns on import where there is no sox, and few need it.
     import sox
 

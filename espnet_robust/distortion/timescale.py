@@ -43,7 +43,7 @@ class Speed(Kind):
 
     Args:
         factor: > 1 is faster and shorter.
-        pitch: "follow" as of a tape (resampling), or "keep" (tempo alone).
+        pitch: "follow", as on a tape (resampling), or "keep" (tempo alone).
         length: "keep" the number of samples: what got longer is cut off, what got shorter ends in
             silence; or "map": it becomes round(samples / factor).
     """
@@ -102,6 +102,22 @@ def stretch(wav: np.ndarray, ratio: float) -> np.ndarray:
     window = hann(FRAME, sym=False).astype(np.float32)
     now = fft.rfft(frames[starts + before] * window)
     earlier = fft.rfft(frames[starts + before - HOP] * window)
+    _continue_phases(now, earlier)
+    out_frames = fft.irfft(now, FRAME) * window
+    out = np.zeros((num_frames + 3, HOP), np.float32)
+    for part in range(4):
+        out[part : part + num_frames] += out_frames[:, part * HOP : (part + 1) * HOP]
+    # Four squared Hann windows add up to 1.5.
+    return out.reshape(-1)[3 * HOP : 3 * HOP + num_samples] / np.float32(1.5)
+
+
+def _continue_phases(now: np.ndarray, earlier: np.ndarray) -> None:
+    """Give each frame the phases that follow from the one before it.
+
+    Args:
+        now: (frames, bins) complex64 spectra of the input; written to.
+        earlier: (frames, bins) the spectra one hop earlier; used up.
+    """
     tiny = np.float32(1e-30)
     # Where there is no earlier sound (digital silence), the input's own phase takes over.
     earlier += _ONSET * now
@@ -109,16 +125,10 @@ def stretch(wav: np.ndarray, ratio: float) -> np.ndarray:
     earlier *= _ONSET
     previous = np.zeros_like(now[0])
     locked = np.empty_like(previous)
-    for k in range(num_frames):
+    for k in range(len(now)):
         np.add(previous, earlier[k], out=locked)
         locked[1:] -= previous[:-1]
         locked[:-1] -= previous[1:]
         previous = now[k]
         previous *= locked
         previous /= np.abs(locked) + tiny
-    out_frames = fft.irfft(now, FRAME) * window
-    out = np.zeros((num_frames + 3, HOP), np.float32)
-    for part in range(4):
-        out[part : part + num_frames] += out_frames[:, part * HOP : (part + 1) * HOP]
-    # Four squared Hann windows add up to 1.5.
-    return out.reshape(-1)[3 * HOP : 3 * HOP + num_samples] / np.float32(1.5)

@@ -61,7 +61,9 @@ class LSTMEncoder(nn.Module):
         self.layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.layers = nn.ModuleList(LSTMLayer(config) for _ in range(config.num_hidden_layers))
 
-    def forward(self, x: Tensor, attention_mask: Tensor | None = None, **kwargs) -> BaseModelOutput:
+    def forward(
+        self, x: Tensor, attention_mask: Tensor | None = None, **kwargs: object
+    ) -> BaseModelOutput:
         """x (B, T, D); attention_mask (B, T), true on valid frames."""
         lengths = None if attention_mask is None else attention_mask.sum(1).cpu()
         x = self.layer_norm(x)

@@ -26,6 +26,9 @@ class FilterBank(nn.Module):
         rate: sampling rate in Hz.
     """
 
+    filters: Tensor  # (FFT // 2 + 1, mel bins)
+    window: Tensor  # (FRAME,)
+
     # Frames of n samples as two convolutions: F = (n - 400) // 160 + 1 frames of 10 ms, then
     # ceil(F / 2) = (F - 1) // 2 + 1. That is (n - 400) // 320 + 1, HuBERT's count.
     kernels = (FRAME, 1)

@@ -17,10 +17,16 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoFeatureExtractor, AutoModel, PretrainedConfig
+from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
+    AutoModel,
+    PretrainedConfig,
+    PreTrainedModel,
+)
 from transformers.utils import logging as transformers_logging
 
-from espnet_robust.errors import ModelError
+from espnet_robust.common.errors import ModelError
 from espnet_robust.models.filter_bank import FilterBank
 from espnet_robust.models.frames import Frames
 from espnet_robust.models.onednn import use_onednn
@@ -56,7 +62,9 @@ class SpeechModel(nn.Module):
         rate: sampling rate in Hz.
     """
 
-    def __init__(self, encoder: nn.Module, normalize: bool, rate: int = 16000):
+    encoder: PreTrainedModel
+
+    def __init__(self, encoder: PreTrainedModel, normalize: bool, rate: int = 16000):
         super().__init__()
         config = encoder.config
         _check_model_type(config)
@@ -128,6 +136,10 @@ class SpeechModel(nn.Module):
         else:
             states = self._encode(wav, None if equal else lengths, mask_time_indices)
         return Hidden(dict(enumerate(states)), self.num_frames(lengths))
+
+    def encode(self, wav: Tensor) -> tuple[Tensor, ...]:
+        """(B, N) samples, normalised if the model wants it, all valid -> (B, T, D) by layer."""
+        return self._encode(wav, None)
 
     def _encode(
         self, wav: Tensor, lengths: Tensor | None, mask_time_indices: Tensor | None = None
@@ -226,7 +238,7 @@ def load_teacher(name: str | Path, layers: Collection[int] = ()) -> SpeechModel:
     return model.requires_grad_(False).eval()
 
 
-def _truncate(encoder: nn.Module, num_layers: int) -> None:
+def _truncate(encoder: PreTrainedModel, num_layers: int) -> None:
     encoder.encoder.layers = encoder.encoder.layers[:num_layers]
     encoder.config.num_hidden_layers = num_layers
     if getattr(encoder.config, "do_stable_layer_norm", False):

@@ -11,15 +11,14 @@ from typing import Any
 
 import yaml
 from huggingface_hub.errors import StrictDataclassError
-from rapidfuzz import process
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 from transformers import AutoConfig, AutoModel
 
-from espnet_robust.config import read_yaml
-from espnet_robust.errors import ConfigError, ModelError
-from espnet_robust.files import write_atomic
+from espnet_robust.common.config import nearest, read_yaml
+from espnet_robust.common.errors import ConfigError, ModelError
+from espnet_robust.common.files import write_atomic
 from espnet_robust.models.conv_lstm import ConvLSTMConfig
 from espnet_robust.models.speech_model import (
     FILTER_BANK_MODELS,
@@ -132,9 +131,8 @@ def _check_overrides(model_type: str, overrides: Mapping[str, Any]) -> None:
     # transformers keeps whatever it is given.
     known = AutoConfig.for_model(model_type).to_dict()
     for key in overrides.keys() - known.keys():
-        near = process.extractOne(str(key), list(known))
         raise ConfigError(
-            f"student_conf: overrides: {model_type} has no {key!r}, did you mean {near[0]!r}?"
+            f"student_conf: overrides: {model_type} has no {key!r}{nearest(key, known)}"
         )
 
 

@@ -6,13 +6,14 @@ teacher, which transformers loads (``hf``). Layers, freezing and training are th
 frontend: robust_student
 frontend_conf:
     student: {path: exp/student}    # or {hf: HUB_ID_OR_DIR} for a transformers teacher
-    layers: weighted_sum            # or last, or a layer number
+    layers: weighted_sum            # or last, a layer number, or a list of them
     freeze: true
 
 Fine-tuning: ``freeze: false``, and if wanted ``freeze_steps: 2000`` (frozen at first) and, with
 ``optim: scaled_adamw``, ``lr_scale: 0.1`` (a tenth of the learning rate of what stands on it).
 """
 
+import sys
 from typing import Any
 
 import humanfriendly
@@ -20,8 +21,9 @@ import torch
 from espnet2.asr.frontend.abs_frontend import AbsFrontend
 from torch import Tensor, nn
 
-from espnet_robust.errors import ConfigError, ModelError
+from espnet_robust.common.errors import AudioError, ConfigError, ModelError
 from espnet_robust.models.audio_key import audio_key
+from espnet_robust.models.long_audio import CONTEXT_S, in_windows
 from espnet_robust.models.padding import frame_mask
 from espnet_robust.models.speech_model import SpeechModel, load_teacher
 from espnet_robust.models.student import (
@@ -30,7 +32,11 @@ from espnet_robust.models.student import (
     load_student,
     load_weights,
 )
+from espnet_robust.plugin.adapters import adapters, eval_but
+from espnet_robust.plugin.familiar import read_familiar
 from espnet_robust.plugin.optim import check_lr_scale, set_lr_scale
+
+_LEAST_WINDOW_S = 3 * CONTEXT_S
 
 
 class RobustFrontend(AbsFrontend):
@@ -41,37 +47,46 @@ class RobustFrontend(AbsFrontend):
         student: the speech model: ``{path: student directory}``, or ``{hf: hub id or directory}``
             for any teacher that transformers loads. The architecture is added to this mapping as
             ``arch``, so that ESPnet dumps it and a trained model loads without the directory.
-        layers: ``weighted_sum`` (softmax weights over all layers, trained), ``last``, or a number.
-        freeze: no gradient and eval mode, whatever ``train()`` is called on the whole model.
+        layers: ``weighted_sum`` (softmax weights over all layers, trained), ``last``, a number (0:
+            what goes into the first layer; -1: the last) or a list of numbers, summed likewise.
+        freeze: no gradient and eval mode, whatever ``train()`` is called on the whole model; only
+            ESPnet's adapters, if there are any, train.
         freeze_steps: frozen for that many batches of training, then fine-tuned. Distributed
             training needs ESPnet's ``unused_parameters: true`` with it.
         lr_scale: learning rate of the speech model, as a multiple of that of the other parameters;
             needs ``optim: scaled_adamw``.
         cache_gb: keep up to this many GB of a frozen model's output in memory, keyed by the
             samples: epochs after the first cost nothing where the audio is not random.
+        max_seconds: utterances longer than that are processed in windows of that length, which
+            overlap (``models/long_audio.py``); the features differ by some per cent from those of
+            one pass (conf/asr/RESULTS.md). 0: however long, in one pass.
+        others: keys of ESPnet's other frontends, see ``familiar.py``.
+
+    Raises:
+        ConfigError: keys that are unknown, or do not go together.
     """
 
     def __init__(
         self,
         fs: int | str = 16000,
         student: dict[str, Any] | None = None,
-        layers: str | int = "weighted_sum",
+        layers: str | int | list[int] = "weighted_sum",
         freeze: bool = True,
         freeze_steps: int = 0,
         lr_scale: float = 1.0,
         cache_gb: float = 0.0,
+        max_seconds: float = 60.0,
+        **others: Any,
     ):
         super().__init__()
+        layers = read_familiar(others, layers)
         _check_source(student)
         _check_training(freeze, freeze_steps, lr_scale, cache_gb)
+        _check_window(max_seconds)
         self._source = student
         self._loaded = False
         self.speech_model = self._build(student)
-        rate = humanfriendly.parse_size(fs) if isinstance(fs, str) else fs
-        if rate != self.speech_model.rate:
-            raise ConfigError(
-                f"frontend_conf: fs: {rate} Hz, but the model takes {self.speech_model.rate} Hz"
-            )
+        _check_rate(fs, self.speech_model.rate)
         self.layers = _select(layers, self.speech_model.num_layers)
         self.layer_weights = nn.Parameter(
             torch.zeros(len(self.layers)), requires_grad=len(self.layers) > 1
@@ -87,6 +102,7 @@ class RobustFrontend(AbsFrontend):
         if lr_scale != 1:
             set_lr_scale(self.speech_model, lr_scale)
         self._cache = _Cache(int(cache_gb * 1e9))
+        self.max_samples = round(max_seconds * self.speech_model.rate) or sys.maxsize
 
     def _build(self, student: dict[str, Any]) -> SpeechModel:
         if "arch" in student:
@@ -119,6 +135,11 @@ class RobustFrontend(AbsFrontend):
         # leave this frontend untouched without a word.
         want = {prefix + key for key in self.state_dict()}
         have = {key for key in state_dict if key.startswith(prefix)}
+        if adapters(self.speech_model) and self.freeze and have < want:
+            raise ModelError(
+                f"the checkpoint lacks {len(want - have)} keys of frontend robust_student, first "
+                f"{min(want - have)}; train adapters with `save_strategy: all`"
+            )
         if differing := sorted(want ^ have):
             raise ModelError(
                 f"the checkpoint does not fit frontend robust_student: {len(differing)} keys "
@@ -132,12 +153,16 @@ class RobustFrontend(AbsFrontend):
         super().train(mode)
         if self.frozen:
             self.speech_model.eval()
+        elif self.freeze:
+            eval_but(self.speech_model, adapters(self.speech_model))
         return self
 
     @property
     def frozen(self) -> bool:
-        """Whether the speech model is, now."""
-        return self.freeze or (self.freeze_steps > 0 and float(self.steps) < self.freeze_steps)
+        """Whether nothing in the speech model trains, now."""
+        if self.freeze:
+            return not adapters(self.speech_model)
+        return self.freeze_steps > 0 and float(self.steps) < self.freeze_steps
 
     def _count(self) -> None:
         """One batch of training is done."""
@@ -153,9 +178,15 @@ class RobustFrontend(AbsFrontend):
         """(B, N) samples, (B,) -> (B, T, D) features, (B,) frames. Zeros in the padding.
 
         Raises:
+            AudioError: several channels.
             ModelError: an utterance is shorter than one frame, or the weights were never loaded.
             ConfigError: ``lr_scale`` without an optimizer that knows it.
         """
+        if input.dim() != 2:
+            raise AudioError(
+                f"frontend robust_student: need mono audio (B, N), got {tuple(input.shape)}; "
+                "to mend: sox IN OUT remix 1"
+            )
         if not self._loaded:
             self._load_pretrained()
         if int(input_lengths.min()) < self.speech_model.min_samples:
@@ -165,16 +196,39 @@ class RobustFrontend(AbsFrontend):
             )
         if self.training and torch.is_grad_enabled():
             check_lr_scale(self.speech_model)
-        if self.frozen:
-            with torch.no_grad():
-                states, lengths = self._frozen_states(input, input_lengths)
+        if self._cache.limit and not self.frozen:
+            raise ConfigError("frontend_conf: cache_gb: an adapter changes the features; use 0")
+        if int(input_lengths.max()) > self.max_samples:
+            features, lengths = self._in_windows(input, input_lengths)
         else:
-            states, lengths = self._states(input, input_lengths)
+            with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+                states, lengths = (self._frozen_states if self.frozen else self._states)(
+                    input, input_lengths
+                )
+            features = self._weighted(states)
         self._count()
-        weights = self.layer_weights.softmax(0).to(states.dtype)
-        features = torch.einsum("l,lbtd->btd", weights, states)
         valid = frame_mask(features, lengths)
         return features.masked_fill(~valid[..., None], 0.0), lengths
+
+    def _weighted(self, states: Tensor) -> Tensor:
+        """(layers, B, T, D) -> (B, T, D)."""
+        weights = self.layer_weights.softmax(0).to(states.dtype)
+        return torch.einsum("l,lbtd->btd", weights, states)
+
+    def _in_windows(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Utterance by utterance, not cached: layers are weighted before windows are joined."""
+        rows = []
+        for row, length in zip(wav, lengths.tolist(), strict=True):
+            parts = []
+            windows = in_windows(self.speech_model, row[:length], self.max_samples)
+            while True:
+                with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+                    if (states := next(windows, None)) is None:
+                        break
+                parts.append(self._weighted(torch.stack([states[i] for i in self.layers]))[0])
+            rows.append(torch.cat(parts))
+        features = nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        return features, self.speech_model.num_frames(lengths)
 
     def _states(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         hidden = self.speech_model(wav, lengths)
@@ -223,19 +277,35 @@ def _check_training(freeze: bool, freeze_steps: int, lr_scale: float, cache_gb: 
         )
 
 
+def _check_rate(fs: int | str, rate: int) -> None:
+    given = humanfriendly.parse_size(fs) if isinstance(fs, str) else fs
+    if given != rate:
+        raise ConfigError(f"frontend_conf: fs: {given} Hz, but the model takes {rate} Hz")
+
+
+def _check_window(max_seconds: float) -> None:
+    if max_seconds and max_seconds < _LEAST_WINDOW_S:
+        raise ConfigError(
+            f"frontend_conf: max_seconds: {max_seconds:g}: need at least {_LEAST_WINDOW_S:g}, "
+            "or 0 for no limit"
+        )
+
+
 def _read(student: dict[str, Any]) -> SpeechModel:
     return load_student(student["path"]) if "path" in student else load_teacher(student["hf"])
 
 
-def _select(layers: str | int, depth: int) -> list[int]:
+def _select(layers: str | int | list[int], depth: int) -> list[int]:
     if layers == "weighted_sum":
         return list(range(depth + 1))
     if layers == "last":
         return [depth]
-    if isinstance(layers, int) and 0 <= layers <= depth:
-        return [layers]
+    given = layers if isinstance(layers, list) else [layers]
+    if given and all(type(n) is int and -depth - 1 <= n <= depth for n in given):
+        return sorted({n % (depth + 1) for n in given})
     raise ConfigError(
-        f"frontend_conf: layers: {layers!r} is not weighted_sum, last or a number in 0..{depth}"
+        f"frontend_conf: layers: {layers!r} is not weighted_sum, last, a number in "
+        f"{-depth - 1}..{depth} or a list of such numbers"
     )
 
 

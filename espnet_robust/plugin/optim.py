@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from espnet_robust.errors import ConfigError
+from espnet_robust.common.errors import ConfigError
 
 
 def set_lr_scale(module: nn.Module, scale: float) -> None:

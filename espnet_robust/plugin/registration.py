@@ -1,18 +1,23 @@
 """Make ``frontend: robust_student`` known to every ESPnet task that has a frontend.
 
 Also ``encoder: blstm``, with which a recogniser trains quickly on a CPU, and ``optim:
-scaled_adamw``, with which the frontend may have its own learning rate.
+scaled_adamw``, with which the frontend may have its own learning rate, and ``preprocessor:
+distorting``, with which a training hears distorted speech.
 """
 
 import importlib
+from types import ModuleType
 
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from espnet2.asr.frontend.abs_frontend import AbsFrontend
-from espnet2.tasks.abs_task import optim_classes
+from espnet2.tasks.abs_task import AbsTask, optim_classes
 from espnet2.train.class_choices import ClassChoices
+from espnet2.train.preprocessor import AbsPreprocessor
 
+from espnet_robust.plugin import checked_audio
 from espnet_robust.plugin.blstm import BLSTMEncoder
 from espnet_robust.plugin.frontend import RobustFrontend
+from espnet_robust.plugin.hooks import hook_all_tasks, hook_task
 from espnet_robust.plugin.optim import ScaledAdamW
 
 FRONTENDS = {"robust_student": RobustFrontend}
@@ -27,6 +32,8 @@ TASKS = (
 def register(tasks: tuple[str, ...] = TASKS) -> int:
     """Add our frontend to the ``frontend_choices`` of each task, our encoder to its encoders.
 
+    From then on ESPnet reads audio as we do: ``checked_audio.py``.
+
     Returns how many tables have the frontend.
 
     Idempotent. A task whose own dependencies are not installed is left out.
@@ -34,7 +41,8 @@ def register(tasks: tuple[str, ...] = TASKS) -> int:
     Raises:
         RuntimeError: somebody else has taken the name.
     """
-    choices = {id(table): table for task in tasks for table in _choices(task)}.values()
+    modules = list(filter(None, map(_module, tasks)))
+    choices = {id(table): table for module in modules for table in _choices(module)}.values()
     frontends = [table for table in choices if table.base_type is AbsFrontend]
     for table in frontends:
         _add(FRONTENDS, table.classes)
@@ -42,6 +50,9 @@ def register(tasks: tuple[str, ...] = TASKS) -> int:
         if table.base_type is AbsEncoder:
             _add(ENCODERS, table.classes)
     _add(OPTIMIZERS, optim_classes)
+    for module in modules:
+        _hook(module)
+    checked_audio.install()
     return len(frontends)
 
 
@@ -52,9 +63,22 @@ def _add(ours: dict[str, type], table: dict[str, type]) -> None:
             raise RuntimeError(f"{name!r} is already registered as {known}")
 
 
-def _choices(task: str) -> list[ClassChoices]:
+def _module(task: str) -> ModuleType | None:
     try:
-        module = importlib.import_module(f"espnet2.tasks.{task}")
+        return importlib.import_module(f"espnet2.tasks.{task}")
     except ImportError:
-        return []
+        return None
+
+
+def _choices(module: ModuleType) -> list[ClassChoices]:
     return [v for v in vars(module).values() if isinstance(v, ClassChoices)]
+
+
+def _hook(module: ModuleType) -> None:
+    """Make ``preprocessor: distorting`` known to the tasks that a module defines."""
+    preprocessors = [c for c in _choices(module) if c.base_type is AbsPreprocessor]
+    for cls in list(vars(module).values()):
+        own = isinstance(cls, type) and cls.__module__ == module.__name__
+        if own and issubclass(cls, AbsTask):
+            hook_task(cls, preprocessors[0] if preprocessors else None)
+    hook_all_tasks()

@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import HubertConfig, HubertModel
 
-from espnet_robust.config import read_config
+from espnet_robust.common.config import read_config
+from espnet_robust.common.errors import ConfigError, DataDirError
 from espnet_robust.data.audio import RATE, read_audio
 from espnet_robust.data.data_dir import read_data_dir
-from espnet_robust.errors import ConfigError, DataDirError
 from espnet_robust.models.padding import frame_mask
 from espnet_robust.models.spans import independent_spans
 from espnet_robust.models.speech_model import (
@@ -270,7 +270,8 @@ def _batches(lengths: list[int], config: PretrainConfig, skip: int) -> Iterator[
     while True:
         rng = np.random.default_rng([config.seed, 2, epoch])
         order = np.lexsort((rng.random(len(capped)), capped // (RATE // 4)))
-        batches, batch = [], []
+        batches: list[list[int]] = []
+        batch: list[int] = []
         for i in order.tolist():
             if batch and (len(batch) + 1) * max(capped[i], capped[batch[-1]]) > budget:
                 batches.append(batch)
@@ -302,11 +303,11 @@ def _collate(
         crops.append((wav, units[i][start:][: model.num_frames(len(wav))]))
     lengths = torch.tensor([len(wav) for wav, _ in crops])
     frames = torch.tensor([len(u) for _, u in crops])
-    wav = nn.utils.rnn.pad_sequence([torch.from_numpy(w) for w, _ in crops], batch_first=True)
+    padded = nn.utils.rnn.pad_sequence([torch.from_numpy(w) for w, _ in crops], batch_first=True)
     unit = nn.utils.rnn.pad_sequence(
         [torch.from_numpy(u) for _, u in crops], batch_first=True, padding_value=-1
     )
-    spans = independent_spans(rng, unit.shape, config.mask_prob, config.mask_frames)
+    spans = independent_spans(rng, (len(unit), unit.shape[1]), config.mask_prob, config.mask_frames)
     masked = torch.from_numpy(spans) & frame_mask(unit, frames)
     masked[:, 0] |= ~masked.any(1)  # a row without a masked frame would teach nothing
-    return wav, lengths, unit, masked
+    return padded, lengths, unit, masked

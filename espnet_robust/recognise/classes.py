@@ -12,9 +12,10 @@ from pathlib import Path
 
 import yaml
 
+from espnet_robust.common.errors import DataDirError
+from espnet_robust.common.files import write_atomic
 from espnet_robust.data.data_dir import format_table, iter_table
-from espnet_robust.errors import DataDirError
-from espnet_robust.files import write_atomic
+from espnet_robust.data.words import words
 
 SEPARATOR = "|"
 UNKNOWN = "<unk>"  # ESPnet wants it last in the list of tokens and makes no class of it
@@ -41,7 +42,7 @@ class Classes:
         rows = {utt: label.split(SEPARATOR) for utt, label in labels.items()}
         number = len(next(iter(rows.values()), ()))
         for utt, row in rows.items():
-            if len(row) != number or any(not c or c != "".join(c.split()) for c in row):
+            if len(row) != number or any(words(c) != [c] for c in row):
                 raise DataDirError(
                     f"{where}: {utt} has the label {labels[utt]!r}; expected {number} words"
                     f" joined by {SEPARATOR}, without blanks, as the first utterance has"
@@ -85,7 +86,7 @@ class Classes:
         return label if len(row) == 1 else " ".join(f"{i}:{name}" for i, name in enumerate(row))
 
     def unknown(self, label: str) -> list[str]:
-        """What of a label is not among the classes, [label] where the number of slots differs."""
+        """The parts of a label that are no classes; [label] if it has another number of slots."""
         row = label.split(SEPARATOR)
         if len(row) != len(self.slots):
             return [label]
@@ -93,13 +94,13 @@ class Classes:
 
 
 def make_classes(out: Path, table: str, train: Path, dev: Path, tests: Sequence[Path]) -> Classes:
-    """Write what ESPnet's ``cls_train`` needs to know of the labels in some data dirs.
+    """Write what ESPnet's ``cls_train`` needs to know about the labels of some data dirs.
 
     ``OUT/tokens.txt``: the classes that occur in ``train``; ``OUT/train`` and ``OUT/dev``: labels
     as tokens; ``OUT/slots.yaml``: the task's option for one slot or several.
 
     Raises:
-        DataDirError: as of ``Classes.of``; no labels; a label of another set that training lacks.
+        DataDirError: see ``Classes.of``; also no labels, or a label that training lacks.
     """
     labels = {path: _read(path, table) for path in (train, dev, *tests)}
     classes = Classes.of(labels[train], f"{train}/{table}")

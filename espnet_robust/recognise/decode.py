@@ -9,11 +9,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from espnet.nets.pytorch_backend.rnn.encoders import RNNP
 from espnet2.tasks.abs_task import AbsTask
 from espnet2.tasks.asr import ASRTask
 from espnet2.text.build_tokenizer import build_tokenizer
@@ -21,13 +20,28 @@ from espnet2.text.token_id_converter import TokenIDConverter
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from espnet_robust.common.errors import ConfigError, ModelError
+from espnet_robust.common.files import write_atomic
+from espnet_robust.common.made_of import KEY
 from espnet_robust.data.audio import RATE, audio_info, read_audio
 from espnet_robust.data.data_dir import read_data_dir
-from espnet_robust.errors import ConfigError, ModelError
-from espnet_robust.files import write_atomic
-from espnet_robust.made_of import KEY
+from espnet_robust.plugin.espnet_versions import from_nets
 from espnet_robust.plugin.registration import register
 from espnet_robust.recognise.search import Search, beam, greedy
+
+RNNP = from_nets("RNNP")
+
+
+class Decoder(Protocol):
+    """What ``decode`` needs: a recogniser or a classifier."""
+
+    @property
+    def model(self) -> nn.Module: ...
+
+    @property
+    def checkpoint(self) -> str: ...
+
+    def __call__(self, wavs: Sequence[np.ndarray]) -> list[str]: ...
 
 
 @dataclass(frozen=True)
@@ -120,7 +134,7 @@ def _evaluate(model: nn.Module) -> None:
 
 
 def decode(
-    recogniser: Recogniser,
+    recogniser: Decoder,
     conditions: dict[str, Path],
     out: Path,
     batch_seconds: float,
@@ -149,18 +163,22 @@ def decode(
             compute_seconds += time.perf_counter() - began
             audio_seconds += sum(map(len, wavs)) / RATE
         (out / name).mkdir(parents=True, exist_ok=True)
-        lines = (f"{utt_id} {hypotheses[utt_id]}".rstrip() for utt_id in entries)
+        lines = (f"{utt_id} {hypotheses[utt_id]}".rstrip(" ") for utt_id in entries)
         write_atomic(out / name / table, "\n".join(lines) + "\n")
-    record = {
-        "params": sum(p.numel() for p in recogniser.model.parameters()),
+    record = _costs(recogniser.model, compute_seconds, audio_seconds)
+    record |= {"checkpoint": recogniser.checkpoint, KEY: dict(made_of)}
+    write_atomic(out / "decode.json", json.dumps(record, indent=2) + "\n")
+
+
+def _costs(model: nn.Module, compute_seconds: float, audio_seconds: float) -> dict[str, Any]:
+    """Size and speed of a model, and what the speed was measured on."""
+    return {
+        "params": sum(p.numel() for p in model.parameters()),
         "rtf": compute_seconds / audio_seconds,
         "audio_seconds": round(audio_seconds, 2),
         "threads": torch.get_num_threads(),
-        "device": _device_name(recogniser.model),
-        "checkpoint": recogniser.checkpoint,
-        KEY: dict(made_of),
+        "device": _device_name(model),
     }
-    write_atomic(out / "decode.json", json.dumps(record, indent=2) + "\n")
 
 
 def _device_name(model: nn.Module) -> str:

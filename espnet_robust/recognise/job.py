@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from espnet_robust.data.conditions import by_test_set, condition_dirs
-from espnet_robust.made_of import digest, is_current
+from espnet_robust.common.made_of import digest, is_current
 
 TestSets = dict[str, dict[str, Path]]  # test set -> condition -> data dir
 
@@ -29,6 +28,8 @@ def test_sets(args: argparse.Namespace, parser: argparse.ArgumentParser) -> Test
     """What these options ask to decode."""
     if not (args.test_sets or args.data_dirs):
         parser.error("name data dirs, or --test_sets")
+    from espnet_robust.data.conditions import by_test_set, condition_dirs
+
     dirs = [path for test_set in args.test_sets for path in condition_dirs(test_set)]
     return by_test_set([*dirs, *args.data_dirs])
 

@@ -7,11 +7,13 @@ neither blanks nor sentence ends among them.
 from collections.abc import Callable
 
 import torch
-from espnet.nets.batch_beam_search import BatchBeamSearch
-from espnet.nets.scorers.ctc import CTCPrefixScorer
 from torch import Tensor, nn
 
-from espnet_robust.errors import ConfigError
+from espnet_robust.common.errors import ConfigError
+from espnet_robust.plugin.espnet_versions import from_nets
+
+BatchBeamSearch = from_nets("BatchBeamSearch")
+CTCPrefixScorer = from_nets("CTCPrefixScorer")
 
 Search = Callable[[Tensor, Tensor], list[list[int]]]
 METHODS = ("greedy", "beam")

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import sentencepiece
 
+from espnet_robust.common.errors import ConfigError, DataDirError
+from espnet_robust.common.files import write_atomic
 from espnet_robust.data.data_dir import iter_table
-from espnet_robust.errors import DataDirError
-from espnet_robust.files import write_atomic
+from espnet_robust.data.words import words
 
 SPACE = "<space>"  # ESPnet's name of the blank between words in character lists
 
@@ -20,9 +21,10 @@ def make_tokens(text: Path, out: Path, token_type: str, size: int) -> None:
         size: BPE vocabulary; fewer where the text does not yield that many.
 
     Raises:
-        DataDirError: no text.
+        ConfigError: a BPE vocabulary smaller than the characters need.
+        DataDirError: no text, or text that cannot be made of tokens.
     """
-    sentences = [words for _, words in iter_table(text) if words]
+    sentences = [" ".join(words(rest)) for _, rest in iter_table(text) if rest]
     if not sentences:
         raise DataDirError(f"{text}: every transcript is empty")
     out.mkdir(parents=True, exist_ok=True)
@@ -30,18 +32,26 @@ def make_tokens(text: Path, out: Path, token_type: str, size: int) -> None:
         found = {SPACE if c == " " else c for sentence in sentences for c in sentence}
         tokens = sorted(found)
     elif token_type == "word":
-        tokens = sorted({word for sentence in sentences for word in sentence.split()})
+        tokens = sorted({word for sentence in sentences for word in words(sentence)})
+        if wide := [token for token in tokens if token.split() != [token]]:
+            raise DataDirError(
+                f"{text}: ESPnet would split the word {wide[0]!r} at its wide blank; replace it"
+            )
     else:
-        model = _train_bpe(sentences, size)
-        processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        model, tokens = _bpe(sentences, size, text)
         write_atomic(out / "bpe.model", model)
-        pieces = map(processor.id_to_piece, range(processor.get_piece_size()))
-        tokens = [p for p in pieces if p != "<unk>"]
     lines = ["<blank>", "<unk>", *tokens, "<sos/eos>"]
     write_atomic(out / "tokens.txt", "\n".join(lines) + "\n")
 
 
-def _train_bpe(sentences: list[str], size: int) -> bytes:
+def _bpe(sentences: list[str], size: int, text: Path) -> tuple[bytes, list[str]]:
+    """A sentencepiece model in which every character of the text is a token, and its tokens."""
+    characters = {c for sentence in sentences for c in sentence} - {" "}
+    least = len(characters) + 2  # <unk>, and the mark of a word's beginning
+    if size < least:
+        raise ConfigError(
+            f"{text}: {len(characters)} characters and a BPE size of {size}: need at least {least}"
+        )
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(sentences),
@@ -50,8 +60,17 @@ def _train_bpe(sentences: list[str], size: int) -> bytes:
         vocab_size=size,
         hard_vocab_limit=False,
         character_coverage=1.0,
+        # Longer ones it leaves out without a word: 4192 bytes, if not told otherwise.
+        max_sentence_length=max(4192, 1 + max(len(s.encode()) for s in sentences)),
+        # As written: its own rule makes other characters, and blanks, of wide ones.
+        normalization_rule_name="identity",
         bos_id=-1,
         eos_id=-1,
         minloglevel=1,
     )
-    return model.getvalue()
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    pieces = map(processor.id_to_piece, range(processor.get_piece_size()))
+    tokens = [piece for piece in pieces if piece != "<unk>"]
+    if lost := sorted(characters - set("".join(tokens))):
+        raise DataDirError(f"{text}: sentencepiece makes no token of {lost[:5]}; take them out")
+    return model.getvalue(), tokens

@@ -1,6 +1,7 @@
-"""Scoring and reporting: error counts, one ``scores.json`` a system and seed, tables and plots.
+"""Scoring and reporting: error counts, ``scores.json`` files, tables and plots.
 
-``counts`` aligns hypotheses with references, ``schema`` is the format every recipe and task
-writes, ``significance`` says how far differences can be trusted, ``report`` reads nothing but
+``counts`` aligns hypotheses with references, ``decoded`` scores what a decoder wrote, ``schema`` is
+the format that every recipe and task writes, ``metrics`` turns error rates into WER, CER or
+accuracy, ``significance`` says how far differences can be trusted, and ``report`` reads nothing but
 ``scores.json`` and the ``counts.tsv`` beside it.
 """

@@ -4,7 +4,7 @@ Conventions, the same for reference and hypothesis:
 
 * Unicode is brought to NFC, so that a letter with its accent is one character however it was
   typed. Case and punctuation count as they are: normalise them before scoring if they should not.
-* Words are what whitespace separates.
+* Words are what ASCII blanks separate, as in a data dir and in sclite: ``data/words.py``.
 * Characters are counted twice: with one space between words as a character of its own, as ESPnet
   does (``chars``), and without any space (``chars_no_space``).
 * Rates are sums over the corpus, all errors / all reference tokens, never means of the rates of
@@ -18,7 +18,8 @@ from typing import Literal
 
 from rapidfuzz.distance import Levenshtein
 
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
+from espnet_robust.data.words import words
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def score_utterance(ref: str, hyp: str) -> Counts:
     >>> score_utterance("a b", "a  c").wer
     50.0
     """
-    r, h = (unicodedata.normalize("NFC", text).split() for text in (ref, hyp))
+    r, h = (words(unicodedata.normalize("NFC", text)) for text in (ref, hyp))
     return Counts(
         utterances=1,
         words=count_edits(r, h),
@@ -140,7 +141,7 @@ def score_text(
     missing: Literal["refuse", "delete"] = "refuse",
     where: str = "hypotheses",
 ) -> Counts:
-    """Errors of a corpus; arguments and errors as of ``score_utterances``.
+    """Errors of a corpus; for arguments and errors see ``score_utterances``.
 
     >>> score_text({"u1": "a b c d", "u2": "a"}, {"u1": "a b c d", "u2": "b"}).wer
     20.0

@@ -1,20 +1,20 @@
-"""From what a decoder wrote to scores.
+"""Scores of what a decoder wrote.
 
-A decoder writes, for each condition, ``DECODE_DIR/CONDITION/text`` (utterance id and hypothesis,
-which may be empty), or a table of labels, and, once, ``DECODE_DIR/decode.json``::
+For each condition a decoder writes ``DECODE_DIR/CONDITION/text`` (utterance id and hypothesis,
+which may be empty) or a table of labels, and once ``DECODE_DIR/decode.json``::
 
     {"params": 850000, "rtf": 0.012, "audio_seconds": 540.5, "threads": 1,
      "device": "cpu"}
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from espnet_robust.data.conditions import read_condition
+from espnet_robust.common.errors import UserError
+from espnet_robust.common.files import read_json
+from espnet_robust.data.conditions import Condition, read_condition
 from espnet_robust.data.data_dir import iter_table
-from espnet_robust.errors import UserError
-from espnet_robust.files import read_json
 from espnet_robust.score.counts import Counts, Edits, score_utterances, total
 from espnet_robust.score.schema import ConditionScore, Scores
 
@@ -35,12 +35,10 @@ def score_decoded(
 
     Args:
         data_dirs: test sets with reference ``text``, in the order of the report.
-        decode_dir: of the decoder. Without ``decode.json`` in it, parameters and real-time factor
-            stay unknown.
-        system, seed, task: as in ``Scores``.
-        label: table with the classes of a classification task, such as ``utt2label``: accuracy is
-            measured in place of error rates, and an utterance counts as one word, right or wrong.
-        missing: as of ``score_utterances``.
+        decode_dir: what the decoder wrote; without ``decode.json``, costs stay unknown.
+        system, seed, task: see ``Scores``.
+        label: table of a classification task, such as ``utt2label``: accuracy is measured instead.
+        missing: see ``score_utterances``.
 
     Returns:
         the scores, and {condition name -> {utterance id -> Counts}} behind them.
@@ -51,33 +49,48 @@ def score_decoded(
     decode_dir = Path(decode_dir)
     if not decode_dir.is_dir():
         raise UserError(f"{decode_dir}: no such directory; was {system} decoded?")
-    costs = {}
-    if (decode_dir / "decode.json").exists():
-        content = read_json(decode_dir / "decode.json")
-        costs = {name: content.get(name) for name in COSTS}
-    results, counts = [], {}
-    for data_dir in map(Path, data_dirs):
-        condition = read_condition(data_dir)
-        if condition.name in counts:
-            raise UserError(f"{data_dir}: condition {condition.name!r} was scored already")
-        hyp = decode_dir / condition.name / (label or "text")
-        utterances = score_utterances(
-            dict(iter_table(data_dir / (label or "text"))),
-            dict(iter_table(hyp)),
-            missing=missing,
-            where=str(hyp),
-        )
-        if label:
-            utterances = {utt: _right_or_wrong(edits) for utt, edits in utterances.items()}
-        counts[condition.name] = utterances
-        results.append((condition, total(utterances.values())))
+    costs = _costs(decode_dir / "decode.json")
+    counted = _count_all(map(Path, data_dirs), decode_dir, label, missing)
+    score = ConditionScore.of_labels if label else ConditionScore.of_text
     try:
-        score = ConditionScore.from_labels if label else ConditionScore.from_counts
-        conditions = tuple(score(c.name, c.snr_db, n) for c, n in results)
-        return Scores(task, system, seed, conditions, **costs), counts
+        conditions = (score(c.name, c.snr_db, total(n.values())) for c, n in counted.items())
+        scores = Scores(task, system, seed, tuple(conditions), **costs)
     except ValueError as e:
         raise UserError(f"{decode_dir}: {e}") from e
+    return scores, {c.name: utterances for c, utterances in counted.items()}
+
+
+def _costs(path: Path) -> dict[str, Any]:
+    """What ``decode.json`` says of ``COSTS``; nothing where there is no such file."""
+    content = read_json(path) if path.exists() else {}
+    return {name: content.get(name) for name in COSTS}
+
+
+def _count_all(
+    data_dirs: Iterable[Path], decode_dir: Path, label: str, missing: Literal["refuse", "delete"]
+) -> dict[Condition, dict[str, Counts]]:
+    """The errors of every utterance under every condition."""
+    counted: dict[Condition, dict[str, Counts]] = {}
+    for data_dir in map(Path, data_dirs):
+        condition = read_condition(data_dir)
+        if any(condition.name == c.name for c in counted):
+            raise UserError(f"{data_dir}: condition {condition.name!r} was scored already")
+        counted[condition] = _count(data_dir, decode_dir / condition.name, label, missing)
+    return counted
+
+
+def _count(
+    data_dir: Path, decoded: Path, label: str, missing: Literal["refuse", "delete"]
+) -> dict[str, Counts]:
+    """The errors of every utterance under one condition."""
+    table = label or "text"
+    ref, hyp = (dict(iter_table(directory / table)) for directory in (data_dir, decoded))
+    utterances = score_utterances(ref, hyp, missing=missing, where=str(decoded / table))
+    if label:
+        return {utt: _right_or_wrong(counts) for utt, counts in utterances.items()}
+    return utterances
 
 
 def _right_or_wrong(counts: Counts) -> Counts:
+    """A label counts as one word, however many it has."""
     return Counts(utterances=1, words=Edits(ref=1, sub=int(counts.words.errors > 0)))

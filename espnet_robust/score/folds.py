@@ -1,11 +1,11 @@
-"""Cross-validation: the scores of one system on several folds as one."""
+"""Cross-validation: the scores of one system on several folds, averaged."""
 
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_robust.errors import UserError
-from espnet_robust.files import write_atomic
+from espnet_robust.common.errors import UserError
+from espnet_robust.common.files import write_atomic
 from espnet_robust.score.schema import (
     COUNTS_HEADER,
     ConditionScore,
@@ -17,37 +17,20 @@ from espnet_robust.score.schema import (
 
 
 def average_folds(folds: Sequence[Scores]) -> Scores:
-    """The mean accuracy over the folds, each counting the same, under every condition.
+    """The mean accuracy over folds of equal weight, under every condition.
 
-    Parameters and real-time factor are means too; utterances and audio are sums.
+    Parameters and real-time factors are averaged too; utterances and audio are summed.
 
     Raises:
-        UserError: other than one system, seed, task and list of conditions; not a task with
-            accuracy.
+        UserError: no folds, more than one system, seed, task or list of conditions, or no accuracy.
     """
     if not folds:
         raise UserError("no folds to average")
     first = folds[0]
     for fold in folds[1:]:
-        for what in ("task", "system", "seed", "threads", "device"):
-            a, b = getattr(first, what), getattr(fold, what)
-            if a != b:
-                raise UserError(f"folds of different {what} have no mean: {a!r}, {b!r}")
-        if [c.name for c in fold.conditions] != [c.name for c in first.conditions]:
-            raise UserError(f"folds of {first.system} were tested under different conditions")
-    conditions = []
-    for same in zip(*(fold.conditions for fold in folds), strict=True):
-        rates = [score.accuracy for score in same]
-        if None in rates:
-            raise UserError(f"a fold of {first.system} has no accuracy of {same[0].name}")
-        conditions.append(
-            ConditionScore(
-                name=same[0].name,
-                snr_db=same[0].snr_db,
-                utterances=sum(score.utterances for score in same),
-                accuracy=statistics.fmean(rates),
-            )
-        )
+        _check_same(first, fold)
+    by_condition = zip(*(fold.conditions for fold in folds), strict=True)
+    conditions = tuple(_mean(first.system, same) for same in by_condition)
     params = [fold.params for fold in folds if fold.params is not None]
     rtf = [fold.rtf for fold in folds if fold.rtf is not None]
     seconds = [fold.audio_seconds for fold in folds if fold.audio_seconds is not None]
@@ -55,7 +38,7 @@ def average_folds(folds: Sequence[Scores]) -> Scores:
         task=first.task,
         system=first.system,
         seed=first.seed,
-        conditions=tuple(conditions),
+        conditions=conditions,
         params=round(statistics.fmean(params)) if params else None,
         rtf=statistics.fmean(rtf) if rtf else None,
         audio_seconds=sum(seconds) if seconds else None,
@@ -64,14 +47,36 @@ def average_folds(folds: Sequence[Scores]) -> Scores:
     )
 
 
+def _check_same(a: Scores, b: Scores) -> None:
+    for what in ("task", "system", "seed", "threads", "device"):
+        one, other = getattr(a, what), getattr(b, what)
+        if one != other:
+            raise UserError(f"folds of different {what} have no mean: {one!r}, {other!r}")
+    if [c.name for c in a.conditions] != [c.name for c in b.conditions]:
+        raise UserError(f"folds of {a.system} were tested under different conditions")
+
+
+def _mean(system: str, folds: Sequence[ConditionScore]) -> ConditionScore:
+    """The mean accuracy under one condition."""
+    rates = [score.accuracy for score in folds if score.accuracy is not None]
+    if len(rates) < len(folds):
+        raise UserError(f"a fold of {system} has no accuracy of {folds[0].name}")
+    return ConditionScore(
+        name=folds[0].name,
+        snr_db=folds[0].snr_db,
+        utterances=sum(score.utterances for score in folds),
+        accuracy=statistics.fmean(rates),
+    )
+
+
 def write_average(out: Path, folds: Sequence[Path]) -> Scores:
     """Write OUT/scores.json and OUT/counts.tsv from those in the directories ``folds``.
 
-    ``counts.tsv`` has the utterances of all folds, so that confidence intervals are over all of
-    them: there a large fold counts more.
+    ``counts.tsv`` has the utterances of all folds; confidence intervals are over all of these, so a
+    large fold weighs more in them.
 
     Raises:
-        UserError: as ``average_folds``; a file that is missing; an utterance in two folds.
+        UserError: see ``average_folds``; a file is missing, or an utterance is in two folds.
     """
     scores = average_folds([read_scores(fold / "scores.json") for fold in folds])
     rows: dict[tuple[str, str], tuple] = {}

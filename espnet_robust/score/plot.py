@@ -1,15 +1,17 @@
-"""A rate as a plot: against SNR where conditions form a series, bars for the others."""
+"""A metric as a plot: against SNR where conditions form a series, bars for the others."""
 
 import io
-import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from espnet_robust.common.files import write_atomic
 from espnet_robust.data.conditions import CLEAN
-from espnet_robust.files import write_atomic
-from espnet_robust.score.results import Results, System, stem
+from espnet_robust.score.metrics import Metric
+from espnet_robust.score.results import Results, Spread, System, stem
 
 # Okabe & Ito: told apart with any colour vision, and in print. Black and yellow are left out.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
@@ -32,14 +34,11 @@ def series(results: Results) -> dict[str, list[str]]:
     }
 
 
-def draw(path: str | Path, results: Results, metric: str, title: str) -> None:
-    """Write a PNG: one panel a series of SNRs, one of bars; one colour a system.
+def draw(path: str | Path, results: Results, metric: Metric) -> None:
+    """Write a PNG: a panel for each series of SNRs, one with bars for all other conditions.
 
-    Args:
-        metric: ``wer`` or ``accuracy``, the field of ``ConditionScore``.
-        title: of the vertical axis.
-
-    Error bars are the standard deviation over seeds. The same results give the same bytes.
+    Each system has its colour. Error bars show the standard deviation over seeds. The same results
+    give the same bytes.
     """
     lines = series(results)
     in_lines = {name for names in lines.values() for name in names}
@@ -58,7 +57,7 @@ def draw(path: str | Path, results: Results, metric: str, title: str) -> None:
         axis.grid(axis="y", color="0.9")
         axis.set_axisbelow(True)
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel(title)
+    axes[0].set_ylabel(metric.title)
     handles, labels = axes[0].get_legend_handles_labels()
     entry = 0.8 + 0.09 * max(map(len, labels))  # inches, roughly
     columns = min(len(labels), max(1, int(figure.get_figwidth() / entry)))
@@ -70,7 +69,7 @@ def draw(path: str | Path, results: Results, metric: str, title: str) -> None:
 
 def _styles(results: Results) -> dict[str, dict]:
     """System name -> colour and marker."""
-    colours = COLOURS
+    colours: Sequence = COLOURS
     if len(results.systems) > len(COLOURS):
         colours = [colormaps["tab20"](i) for i in range(20)]
     return {
@@ -79,18 +78,16 @@ def _styles(results: Results) -> dict[str, dict]:
     }
 
 
-def _mean_std(system: System, condition: str, metric: str) -> tuple[float, float]:
+def _mean_std(system: System, condition: str, metric: Metric) -> tuple[float, float]:
     """Mean and standard deviation over seeds; NaN, which matplotlib skips, where not measured."""
-    values = system.at(condition, metric)
-    if None in values:
-        return float("nan"), 0.0
-    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+    spread = Spread.of(system.at(condition, metric))
+    return (spread.mean, spread.std or 0.0) if spread else (float("nan"), 0.0)
 
 
 def _draw_series(
-    axis, results: Results, metric: str, title: str, names: list[str], styles: dict
+    axis: Axes, results: Results, metric: Metric, title: str, names: list[str], styles: dict
 ) -> None:
-    snr = {c.name: c.snr_db for c in results.conditions}
+    snr = {c.name: c.snr_db for c in results.conditions if c.snr_db is not None}
     places = [snr[name] for name in names]
     ticks = {place: f"{place:g}" for place in places}
     # Clean speech has no place on a scale of SNR: beside it, joined by no line.
@@ -101,15 +98,17 @@ def _draw_series(
         axis.errorbar(places, mean, yerr=std, label=system.name, **style)
         if CLEAN in results.names:
             ticks[beside] = CLEAN
-            mean, std = _mean_std(system, CLEAN, metric)
-            axis.errorbar([beside], [mean], yerr=[std], linestyle="none", **style)
+            at_clean, spread = _mean_std(system, CLEAN, metric)
+            axis.errorbar([beside], [at_clean], yerr=[spread], linestyle="none", **style)
     axis.set_xticks(list(ticks), list(ticks.values()))
     axis.invert_xaxis()  # harder to the right
     axis.set_xlabel("SNR, dB")
     axis.set_title(title, fontsize="medium")
 
 
-def _draw_bars(axis, results: Results, metric: str, names: list[str], styles: dict) -> None:
+def _draw_bars(
+    axis: Axes, results: Results, metric: Metric, names: list[str], styles: dict
+) -> None:
     count = len(results.systems)
     width = 0.8 / count
     for i, system in enumerate(results.systems):

@@ -6,14 +6,15 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.data.conditions import CLEAN
-from espnet_robust.errors import UserError
+from espnet_robust.score.metrics import Metric
 from espnet_robust.score.schema import ConditionScore, Scores
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean over seeds and, of two or more, their sample standard deviation."""
+    """Mean over seeds and, for two or more, their sample standard deviation."""
 
     mean: float
     std: float | None
@@ -21,43 +22,50 @@ class Spread:
     @classmethod
     def of(cls, values: Iterable[float | None]) -> "Spread | None":
         """None if any value is: a mean over other seeds than the rest of its row would mislead."""
-        values = list(values)
-        if not values or None in values:
+        known = complete(values)
+        if not known:
             return None
-        return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
+        return cls(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None)
 
     def __str__(self) -> str:
         return f"{self.mean:.1f}" + (f" ± {self.std:.1f}" if self.std is not None else "")
 
 
+def complete(values: Iterable[float | None]) -> list[float]:
+    """The values, or nothing where one is missing."""
+    values = list(values)
+    known = [value for value in values if value is not None]
+    return known if len(known) == len(values) else []
+
+
 @dataclass(frozen=True)
 class System:
-    """All seeds of one system, by rising seed."""
+    """All runs of one system, one a seed, in the order of their seeds."""
 
     name: str
     runs: tuple[Scores, ...]
 
-    def at(self, condition: str, metric: str) -> list[float | None]:
+    def at(self, condition: str, metric: Metric) -> list[float | None]:
         """The metric under a condition, one value a seed, None where it was not measured."""
         scores = [run.condition(condition) for run in self.runs]
-        return [getattr(s, metric) if s else None for s in scores]
+        return [getattr(s, metric.field) if s else None for s in scores]
 
-    def averaged(self, conditions: Sequence[str], metric: str) -> list[float | None]:
+    def averaged(self, conditions: Sequence[str], metric: Metric) -> list[float | None]:
         """The mean of the metric over conditions, one value a seed, None where one is missing."""
         if not conditions:
             return [None] * len(self.runs)
-        by_seed = zip(*(self.at(c, metric) for c in conditions), strict=True)
-        return [None if None in values else statistics.fmean(values) for values in by_seed]
+        by_seed = map(complete, zip(*(self.at(c, metric) for c in conditions), strict=True))
+        return [statistics.fmean(values) if values else None for values in by_seed]
 
 
 @dataclass(frozen=True)
 class Results:
-    """What a report shows, in its order.
+    """What a report shows, in the order in which it shows it.
 
     Args:
         systems: rows.
-        conditions: columns; ``clean`` comes first, the others as they were scored, a series of
-            SNRs together and from the highest down.
+        conditions: columns: ``clean`` first, then the others in the order in which they were
+            scored; a series of SNRs stays together, highest first.
     """
 
     systems: tuple[System, ...]
@@ -80,7 +88,7 @@ class Results:
         known = ", ".join(s.name for s in self.systems)
         raise UserError(f"no scores of a system {name!r}; there are: {known}")
 
-    def measured(self, metric: str) -> bool:
+    def measured(self, metric: Metric) -> bool:
         """Whether any system has a value of this metric."""
         values = (v for s in self.systems for name in self.names for v in s.at(name, metric))
         return any(value is not None for value in values)

@@ -12,8 +12,8 @@ One file is one system trained with one seed, tested under several conditions::
 Rates are per cent. ``params`` counts everything used to decode; ``rtf`` is decoding time / audio
 time on ``device`` with ``threads`` CPU threads. What a task does not measure is null.
 
-``counts.tsv`` beside it holds word counts by condition and utterance, for significance tests. Of
-a classification task an utterance is one word, right or substituted.
+``counts.tsv`` beside it holds word counts by condition and utterance, for significance tests. In a
+classification task an utterance counts as one word, right or substituted.
 """
 
 import dataclasses
@@ -22,10 +22,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
-from espnet_robust.errors import UserError
-from espnet_robust.files import read_json, write_atomic
+from espnet_robust.common.errors import UserError
+from espnet_robust.common.files import read_json, write_atomic
 from espnet_robust.score.counts import Counts
+from espnet_robust.score.metrics import ACCURACY
+
+T = TypeVar("T", "ConditionScore", "Scores")
 
 SCHEMA = 1
 COUNTS_HEADER = ("condition", "utterance", "words", "sub", "ins", "del")
@@ -42,7 +46,7 @@ class ConditionScore:
         words: words in the references.
         errors: ``{"sub": .., "ins": .., "del": ..}`` of words.
         wer, cer, cer_no_space: per cent, 0 or more; see ``counts`` for their definitions.
-        accuracy: of a classification task, per cent.
+        accuracy: for a classification task, per cent.
     """
 
     name: str
@@ -64,20 +68,20 @@ class ConditionScore:
             _check_number(self, rate, float, low=0)
         _check_number(self, "accuracy", float, low=0, high=100)
         if self.errors is not None:
-            self._check_errors()
+            self._check_errors(self.errors)
 
-    def _check_errors(self):
-        known = isinstance(self.errors, Mapping) and sorted(self.errors) == ["del", "ins", "sub"]
-        if not known or not all(_is_number(n, int) and n >= 0 for n in self.errors.values()):
-            raise ValueError(f"errors must be counts of sub, ins and del, not {self.errors!r}")
+    def _check_errors(self, errors: Mapping[str, int]) -> None:
+        known = isinstance(errors, Mapping) and sorted(errors) == ["del", "ins", "sub"]
+        if not known or not all(_is_number(n, int) and n >= 0 for n in errors.values()):
+            raise ValueError(f"errors must be counts of sub, ins and del, not {errors!r}")
         if self.words and self.wer is not None:
-            counted = 100 * sum(self.errors.values()) / self.words
+            counted = 100 * sum(errors.values()) / self.words
             if not math.isclose(self.wer, counted, abs_tol=0.01):
                 raise ValueError(f"wer {self.wer} disagrees with errors / words, {counted:.2f}")
 
     @classmethod
-    def from_counts(cls, name: str, snr_db: float | None, counts: Counts) -> "ConditionScore":
-        """The score that follows from the counts of a corpus."""
+    def of_text(cls, name: str, snr_db: float | None, counts: Counts) -> "ConditionScore":
+        """Error rates, from the counts of a corpus."""
         edits = counts.words
         return cls(
             name=name,
@@ -91,9 +95,10 @@ class ConditionScore:
         )
 
     @classmethod
-    def from_labels(cls, name: str, snr_db: float | None, counts: Counts) -> "ConditionScore":
-        """The accuracy that follows from counts in which each utterance is one word."""
-        accuracy = None if counts.wer is None else 100 - counts.wer
+    def of_labels(cls, name: str, snr_db: float | None, counts: Counts) -> "ConditionScore":
+        """Accuracy, from counts in which each utterance is one word."""
+        rate = counts.words.percent
+        accuracy = None if rate is None else ACCURACY.value(rate)
         return cls(name=name, snr_db=snr_db, utterances=counts.utterances, accuracy=accuracy)
 
 
@@ -102,7 +107,7 @@ class Scores:
     """Everything in a ``scores.json``; see the module's docstring.
 
     Args:
-        task: asr, cls, ...
+        task: asr, cls, and so on.
         system: name of the system; systems of several seeds share it.
         seed: of training.
         conditions: in the order in which reports show them; names are unique.
@@ -177,7 +182,7 @@ def read_scores(path: str | Path) -> Scores:
 
 def write_counts(path: str | Path, conditions: Mapping[str, Mapping[str, Counts]]) -> None:
     """Write ``counts.tsv``: condition name -> {utterance id -> Counts}, words only."""
-    rows = [COUNTS_HEADER]
+    rows: list[tuple] = [COUNTS_HEADER]
     for name, utterances in conditions.items():
         for utt, counts in utterances.items():
             w = counts.words
@@ -208,7 +213,7 @@ def read_counts(path: str | Path) -> dict[str, dict[str, tuple[int, int]]]:
     return conditions
 
 
-def _from_json(cls, content: Mapping, where: str = ""):
+def _from_json(cls: type[T], content: Mapping, where: str = "") -> T:
     known = {f.name: f for f in dataclasses.fields(cls)}
     unknown = sorted(set(content) - set(known))
     missing = [
@@ -224,18 +229,26 @@ def _from_json(cls, content: Mapping, where: str = ""):
         raise ValueError(f"{where}{e}") from e
 
 
-def _check_text(owner, field: str) -> None:
+def _check_text(owner: object, field: str) -> None:
     value = getattr(owner, field)
     if not isinstance(value, str) or not value or any(c in value for c in "\t\n|,"):
         raise ValueError(f"{field} must be text without tab, newline, | or comma, not {value!r}")
 
 
-def _is_number(value, kind: type) -> bool:
-    kinds = (int,) if kind is int else (int, float)
-    return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+def _is_number(value: Any, kind: type) -> bool:
+    number = isinstance(value, int if kind is int else int | float)
+    return number and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _check_number(owner, field, kind, *, low=-math.inf, high=math.inf, required=False) -> None:
+def _check_number(
+    owner: object,
+    field: str,
+    kind: type,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    required: bool = False,
+) -> None:
     value = getattr(owner, field)
     if value is None and not required:
         return

@@ -3,16 +3,16 @@
 Bisani & Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation", ICASSP
 2004. Utterances are drawn with replacement; the same draw serves every condition and both
 systems, which are tested on the same utterances, so that what is hard about an utterance cancels
-in a difference. It speaks about other utterances of the same speakers, not about other speakers,
-nor about other training seeds.
+in a difference. Intervals say what to expect of other utterances by the same speakers, not of other
+speakers or other training seeds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
 
 DRAWS = 2000
 BATCH = 100  # draws at a time: bounds the memory to BATCH x utterances
@@ -26,9 +26,10 @@ class Interval:
     low: float
     high: float
 
-    def subtracted_from(self, x: float) -> "Interval":
-        """The interval of ``x`` minus the value: of an accuracy, from that of the error rate."""
-        return Interval(x - self.value, x - self.high, x - self.low)
+    def map(self, f: Callable[[float], float]) -> "Interval":
+        """The interval of ``f(value)``, where ``f`` is monotone, rising or falling."""
+        low, high = sorted((f(self.low), f(self.high)))
+        return Interval(f(self.value), low, high)
 
 
 @dataclass(frozen=True)
@@ -36,37 +37,37 @@ class Difference:
     """System minus baseline.
 
     Args:
-        wer: difference of WER in points, below 0 where the system is better.
-        better: share of the draws in which the system has the lower WER, in [0, 1].
+        rate: difference of the error rates in points, below 0 where the system is better.
+        better: share of the draws in which the system makes fewer errors, in [0, 1].
     """
 
-    wer: Interval
+    rate: Interval
     better: float
 
 
 @dataclass(frozen=True)
 class UtteranceErrors:
-    """Word errors of a system, by condition and utterance.
+    """Errors of a system, by condition and utterance.
 
     Args:
-        words: (conditions, utterances), words in the references.
+        units: (conditions, utterances), words or labels in the references.
         errors: (conditions, utterances), errors; a mean over seeds where there are several.
     """
 
-    words: np.ndarray
+    units: np.ndarray
     errors: np.ndarray
 
 
 def collect(
     runs: Sequence[Mapping[str, Mapping[str, tuple[int, int]]]], conditions: Sequence[str]
 ) -> UtteranceErrors:
-    """Join the counts of all seeds of a system, each as of ``schema.read_counts``.
+    """Join the counts of all seeds of a system, each as ``schema.read_counts`` returns them.
 
     Raises:
         UserError: a condition is missing, or conditions or seeds differ in their utterances.
     """
     utterances = sorted(runs[0].get(conditions[0], ()))
-    words, errors = [], []
+    units, errors = [], []
     for name in conditions:
         counts = []
         for run in runs:
@@ -74,13 +75,13 @@ def collect(
                 raise UserError(f"condition {name!r} lacks utterances that other tests have")
             counts.append([run[name][utt] for utt in utterances])
         mean = np.mean(counts, axis=0)  # (utterances, 2)
-        words.append(mean[:, 0])
+        units.append(mean[:, 0])
         errors.append(mean[:, 1])
-    return UtteranceErrors(np.array(words), np.array(errors))
+    return UtteranceErrors(np.array(units), np.array(errors))
 
 
-def mean_wer(system: UtteranceErrors, *, draws: int = DRAWS, seed: int = 0) -> Interval:
-    """WER in per cent, averaged over the conditions."""
+def error_rate(system: UtteranceErrors, *, draws: int = DRAWS, seed: int = 0) -> Interval:
+    """Errors in per cent of the units, averaged over the conditions."""
     (point,), (drawn,) = _rates([system], draws, seed)
     return _interval(point, drawn)
 
@@ -88,12 +89,12 @@ def mean_wer(system: UtteranceErrors, *, draws: int = DRAWS, seed: int = 0) -> I
 def compare(
     system: UtteranceErrors, baseline: UtteranceErrors, *, draws: int = DRAWS, seed: int = 0
 ) -> Difference:
-    """Paired comparison of WER, averaged over the conditions.
+    """Paired comparison of error rates, averaged over the conditions.
 
     Raises:
         UserError: the two were not scored against the same references.
     """
-    if not np.array_equal(system.words, baseline.words):
+    if not np.array_equal(system.units, baseline.units):
         raise UserError("scored against other references than the baseline")
     points, drawn = _rates([system, baseline], draws, seed)
     delta = drawn[0] - drawn[1]
@@ -102,10 +103,12 @@ def compare(
     return Difference(_interval(points[0] - points[1], delta), float(better))
 
 
-def _rates(systems, draws: int, seed: int) -> tuple[list[float], np.ndarray]:
-    """Mean WER over conditions of each system, and the same of each draw: (systems, draws)."""
+def _rates(
+    systems: Sequence[UtteranceErrors], draws: int, seed: int
+) -> tuple[list[float], np.ndarray]:
+    """Each system's rate, averaged over conditions, and that of each draw: (systems, draws)."""
     rng = np.random.default_rng(seed)
-    n = systems[0].words.shape[1]
+    n = systems[0].units.shape[1]
     drawn = []
     for start in range(0, draws, BATCH):
         # How often each utterance is drawn: (batch, utterances).
@@ -116,8 +119,8 @@ def _rates(systems, draws: int, seed: int) -> tuple[list[float], np.ndarray]:
 
 
 def _mean_rate(times: np.ndarray, system: UtteranceErrors) -> np.ndarray:
-    words = np.maximum(times @ system.words.T, 1)  # a draw of empty references only: no division
-    return (100 * (times @ system.errors.T) / words).mean(axis=1)
+    units = np.maximum(times @ system.units.T, 1)  # a draw of empty references only: no division
+    return (100 * (times @ system.errors.T) / units).mean(axis=1)
 
 
 def _interval(value: float, drawn: np.ndarray) -> Interval:

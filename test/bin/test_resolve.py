@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from espnet_robust.bin import check_recipe, resolve
-from espnet_robust.errors import ConfigError, UserError
+from espnet_robust.common.errors import ConfigError, UserError
 
 
 @pytest.fixture

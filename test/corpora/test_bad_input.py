@@ -1,10 +1,11 @@
 """The same mistakes with every corpus of a recipe: another directory, broken or missing files."""
 
+import re
 from dataclasses import dataclass, field
 
 import pytest
 
-from espnet_robust.errors import AudioError, DataDirError, UserError
+from espnet_robust.common.errors import AudioError, DataDirError, UserError
 
 HEADER = ",path,speakerId,transcription,action,object,location\n"
 CHIME4_AUDIO = "data/audio/16kHz/isolated_1ch_track/et05_bus_real"
@@ -86,15 +87,15 @@ CASES = {
         options=[
             "--nj",
             "1",
-            "--dev-speakers",
+            "--dev_speakers",
             "bert",
-            "--test-speakers",
+            "--test_speakers",
             "carl",
-            "--train-strings",
+            "--train_strings",
             "1",
-            "--dev-strings",
+            "--dev_strings",
             "1",
-            "--test-strings",
+            "--test_strings",
             "9",
         ],
     ),
@@ -109,7 +110,7 @@ CASES = {
         {f"{word}/{n:08x}_nohash_0.wav": None for word in ("yes", "no") for n in range(9)},
         audio="yes/00000001_nohash_0.wav",
         deep="yes",
-        options=["--keywords", "yes,no", "--silence-share", "0"],
+        options=["--keywords", "yes,no", "--silence_share", "0"],
     ),
 }
 
@@ -173,3 +174,70 @@ def test_missing_audio(corpus, tree, prepared, tmp_path):
     with pytest.raises(UserError, match="no audio|no such file"):
         prepared(corpus, "--root", root, *case.options)
     assert not (tmp_path / "data").exists()
+
+
+RUBBISH = b"\0\5\x16\7\0\2\0\0Mac OS X        " + b"\xb0" * 100
+
+
+def test_hidden_files_are_passed_over(corpus, tree, prepared):
+    """What macOS, editors and network disks leave beside and around the files of a corpus."""
+    case = CASES[corpus]
+    if corpus == "an4":
+        pytest.skip("looks for no files but those that its lists name")
+    clean = prepared(corpus, "--root", tree(case.files), *case.options)
+    hidden = {}
+    for name in case.files:
+        folder, _, file = name.rpartition("/")
+        for other in (f"._{file}", ".DS_Store", f".AppleDouble/{file}", f".{file}.swp"):
+            hidden[f"{folder}/{other}"] = RUBBISH
+    top = {f".Trash/{name}": RUBBISH for name in case.files} | {".DS_Store": RUBBISH}
+    root = tree(case.files | hidden | top)
+    for skip in ([], ["--skip_bad"]) if corpus != "fsdd" else ([],):
+        again = prepared(corpus, "--root", root, *case.options, *skip)
+        assert {n: d.tables for n, d in again.items()} == {n: d.tables for n, d in clean.items()}
+
+
+def test_one_function_looks_for_files(root):
+    """So that a new corpus passes hidden names over too."""
+    looking = re.compile(r"\.(r?glob|iterdir|scandir|listdir|walk)\(")
+    found = [
+        f"{path.name}: {line.strip()}"
+        for path in sorted((root / "espnet_robust/corpora").glob("*.py"))
+        for line in path.read_text().splitlines()
+        if looking.search(line)
+    ]
+    assert found == [
+        "layout.py: for path in directory.glob(pattern)",
+        "synthesis.py: elif audio_dir.exists() and any(audio_dir.iterdir()):",  # its own output
+    ]
+
+
+@pytest.mark.parametrize(
+    ("corpus", "table", "content", "message"),
+    [
+        (
+            "fluent_speech_commands",
+            "data/test_data.csv",
+            HEADER + "0,../../secret.wav,s,Stop,stop,none,none\n",
+            "test_data.csv:2: '../../secret.wav' is not within",
+        ),
+        (
+            "fluent_speech_commands",
+            "data/test_data.csv",
+            HEADER + "0,/etc/secret.wav,s,Stop,stop,none,none\n",
+            "'/etc/secret.wav' is not within",
+        ),
+        (
+            "fluent_speech_commands",
+            "data/test_data.csv",
+            HEADER + "0,wavs/test.wav,../../s,Stop,stop,none,none\n",
+            "'../../s-test', which cannot name a file",
+        ),
+        ("an4", "etc/an4_test.fileids", "../../an2-menk-b\n", "is not within"),
+    ],
+)
+def test_names_that_lead_outside(tree, prepared, tmp_path, corpus, table, content, message):
+    root = tree(CASES[corpus].files | {table: content})
+    with pytest.raises(DataDirError, match=message):
+        prepared(corpus, "--root", root, "--copy")
+    assert not list(tmp_path.glob("**/*.flac"))

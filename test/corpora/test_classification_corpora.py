@@ -6,10 +6,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from espnet_robust.common.errors import AudioError, DataDirError, UserError
 from espnet_robust.corpora.speech_commands import part_of_speaker
 from espnet_robust.data.audio import read_audio
 from espnet_robust.data.data_dir import validate_data_dir
-from espnet_robust.errors import AudioError, DataDirError, UserError
 
 HASHES = [f"{n:08x}" for n in range(0xA000, 0xA000 + 40)]
 WORDS = {
@@ -81,7 +81,7 @@ def test_speech_commands_by_lists(tree, prepared):
         "validation_list.txt": f"yes/{HASHES[0]}_nohash_0.wav\nbed/{HASHES[1]}_nohash_0.wav\n",
         "testing_list.txt": f"no/{HASHES[2]}_nohash_0.wav\n",
     }
-    options = [*KEYS, "--unknown-share", "9", "--silence-share", "0"]
+    options = [*KEYS, "--unknown_share", "9", "--silence_share", "0"]
     dirs = prepared("speech_commands", "--root", tree(WORDS | lists), *options)
     assert dirs["dev"].ids == [f"{HASHES[0]}-yes-0", f"{HASHES[1]}-bed-0"]
     assert dirs["test"].ids == [f"{HASHES[2]}-no-0"]
@@ -94,7 +94,7 @@ def test_speech_commands_by_lists(tree, prepared):
 def test_silence_of_each_part_is_its_own_stretch(tree, prepared, tmp_path):
     root = tree(WORDS | NOISE)
     noise = read_audio(root / "_background_noise_/hum.wav")
-    dirs = prepared("speech_commands", "--root", root, *KEYS, "--silence-share", "1")
+    dirs = prepared("speech_commands", "--root", root, *KEYS, "--silence_share", "1")
     stretches = {"train": (0, 0.8), "dev": (0.8, 0.9), "test": (0.9, 1)}
     plan = (tmp_path / "data/silence_audio/plan.jsonl").read_text().splitlines()
     assert len(plan) == 80
@@ -196,7 +196,7 @@ def test_iemocap_mistakes(tree, prepared, find, replace, message):
 
 
 def test_real_speech_commands(shared, prepared):
-    options = ["--keywords", "bed,cat", "--unknown-share", "0.5"]
+    options = ["--keywords", "bed,cat", "--unknown_share", "0.5"]
     dirs = prepared("speech_commands", "--root", shared / "speech_commands", *options)
     assert {part: sorted(labels(d)) for part, d in dirs.items()} == {
         part: ["_silence_", "_unknown_", "bed", "cat"] for part in ("train", "dev", "test")

@@ -9,8 +9,8 @@ from threading import Thread
 import pytest
 
 from espnet_robust.bin.download import main
-from espnet_robust.corpora.download import CORPORA, download, unpack
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
+from espnet_robust.corpora.download import PUBLISHED, download, unpack
 
 
 def tar(files: dict[str, bytes]) -> bytes:
@@ -146,6 +146,19 @@ def test_other_archives_leave_nothing_unpacked(fetch, server, tmp_path, content,
     assert not (tmp_path / "a.wav").exists()
 
 
+def test_damage_behind_the_last_file_is_found(server, tmp_path):
+    """AN4 has no published checksum; gzip's own is at the very end, where tar does not read."""
+    whole = tar({"an4/etc/an4_train.fileids": b"x"})
+    crc = len(whole) - 8
+    for content in (whole[:crc] + bytes([whole[crc] ^ 1]) + whole[crc + 1 :], whole[:-4]):
+        server.content = content
+        with pytest.raises(UserError, match="not a whole tar archive .*; deleted, run this again"):
+            download("an4", tmp_path / "downloads", url=server.url, pauses=())
+        assert names(tmp_path) == []
+    server.content = whole
+    assert (download("an4", tmp_path / "downloads", url=server.url) / "etc").is_dir()
+
+
 @pytest.mark.parametrize(
     ("kind", "target", "whole"),
     [
@@ -195,7 +208,7 @@ def test_unknown_part(tmp_path):
 
 
 def test_published_sums_are_sums():
-    archives = [a for corpus in CORPORA.values() for a in corpus.parts.values()]
+    archives = [a for corpus in PUBLISHED.values() for a in corpus.parts.values()]
     sums = [a.sha256 for a in archives if a.sha256]
     assert len(sums) == len(set(sums)) == len(archives) - 1  # none is published of AN4
     assert all(len(bytes.fromhex(s)) == 32 for s in sums)

@@ -1,7 +1,7 @@
 import pytest
 
+from espnet_robust.common.errors import AudioError, DataDirError, UserError
 from espnet_robust.data.data_dir import validate_data_dir
-from espnet_robust.errors import AudioError, DataDirError, UserError
 
 FILES = {
     "dev-clean/84/121123/84-121123-0000.flac": None,
@@ -69,9 +69,9 @@ def test_transcripts_and_audio_must_match(tree, prepared, tmp_path, change, mess
 def test_bad_audio(tree, prepared, capsys, content):
     name = "dev-clean/84/121123/84-121123-0000.flac"
     command = ["librispeech", "--root", tree(FILES | {name: content}), "--sets", "dev-clean"]
-    with pytest.raises(AudioError, match=r"84-121123-0000.flac.*--skip-bad"):
+    with pytest.raises(AudioError, match=r"84-121123-0000.flac.*--skip_bad"):
         prepared(*command)
-    dirs = prepared(*command, "--skip-bad")
+    dirs = prepared(*command, "--skip_bad")
     assert dirs["dev-clean"].ids == ["8-9-0000", "84-121123-0001"]
     assert "1 of 3 left out" in capsys.readouterr().err
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 
 from espnet_robust.bin.prepare_corpus import main
+from espnet_robust.common.errors import UserError
 from espnet_robust.corpora import espeak, mini
 from espnet_robust.corpora.mini_grammar import all_commands, draw_commands, split_commands
 from espnet_robust.corpora.synthesis import generator
 from espnet_robust.data.audio import RATE, read_audio
 from espnet_robust.data.data_dir import read_data_dir, validate_data_dir
-from espnet_robust.errors import UserError
 
 PARTS = ("train", "dev", "test")
-SMALL = ["--train-utterances", "1", "--dev-utterances", "1", "--test-utterances", "1"]
+SMALL = ["--train_utterances", "1", "--dev_utterances", "1", "--test_utterances", "1"]
 
 needs_espeak = pytest.mark.skipif(not shutil.which("espeak-ng"), reason="needs espeak-ng")
 
@@ -168,7 +168,7 @@ def test_espeak_without_a_voice():
 @needs_espeak
 def test_mistakes(tmp_path, capsys):
     with pytest.raises(UserError, match="test sentences for each voice, 5000 are asked for"):
-        main(["mini", "--out", str(tmp_path), "--test-utterances", "5000"])
+        main(["mini", "--out", str(tmp_path), "--test_utterances", "5000"])
     for option in (["--nj", "0"], ["--seed", "-1"], ["--seed", "x"]):
         with pytest.raises(SystemExit):
             main(["mini", "--out", str(tmp_path), *option])

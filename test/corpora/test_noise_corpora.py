@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from espnet_robust.common.errors import AudioError, DataDirError, UserError
 from espnet_robust.data.audio import read_audio
-from espnet_robust.errors import AudioError, DataDirError, UserError
 
 ESC_HEADER = "filename,fold,target,category,esc10,src_file,take\n"
 ESC = {
@@ -69,7 +69,7 @@ def test_esc50_as_published(tree, prepared):
 
 
 def test_esc10_of_esc50_with_other_folds(tree, prepared):
-    options = ["--esc10", "--train-folds", "2", "--dev-folds", "", "--test-folds", "1,5"]
+    options = ["--esc10", "--train_folds", "2", "--dev_folds", "", "--test_folds", "1,5"]
     dirs = prepared("esc50", "--root", tree(ESC), "--name", "esc", *options)
     assert {name: d.ids for name, d in dirs.items()} == {
         "esc_train": ["2-10002-A-0"],
@@ -87,8 +87,8 @@ def test_esc_in_fold_directories(tree, prepared):
 @pytest.mark.parametrize(
     "options, message",
     [
-        (["--train-folds", "1,5"], "fold 5 is both in train and in test"),
-        (["--train-folds", "1,7"], "no fold 7 in it; there are 1, 2, 3, 4, 5"),
+        (["--train_folds", "1,5"], "fold 5 is both in train and in test"),
+        (["--train_folds", "1,7"], "no fold 7 in it; there are 1, 2, 3, 4, 5"),
     ],
 )
 @pytest.mark.parametrize("files", [ESC, ESC_FOLDS])
@@ -114,13 +114,13 @@ def test_fsd50k_keeps_its_parts(tree, prepared):
         "fsd50k_test": ["37199"],
     }
     assert groups(dirs["fsd50k_train"]) == {"Electric_guitar"}
-    dirs = prepared("fsd50k", "--root", root, "--no-voice", "--name", "mute")
+    dirs = prepared("fsd50k", "--root", root, "--no_voice", "--name", "mute")
     assert sorted(name for name in dirs if "mute" in name) == ["mute_test", "mute_train"]
 
 
 def test_musan_parts_share_nothing(tree, prepared):
     root = tree(MUSAN)
-    dirs = prepared("musan", "--root", root, "--dev-share", "0.2", "--test-share", "0.3")
+    dirs = prepared("musan", "--root", root, "--dev_share", "0.2", "--test_share", "0.3")
     ids = {name: set(d.ids) for name, d in dirs.items()}
     assert sum(map(len, ids.values())) == len(set().union(*ids.values())) == 80
     assert 12 <= len(ids["musan_test"]) <= 36 and 6 <= len(ids["musan_dev"]) <= 28
@@ -128,7 +128,7 @@ def test_musan_parts_share_nothing(tree, prepared):
     # The part of a recording does not depend on what else is there.
     again = prepared(
         "musan", "--root", root, "--kinds", "noise", "--name", "few",
-        "--dev-share", "0.2", "--test-share", "0.3",
+        "--dev_share", "0.2", "--test_share", "0.3",
     )  # fmt: skip
     assert set(again["few_test"].ids) == {i for i in ids["musan_test"] if i.startswith("noise")}
     with pytest.raises(UserError, match="no 'babble'; it has music, noise, speech"):
@@ -162,7 +162,7 @@ def test_dns_noise(tree, prepared):
 def test_audio_folder_groups(tree, prepared):
     root = tree({"home/dogs/bark 1.wav": None, "home/rain.flac": None, "street/cars.ogg": None})
     by = {
-        how: prepared("audio_folder", "--root", root, "--name", how, "--group-by", how)[how]
+        how: prepared("audio_folder", "--root", root, "--name", how, "--group_by", how)[how]
         for how in ("parent", "top", "none")
     }
     assert by["none"].ids == ["home-dogs-bark_1", "home-rain", "street-cars"]
@@ -175,8 +175,8 @@ def test_audio_folder_mistakes(tree, prepared):
     root = tree({"a.wav": None, "a.flac": None, "notes.txt": "no audio"})
     with pytest.raises(DataDirError, match=r"a.flac and .*a.wav have one id, a"):
         prepared("audio_folder", "--root", root, "--name", "x")
-    with pytest.raises(UserError, match="--group-by has no group"):
-        prepared("audio_folder", "--root", root, "--name", "x", "--group-by", "parent")
+    with pytest.raises(UserError, match="--group_by has no group"):
+        prepared("audio_folder", "--root", root, "--name", "x", "--group_by", "parent")
     with pytest.raises(UserError, match="no audio files in it"):
         prepared("audio_folder", "--root", tree({"b.txt": ""}, root="empty"), "--name", "x")
 
@@ -213,3 +213,12 @@ def test_real_noise(shared, prepared):
     assert len(groups(dirs["noise_train"])) == 10
     root = shared / "noise/outdoor_indoor"
     assert len(prepared("audio_folder", "--root", root, "--name", "ood")["ood"].ids) == 10
+
+
+@pytest.mark.parametrize("name", ["../../secret", "/etc/secret", "a/../../secret", "sub/clip"])
+def test_fsd50k_names_stay_inside(tree, prepared, tmp_path, name):
+    table = f'fname,labels,mids\n{name},"Rain","/m/06mb1"\n'
+    root = tree(FSD | {"FSD50K.ground_truth/eval.csv": table})
+    with pytest.raises(DataDirError, match="is not within|cannot name a file"):
+        prepared("fsd50k", "--root", root, "--copy")
+    assert not list(tmp_path.glob("**/*.flac"))

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.corpora.rirs_noises import room_of
 from espnet_robust.data.audio import read_audio
-from espnet_robust.errors import UserError
 
 REAL = "real_rirs_isotropic_noises"
 SLR28 = (
@@ -40,6 +40,11 @@ def rooms(data) -> dict[str, str]:
         ("air_type1_air_phone_stairway1_hfrp", "air_stairway1"),
         ("air_type1_air_phone_BT_corridor_hhp", "air_corridor"),
         ("air_type1_air_binaural_stairway_1_3_90", "air_stairway"),
+        ("air_type1_air_binaural_lecture_0_1", "air_lecture"),
+        ("air_type1_air_phone_lecture_hhp", "air_lecture"),
+        ("RWCP_type4_rir_000l", "RWCP_type4"),
+        ("RWCP_type4_rir_p30r", "RWCP_type4"),
+        ("RWCP_type5_noise_cirline_ofc_ambient1", "RWCP_ofc"),
         ("something_else", "something_else"),
     ],
 )
@@ -49,7 +54,7 @@ def test_room_of(name, room):
 
 def test_rirs_noises_rooms_are_not_divided(tree, prepared):
     root = tree(SLR28)
-    shares = ["--dev-share", "0.2", "--test-share", "0.4"]
+    shares = ["--dev_share", "0.2", "--test_share", "0.4"]
     dirs = prepared("rirs_noises", "--root", root, "--kind", "simulated", *shares)
     by_part = [set(rooms(d).values()) for d in dirs.values()]
     assert len(set().union(*by_part)) == sum(map(len, by_part)) == 12
@@ -59,7 +64,7 @@ def test_rirs_noises_rooms_are_not_divided(tree, prepared):
 
 def test_real_responses_first_channel(tree, prepared):
     root = tree(SLR28)
-    none = ["--dev-share", "0", "--test-share", "0"]
+    none = ["--dev_share", "0", "--test_share", "0"]
     real = prepared("rirs_noises", "--root", root, "--kind", "real", *none)["rirs_real_train"]
     assert len(real.ids) == 5 and not any("_noise_" in utt for utt in real.ids)
     assert rooms(real)["RVB2014_type1_rir_largeroom1_far_angla"] == "RVB2014_largeroom1"
@@ -74,13 +79,36 @@ def test_real_responses_first_channel(tree, prepared):
     assert len(point.ids) == 20 and "utt2group" not in point.tables
 
 
-def test_rir_list_names_the_room(tree, prepared):
-    utt = "air_type1_air_phone_bathroom_hhp"
-    line = f"--rir-id 1 --room-id bath7 --rt60 0.3 RIRS_NOISES/{REAL}/{utt}.wav\n"
-    root = tree(SLR28 | {f"{REAL}/rir_list": line})
-    none = ["--dev-share", "0", "--test-share", "0"]
-    real = prepared("rirs_noises", "--root", root, "--kind", "real", *none)["rirs_real_train"]
-    assert rooms(real)[utt] == "bath7"
+def test_published_lists_do_not_divide_a_room(tree, prepared):
+    """Their ids are Kaldi's: all of a name but the last part, so each position is a room."""
+    halls = [f"air_type1_air_binaural_aula_carolina_1_{n}_90_3" for n in range(1, 8)]
+    heads = [f"RWCP_type4_rir_{angle}{ear}" for angle in ("000", "p30", "m50") for ear in "lr"]
+    office = "RWCP_type5_noise_cirline_ofc_ambient1"
+    path = f"RIRS_NOISES/{REAL}"
+    rirs = [f"--rir-id 1 --room-id {n.rpartition('_')[0]} {path}/{n}.wav\n" for n in halls + heads]
+    noise = f"--noise-id 1 --noise-type isotropic --room-linkage RWCP_of {path}/{office}.wav\n"
+    lists = {f"{REAL}/rir_list": "".join(rirs), f"{REAL}/noise_list": noise}
+    root = tree({f"{REAL}/{n}.wav": None for n in (*halls, *heads, office)} | lists)
+    dirs = prepared("rirs_noises", "--root", root, "--kind", "real", "--test_share", "0.5")
+    found = {utt: (room, name) for name, d in dirs.items() for utt, room in rooms(d).items()}
+    assert {room for room, _ in found.values()} == {"air_aula_carolina", "RWCP_type4"}
+    assert len({found[utt] for utt in halls}) == len({found[utt] for utt in heads}) == 1
+    none = ["--dev_share", "0", "--test_share", "0"]
+    dirs = prepared("rirs_noises", "--root", root, "--kind", "isotropic", *none)
+    assert rooms(dirs["rirs_isotropic_train"]) == {office: "RWCP_ofc"}
+
+
+def test_lists_name_the_room_where_the_name_does_not(tree, prepared):
+    path = f"RIRS_NOISES/{REAL}"
+    root = tree(
+        {f"{REAL}/own_rir_1.wav": None, f"{REAL}/own_noise_1.wav": None}
+        | {f"{REAL}/rir_list": f"--rir-id 1 --room-id bath7 --rt60 0.3 {path}/own_rir_1.wav\n"}
+        | {f"{REAL}/noise_list": f"--noise-id 1 --room-linkage bath7 {path}/own_noise_1.wav\n"}
+    )
+    none = ["--dev_share", "0", "--test_share", "0"]
+    for kind in ("real", "isotropic"):
+        dirs = prepared("rirs_noises", "--root", root, "--kind", kind, *none)
+        assert set(rooms(dirs[f"rirs_{kind}_train"]).values()) == {"bath7"}
 
 
 def test_dns_rir(tree, prepared):
@@ -90,7 +118,7 @@ def test_dns_rir(tree, prepared):
         }
     }
     dirs = prepared(
-        "dns_rir", "--root", tree(files), "--dev-share", "0", "--test-share", "0"
+        "dns_rir", "--root", tree(files), "--dev_share", "0", "--test_share", "0"
     )  # fmt: skip
     assert len(dirs["dns_rir_train"].ids) == 6
     assert rooms(dirs["dns_rir_train"])["smallroom-Room007-00001"] == "smallroom-Room007"

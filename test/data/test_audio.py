@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from espnet_robust.common.errors import AudioError
 from espnet_robust.data.audio import (
     audio_info,
     check_audio,
@@ -14,7 +15,6 @@ from espnet_robust.data.audio import (
     to_int16,
     write_audio,
 )
-from espnet_robust.errors import AudioError
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from espnet_robust.config import from_mapping
+from espnet_robust.common.config import from_mapping
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.distill.adversary import (
     Adversary,
     AdversaryInput,
@@ -13,7 +14,6 @@ from espnet_robust.distill.adversary import (
 )
 from espnet_robust.distill.domains import AdversaryConfig, count_domains, domain_labels, ramp
 from espnet_robust.distill.schedule import Schedule
-from espnet_robust.errors import ConfigError
 
 SIZE, HEAD_SIZES = 4, {"2": 3, "4": 5}
 LENGTHS = torch.tensor([5, 2])
@@ -245,7 +245,7 @@ def test_domains():
     ("options", "message"),
     [
         ({"domains": "three"}, "'three' is not binary, multi or student_teacher"),
-        ({"method": "both"}, "'both' is not one of reversal, alternating, linear"),
+        ({"method": "both"}, "'both' is not one of reversal, alternating, pairs"),
         ({"layers": "head"}, "'head' is not a list of layers or `heads`"),
         ({"layers": 2}, "2 is not a list"),
         ({"layers": []}, "is not a list"),

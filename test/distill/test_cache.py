@@ -5,8 +5,8 @@ import multiprocessing
 import pytest
 import torch
 
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.distill.cache import TargetCache, teachers_identity
-from espnet_robust.errors import ConfigError
 from espnet_robust.models.speech_model import load_teacher
 
 KEY = bytes(range(16))

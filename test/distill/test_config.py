@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, fields
 import pytest
 
 from espnet_robust.bin.distill_train import get_parser
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.distill.config import DistillConfig
 from espnet_robust.distill.domains import AdversaryConfig
 from espnet_robust.distill.options import add_options, parse
-from espnet_robust.errors import ConfigError
 from espnet_robust.models.student import StudentConfig
 
 NEEDED = {"teacher": ["t"], "mapping": "none"}
@@ -94,8 +94,8 @@ def test_what_follows():
     assert [plain.needed_views(train) for train in (True, False)] == [set(), {"clean_speech"}]
     unprobed = DistillConfig(**mapped, domain_probe=False)
     assert unprobed.needed_views(train=False) == set()
-    paired = DistillConfig(**mapped, dat="linear", dat_conf=AdversaryConfig(paired=True))
-    assert paired.needed_views(train=True) == {"clean_speech"}
+    matched = DistillConfig(**mapped, dat="pairs", dat_conf=AdversaryConfig(method="pairs"))
+    assert matched.needed_views(train=True) == {"clean_speech"}
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,9 @@
 """Checks of the speech before training and while it is read."""
 
-from collections.abc import Mapping
-
-import numpy as np
 import pytest
 
-from espnet_robust.distill.data import CheckedAudio, check_split
-from espnet_robust.errors import AudioError, ConfigError
+from espnet_robust.common.errors import AudioError, ConfigError
+from espnet_robust.distill.data import check_split
 
 
 def test_a_good_split_passes(data):
@@ -34,29 +31,3 @@ def test_shapes_of_espnet_have_more_columns(data, tmp_path):
 def test_missing_options(sources, shapes, message):
     with pytest.raises(ConfigError, match=message):
         check_split("valid", sources, shapes, 400)
-
-
-class Reader(Mapping):
-    """As ESPnet's: of (rate, samples) or (samples, rate)."""
-
-    def __init__(self, *pair):
-        self.pair = pair
-
-    def __getitem__(self, utt):
-        return self.pair
-
-    def __iter__(self):
-        return iter(["u"])
-
-    def __len__(self):
-        return 1
-
-
-@pytest.mark.parametrize("pair", [(16000, np.ones(3)), (np.ones(3), 16000)])
-def test_rate_and_samples_in_either_order(pair):
-    checked = CheckedAudio(Reader(*pair), 16000, "wav.scp")
-    rate, samples = checked["u"]
-    assert rate == 16000 and len(samples) == 3
-    assert list(checked) == ["u"] and len(checked) == 1
-    with pytest.raises(AudioError, match="wav.scp: utterance u: sampled at 16000 Hz, the teacher"):
-        CheckedAudio(Reader(*pair), 8000, "wav.scp")["u"]

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.distill.losses import (
     AUXILIARY,
     LOSSES,
@@ -16,7 +17,6 @@ from espnet_robust.distill.losses import (
     vicreg,
 )
 from espnet_robust.distill.views import EXTRA_VIEWS
-from espnet_robust.errors import ConfigError
 
 S = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
 T = torch.tensor([[2.0, 0.0], [3.0, 0.0]])

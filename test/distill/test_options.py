@@ -6,8 +6,8 @@ import pytest
 from espnet2.utils.nested_dict_action import NestedDictAction
 
 from espnet_robust.bin.distill_train import get_parser
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.distill.options import check_keys, parse
-from espnet_robust.errors import ConfigError
 
 
 def refused(*words: str) -> str:
@@ -56,8 +56,8 @@ def test_command_line(tmp_path):
     assert "--fixed_crops" in refused("--fixed_crops", "perhaps")
 
 
-def test_no_hint_where_nothing_is_near():
-    with pytest.raises(ConfigError, match="^here: unknown key 'zzzz'$"):
+def test_all_names_where_nothing_is_near():
+    with pytest.raises(ConfigError, match="^here: unknown key 'zzzz'; known: seed, max_epoch$"):
         check_keys(["seed", "zzzz"], ["seed", "max_epoch"], "here")
 
 

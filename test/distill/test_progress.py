@@ -8,9 +8,9 @@ import sys
 import pytest
 import torch
 
+from espnet_robust.common.errors import AudioError, DataDirError
 from espnet_robust.distill import progress
 from espnet_robust.distill.progress import Curves, Progress
-from espnet_robust.errors import AudioError, DataDirError
 
 
 def batches(count: int) -> list[tuple[list[str], dict]]:
@@ -77,7 +77,7 @@ def test_error_of_a_worker_is_its_one_line():
         # As torch's DataLoader raises it again in the main process.
         raise AudioError(
             "Caught AudioError in DataLoader worker process 0.\nTraceback (most recent call):\n"
-            '  File "x.py", line 1, in f\nespnet_robust.errors.AudioError: u1: too short\n'
+            '  File "x.py", line 1, in f\nespnet_robust.common.errors.AudioError: u1: too short\n'
         )
 
     with pytest.raises(AudioError, match="^u1: too short$"):

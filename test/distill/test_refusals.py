@@ -9,7 +9,7 @@ import soundfile
 import yaml
 
 from espnet_robust.bin import distill_train
-from espnet_robust.errors import (
+from espnet_robust.common.errors import (
     AudioError,
     ConfigError,
     DataDirError,
@@ -132,16 +132,9 @@ def _edit(path, **values):
 def test_nested_keys_of_the_distortion(train, tmp_path):
     chain = tmp_path / "chain.yaml"
     chain.write_text(yaml.safe_dump({"chain": [{"name": "white", "snr": 5}]}))
-    message = r"chain\[0\] \(white\): unknown key 'snr'; did you mean 'snr_db'"
+    message = r"chain\[0\] \(white\): unknown key 'snr', did you mean 'snr_db'"
     with pytest.raises(ConfigError, match=message):  # all mistakes of a chain at once, in a list
         train(tmp_path / "x", distortion=str(chain))
-
-
-@pytest.mark.parametrize("workers", [0, 1])
-def test_another_sampling_rate(refused, make_data, workers):
-    speech = make_data([6400] * 4, rate=8000)
-    message = r"u0\d\.wav: utterance u0\d: sampled at 8000 Hz, the teacher needs 16000 Hz"
-    refused(AudioError, message, data=speech, num_workers=workers)
 
 
 def test_utterance_shorter_than_a_frame(refused, make_data):
@@ -162,7 +155,7 @@ def test_not_a_number_in_the_audio(refused, make_data):
     wav = np.zeros(6400)
     wav[5] = np.nan
     soundfile.write(speech.parent / "u01.wav", wav, 16000, subtype="FLOAT")
-    refused(AudioError, "u01: NaN or infinite samples", data=speech)
+    refused(AudioError, "utterance u01: .*NaN or infinite samples", data=speech)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +183,7 @@ def test_tables(refused, make_data, table, content, error, message):
 def test_empty_file(refused, make_data):
     speech = make_data([6400] * 2)
     (speech.parent / "u01.wav").write_bytes(b"")
-    refused(AudioError, "u01.*cannot be read", data=speech)
+    refused(AudioError, "utterance u01: .*empty file", data=speech)
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ import yaml
 from transformers import HubertConfig, HubertModel
 
 from espnet_robust.bin.distill_train import get_parser
+from espnet_robust.common.experiment import Recipe, read_system, resolve
 from espnet_robust.distill.domains import AdversaryConfig
 from espnet_robust.distill.losses import AUXILIARY, LOSSES
 from espnet_robust.distill.options import parse
 from espnet_robust.distill.task import DistillTask
-from espnet_robust.experiment import Recipe, read_system, resolve
 from espnet_robust.models.speech_model import write_preprocessor_config
 from espnet_robust.models.student import StudentConfig
 

@@ -5,9 +5,9 @@ import copy
 import pytest
 import torch
 
+from espnet_robust.common.errors import ModelError, TrainingError
 from espnet_robust.distill.cache import TargetCache
 from espnet_robust.distill.targets import Targets
-from espnet_robust.errors import ModelError, TrainingError
 from espnet_robust.models.padding import valid_frames
 from espnet_robust.models.speech_model import load_teacher
 

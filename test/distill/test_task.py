@@ -10,9 +10,9 @@ import torch
 import yaml
 
 from espnet_robust.bin import export_student
-from espnet_robust.config import read_yaml
+from espnet_robust.common.config import read_yaml
+from espnet_robust.common.errors import ModelError
 from espnet_robust.distill.model import DistillModel
-from espnet_robust.errors import ModelError
 from espnet_robust.models.speech_model import SpeechModel, load_teacher
 from espnet_robust.models.student import load_student
 
@@ -45,6 +45,15 @@ def different(a: dict, b: dict) -> list[str]:
 
 def test_number_of_workers_does_not_matter(train, straight, tmp_path, assert_same_weights):
     assert_same_weights(train(tmp_path / "w2", num_workers=2), straight)
+
+
+def test_another_sampling_rate_is_resampled(train, make_data, tmp_path, weights):
+    """The same samples under another rate are other speech."""
+    at_8k, at_16k = (make_data([12_800] * 4, rate=rate) for rate in (8000, 16_000))
+    train(tmp_path / "16k", data=at_16k, max_epoch=1)
+    train(tmp_path / "8k", data=at_8k, max_epoch=1)
+    ours, theirs = (weights(tmp_path / name, 1) for name in ("8k", "16k"))
+    assert any(not ours[key].equal(theirs[key]) for key in ours)
 
 
 def test_seed_matters(train, straight, tmp_path, weights):

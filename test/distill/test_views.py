@@ -3,10 +3,10 @@ import pickle
 import numpy as np
 import pytest
 
+from espnet_robust.common.errors import AudioError
 from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distill.views import MAPPINGS, Views
 from espnet_robust.distortion import load_distortion
-from espnet_robust.errors import AudioError
 from espnet_robust.models.frames import Frames
 
 CHAIN = {

@@ -4,9 +4,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from espnet_robust.common.errors import AudioError, ConfigError
 from espnet_robust.distortion import load_distortion, rng_for
 from espnet_robust.distortion.level import power
-from espnet_robust.errors import AudioError, ConfigError
 
 
 def domains(distorter, number=2000, **kwargs):

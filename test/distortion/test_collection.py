@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from espnet_robust.common.errors import AudioError, DataDirError
 from espnet_robust.data.audio import RATE, read_audio, write_audio
 from espnet_robust.data.data_dir import write_data_dir
 from espnet_robust.distortion import collection as module
 from espnet_robust.distortion.collection import Collection, Recent, loop, open_collection, trim_rir
-from espnet_robust.errors import AudioError, DataDirError
 
 
 def test_groups_are_drawn_before_items(material):

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import yaml
 
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.distortion import load_distortion
 from espnet_robust.distortion.base import Choice, Uniform, parse_values
 from espnet_robust.distortion.protocol import load_protocol
-from espnet_robust.errors import ConfigError
 
 
 def errors_of(config, load=load_distortion):
@@ -36,13 +36,13 @@ def test_all_errors_at_once_with_the_nearest_names(tmp_path, material):
     message = errors_of(path)
     for part in (
         f"{path}: 16 errors",
-        "top level: unknown key 'chian'; did you mean 'chain'?",
+        "top level: unknown key 'chian', did you mean 'chain'?",
         "overflow: must be one of scale, refuse",
-        "chain[0]: unknown kind 'niose'; did you mean 'noise'?",
-        "chain[1] (clip): unknown key 'overdrive'; did you mean 'overdrive_db'?",
+        "chain[0]: unknown kind 'niose', did you mean 'noise'?",
+        "chain[1] (clip): unknown key 'overdrive', did you mean 'overdrive_db'?",
         "chain[2].one_of[0] (white).snr_db: need [low, high] with low <= high",
         "chain[2].one_of[0].weight: must be a number of at least 0, got -1",
-        "chain[2].one_of[1]: unknown kind 'claen'; did you mean 'clean'?",
+        "chain[2].one_of[1]: unknown kind 'claen', did you mean 'clean'?",
         "chain[3] (pitch).cents: need a number",
         "chain[3].prob: must be a number in [0, 1], got 1.5",
         "chain[4] (noise).noise: is missing",
@@ -60,13 +60,13 @@ def test_all_errors_at_once_with_the_nearest_names(tmp_path, material):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "need a mapping with `chain`"),
-        ("[1, 2]", "need a mapping"),
+        ("", "expected a mapping of options, got NoneType"),
+        ("[1, 2]", "expected a mapping of options, got list"),
         ("chain: []", "chain: need a list of steps"),
         ("chain: {name: clean}", "need a list of steps"),
         ("chain: [{one_of: []}]", "need a list of steps"),
         ("chain: [{one_of: [{name: clean, weight: 0}]}]", "all weights are 0"),
-        ("chain: [clean", "not YAML"),
+        ("chain: [clean", "not valid YAML"),
         ("chain: [{name: clip, overdrive_db: .nan}]", "need a number"),
         ("chain: [{name: clip, overdrive_db: 61}]", r"must lie in \[0, 60\], got 61"),
         ("chain: [{name: clip, label: 3}]", "label: must be a word"),
@@ -153,12 +153,12 @@ def test_protocol_errors():
         load_protocol,
     )
     for part in (
-        "unknown key 'condition'; did you mean 'conditions'?",
+        "unknown key 'condition', did you mean 'conditions'?",
         "conditions.clean: not a name for a condition",
         "conditions.a b: not a name",
         "conditions.c: need a mapping",
         "conditions.d.each_snr_db: need a list of dB, got 5",
-        "conditions.e.chain[0]: unknown kind 'klip'; did you mean 'clip'?",
+        "conditions.e.chain[0]: unknown kind 'klip', did you mean 'clip'?",
     ):
         assert part in message
     assert "conditions: there are none" in errors_of({"conditions": {}}, load_protocol)

@@ -8,11 +8,11 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.data.audio import read_audio
 from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.distortion import load_distortion
 from espnet_robust.distortion.copies import distort_data_dir
-from espnet_robust.errors import UserError
 
 FUZZ = {
     "max_examples": 250,

@@ -5,11 +5,11 @@ import pytest
 from PIL import Image
 
 from espnet_robust.bin import show_distortions
+from espnet_robust.common.errors import DataDirError
 from espnet_robust.data.audio import read_audio
 from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.distortion.kinds import KINDS
 from espnet_robust.distortion.show import examples
-from espnet_robust.errors import DataDirError
 
 
 def test_every_kind_is_shown():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import Wav2Vec2FeatureExtractor
 
-from espnet_robust.errors import ModelError
+from espnet_robust.common.errors import ModelError
 from espnet_robust.models.speech_model import load_teacher, normalize_waveform
 
 from ..conftest import KINDS

@@ -2,8 +2,8 @@ import pytest
 import torch
 import yaml
 
-from espnet_robust.config import from_mapping
-from espnet_robust.errors import ConfigError, ModelError
+from espnet_robust.common.config import from_mapping
+from espnet_robust.common.errors import ConfigError, ModelError
 from espnet_robust.models.speech_model import load_teacher
 from espnet_robust.models.student import (
     StudentConfig,

@@ -2,7 +2,7 @@ import pytest
 import torch
 from espnet2.asr.encoder.rnn_encoder import RNNEncoder
 
-from espnet_robust.errors import ConfigError
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.plugin.blstm import BLSTMEncoder
 
 SHAPE = {"output_size": 6, "hidden_size": 5, "num_layers": 2}

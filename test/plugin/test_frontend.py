@@ -8,7 +8,7 @@ from espnet2.torch_utils.initialize import initialize
 from torch import nn
 
 import espnet_robust
-from espnet_robust.errors import ConfigError, ModelError
+from espnet_robust.common.errors import AudioError, ConfigError, ModelError
 from espnet_robust.models.speech_model import load_teacher
 from espnet_robust.models.student import load_student
 from espnet_robust.plugin.frontend import RobustFrontend
@@ -178,8 +178,10 @@ def test_a_checkpoint_of_something_else_is_refused_even_when_not_strict(student_
         ({"student": {"dir": "x"}}, "unknown key dir"),
         ({"student": {"path": "nowhere"}}, "no such student directory"),
         ({"fs": 8000}, "8000 Hz, but the model takes 16000"),
+        ({"max_seconds": 11}, "max_seconds: 11: need at least 12, or 0 for no limit"),
+        ({"max_seconds": -1}, "max_seconds: -1: need at least 12"),
         ({"layers": "first"}, "'first' is not weighted_sum"),
-        ({"layers": 3}, r"3 is not .* 0\.\.2"),
+        ({"layers": 3}, r"3 is not .* -3\.\.2"),
         ({"freeze": False, "cache_gb": 1}, "cache_gb needs"),
         ({"freeze_steps": 9}, "freeze_steps and lr_scale need `freeze: false`"),
         ({"freeze": False, "lr_scale": 0.0}, "need freeze_steps >= 0 and lr_scale > 0"),
@@ -196,6 +198,34 @@ def test_too_short_an_utterance(student_dir):
     frontend = RobustFrontend(student={"path": str(student_dir)})
     with pytest.raises(ModelError, match="399 samples is shorter than one frame"):
         frontend(torch.zeros(1, 399), torch.tensor([399]))
+
+
+def test_long_utterances_go_by_windows(student_dir):
+    conf = {"student": {"path": str(student_dir)}}
+    short, long = (
+        torch.randn(s * 16_000, generator=torch.Generator().manual_seed(s)) for s in (3, 30)
+    )
+    batch = torch.nn.utils.rnn.pad_sequence([long, short], batch_first=True)
+    lengths = torch.tensor([len(long), len(short)])
+    whole, frames = RobustFrontend(**conf, max_seconds=0).eval()(batch, lengths)
+    for options in ({}, {"cache_gb": 1.0}, {"freeze": False}):
+        frontend = RobustFrontend(**conf, max_seconds=12, **options).eval()
+        found, found_frames = frontend(batch, lengths)
+        assert found.shape == whole.shape and torch.equal(frames, found_frames)
+        torch.testing.assert_close(found[1], whole[1], atol=1e-4, rtol=1e-4)
+        assert (found[0] - whole[0]).norm() < 0.3 * whole[0].norm()
+        found.sum().backward()
+        trained = [p.grad is not None for p in frontend.speech_model.parameters()]
+        assert any(trained) == (options == {"freeze": False})
+        assert frontend.layer_weights.grad is not None
+    same, _ = RobustFrontend(**conf, max_seconds=30).eval()(batch, lengths)
+    torch.testing.assert_close(same, whole)
+
+
+def test_stereo_is_one_line(student_dir):
+    frontend = RobustFrontend(student={"path": str(student_dir)})
+    with pytest.raises(AudioError, match=r"need mono audio \(B, N\), got \(2, 8000, 2\)"):
+        frontend(torch.zeros(2, 8000, 2), torch.tensor([8000, 8000]))
 
 
 def test_registered_in_every_task():

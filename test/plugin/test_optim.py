@@ -5,7 +5,7 @@ import torch
 from espnet2.optimizers.optim_groups import configure_optimizer
 from torch import nn
 
-from espnet_robust.errors import ConfigError
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.plugin.optim import ScaledAdamW, check_lr_scale, set_lr_scale
 
 LR, STEPS = 0.01, 6

@@ -6,8 +6,8 @@ import soundfile
 import torch
 import yaml
 
+from espnet_robust.common.errors import ConfigError, DataDirError
 from espnet_robust.data.data_dir import write_data_dir
-from espnet_robust.errors import ConfigError, DataDirError
 from espnet_robust.models.speech_model import load_teacher
 from espnet_robust.pretrain import hubert as module
 from espnet_robust.pretrain.hubert import pretrain

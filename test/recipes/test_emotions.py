@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 
-from espnet_robust.config import read_yaml
+from espnet_robust.common.config import read_yaml
 from espnet_robust.data.data_dir import read_data_dir
 
 LABELS = ("neu", "ang", "sad", "exc", "fru")

@@ -14,7 +14,7 @@ def recipe(checkout, tiny, librispeech, shared_data):
         directory, "--fsdd", str(shared_data / "free-spoken-digit-dataset"),
         "--noise", str(shared_data / "noise"), "--rir", str(shared_data / "rir"),
         "--librispeech", str(librispeech), "--systems", " ".join(SYSTEMS),
-        "--data_opts=--train-strings 8 --dev-strings 1 --test-strings 2",
+        "--data_opts=--train_strings 8 --dev_strings 1 --test_strings 2",
     )  # fmt: skip
     return directory
 
@@ -72,7 +72,7 @@ def test_what_was_downloaded_is_taken_from_there(checkout, run, shared_data, tmp
     recipe.mkdir()
     for name in ("run.sh", "local"):
         (recipe / name).symlink_to(checkout / "egs/fsdd/asr1" / name)
-    few = "--data_opts=--train-strings 1 --dev-strings 1 --test-strings 1"
+    few = "--data_opts=--train_strings 1 --dev_strings 1 --test_strings 1"
     options = ("--download", "true", "--fsdd", str(tmp_path), "--noise_source", "synthetic", few)
     done = run(recipe, *options, "--stop_stage", "1")
     assert done.returncode == 0, done.stderr

@@ -17,7 +17,7 @@ def mini(checkout, tiny, noises):
     if not shutil.which("espeak-ng"):
         pytest.skip("espeak-ng is not installed")
     recipe = checkout / "egs/mini/ic1"
-    few = "--data_opts=--train-utterances 4 --dev-utterances 2 --test-utterances 2"
+    few = "--data_opts=--train_utterances 4 --dev_utterances 2 --test_utterances 2"
     tiny(recipe, "--systems", "teacher", few, *noises)
     return recipe
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from espnet_robust.config import read_yaml
+from espnet_robust.common.config import read_yaml
 from espnet_robust.corpora.mini_keywords import KEYWORDS
 from espnet_robust.corpora.speech_commands import part_of_speaker
 from espnet_robust.data.data_dir import read_data_dir
@@ -22,7 +22,7 @@ def test_mini(checkout, tiny, rows, noises):
     if not shutil.which("espeak-ng"):
         pytest.skip("espeak-ng is not installed")
     recipe = checkout / "egs/mini/ks1"
-    takes = "--data_opts=--train-takes 1 --dev-takes 1 --test-takes 1"
+    takes = "--data_opts=--train_takes 1 --dev_takes 1 --test_takes 1"
     tiny(recipe, "--systems", "teacher", takes, *noises)
     assert labels(recipe, "test").keys() == {*KEYWORDS, "_unknown_", "_silence_"}
     table = rows(recipe / "exp/report", "accuracy")

@@ -16,7 +16,7 @@ def recipe(checkout, run):
     if not shutil.which("espeak-ng"):
         pytest.skip("espeak-ng is not installed")
     directory = checkout / "egs/mini/asr1"
-    few = ["--train-utterances", "4", "--dev-utterances", "3", "--test-utterances", "2"]
+    few = ["--train_utterances", "4", "--dev_utterances", "3", "--test_utterances", "2"]
     data = run(directory, *TINY, "--stop_stage", "1", f"--data_opts={' '.join(few)}")
     assert data.returncode == 0, data.stderr
     rest = run(directory, *TINY, "--stage", "2")

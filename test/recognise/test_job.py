@@ -3,7 +3,7 @@ import json
 import pytest
 
 from espnet_robust.bin import decode
-from espnet_robust.made_of import KEY
+from espnet_robust.common.made_of import KEY
 from espnet_robust.recognise.job import undone
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
 from espnet_robust.score.counts import (
     Counts,
     Edits,
@@ -39,7 +39,14 @@ def test_characters_by_hand():
 
 
 def test_whitespace_is_one_space():
-    assert score_utterance(" a \t b\u3000c ", "a b c").chars == Edits(5, 0, 0, 0)
+    assert score_utterance(" a \t b\n c ", "a b c").chars == Edits(5, 0, 0, 0)
+
+
+@pytest.mark.parametrize("wide", ["\u00a0", "\u3000", "\u2003", "\x85"])
+def test_wide_blanks_are_part_of_words(wide):
+    """As for Kaldi and sclite."""
+    assert score_utterance(f"a{wide}b c", f"a{wide}b c").words == Edits(2)
+    assert score_utterance(f"a{wide}b", "a b").words == Edits(1, 1, 1, 0)
 
 
 def test_composed_and_decomposed_letters_are_the_same():

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from espnet_robust.bin.score import main
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
 from espnet_robust.score.schema import read_counts, read_scores
 
 
@@ -31,7 +31,7 @@ def decoded(tmp_path, monkeypatch):
 
 
 def score(*extra, data=("data/test", "data/test_noise_snr5")):
-    options = ["--system", "cdm2", "--seed", "0", "--decode-dir", "exp/cdm2_seed0/decode"]
+    options = ["--system", "cdm2", "--seed", "0", "--decode_dir", "exp/cdm2_seed0/decode"]
     main([*options, "--out", "exp/cdm2_seed0/scores.json", *extra, *data])
 
 
@@ -85,7 +85,7 @@ def same_condition(root):
         (drop_hypothesis, "clean/text: no hypothesis for 2 utterances (u2, u3) of 3"),
         (drop_condition, "clean/text: cannot be read: No such file"),
         (drop_references, "data/test/text: cannot be read: No such file"),
-        (break_condition, "data/test/condition.json: 'name' must be the name of a condition"),
+        (break_condition, "data/test/condition.json: None cannot name a condition"),
         (same_condition, "data/test_noise_snr5: condition 'clean' was scored already"),
     ],
 )

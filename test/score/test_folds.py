@@ -3,7 +3,7 @@
 import pytest
 
 from espnet_robust.bin.average_folds import main
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
 from espnet_robust.score.folds import average_folds
 from espnet_robust.score.schema import (
     COUNTS_HEADER,
@@ -54,19 +54,22 @@ def test_error_rates_are_refused():
 
 
 def write_fold(path, utt, errors):
-    path.mkdir()
-    write_scores(path / "scores.json", fold(100.0 - 100 * errors, 0, 1))
+    run = path / "teacher_seed0"
+    run.mkdir(parents=True)
+    write_scores(run / "scores.json", fold(100.0 - 100 * errors, 0, 1))
     rows = [COUNTS_HEADER, ("clean", utt, 1, errors, 0, 0), ("noise_snr5", utt, 1, 1, 0, 0)]
-    (path / "counts.tsv").write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
+    (run / "counts.tsv").write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
     return str(path)
 
 
 def test_counts_of_all_folds(tmp_path, capsys):
     folds = [write_fold(tmp_path / "1", "b", 0), write_fold(tmp_path / "2", "a", 1)]
-    main(["--out", str(tmp_path / "mean"), *folds])
-    assert "teacher seed 0, mean of 2 folds" in capsys.readouterr().out
-    assert read_scores(tmp_path / "mean/scores.json").condition("clean").accuracy == 50
-    counts = read_counts(tmp_path / "mean/counts.tsv")
+    command = ["--out", str(tmp_path / "mean"), "--systems", "teacher", *folds]
+    main(command)
+    mean = tmp_path / "mean/teacher_seed0"
+    assert capsys.readouterr().out == f"{mean}: mean of 2 folds\n"
+    assert read_scores(mean / "scores.json").condition("clean").accuracy == 50
+    counts = read_counts(mean / "counts.tsv")
     assert counts == {
         "clean": {"a": (1, 1), "b": (1, 0)},
         "noise_snr5": {"a": (1, 1), "b": (1, 1)},
@@ -74,4 +77,4 @@ def test_counts_of_all_folds(tmp_path, capsys):
     assert list(counts) == ["clean", "noise_snr5"]
     again = write_fold(tmp_path / "3", "a", 1)
     with pytest.raises(UserError, match="a is in another fold too"):
-        main(["--out", str(tmp_path / "mean"), *folds, again])
+        main([*command, again])

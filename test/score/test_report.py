@@ -5,12 +5,14 @@ import matplotlib.image
 import pytest
 
 from espnet_robust.bin.report import main
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
 from espnet_robust.score.counts import Counts, Edits
+from espnet_robust.score.metrics import WER
 from espnet_robust.score.plot import series
-from espnet_robust.score.report import table, write_report
+from espnet_robust.score.report import write_report
 from espnet_robust.score.results import Spread, gather
 from espnet_robust.score.schema import ConditionScore, Scores, write_counts, write_scores
+from espnet_robust.score.tables import table
 
 
 def scores(system, seed=0, wers=None, **extra):
@@ -40,7 +42,7 @@ def write_all(directory, *all_scores):
 
 
 def test_one_seed_has_no_spread():
-    row = cells(table(gather([scores("a", params=850_000, rtf=0.0123)]), "wer"), "a")
+    row = cells(table(gather([scores("a", params=850_000, rtf=0.0123)]), WER), "a")
     assert row == {
         "system": "a",
         "params": "0.85 M",
@@ -55,17 +57,17 @@ def test_one_seed_has_no_spread():
 def test_where_decoding_was_timed():
     def note(*runs):
         results = gather(scores(f"s{i}", rtf=0.1, **run) for i, run in enumerate(runs))
-        return table(results, "wer").splitlines()[-1]
+        return table(results, WER).splitlines()[-1]
 
     one, gpu = {"threads": 1, "device": "cpu"}, {"threads": 2, "device": "NVIDIA H100"}
     assert "duration, on 1 CPU thread." in note(one)
     assert "duration, on 1 CPU thread or NVIDIA H100." in note(one, gpu)
-    assert "RTF" not in table(gather([scores("a")]), "wer").splitlines()[-1]
+    assert "RTF" not in table(gather([scores("a")]), WER).splitlines()[-1]
 
 
 def test_mean_and_spread_over_seeds():
     results = gather(scores("a", seed, {"clean": wer}) for seed, wer in enumerate([1.0, 2.0, 6.0]))
-    row = cells(table(results, "wer"), "a")
+    row = cells(table(results, WER), "a")
     assert row["clean"] == "3.0 ± 2.6"  # sample standard deviation sqrt(7)
     assert row["seeds"] == "3"
     assert "mean distorted" not in row
@@ -78,7 +80,7 @@ def test_spread_of_the_mean_is_over_seeds():
             scores("a", 1, {"clean": 1.0, "x": 30.0, "y": 10.0}),
         ]
     )
-    row = cells(table(results, "wer"), "a")
+    row = cells(table(results, WER), "a")
     assert row["x"] == "20.0 ± 14.1"
     assert row["mean distorted"] == "20.0 ± 0.0"
 
@@ -87,7 +89,7 @@ def test_change_is_relative_to_the_baseline():
     results = gather(
         [scores("base", wers={"clean": 1.0, "x": 40.0}), scores("new", wers={"x": 30.0})]
     )
-    text = table(results, "wer", "base")
+    text = table(results, WER, "base")
     assert cells(text, "new")["against base"] == "-25 %"
     assert cells(text, "base")["against base"] == "+0 %"
 
@@ -96,13 +98,13 @@ def test_what_is_missing_is_not_averaged_over():
     results = gather(
         [scores("a", wers={"x": 10.0, "y": 20.0}), scores("b", wers={"x": 10.0, "clean": 1.0})]
     )
-    row = cells(table(results, "wer"), "b")
+    row = cells(table(results, WER), "b")
     assert (row["y"], row["mean distorted"], row["params"], row["RTF"]) == ("-", "-", "-", "-")
 
 
 def test_order_does_not_depend_on_that_of_the_files():
     everything = [scores("b", 1), scores("a", 0), scores("b", 0)]
-    tables = {table(gather(p), "wer") for p in itertools.permutations(everything)}
+    tables = {table(gather(p), WER) for p in itertools.permutations(everything)}
     assert len(tables) == 1
     assert gather(everything).names == ["clean", "noise_snr5", "clip"]
     assert [s.name for s in gather(everything).systems] == ["a", "b"]

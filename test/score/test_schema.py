@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from espnet_robust.errors import UserError
+from espnet_robust.common.errors import UserError
 from espnet_robust.score.counts import score_utterances, total
 from espnet_robust.score.schema import (
     ConditionScore,
@@ -42,9 +42,9 @@ def test_classification_leaves_error_rates_out(tmp_path):
     assert read_scores(tmp_path / "scores.json") == scores
 
 
-def test_from_counts():
+def test_of_text():
     counts = total(score_utterances({"u": "a b"}, {"u": "a c"}).values())
-    score = ConditionScore.from_counts("clean", None, counts)
+    score = ConditionScore.of_text("clean", None, counts)
     assert (score.words, score.wer, score.cer) == (2, 50.0, pytest.approx(100 / 3))
     assert score.errors == {"sub": 1, "ins": 0, "del": 0}
 

@@ -1,8 +1,15 @@
 import numpy as np
 import pytest
 
-from espnet_robust.errors import UserError
-from espnet_robust.score.significance import UtteranceErrors, collect, compare, mean_wer
+from espnet_robust.common.errors import UserError
+from espnet_robust.score.metrics import ACCURACY, WER
+from espnet_robust.score.significance import (
+    Interval,
+    UtteranceErrors,
+    collect,
+    compare,
+    error_rate,
+)
 
 
 def system(error_rate, seed=0, utterances=400, conditions=1):
@@ -17,7 +24,7 @@ def test_collect_averages_over_seeds():
         {"clean": {"u2": (2, 1), "u1": (4, 1)}, "clip": {"u1": (4, 4), "u2": (2, 2)}},
     ]
     both = collect(runs, ["clean", "clip"])
-    assert both.words.tolist() == [[4, 2], [4, 2]]
+    assert both.units.tolist() == [[4, 2], [4, 2]]
     assert both.errors.tolist() == [[1, 0.5], [3, 2]]
 
 
@@ -29,16 +36,16 @@ def test_collect_refuses_other_utterances(runs):
 
 def test_point_is_the_corpus_wer():
     words, errors = np.array([[4, 1]]), np.array([[0, 1]])
-    assert mean_wer(UtteranceErrors(words, errors)).value == 20.0
+    assert error_rate(UtteranceErrors(words, errors)).value == 20.0
 
 
 def test_point_is_the_mean_over_conditions():
     words, errors = np.array([[10, 10], [10, 10]]), np.array([[1, 1], [3, 5]])
-    assert mean_wer(UtteranceErrors(words, errors)).value == 25.0
+    assert error_rate(UtteranceErrors(words, errors)).value == 25.0
 
 
 def test_interval_has_the_width_of_the_theory():
-    interval = mean_wer(system(0.2))
+    interval = error_rate(system(0.2))
     # 4000 words that fail independently: standard deviation sqrt(p (1 - p) / n).
     expected = 100 * 2 * 1.96 * np.sqrt(0.2 * 0.8 / 4000)
     assert interval.high - interval.low == pytest.approx(expected, rel=0.1)
@@ -46,27 +53,27 @@ def test_interval_has_the_width_of_the_theory():
 
 
 def test_no_error_no_width():
-    interval = mean_wer(system(0.0))
+    interval = error_rate(system(0.0))
     assert (interval.low, interval.value, interval.high) == (0, 0, 0)
 
 
 def test_clear_difference():
     d = compare(system(0.1, seed=1), system(0.2, seed=2))
-    assert d.wer.high < 0
+    assert d.rate.high < 0
     assert d.better == 1.0
 
 
 def test_difference_changes_sign_with_the_roles():
     a, b = system(0.18, seed=1), system(0.2, seed=2)
     there, back = compare(a, b), compare(b, a)
-    assert there.wer.value == -back.wer.value
-    assert there.wer.low == pytest.approx(-back.wer.high)
+    assert there.rate.value == -back.rate.value
+    assert there.rate.low == pytest.approx(-back.rate.high)
     assert there.better == pytest.approx(1 - back.better)
 
 
 def test_identical_systems_are_even():
     d = compare(system(0.2), system(0.2))
-    assert (d.wer.low, d.wer.high, d.better) == (0, 0, 0.5)
+    assert (d.rate.low, d.rate.high, d.better) == (0, 0, 0.5)
 
 
 def test_pairing_helps_where_utterances_differ_in_difficulty():
@@ -75,8 +82,8 @@ def test_pairing_helps_where_utterances_differ_in_difficulty():
     hard = rng.uniform(0, 15, (1, 300)).round()
     base, better = UtteranceErrors(words, hard + 1), UtteranceErrors(words, hard)
     d = compare(better, base)
-    assert d.wer.high - d.wer.low < 0.01  # always one error less
-    interval = mean_wer(base)
+    assert d.rate.high - d.rate.low < 0.01  # always one error less
+    interval = error_rate(base)
     assert interval.high - interval.low > 1
 
 
@@ -87,3 +94,11 @@ def test_same_seed_same_result():
 def test_other_references_are_refused():
     with pytest.raises(UserError, match="other references"):
         compare(system(0.2), UtteranceErrors(np.full((1, 400), 9), np.zeros((1, 400))))
+
+
+def test_an_accuracy_turns_an_interval_of_errors_round():
+    errors = Interval(30.0, 20.0, 45.0)
+    assert errors.map(ACCURACY.value) == Interval(70.0, 55.0, 80.0)
+    assert errors.map(WER.value) == errors
+    assert Interval(-5.0, -9.0, 1.0).map(ACCURACY.difference) == Interval(5.0, -1.0, 9.0)
+    assert str(Interval(0.0, 0.0, 0.0).map(ACCURACY.difference).value) == "0.0"  # not -0.0

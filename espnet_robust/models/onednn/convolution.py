@@ -6,6 +6,8 @@ too. So here (B, C, T) is a view of (B, T, C). Values are those of transformers 
 float32 sums; on a GPU the convolution is the library's.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -19,11 +21,11 @@ class ConvLayer(nn.Module):
         layer: the library's; its parts keep their names, hence their keys in checkpoints.
     """
 
-    def __init__(self, layer: nn.Module):
+    def __init__(self, layer: Any):
         super().__init__()
-        self.conv = layer.conv
+        self.conv: nn.Conv1d = layer.conv
         self.layer_norm = getattr(layer, "layer_norm", None)
-        self.activation = layer.activation
+        self.activation: nn.Module = layer.activation
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T) -> (B, C', T')."""
@@ -38,7 +40,8 @@ class ConvLayer(nn.Module):
         weight, bias = self.conv.weight, self.conv.bias
         if torch.is_autocast_enabled("cpu"):
             dtype = torch.get_autocast_dtype("cpu")
-            x, weight, bias = (v if v is None else v.to(dtype) for v in (x, weight, bias))
+            x, weight = x.to(dtype), weight.to(dtype)
+            bias = None if bias is None else bias.to(dtype)
         # conv2d, because only four dimensions have a channels-last format.
         weight = weight[:, :, None].contiguous(memory_format=torch.channels_last)
         x = x[:, :, None].contiguous(memory_format=torch.channels_last)
@@ -54,13 +57,13 @@ class _Convolution(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.stride = (1, stride)
         return F.conv2d(x, weight, bias, ctx.stride)
 
     @staticmethod
-    def backward(ctx, out: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, out: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         wanted_x, wanted_weight, wanted_bias, _ = ctx.needs_input_grad
         by_x = by_weight = by_bias = None
@@ -82,7 +85,7 @@ def _by_weight(x: Tensor, width: int, out: Tensor, stride: int) -> Tensor:
     return torch.stack(places, dim=-1)[:, :, None]
 
 
-def use_fast_layers(feature_extractor: nn.Module) -> None:
+def use_fast_layers(feature_extractor: Any) -> None:
     """Put our layers in the place of the library's, with the same weights.
 
     Not in a stack with group norm, which wants (B, C, T) in memory as the library keeps it.

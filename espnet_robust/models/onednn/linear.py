@@ -6,6 +6,8 @@ not; torch has its product for the code that torch.compile makes. Values are tho
 lower precision, compiled or traced, the layer is torch's.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -54,12 +56,12 @@ def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 class _Product(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
         return _product(x, weight, bias)
 
     @staticmethod
-    def backward(ctx, out: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, out: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         wanted_x, wanted_weight, wanted_bias = ctx.needs_input_grad
         out = out.contiguous()

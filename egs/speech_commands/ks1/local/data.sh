@@ -6,4 +6,4 @@ set -euo pipefail
 
 # shellcheck disable=SC2154
 prepare speech_commands "${speech_commands}" --keywords "${keywords}" \
-    --unknown-share "${unknown_share}" --silence-share "${silence_share}" --out data "$@"
+    --unknown_share "${unknown_share}" --silence_share "${silence_share}" --out data "$@"

@@ -1,0 +1,65 @@
+"""What all commands share: how options are spelt, and how a user's mistake is reported.
+
+A command's module imports at its top what its parser needs, and the rest in ``main``, after
+parsing: so ``--help`` and a mistyped option answer at once.
+"""
+
+import argparse
+import ast
+import sys
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from espnet_robust.common.errors import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose options are spelt as ESPnet's, ``--snake_case``.
+
+    ``--kebab-case`` is understood too. The description keeps its line breaks.
+    """
+
+    def __init__(self, *args: Any, **options: Any):
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(*args, **options)
+
+    def parse_known_args(  # type: ignore[override]  # three overloads in argparse
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> Any:
+        args = sys.argv[1:] if args is None else args
+        return super().parse_known_args(snake_case(args), namespace)
+
+
+def snake_case(args: Sequence[str]) -> list[str]:
+    """Arguments with underscores for the dashes in the names of options.
+
+    >>> snake_case(["--decode-dir=my-dir", "my-set", "--", "--a-file"])
+    ['--decode_dir=my-dir', 'my-set', '--', '--a-file']
+    """
+    end = args.index("--") if "--" in args else len(args)
+    spelt = []
+    for arg in args[:end]:
+        if arg.startswith("--"):
+            name, equals, value = arg[2:].partition("=")
+            arg = f"--{name.replace('-', '_')}{equals}{value}"
+        spelt.append(arg)
+    return [*spelt, *args[end:]]
+
+
+def summary(module: str) -> str:
+    """The first line of a module's docstring, without importing it."""
+    spec = find_spec(module)
+    assert spec and spec.origin, f"no module {module}"
+    text = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8")))
+    return (text or "").partition("\n")[0]
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call ``main()``; turn a UserError into ``error: ...`` on stderr and exit status 1."""
+    try:
+        main()
+    except UserError as e:
+        print(f"error: {e}", file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,324 @@
+"""One configuration a run: the only place where YAML files are laid over one another.
+
+``resolve`` gives the whole configuration of one training. ``run.sh``, ``distill_train --config
+SYSTEM.yaml`` and the tests ask here, so all of them train the same thing. Layers, weakest first:
+
+    distillation                              recogniser (asr) or classifier (cls)
+    conf/distill/SYSTEM.yaml and its bases    conf/downstream/train.yaml
+    conf/distill.yaml of the recipe           conf/asr/ctc.yaml, or conf/cls/CLASSIFIER.yaml
+    conf/distill/SYSTEM.yaml of the recipe    conf/downstream/speech_model.yaml, or
+      (a variant)                               conf/TASK/logmel.yaml
+    conf/budget/BUDGET.yaml: distill          conf/TASK.yaml of the recipe
+    the user's options                        conf/budget/BUDGET.yaml: asr or cls
+                                              the user's options
+
+Any YAML may name a ``base`` that it is laid over: a system, or a path from its own directory.
+``systems: {NAME: {...}}`` in the recipe's distill.yaml is what it changes in one system.
+
+What follows from the rest is computed and need not stand in a YAML: ``scheduler_conf.total_steps``,
+its ``max_lr``, and ``valid_distortion``, the training mixture on development material. Distortions
+are read into the configuration, so that it holds the whole mixture, whatever becomes of the file.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from espnet_robust.common.config import base_chain, find_yaml, no_yaml, read_yaml
+from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.shipped import conf_dir
+
+CONF = conf_dir()
+CHECKOUT = CONF.parent  # or the package, where it is installed
+NOT_DISTILLED = ("teacher", "logmel")  # systems that need no student
+# Classes of ESPnet: a layer that names another one drops the ``_conf`` of the one below.
+CLASSES = (
+    "frontend", "specaug", "normalize", "preencoder", "encoder", "postencoder", "decoder",
+    "optim", "scheduler",
+)  # fmt: skip
+MIXTURES = ("distortion", "valid_distortion")
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe, as far as configurations depend on it.
+
+    Args:
+        directory: of the recipe; paths in what is resolved are relative to it.
+        distill_config: what it changes in all systems; None is its conf/distill.yaml, if any, and
+            ``none`` nothing.
+        task_config: likewise for its recognisers or classifiers, conf/asr.yaml or conf/cls.yaml.
+        train_set, dev_set: data/NAME, whose speech babble is made of.
+    """
+
+    directory: Path
+    distill_config: Path | None = None
+    task_config: Path | None = None
+    train_set: str = "train"
+    dev_set: str = "dev"
+
+    @property
+    def own(self) -> Path:
+        """Where its variants of systems are."""
+        return self.directory / "conf/distill"
+
+    def layer(self, given: Path | None, name: str) -> Config:
+        """What the recipe's ``conf/NAME``, or the file given instead, lays over what is shared."""
+        path = given or self.directory / "conf" / name
+        return _read_chain(path, [CONF]) if given or path.is_file() else {}
+
+    def budget(self, name: str, section: str) -> Config:
+        """Numbers of steps: the recipe's conf/budget/NAME.yaml, else that of the checkout.
+
+        Raises:
+            ConfigError: there is no such budget, or it does not say this.
+        """
+        folders = [self.directory / "conf/budget", CONF / "budget"]
+        path = find_yaml(name, folders)
+        if path is None:
+            raise ConfigError(f"no budget {name!r}: {no_yaml(name, folders)}")
+        content = read_yaml(path)
+        if not isinstance(content.get(section), dict):
+            raise ConfigError(f"{path}: no section {section!r}; it has {', '.join(content)}")
+        return content[section]
+
+
+def resolve(
+    task: str,
+    system: str,
+    recipe: Recipe,
+    budget: str,
+    overrides: Mapping[str, Any] | None = None,
+    classifier: str = "linear",
+) -> Config:
+    """The whole configuration of one training.
+
+    Args:
+        task: ``distill``, ``asr`` or ``cls``.
+        system: a YAML of conf/distill or of the recipe; for asr and cls also one of NOT_DISTILLED.
+        budget: a YAML of conf/budget.
+        overrides: the user's options, strongest of all; ``None`` values are as if not given.
+        classifier: for cls, a YAML of conf/cls.
+
+    Raises:
+        ConfigError: a file is missing or wrong, with its name and the nearest one there is.
+    """
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    if task == "distill":
+        config = lay_over(_system(system, recipe), recipe.budget(budget, task))
+        config = _with_mixtures(lay_over(config, given), recipe.directory, recipe)
+        config["teacher"] = _path(config.get("teacher"), recipe.directory, recipe.directory)
+        return derive(config, f"{system} with budget {budget}")
+    layers = [CONF / "downstream/train.yaml", _task_yaml(task, classifier)]
+    logmel = CONF / task / "logmel.yaml"
+    layers.append(logmel if system == "logmel" else CONF / "downstream/speech_model.yaml")
+    config = {}
+    for path in layers:
+        config = lay_over(config, read_yaml(path))
+    config = lay_over(config, recipe.layer(recipe.task_config, f"{task}.yaml"))
+    config = lay_over(config, recipe.budget(budget, task))
+    return derive(lay_over(config, given), f"{task} on {system} with budget {budget}")
+
+
+def read_system(path: Path) -> Config:
+    """The system in one YAML, its bases below it, as ``distill_train --config`` takes it.
+
+    Raises:
+        ConfigError: as ``resolve``.
+    """
+    content = _read_chain(path, [path.parent, CONF / "distill"])
+    owner = _owner(path)
+    config = _with_mixtures({key: v for key, v in content.items() if key != "systems"}, owner)
+    if "teacher" in config:
+        config["teacher"] = _path(config["teacher"], owner, Path())
+    return derive(config, str(path))
+
+
+def find_teacher(recipe: Recipe, given: str | None = None) -> str:
+    """The teacher that students of the recipe have: a directory, or a hub id."""
+    shared = _read_chain(CONF / "distill/distilhubert.yaml", [CONF / "distill"])
+    config = lay_over(shared, _recipe_layer(recipe, "distilhubert"))
+    return _path(given or config["teacher"], recipe.directory, recipe.directory)
+
+
+def check_system(system: str, recipe: Recipe) -> None:
+    """Raises ConfigError where there is no YAML of that name."""
+    folders = [recipe.own, CONF / "distill"]
+    if system not in NOT_DISTILLED and find_yaml(system, folders) is None:
+        raise ConfigError(f"unknown system {system!r}: {no_yaml(system, folders)}")
+
+
+def lay_over(base: Mapping, over: Mapping) -> Config:
+    """``over`` laid over ``base``: nested mappings are merged, all else is replaced.
+
+    >>> lay_over({"encoder": "rnn", "encoder_conf": {"a": 1}}, {"encoder": "blstm"})
+    {'encoder': 'blstm'}
+    """
+    kept = dict(base)
+    for name in CLASSES:
+        if name in over and name in base and over[name] != base[name]:
+            kept.pop(f"{name}_conf", None)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(kept.get(key), dict)
+        kept[key] = lay_over(kept[key], value) if both else value
+    return kept
+
+
+def parse_settings(words: Sequence[str]) -> Config:
+    """``["asr_conf.x=1", ...]`` as a nested mapping; values are YAML.
+
+    Raises:
+        ConfigError: a word without ``=``, or a value that is no YAML.
+    """
+    for word in words:
+        if "=" not in word:
+            raise ConfigError(f"--set {word}: write KEY=VALUE, as in --set optim_conf.lr=0.001")
+    if not words:
+        return {}
+    # Imported here, as it takes longer than all else. Its merge takes 15 ms for two layers,
+    # lay_over microseconds.
+    from omegaconf import OmegaConf
+
+    try:
+        settings: Any = OmegaConf.to_container(OmegaConf.from_dotlist(list(words)))
+    except Exception as e:  # OmegaConf passes on what its YAML reader raises
+        raise ConfigError(f"--set {' '.join(words)}: {' '.join(str(e).split())}") from e
+    return settings
+
+
+def derive(config: Config, name: str) -> Config:
+    """``config`` with what follows from it: the length and the peak of OneCycle's schedule.
+
+    Raises:
+        ConfigError: ``total_steps`` stands there and is not the number of updates.
+    """
+    if config.get("scheduler") != "onecyclelr" or not config.get("num_iters_per_epoch"):
+        return config
+    updates = config["num_iters_per_epoch"] // config.get("accum_grad", 1)
+    steps = config["max_epoch"] * updates
+    scheduler = dict(config.get("scheduler_conf") or {})
+    if scheduler.setdefault("total_steps", steps) != steps:
+        raise ConfigError(
+            f"{name}: scheduler_conf.total_steps is {scheduler['total_steps']}, but max_epoch x "
+            f"num_iters_per_epoch makes {steps} updates; leave total_steps out, it follows"
+        )
+    if "max_lr" not in scheduler and "lr" in (config.get("optim_conf") or {}):
+        scheduler["max_lr"] = config["optim_conf"]["lr"]
+    return config | {"scheduler_conf": scheduler}
+
+
+def _system(system: str, recipe: Recipe) -> Config:
+    """The YAMLs of a system and of what it is built upon, the recipe's changes among them."""
+    check_system(system, recipe)
+    path = find_yaml(system, [recipe.own, CONF / "distill"])
+    assert path, "check_system found it"
+    config: Config = {}
+    adapted = False
+    for part, content in base_chain(path, [recipe.own, CONF / "distill"]):
+        if not adapted and part.parent.resolve() != (CONF / "distill").resolve():
+            config, adapted = lay_over(config, _recipe_layer(recipe, system)), True
+        config = lay_over(config, _absolute(content, part, recipe))
+    if not adapted:
+        config = lay_over(config, _recipe_layer(recipe, system))
+    return config
+
+
+def _recipe_layer(recipe: Recipe, system: str) -> Config:
+    path = recipe.distill_config or recipe.directory / "conf/distill.yaml"
+    if str(path) == "none" or (recipe.distill_config is None and not path.is_file()):
+        return {}
+    config: Config = {}
+    for part, content in base_chain(path, [CONF]):
+        config = lay_over(config, _absolute(content, part, recipe))
+    single = config.pop("systems", {})
+    for name in single:
+        check_system(name, recipe)
+    return lay_over(config, single.get(system, {}))
+
+
+def _read_chain(path: Path, folders: Sequence[Path]) -> Config:
+    config: Config = {}
+    for _, content in base_chain(path, folders):
+        config = lay_over(config, content)
+    return config
+
+
+def _task_yaml(task: str, classifier: str) -> Path:
+    if task == "asr":
+        return CONF / "asr/ctc.yaml"
+    path = CONF / "cls" / f"{classifier}.yaml"
+    if classifier == "logmel" or not path.is_file():
+        kinds = sorted(p.stem for p in path.parent.glob("*.yaml") if p.stem != "logmel")
+        raise ConfigError(f"classifier {classifier!r} is not {' or '.join(kinds)}")
+    return path
+
+
+def _owner(path: Path) -> Path:
+    """The recipe or checkout that a YAML belongs to: the directory above its ``conf``."""
+    parents = path.resolve().parents
+    return next((p.parent for p in parents if p.name == "conf"), path.parent)
+
+
+def _absolute(content: Config, path: Path, recipe: Recipe) -> Config:
+    """``content`` of the YAML ``path``, its paths as the recipe sees them."""
+    owner, config = _owner(path), dict(content)
+    if "teacher" in config:
+        config["teacher"] = _path(config["teacher"], owner, recipe.directory)
+    for key in MIXTURES:
+        if isinstance(config.get(key), str):
+            config[key] = str(_find_file(config[key], owner, path))
+    return config
+
+
+def _path(teacher: Any, owner: Path, directory: Path) -> Any:
+    """A teacher that is a directory of ``owner``, relative to ``directory``; else as it is."""
+    if isinstance(teacher, list):
+        return [_path(one, owner, directory) for one in teacher]
+    if isinstance(teacher, str) and (owner / teacher).is_dir():
+        return os.path.relpath(owner / teacher, directory)
+    return teacher
+
+
+def _find_file(name: str, owner: Path, where: Path | str) -> Path:
+    for folder in (owner, Path(), CHECKOUT):
+        if (folder / name).is_file():
+            return folder / name
+    raise ConfigError(f"{where}: {name}: no such file")
+
+
+def _with_mixtures(config: Config, owner: Path, recipe: Recipe | None = None) -> Config:
+    """Distortions read into the configuration, as far as somebody hears them."""
+    config = dict(config)
+    recipe = recipe or Recipe(owner)
+    train = config.pop("distortion", None)
+    valid = config.pop("valid_distortion", None)
+    mapping = config.get("mapping", "setup2")
+    if mapping != "none" and train:
+        config["distortion"] = _on(_mixture(train, owner), recipe, dev=False)
+    if config.get("valid_mapping", mapping) != "none" and (valid or train):
+        mixture = _mixture(valid or train, owner)
+        config["valid_distortion"] = _on(mixture, recipe, dev=not valid)
+    return config
+
+
+def _mixture(given: Any, owner: Path) -> Any:
+    return read_yaml(_find_file(given, owner, "distortion")) if isinstance(given, str) else given
+
+
+def _on(mixture: Any, recipe: Recipe, dev: bool) -> Any:
+    """A mixture, its ``data/train`` and ``data/X_train`` those of the recipe, or of ``dev``."""
+    if isinstance(mixture, Mapping):
+        return {key: _on(value, recipe, dev) for key, value in mixture.items()}
+    if isinstance(mixture, list):
+        return [_on(value, recipe, dev) for value in mixture]
+    if not isinstance(mixture, str):
+        return mixture
+    if dev and mixture.startswith("data/"):
+        stem = mixture.removesuffix("train")
+        mixture = f"{stem}dev" if stem.endswith(("/", "_")) else mixture
+    sets = {"data/train": recipe.train_set, "data/dev": recipe.dev_set}
+    return f"data/{sets[mixture]}" if mixture in sets else mixture

@@ -1,0 +1,112 @@
+"""Work shared among processes that end with the one that started them, and a lock they hold.
+
+joblib and filelock were tried in their place. joblib's workers outlive a killed parent and begin
+further work. filelock closes the descriptor in a forked process, so that a new run would begin
+while workers of the killed one still write.
+"""
+
+import contextlib
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import IO, TypeVar
+
+from espnet_robust.common.errors import DataDirError, UserError
+
+ORPHAN_S = 0.2  # how often a worker looks whether its parent still lives
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def unordered(
+    call: Callable[[T], R], items: Iterable[T], nj: int, *, start: str = "fork"
+) -> Iterator[R]:
+    """Yield ``call(item)`` for every item, in the order in which they are ready.
+
+    Never more than two items a process are in flight, so ``items`` may be of any length. The
+    processes end within ``ORPHAN_S`` when the one that started them is killed.
+
+    Args:
+        nj: processes; with 1 the caller's own.
+        start: "fork": workers hold the caller's locks too; "spawn": for callers with threads.
+
+    Raises:
+        UserError: a worker was killed. What ``call`` raises is raised here.
+    """
+    if nj <= 1:
+        yield from map(call, items)
+        return
+    left = iter(items)
+    pool = ProcessPoolExecutor(
+        nj, get_context(start), initializer=_end_with_parent, initargs=(os.getpid(),)
+    )
+    running: set[Future] = set()
+    try:
+        while True:
+            running |= {pool.submit(call, item) for item in islice(left, 2 * nj - len(running))}
+            if not running:
+                return
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    except BrokenProcessPool:
+        raise UserError("a worker process was killed; out of memory?") from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent(parent: int) -> None:
+    """In a worker: end when the parent was killed; the executor would wait for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(ORPHAN_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextlib.contextmanager
+def locked(path: Path, name: str | Path) -> Iterator[None]:
+    """Keep other processes out while ``name`` is made, by a lock on the file ``path``.
+
+    Forked workers inherit the lock: after a kill it is held until the last of them has ended.
+
+    Raises:
+        DataDirError: the lock is still held after ``10 * ORPHAN_S``, or cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        f = _lock(path, name)
+    except OSError as e:
+        raise DataDirError(f"{name}: cannot be made: {e.strerror}") from None
+    with f:
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _lock(path: Path, name: str | Path) -> IO:
+    until = time.monotonic() + 10 * ORPHAN_S
+    while True:
+        f = open(path, "w")  # noqa: SIM115
+        try:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Who held it may have removed the file since it was opened here.
+            if os.fstat(f.fileno()).st_nlink:
+                return f
+        except BlockingIOError:
+            if time.monotonic() > until:
+                f.close()
+                raise DataDirError(f"{name}: another process is making it") from None
+            time.sleep(ORPHAN_S / 4)
+        f.close()

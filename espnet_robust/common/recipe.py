@@ -1,0 +1,83 @@
+"""What a recipe's options must be before anything runs, and where its noises and rooms are from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from espnet_robust.common.config import nearest, read_config
+from espnet_robust.common.errors import ConfigError, UserError
+from espnet_robust.common.experiment import CONF, Recipe, check_system, resolve
+
+STAGES = range(1, 11)
+# Options for directories with noises or room responses; conf/noise/*.yaml say which are needed.
+DIRECTORIES = ("noise", "rir", "musan", "wham", "fsd50k", "dns")
+
+
+@dataclass(frozen=True)
+class NoiseSource:
+    """Noises and rooms: a YAML of conf/noise.
+
+    Args:
+        data: what to prepare, in order: ``corpus``, a module of espnet_robust.corpora, and its
+            options; ``{NAME}`` in them is the directory given with the option --NAME.
+        protocols: test conditions that go with them, YAMLs of conf/distortion.
+        directories: {option: what that directory holds}, of those that must be named.
+    """
+
+    data: Sequence[Mapping[str, Any]]
+    protocols: Sequence[str]
+    directories: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_noise_source(name: str) -> NoiseSource:
+    """The source conf/noise/NAME.yaml.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    path = CONF / "noise" / f"{name}.yaml"
+    if not path.is_file():
+        known = sorted(p.stem for p in path.parent.glob("*.yaml"))
+        raise ConfigError(f"unknown noise_source {name!r}{nearest(name, known)}")
+    return read_config(path, NoiseSource)
+
+
+def check_directories(name: str, given: Mapping[str, str]) -> None:
+    """Raises UserError where a directory that the source ``name`` needs is not named or there."""
+    for option, holds in read_noise_source(name).directories.items():
+        if not given.get(option):
+            raise UserError(f"noise_source {name} needs --{option} DIR, which holds {holds}")
+        if not Path(given[option]).is_dir():
+            raise UserError(f"--{option} {given[option]}: no such directory; it holds {holds}")
+
+
+def check_stages(stage: str, stop_stage: str) -> None:
+    """Raises ConfigError where a stage does not exist."""
+    for number in (stage, stop_stage):
+        if number not in map(str, STAGES):
+            raise ConfigError(f"stage {number!r} does not exist: stages are 1 to {STAGES[-1]}")
+
+
+def check_numbers(nj: str, ngpu: str, gpus: int) -> None:
+    """Raises ConfigError where these are no numbers, or fewer than ``ngpu`` GPUs are here."""
+    if not (nj.isdecimal() and int(nj)):
+        raise ConfigError(f"nj {nj!r} is not a number of processes")
+    if not ngpu.isdecimal():
+        raise ConfigError(f"ngpu {ngpu!r} is not a number of GPUs")
+    if int(ngpu) > gpus:
+        raise ConfigError(
+            f"ngpu {ngpu}: torch finds {gpus} here; stages 5 to 8 need them; or take --ngpu 0"
+        )
+
+
+def check_trainings(
+    task: str, systems: Sequence[str], recipe: Recipe, budget: str, classifier: str
+) -> None:
+    """Raises ConfigError where a system, the budget or the classifier does not exist."""
+    if not systems:
+        raise ConfigError("--systems: name at least one system, or all")
+    for system in systems:
+        check_system(system, recipe)
+    resolve(task, systems[0], recipe, budget, classifier=classifier or "linear")
+    recipe.budget(budget, "distill")

@@ -1,0 +1,246 @@
+"""What an entry of ``wav.scp`` stands for, opened: whole audio of a length that is known.
+
+An entry is an audio file, ``file.ark:offset`` as written by kaldiio or Kaldi, or a shell command
+ending in ``|`` whose output is an audio file. Behind any of these ``[start:end]``, in seconds, is
+a segment of it (an end of -1 is that of the recording), and ``[start:end,channel]`` that of one
+channel, counted from 0. Segments stand so in memory only: on disk they are ``segments``.
+"""
+
+import contextlib
+import io
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from espnet_robust.common.errors import AudioError
+from espnet_robust.data.containers import FORMATS, why_cut_off, with_open_length
+from espnet_robust.data.mp3 import to_decode
+
+RATES = (4_000, 384_000)  # Hz; a header that says anything else is wrong
+_ARK = re.compile(r"(.+):(\d+)")
+_SEGMENT = re.compile(r"(.+)\[([\d.]+):(-1|[\d.]+)(?:,(\d+))?\]", re.DOTALL)
+_ROUNDING = Fraction(1, 100)  # s by which a segment may end late: times are written so
+_UNKNOWN = 2**63 - 1  # frames that libsndfile gives to a FLAC file whose header leaves them open
+_BLOCK = 1 << 20  # samples decoded at a time where the length is not known
+
+
+@dataclass(frozen=True)
+class OpenAudio:
+    """A recording or the segment of one, open for reading.
+
+    Args:
+        file: all of the recording.
+        first: where in it the audio begins.
+        frames: its length in samples.
+        channels: how many it has.
+        channel: the only one that is wanted, counted from 0.
+    """
+
+    file: soundfile.SoundFile
+    first: int
+    frames: int
+    channels: int
+    channel: int | None = None
+
+    @property
+    def rate(self) -> int:
+        """Hz."""
+        return self.file.samplerate
+
+    @property
+    def may_be_nan(self) -> bool:
+        """Whether the samples are stored as floats."""
+        return self.file.subtype in ("FLOAT", "DOUBLE")
+
+    def read(self, start: int, num_samples: int) -> np.ndarray:
+        """(samples,) or (samples, channels) float32; fewer where the file ends too early."""
+        if self.first + start:
+            self.file.seek(self.first + start)
+        wav = self.file.read(num_samples, dtype="float32")
+        return wav if self.channel is None or wav.ndim == 1 else wav[:, self.channel]
+
+
+def segment_entry(recording: str, start: str, end: str, channel: str | None = None) -> str:
+    """
+    >>> segment_entry("a.wav", "0.5", "-1")
+    'a.wav[0.5:-1]'
+    """
+    return f"{recording}[{start}:{end}{f',{channel}' if channel else ''}]"
+
+
+def is_pipe(entry: str) -> bool:
+    """Whether a command stands behind the entry."""
+    segment = _SEGMENT.fullmatch(entry)
+    return (segment[1] if segment else entry).rstrip().endswith("|")
+
+
+@contextlib.contextmanager
+def open_entry(entry: str | Path, allow_pipe: bool) -> Iterator[OpenAudio]:
+    """Open what an entry stands for.
+
+    Raises:
+        AudioError: missing, not audio, without samples, cut off, of a rate that speech does not
+            have, a command that is not allowed or fails, a segment that is not in the recording.
+    """
+    entry = str(entry)
+    segment = None if os.path.exists(entry) else _SEGMENT.fullmatch(entry)
+    recording = segment[1] if segment else entry
+    try:
+        source = _source(recording, allow_pipe)
+        with contextlib.ExitStack() as stack:
+            f = stack.enter_context(soundfile.SoundFile(source))
+            _check_rate(f, recording)
+            counted = _counted(f, source, recording)
+            if counted is not None:
+                f = stack.enter_context(soundfile.SoundFile(counted))
+            yield _segment(f, entry, segment) if segment else OpenAudio(f, 0, f.frames, f.channels)
+    except OSError as e:
+        raise AudioError(f"{entry}: cannot be read: {e.strerror or e}") from None
+    except soundfile.LibsndfileError as e:
+        raise AudioError(f"{entry}: not audio or damaged: {e.error_string}") from None
+
+
+def _check_rate(f: soundfile.SoundFile, name: str) -> None:
+    low, high = RATES
+    if not low <= f.samplerate <= high:
+        raise AudioError(
+            f"{name}: its header says {f.samplerate} Hz; rates from {low} to {high} Hz are read"
+        )
+
+
+def _segment(f: soundfile.SoundFile, entry: str, segment: re.Match) -> OpenAudio:
+    """The samples from ``start`` to ``end``, both rounded down to whole ones, as Kaldi does."""
+    start, end = Fraction(segment[2]), Fraction(segment[3])
+    channel = int(segment[4]) if segment[4] else None
+    has = f"the recording has {f.frames / f.samplerate:.2f} s"
+    if end < 0:
+        end = Fraction(f.frames, f.samplerate)
+    if start * f.samplerate >= f.frames:
+        raise AudioError(f"{entry}: the segment begins behind the end, {has}")
+    if start >= end:
+        raise AudioError(f"{entry}: the segment ends before it begins")
+    if end * f.samplerate > f.frames + _ROUNDING * f.samplerate:
+        raise AudioError(f"{entry}: the segment ends behind the end, {has}")
+    first, last = int(start * f.samplerate), min(int(end * f.samplerate), f.frames)
+    if last == first:
+        raise AudioError(f"{entry}: the segment is shorter than one sample")
+    if channel is not None and channel >= f.channels:
+        raise AudioError(f"{entry}: no channel {channel} in it, it has {f.channels} (first: 0)")
+    return OpenAudio(f, first, last - first, f.channels if channel is None else 1, channel)
+
+
+class _Forward(soundfile.SoundFile):
+    """A file that is read once from its start; soundfile would seek after each read."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _counted(f: soundfile.SoundFile, source: str | io.BytesIO, entry: str) -> io.BytesIO | None:
+    """The same audio in a container that knows its length, if that of ``f`` does not.
+
+    Raises:
+        AudioError: cut off, without samples, or in a container of which that cannot be told.
+    """
+    if f.format not in FORMATS:
+        raise AudioError(f"{entry}: {f.format} is not read; to mend: sox IN OUT.flac")
+    reason = None
+    counted = None
+    if f.format == "MP3":
+        data, early, reason = to_decode(_all_of(source))
+        counted = None if reason else _decoded(io.BytesIO(data), early)
+    elif f.format == "FLAC":  # libsndfile finds out on its own whether the end is there
+        counted = _decoded(source) if f.frames == _UNKNOWN else None
+    else:
+        reason = _with_bytes(source, why_cut_off)
+        if f.frames < 1 and not reason and (longer := with_open_length(_all_of(source))):
+            counted = io.BytesIO(longer)
+    if reason:
+        raise AudioError(f"{entry}: truncated: {reason}")
+    if f.frames < 1 and counted is None:
+        raise AudioError(f"{entry}: no samples in it")
+    return counted
+
+
+def _decoded(source: str | io.BytesIO, early: int = 0) -> io.BytesIO:
+    """Decode to the end, whatever the header says, into a WAV file of floats in memory, without
+    the first ``early`` samples."""
+    if not isinstance(source, str):
+        source.seek(0)
+    with _Forward(source) as f:
+        blocks: list[np.ndarray] = []
+        while not blocks or len(blocks[-1]) == _BLOCK:
+            blocks.append(f.read(_BLOCK, dtype="float32"))
+        wav = np.concatenate(blocks)[early:]
+        if not len(wav):
+            raise AudioError(f"{f.name}: no samples in it")
+        buffer = io.BytesIO()
+        soundfile.write(buffer, wav, f.samplerate, format="WAV", subtype="FLOAT")
+    buffer.seek(0)
+    return buffer
+
+
+def _with_bytes(source: str | io.BytesIO, function: Callable) -> Any:
+    """``function(read, size)`` on the bytes of a file on disk or in memory."""
+    if not isinstance(source, str):
+        data = source.getbuffer()
+        return function(lambda start, n: bytes(data[start : start + n]), len(data))
+    f = os.open(source, os.O_RDONLY)
+    try:
+        return function(lambda start, n: os.pread(f, n, start), os.fstat(f).st_size)
+    finally:
+        os.close(f)
+
+
+def _all_of(source: str | io.BytesIO) -> bytes:
+    return Path(source).read_bytes() if isinstance(source, str) else source.getvalue()
+
+
+def _source(entry: str, allow_pipe: bool) -> str | io.BytesIO:
+    if entry.rstrip().endswith("|"):
+        return io.BytesIO(_run_pipe(entry, allow_pipe))
+    if os.path.exists(entry):
+        if os.path.getsize(entry) == 0:
+            raise AudioError(f"{entry}: empty file")
+        return entry
+    ark = _ARK.fullmatch(entry)
+    if ark:
+        return io.BytesIO(_ark_item(entry, ark[1], int(ark[2])))
+    raise AudioError(f"{entry}: no such file")
+
+
+def _run_pipe(entry: str, allow_pipe: bool) -> bytes:
+    if not allow_pipe:
+        raise AudioError(f"{entry}: a command, where only files are read; write them to disk first")
+    done = subprocess.run(entry.rstrip()[:-1], shell=True, capture_output=True, check=False)
+    if done.returncode:
+        last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise AudioError(f"{entry}: the command failed with status {done.returncode}: {last}")
+    return done.stdout
+
+
+def _ark_item(entry: str, path: str, offset: int) -> bytes:
+    """The audio file that stands at ``offset`` of an ark: bare WAV, or kaldiio's AUDIO record."""
+    with open(path, "rb") as f:
+        f.seek(offset)
+        head = f.read(8)
+        if head[:5] == b"AUDIO" and len(head) > 5:
+            f.seek(offset + 6)
+            length = int.from_bytes(f.read(head[5]), "little")
+        elif head[:4] == b"RIFF":
+            length = 8 + int.from_bytes(head[4:8], "little")
+            f.seek(offset)
+        else:
+            raise AudioError(f"{entry}: no audio at this place of the ark")
+        data = f.read(length)
+    if len(data) < length:
+        raise AudioError(f"{entry}: truncated, {len(data)} of {length} bytes there")
+    return data

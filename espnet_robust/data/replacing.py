@@ -1,0 +1,55 @@
+"""Directories that appear whole or not at all, in the place of an older one."""
+
+import os
+import shutil
+from pathlib import Path
+
+from espnet_robust.common.errors import DataDirError
+
+
+class replacing_dir:
+    """Context manager: a temporary directory that takes the place of ``path`` on success.
+
+    On an exception it is removed and ``path`` stays as it was.
+
+    Raises:
+        DataDirError: ``path`` exists and is neither empty nor a data dir; or the disk is full.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        self.temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+
+    def __enter__(self) -> Path:
+        refuse_foreign(self.path)
+        try:
+            self.temporary.mkdir(parents=True)
+        except OSError as e:
+            raise DataDirError(f"{self.path}: cannot be made: {e.strerror}") from None
+        return self.temporary
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        try:
+            if error is None:
+                replace_dir(self.temporary, self.path)
+        finally:
+            shutil.rmtree(self.temporary, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise DataDirError(f"{self.path}: cannot be written: {error.strerror}") from None
+
+
+def refuse_foreign(path: Path) -> None:
+    """Raise DataDirError if ``path`` exists and replacing it would destroy anything else."""
+    if not path.exists() or (path / "wav.scp").exists():
+        return
+    if not path.is_dir() or any(path.iterdir()):
+        raise DataDirError(f"{path} exists and is not a data dir: remove it or choose another name")
+
+
+def replace_dir(new: Path, path: Path) -> None:
+    """Rename the directory ``new`` to ``path``; what was at ``path`` is deleted afterwards."""
+    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    if path.exists():
+        os.rename(path, old)
+    os.rename(new, path)
+    shutil.rmtree(old, ignore_errors=True)

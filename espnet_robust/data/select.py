@@ -1,0 +1,111 @@
+"""Data dirs made of others: some utterances, one dir for each condition, several dirs in one.
+
+The condition goes along: what is chosen from distorted speech is distorted speech.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from espnet_robust.common.errors import DataDirError
+from espnet_robust.data.conditions import Condition, as_file, check_name, read_condition
+from espnet_robust.data.data_dir import DataDir, validate_data_dir, write_data_dir
+from espnet_robust.data.segments import cut
+
+MIXED = "mixed"  # the condition of several conditions in one data dir
+
+
+def subset_data_dir(
+    src: str | Path,
+    dst: str | Path,
+    ids: Iterable[str] | None = None,
+    first: int | None = None,
+    condition: Condition | None = None,
+) -> DataDir:
+    """Write the utterances ``ids`` of ``src``, or its ``first`` ones, as the data dir ``dst``.
+
+    Args:
+        condition: what ``dst`` is; None: what ``src`` is.
+
+    Raises:
+        DataDirError: an id is not in ``src``, or none is left.
+        UserError: as ``read_condition``.
+    """
+    data = validate_data_dir(src, need=("wav.scp",))
+    keep = set(data.ids if ids is None else ids)
+    if unknown := sorted(keep - data.wav.keys()):
+        raise DataDirError(f"{src}: no utterances {unknown[:3]} in it ({len(unknown)} unknown)")
+    chosen = [utt for utt in data.ids if utt in keep][:first]
+    tables = {name: {utt: t[utt] for utt in chosen} for name, t in data.tables.items()}
+    return write_data_dir(dst, tables, as_file(condition or read_condition(src)), data.recordings)
+
+
+def split_conditions(
+    src: str | Path, out_prefix: str, *, name: str, table: str = "utt2group"
+) -> list[Path]:
+    """Write ``OUT_PREFIX_NAME_GROUP`` for every group of a test set: a condition each.
+
+    Args:
+        table: a table of ``src``, utterance id -> group.
+
+    Returns:
+        The data dirs, by group.
+
+    Raises:
+        DataDirError: as ``validate_data_dir``.
+        ConfigError: a group cannot be part of a condition's name.
+    """
+    data = validate_data_dir(src, need=("wav.scp", "text", table))
+    members: dict[str, list[str]] = {}
+    for utt, group in data.tables[table].items():
+        members.setdefault(check_name(f"{name}_{group}", f"{src}/{table}"), []).append(utt)
+    return [
+        subset_data_dir(src, f"{out_prefix}_{full}", ids=ids, condition=Condition(full)).path
+        for full, ids in sorted(members.items())
+    ]
+
+
+def combine_data_dirs(srcs: Sequence[str | Path], dst: str | Path) -> DataDir:
+    """Write the utterances of several data dirs as one; tables that not all of them have go.
+
+    Its condition is theirs if they have one and the same, and "mixed" if not.
+
+    Raises:
+        DataDirError: an utterance id occurs in two of them.
+        UserError: as ``read_condition``.
+    """
+    if not srcs:
+        raise DataDirError(f"{dst}: no data dirs to combine")
+    dirs = [validate_data_dir(src, need=("wav.scp",)) for src in srcs]
+    owner: dict[str, Path] = {}
+    for data in dirs:
+        for utt in data.ids:
+            if utt in owner:
+                raise DataDirError(f"utterance {utt!r} is both in {owner[utt]} and {data.path}")
+            owner[utt] = data.path
+    recordings = None
+    if any(data.recordings is not None for data in dirs):
+        dirs = [_as_segments(data) for data in dirs]
+        recordings = _all_recordings(dirs, dst)
+    common = sorted(set.intersection(*(set(data.tables) for data in dirs)))
+    tables = {n: {u: e for data in dirs for u, e in data.tables[n].items()} for n in common}
+    conditions = {read_condition(src) for src in srcs}
+    condition = conditions.pop() if len(conditions) == 1 else Condition(MIXED)
+    return write_data_dir(dst, tables, as_file(condition), recordings)
+
+
+def _all_recordings(dirs: Sequence[DataDir], dst: str | Path) -> dict[str, str]:
+    recordings: dict[str, str] = {}
+    for data in dirs:
+        for name, entry in (data.recordings or {}).items():
+            if recordings.setdefault(name, entry) != entry:
+                raise DataDirError(f"{dst}: two recordings are called {name!r}: rename one")
+    return recordings
+
+
+def _as_segments(data: DataDir) -> DataDir:
+    """With each utterance as the whole of a recording, where there were no segments."""
+    if data.recordings is not None:
+        return data
+    whole = {utt: f"{utt} 0 -1" for utt in data.ids}
+    tables = {**data.tables, "segments": whole, "wav.scp": dict(cut(whole, data.wav, "segments"))}
+    return DataDir(data.path, tables, data.wav)

@@ -1,0 +1,16 @@
+"""Where a text is split into words: at ASCII blanks, as Kaldi and sclite do, and nowhere else.
+
+Wider blanks, such as U+00A0 and U+3000, are part of words. ``str.split`` would split there too.
+"""
+
+import re
+
+_WORD = re.compile(r"[^ \t\n\r\f\v]+")
+
+
+def words(text: str) -> list[str]:
+    """
+    >>> words(" one two\\u00a0and three\\t")
+    ['one', 'two\\xa0and', 'three']
+    """
+    return _WORD.findall(text)

@@ -1,0 +1,158 @@
+"""The way from a data dir to its distorted copy."""
+
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from espnet_robust.common.errors import ConfigError, DataDirError, UserError
+from espnet_robust.common.processes import locked
+from espnet_robust.data.conditions import CLEAN, Condition, check_name, keep_condition
+from espnet_robust.data.replacing import refuse_foreign, replace_dir
+from espnet_robust.distortion.collection import forget
+from espnet_robust.distortion.config import given_config, load_distortion
+from espnet_robust.distortion.copies.job import Job
+from espnet_robust.distortion.copies.provenance import (
+    damage,
+    describe,
+    read_record,
+    write_record,
+)
+from espnet_robust.distortion.copies.shards import make_shards
+from espnet_robust.distortion.copies.source import check_source
+from espnet_robust.distortion.copies.tables import write_tables
+
+
+def distort_data_dir(
+    src: str | Path,
+    dst: str | Path,
+    config: str | Path | Mapping,
+    *,
+    seed: int,
+    nj: int = 1,
+    format: str = "flac",
+    allow_pipe: bool = False,
+    hash_audio: bool = False,
+    condition: str | None = None,
+) -> None:
+    """Write a distorted copy of a data dir.
+
+    ``dst`` gets ``wav.scp``, ``utt2dur``, ``utt2num_samples``, ``utt2distortion`` (a JSON record
+    for each utterance, see ``remake``), ``condition.json`` and every other file of ``src`` that
+    does not depend on the audio. A copy that is already there, whole, and was made by the same job
+    (same config, seed, format, tables and audio of ``src`` and of the noise) is left as it is.
+
+    Args:
+        src: data dir, complete and valid.
+        dst: data dir to be written.
+        config: see ``load_distortion``.
+        seed: for all draws, >= 0.
+        nj: processes; the result does not depend on it.
+        format: "flac" and "wav" files, "ark" and "flac.ark" of kaldiio, or "pipe": commands that
+            make the audio when it is read.
+        allow_pipe: whether commands in ``src/wav.scp`` may be run.
+        hash_audio: notice by its content that audio was replaced, instead of by size and time.
+        condition: what scoring calls the copy; None: see ``name_of_copy``.
+
+    Raises:
+        UserError: a file of ``src`` is missing or no usable audio, tables do not agree, the config
+            is wrong, the disk is full. Nothing that looks complete is left.
+    """
+    src, dst = Path(src), Path(dst)
+    distorter, (given, _) = load_distortion(config), given_config(config)
+    name = _checked_name(dst, name_of_copy(src, dst) if condition is None else condition)
+    what = (distorter, given, Condition(name, single_snr(given)))
+    run_job(Job(src, dst, *what, seed, format, allow_pipe, hash_audio), nj=nj)
+
+
+def name_of_copy(src: Path, dst: Path) -> str:
+    """The condition of a copy that nobody named: its directory's name, relative to the source's.
+
+    >>> name_of_copy(Path("data/test"), Path("data/test_noise")), name_of_copy(Path("a"), Path("b"))
+    ('noise', 'b')
+    """
+    return dst.name.removeprefix(f"{src.name}_") or dst.name
+
+
+def _checked_name(dst: Path, name: str) -> str:
+    if check_name(name, f"{dst}: --condition") == CLEAN:
+        raise ConfigError(
+            f"{dst}: a distorted copy cannot be the condition {CLEAN!r};"
+            " name it otherwise, by --condition NAME"
+        )
+    return name
+
+
+def single_snr(config: Mapping) -> float | None:
+    """The SNR of a config in dB if it has one for all, else None."""
+    snr = config.get("snr_db")
+    return snr if isinstance(snr, int | float) else None
+
+
+def run_job(job: Job, *, nj: int = 1) -> None:
+    """Do one job, or what is left of it. See ``distort_data_dir``."""
+    if job.seed < 0:
+        raise ConfigError(f"seed {job.seed}: must be at least 0")
+    if read_record(job.dst) is None:
+        refuse_foreign(job.dst)
+    wanted = describe(
+        job.src,
+        job.distorter.data_dirs,
+        dst=job.dst,
+        config=job.config,
+        seed=job.seed,
+        format=job.format,
+        allow_pipe=job.allow_pipe,
+        hash_audio=job.hash_audio,
+    )
+    if not _is_done(job, wanted):
+        total = check_source(job.src, allow_pipe=job.allow_pipe)
+        with locked(job.dst.with_name(f".{job.dst.name}.lock"), job.dst):
+            _make(job, wanted, total, nj)
+    keep_condition(job.dst, job.condition)
+
+
+def _is_done(job: Job, wanted: dict) -> bool:
+    record = read_record(job.dst)
+    if record is None:
+        return False
+    listed = record.pop("files", None)
+    if record != wanted:
+        return False
+    wrong = damage(job.dst, listed)
+    if wrong:
+        print(f"{job.dst}: {wrong}; it is made again", file=sys.stderr)
+    return not wrong
+
+
+def _make(job: Job, wanted: dict, total: int, nj: int) -> None:
+    try:
+        if read_record(job.partial) != wanted:
+            shutil.rmtree(job.partial, ignore_errors=True)
+        job.partial.mkdir(parents=True, exist_ok=True)
+        write_record(job.partial, wanted)
+        forget()
+        make_shards(job, total, nj)
+        listed, turned_down = write_tables(job, total)
+        write_record(job.partial, wanted | {"files": listed})
+        shutil.rmtree(job.partial / "parts")
+        replace_dir(job.partial, job.dst)
+    except OSError as e:
+        message = f"{job.dst}: cannot be written: {e.strerror}{_what_is_kept(job)}"
+        raise DataDirError(message) from None
+    except UserError as e:
+        raise type(e)(f"{e}{_what_is_kept(job)}") from None
+    if turned_down:
+        print(
+            f"{job.dst}: {turned_down} of {total} utterances exceeded full scale and were turned"
+            " down",
+            file=sys.stderr,
+        )
+
+
+def _what_is_kept(job: Job) -> str:
+    parts = job.partial / "parts"
+    if parts.is_dir() and any(parts.iterdir()):
+        return f"; what is finished is kept in {job.partial}: the same command goes on from there"
+    shutil.rmtree(job.partial, ignore_errors=True)
+    return ""

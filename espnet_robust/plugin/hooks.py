@@ -1,0 +1,144 @@
+"""How ESPnet's tasks come to use ``preprocessor: distorting``, and to look at ``freeze_param``.
+
+ESPnet tells a preprocessor no epoch, tells validation and inference not apart, lets only some tasks
+choose their preprocessor, and passes over a ``freeze_param`` that freezes nothing. So
+``register()`` replaces, once in a process, four class methods, each by one that calls the original
+and is its equal where nobody asks for what is ours:
+
+    TASK.add_task_arguments      has ``--preprocessor`` and ``--preprocessor_conf`` in every task
+    TASK.build_preprocess_fn     the task's own; in training behind the distortion
+    AbsTask.build_iter_factory   validation too behind the distortion; the epoch is told
+    AbsTask.build_optimizers     a ``freeze_param`` of our frontend is looked at
+"""
+
+import argparse
+from collections.abc import Iterable, Iterator
+
+import torch
+from espnet2.iterators.abs_iter_factory import AbsIterFactory
+from espnet2.tasks.abs_task import AbsTask
+from espnet2.train.class_choices import ClassChoices
+from espnet2.utils.nested_dict_action import NestedDictAction
+
+from espnet_robust.common.errors import ConfigError, one_line_errors
+from espnet_robust.data.audio import RATE
+from espnet_robust.plugin.checked_audio import rate_of
+from espnet_robust.plugin.familiar import check_freeze_param
+from espnet_robust.plugin.frontend import RobustFrontend
+from espnet_robust.plugin.preprocessor import (
+    NAME,
+    DistortingPreprocessor,
+    is_distorting,
+    make_preprocessor,
+    without_us,
+)
+
+_HOOKED = "_espnet_robust_hooked"
+
+
+class EpochIterFactory(AbsIterFactory):
+    """Tells the preprocessor which epoch it is before that epoch's workers start."""
+
+    def __init__(self, inner: AbsIterFactory, preprocessor: DistortingPreprocessor, max_epoch: int):
+        self.inner = inner
+        self.preprocessor = preprocessor
+        self.max_epoch = max_epoch
+
+    def build_iter(self, epoch: int, shuffle: bool | None = None):
+        self.preprocessor.set_epoch(epoch, progress=(epoch - 1) / self.max_epoch)
+        return _Batches(self.inner.build_iter(epoch, shuffle))
+
+
+class _Batches:
+    """Batches as they are; of an utterance that cannot be distorted, one line from any worker."""
+
+    def __init__(self, batches: Iterable):
+        self.batches = batches
+
+    def __iter__(self) -> Iterator:
+        return one_line_errors(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+def hook_task(task: type[AbsTask], choices: ClassChoices | None) -> None:
+    """Let a task have the distorting preprocessor. Idempotent.
+
+    Args:
+        choices: its own table of preprocessors; None where it has none.
+    """
+    if _HOOKED in vars(task):
+        return
+    setattr(task, _HOOKED, True)
+    if choices is not None:
+        choices.classes[NAME] = DistortingPreprocessor
+    default = choices.default if choices is not None else None
+    add_task_arguments, build_preprocess_fn = task.add_task_arguments, task.build_preprocess_fn
+
+    def with_option(cls, parser: argparse.ArgumentParser):
+        add_task_arguments.__func__(cls, parser)
+        if choices is None and parser.get_default("preprocessor_conf") is None:
+            add_options(parser)
+
+    def with_distortion(cls, args: argparse.Namespace, train: bool):
+        if not is_distorting(args):
+            return build_preprocess_fn.__func__(cls, args, train)
+        inner_args = without_us(args, default)
+        try:
+            inner = build_preprocess_fn.__func__(cls, inner_args, train)
+        except TypeError as e:  # a key that the inner one does not know, or one that it lacks
+            raise ConfigError(f"preprocessor_conf: {e}") from e
+        return make_preprocessor(args, inner, train) if train else inner
+
+    task.add_task_arguments = classmethod(with_option)
+    task.build_preprocess_fn = classmethod(with_distortion)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What a task with a choice of preprocessors has, for one without."""
+    group = parser.add_argument_group(description="Preprocessor")
+    group.add_argument("--preprocessor", default="default", choices=("default", NAME))
+    group.add_argument("--preprocessor_conf", action=NestedDictAction, default={})
+
+
+def hook_all_tasks() -> None:
+    """Let tasks tell the epoch, distort validation and look at ``freeze_param``. Idempotent."""
+    if _HOOKED in vars(AbsTask):
+        return
+    setattr(AbsTask, _HOOKED, True)
+    original, build = AbsTask.build_iter_factory.__func__, AbsTask.build_optimizers.__func__
+
+    def build_iter_factory(cls, args, distributed_option, mode, kwargs=None) -> AbsIterFactory:
+        if not is_distorting(args):
+            return original(cls, args, distributed_option, mode, kwargs)
+        train = mode == "train"
+        _check(args, train)
+        preprocessor = cls.build_preprocess_fn(args, train=train)
+        if not train:
+            preprocessor = make_preprocessor(args, preprocessor, train)
+        kwargs = {**(kwargs or {}), "preprocess_fn": preprocessor}
+        factory = original(cls, args, distributed_option, mode, kwargs)
+        return EpochIterFactory(factory, preprocessor, args.max_epoch)
+
+    def build_optimizers(cls, args: argparse.Namespace, model: torch.nn.Module):
+        for frontend in model.modules():
+            if isinstance(frontend, RobustFrontend):
+                check_freeze_param(args, model, frontend.freeze)
+        return build(cls, args, model)
+
+    AbsTask.build_iter_factory = classmethod(build_iter_factory)
+    AbsTask.build_optimizers = classmethod(build_optimizers)
+
+
+def _check(args: argparse.Namespace, train: bool) -> None:
+    """ConfigError where distortions would be frozen, or of another rate."""
+    if train and args.max_cache_size > 0:
+        raise ConfigError(
+            f"max_cache_size: caching would repeat an epoch's distortions (preprocessor: {NAME}); "
+            "leave it at 0"
+        )
+    if (rate := rate_of(args)) != RATE:
+        raise ConfigError(
+            f"frontend_conf: fs: {rate} Hz, but preprocessor: {NAME} works at {RATE} Hz"
+        )

@@ -1,0 +1,74 @@
+"""What recipes refuse before they run, and the sources of noises they know."""
+
+import pytest
+
+from espnet_robust.common.errors import ConfigError, UserError
+from espnet_robust.common.experiment import CHECKOUT, CONF, Recipe
+from espnet_robust.common.recipe import (
+    DIRECTORIES,
+    check_directories,
+    check_numbers,
+    check_stages,
+    check_trainings,
+    read_noise_source,
+)
+from espnet_robust.corpora import CORPORA
+
+SOURCES = sorted(path.stem for path in (CONF / "noise").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_shipped_sources_name_what_there_is(name):
+    source = read_noise_source(name)
+    assert {entry["corpus"] for entry in source.data} <= set(CORPORA)
+    assert set(source.directories) <= set(DIRECTORIES)
+    used = {option for option in DIRECTORIES if f"{{{option}}}" in str(source.data)}
+    assert used == set(source.directories)
+    assert all((CHECKOUT / protocol).is_file() for protocol in source.protocols)
+
+
+def test_a_directory_that_is_not_named_or_not_there(tmp_path):
+    with pytest.raises(UserError, match="paper needs --musan DIR, which holds music/"):
+        check_directories("paper", {"musan": ""})
+    named = dict.fromkeys(DIRECTORIES, str(tmp_path))
+    check_directories("paper", named)
+    with pytest.raises(UserError, match=r"--dns .*none: no such directory; it holds noise_full"):
+        check_directories("paper", named | {"dns": str(tmp_path / "none")})
+    check_directories("synthetic", {})
+
+
+def test_unknown_source():
+    with pytest.raises(ConfigError, match="unknown noise_source 'papper', did you mean 'paper"):
+        read_noise_source("papper")
+
+
+@pytest.mark.parametrize("stage", ["0", "11", "x", ""])
+def test_stages(stage):
+    with pytest.raises(ConfigError, match=f"stage '{stage}' does not exist: stages are 1 to 10"):
+        check_stages("1", stage)
+    check_stages("1", "10")
+
+
+@pytest.mark.parametrize(
+    ("nj", "ngpu", "message"),
+    [
+        ("0", "0", "nj '0' is not a number of processes"),
+        ("x", "0", "nj 'x' is not"),
+        ("1", "-1", "ngpu '-1' is not a number of GPUs"),
+        ("1", "2", "ngpu 2: torch finds 1 here"),
+    ],
+)
+def test_numbers(nj, ngpu, message):
+    with pytest.raises(ConfigError, match=message):
+        check_numbers(nj, ngpu, gpus=1)
+
+
+def test_trainings():
+    recipe = Recipe(CHECKOUT / "egs/mini/asr1")
+    check_trainings("asr", ["teacher", "cdm1_mse"], recipe, "short", "")
+    with pytest.raises(ConfigError, match="name at least one system"):
+        check_trainings("asr", [], recipe, "short", "")
+    with pytest.raises(ConfigError, match="unknown system 'cdm1_mse'"):
+        check_trainings("asr", ["cdm1_mse"], Recipe(CHECKOUT / "egs/fsdd/asr1"), "short", "")
+    with pytest.raises(ConfigError, match="classifier 'svm'"):
+        check_trainings("cls", ["teacher"], recipe, "short", "svm")

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""How long commands take to import and to answer ``--help``, here or beside another checkout.
+
+    python tools/benchmark_start.py --runs 11
+    python tools/benchmark_start.py --against ../other_checkout
+
+Figures are medians. The two checkouts take turns, run by the same Python. The ratio is of CPU time,
+which other processes hardly touch: theirs over ours, so more than 1 is a gain.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from espnet_robust.common.cli import Parser
+
+HERE = Path(__file__).resolve().parents[1]
+MODULES = {
+    "espnet-robust": "espnet_robust",
+    **{
+        name: f"espnet_robust.bin.{name}"
+        for name in ("distort_data_dir", "score", "distill_train", "decode")
+    },
+}
+MEASURED = {
+    **{f"{name} --help": ["-m", module, "--help"] for name, module in MODULES.items()},
+    **{f"import {module}": ["-c", f"import {module}"] for module in MODULES.values()},
+}
+
+
+def get_parser() -> Parser:
+    parser = Parser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=7, help="of each (default: 7)")
+    parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout")
+    return parser
+
+
+def main() -> None:
+    args = get_parser().parse_args()
+    checkouts = [HERE, args.against.resolve()] if args.against else [HERE]
+    columns = ["start", "s", "CPU s"]
+    if args.against:
+        columns += ["there, s", "there, CPU s", "ratio"]
+    print(f"| {' | '.join(columns)} |\n|{'---|' + '---:|' * (len(columns) - 1)}")
+    for name, command in MEASURED.items():
+        runs: dict[Path, list[tuple[float, float]]] = {checkout: [] for checkout in checkouts}
+        for number in range(args.runs + 1):
+            for checkout in checkouts:
+                times = start(command, checkout)
+                if number and times:  # the first run reads the files from disk
+                    runs[checkout].append(times)
+        print(f"| `{name}` | {' | '.join(cells(runs))} |", flush=True)
+
+
+def cells(runs: Mapping[Path, list[tuple[float, float]]]) -> list[str]:
+    """Medians of wall and CPU time for each checkout, and their ratio; - for no such command."""
+    medians = [[statistics.median(x) for x in zip(*times, strict=True)] for times in runs.values()]
+    shown = [cell for pair in medians for cell in ([f"{x:.2f}" for x in pair] or ["-", "-"])]
+    if len(medians) > 1:
+        shown.append(f"{medians[1][1] / medians[0][1]:.1f}" if all(medians) else "-")
+    return shown
+
+
+def start(command: list[str], checkout: Path) -> tuple[float, float] | None:
+    """Wall and CPU seconds of one start in a checkout; None where it has no such command."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", *command],
+        cwd=checkout,  # which Python puts first on its path
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.perf_counter() - began
+    return None if process.returncode else (seconds, usage.ru_utime + usage.ru_stime)
+
+
+if __name__ == "__main__":
+    main()
