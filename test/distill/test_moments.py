@@ -40,7 +40,7 @@ def test_a_shift_alone_is_the_squared_distance_of_the_means(method):
 def test_who_sees_what_leaves_the_mean_in_its_place():
     seen = {m: float(value(m, *draw(0, spread=3.0))) for m in MATCHING}
     assert seen["linear"] < 0.01
-    assert min(seen[m] for m in ("pairs", "coral", "mmd")) > 100 * abs(seen["linear"])
+    assert min(seen[m] for m in ("pairs", "coral", "mmd")) > 20 * abs(seen["linear"])
     # Two sides of the same distribution whose utterances do not belong together.
     swapped = draw(0)[0].flip(0), draw(0)[1]
     seen = {m: float(value(m, *swapped)) for m in MATCHING}

@@ -229,6 +229,10 @@ VARIANTS = {
     "alternating": {"dat": "alternating", "dat_conf": {"classifier_steps": 2, "layers": [1, 2]}},
     "multi": {"dat_conf": {"domains": "multi", "pooled": False}},
     "student_teacher": {"dat_conf": {"domains": "student_teacher"}},
+    "pairs": {"dat": "pairs", "dat_conf": {"weight": 0.5, "start": 0.3}},
+    "linear": {"dat": "linear", "dat_conf": {"layers": [1, 2], "memory": 16}, "ema": 0.5},
+    "coral": {"dat": "coral", "dat_conf": {"layers": "heads"}, "amp": "bf16"},
+    "mmd": {"dat": "mmd", "dat_conf": {"pooled": False}, "accum_grad": 2},
     "lstm": {"student_conf": {"kind": "lstm", "init": "random", "overrides": {"hidden_size": 8}}},
     "lstm_bf16": {
         "student_conf": {"kind": "lstm", "init": "convolutions", "overrides": {"hidden_size": 8}},
