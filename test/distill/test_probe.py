@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+import soundfile
 import torch
 
+from espnet_robust.bin import probe_domain
+from espnet_robust.common.errors import DataDirError
 from espnet_robust.distill.erasure import fit_eraser
 from espnet_robust.distill.probe import FOLDS, DomainProbe, balanced_accuracy
 
@@ -60,3 +63,27 @@ def test_what_is_erased_no_linear_reader_finds(classes):
     # Of least change: what is uncorrelated with the classes stays as it was.
     assert np.linalg.matrix_rank(eraser.projection) <= classes - 1
     np.testing.assert_allclose(erased.mean(0), x.mean(0), atol=1e-9 * np.abs(x).max())
+
+
+@pytest.fixture
+def copies(make_data):
+    """A data dir, a copy of it with a tone on top, and one of other utterances."""
+    clean = make_data([4000] * 12)
+    noisy = make_data([4000] * 12)
+    tone = np.sin(np.arange(4000) * 0.5) * 0.3
+    for path in sorted(noisy.parent.glob("*.wav")):
+        wav, rate = soundfile.read(path)
+        soundfile.write(path, wav + tone, rate)
+    return clean, noisy, make_data([4000] * 11)
+
+
+def test_the_command(copies, teacher_dirs, capsys):
+    clean, noisy, other = copies
+    words = [str(teacher_dirs["hubert_layer_norm"]), "--clean", str(clean), "--distorted"]
+    probe_domain.main([*words, str(noisy), str(clean), "--erase"])
+    head, whole, half, erased = (line.split("\t") for line in capsys.readouterr().out.splitlines())
+    assert head == ["model", "all", "train", "train"]
+    assert float(whole[2]) > 0.8 and float(whole[3]) <= 0.5  # the tone; the same once more
+    assert half[0].endswith(", half") and erased[0].endswith(", half erased")
+    with pytest.raises(DataDirError, match="not a copy of"):
+        probe_domain.main([*words, str(other)])
