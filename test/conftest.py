@@ -22,6 +22,14 @@ settings.load_profile("repeatable")
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("no GPU")
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The checkout."""

@@ -210,7 +210,7 @@ def test_batches_do_not_change_what_is_decoded(trained, data):
         assert recogniser(wavs) == [recogniser([wav])[0] for wav in wavs]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("options", [{}, {"method": "beam", "beam_size": 2}])
 def test_a_gpu_decodes_the_same(trained, data, options):
     wavs = [read_audio(entry) for entry in read_data_dir(data).wav.values()]

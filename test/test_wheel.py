@@ -74,7 +74,9 @@ def elsewhere(wheel, tmp_path_factory) -> Path:
 
 def test_commands_and_configurations_come_with_it(elsewhere, root, tmp_path):
     command = elsewhere.with_name("espnet-robust")
-    assert "distort_data_dir  Write a distorted copy" in run(command, "--help", cwd=tmp_path)
+    assert "Write a distorted copy of a Kaldi-format data dir." in run(
+        command, "--help", cwd=tmp_path
+    )
     conf = Path(run(command, "conf_dir", cwd=tmp_path).strip())
     assert conf.is_relative_to(elsewhere.parents[1])
     shipped, here = (

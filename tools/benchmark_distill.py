@@ -1,57 +1,66 @@
 #!/usr/bin/env python3
 """Speed of a distillation step at full size, side by side with a plain one.
 
-    OMP_NUM_THREADS=2 python tools/benchmark_distill.py [--amp bf16] [--device cuda]
+    OMP_NUM_THREADS=2 python tools/benchmark_distill.py [--amp none bf16] [--device cuda]
     OMP_NUM_THREADS=2 python tools/benchmark_distill.py --scaling OUT.png
 
-HuBERT Base shape with random weights (95 M parameters) teaches a student of its convolutions and
-first two layers (23.5 M), targets are layers 4, 8 and 12, the loss L1 + log-sigmoid cosine, the
-optimizer AdamW. Utterances last 9 to 14 s, four make a batch.
+The models are those of ``distill_steps.py``. Utterances last 9 to 14 s, four make a batch.
 
-    plain           transformers' models, output_hidden_states, attention mask, fp32; batches of
-                    random utterances, padded with zeros to the longest
-    setup2          ours; batches of similar length, as batch_type numel makes them
-    setup1 cached   the same, with the teacher's answers on disk
+    plain                transformers' models, output_hidden_states, attention mask, fp32; batches
+                         of random utterances, padded with zeros to the longest
+    plain, bf16          the same under torch.autocast, where --amp has bf16
+    setup1, setup2       ours; batches of similar length, as batch_type numel makes them. The two
+                         differ in what is heard, not in what is computed
+    setup1 cached        the same, with the teacher's answers on disk
+    setup2 + adversary   with a domain classifier
 
 All hear the same utterances, a batch by turns, so that a busy machine slows all. Stated are audio
 seconds (without padding) per second, the ratio to plain as median and range over the rounds, and
 the same ratio per second of this process's CPU time, which other processes hardly touch.
 Reading and distorting, done by other processes, is not counted; reading the cache is.
 
+``--peak`` also counts the operations of each step and states them as a share of what this device
+does in a bf16 product of two large matrices, measured in the same run. On a GPU peak memory is
+stated as if each step were alone: what it keeps, and what it takes beyond that.
+
 ``--scaling`` plots time (on a CPU the process's CPU time) and peak memory of a setup2 step against
 the audio seconds in the batch, made of crops of 10 s, with the straight line that fits best.
 """
 
 import argparse
-import copy
 import itertools
 import json
 import statistics
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from transformers import HubertConfig, HubertModel
+from distill_steps import (
+    RATE,
+    Step,
+    count_flop,
+    fill,
+    make_hubert,
+    make_student,
+    make_teacher,
+    our_step,
+    peak_flops,
+    peak_memory,
+    plain_step,
+    timed,
+)
+from markdown_table import table
+from torch import Tensor
 
 from espnet_robust.distill.cache import TargetCache
 from espnet_robust.distill.config import AMP
-from espnet_robust.distill.model import DistillModel
-from espnet_robust.distill.targets import Targets
-from espnet_robust.models.audio_key import audio_key
-from espnet_robust.models.speech_model import SpeechModel, build_speech_model
-from espnet_robust.models.student import StudentConfig, build_student
 
-RATE = 16000
-LAYERS = (4, 8, 12)
-BATCH = 4
-SECONDS = (9.0, 14.0)
+SETUPS = ("setup1", "setup1 cached", "setup2", "setup2 + adversary")
+COMPILED = " compiled"
+PRECISIONS = (*AMP, *(amp + COMPILED for amp in AMP))
 CROP = 10.0  # of --scaling
-Step = Callable[[Sequence[Tensor]], None]  # one update on a batch of utterances (N,)
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -59,9 +68,18 @@ def get_parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=4, help="batches that each alternative gets")
+    parser.add_argument("--batch", type=int, default=4, help="utterances in a batch")
+    parser.add_argument(
+        "--seconds", type=float, nargs=2, default=(9.0, 14.0), metavar=("LEAST", "MOST")
+    )
+    parser.add_argument("--setups", nargs="+", choices=SETUPS, default=["setup2", "setup1 cached"])
+    parser.add_argument(
+        "--amp", nargs="+", choices=PRECISIONS, default=["none"], help="each setup with each"
+    )
+    parser.add_argument("--peak", action="store_true", help="also the share of the matrix peak")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--amp", choices=AMP, default="none", help="a row more: setup2 with it")
+    parser.add_argument("--tiny", action="store_true", help="small models, to see that it runs")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scaling", type=Path, metavar="OUT.png", help="plot instead")
     parser.add_argument("--crops", type=int, default=5, help="of --scaling: crops in the largest")
@@ -69,156 +87,111 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
-class Plain(nn.Module):
-    """What one writes first: the library's models and nothing else."""
-
-    def __init__(self, teacher: HubertModel):
-        super().__init__()
-        self.teacher = [teacher.eval()]
-        config = copy.deepcopy(teacher.config)
-        config.num_hidden_layers = 2
-        config.apply_spec_augment = False
-        config.layerdrop = 0.0
-        self.student = HubertModel(config)
-        self.heads = nn.ModuleList(
-            nn.Linear(config.hidden_size, config.hidden_size) for _ in LAYERS
+def alternatives(args: argparse.Namespace, cache: TargetCache) -> dict[str, Step]:
+    """The steps to be compared, by name. The cache is filled by who knows what will be heard."""
+    hubert = make_hubert(args.tiny)
+    pairs = {}  # of teacher and student: shared, so that no code is compiled twice
+    steps = {"plain": plain_step(hubert, args.device)}
+    if "bf16" in args.amp:
+        steps["plain, bf16"] = plain_step(hubert, args.device, "bf16")
+    for precision, setup in itertools.product(args.amp, args.setups):
+        compiled = precision.endswith(COMPILED)
+        if compiled not in pairs:
+            teacher = make_teacher(hubert, args.device, compiled)
+            pairs[compiled] = teacher, make_student(teacher, compiled)
+        steps[setup if precision == "none" else f"{setup}, {precision}"] = our_step(
+            *pairs[compiled],
+            args.device,
+            precision.removesuffix(COMPILED),
+            cache=cache if "cached" in setup else None,
+            adversary="adversary" in setup,
         )
-
-    def forward(self, wav: Tensor, lengths: Tensor) -> Tensor:
-        mask = (torch.arange(wav.shape[1], device=wav.device) < lengths[:, None]).long()
-        with torch.no_grad():
-            states = self.teacher[0](wav, attention_mask=mask, output_hidden_states=True)
-        last = self.student(wav, attention_mask=mask, output_hidden_states=True).last_hidden_state
-        frames = self.student._get_feat_extract_output_lengths(lengths)
-        valid = torch.arange(last.shape[1], device=wav.device) < frames[:, None]
-        loss = 0.0
-        for head, layer in zip(self.heads, LAYERS, strict=True):
-            s, t = head(last)[valid], states.hidden_states[layer][valid]
-            loss = loss + F.l1_loss(s, t) - F.logsigmoid(F.cosine_similarity(s, t, -1)).mean()
-        return loss / len(LAYERS)
+    return steps
 
 
-def padded(wavs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """(B, N) with zeros behind the shorter ones, (B,) samples."""
-    lengths = torch.tensor([len(wav) for wav in wavs], device=wavs[0].device)
-    return nn.utils.rnn.pad_sequence(list(wavs), batch_first=True), lengths
+def batches(wavs: Sequence[Tensor], size: int) -> Iterator[list[Tensor]]:
+    for start in range(0, len(wavs), size):
+        yield list(wavs[start : start + size])
 
 
-def update(model: nn.Module, loss_of: Callable[[Sequence[Tensor]], Tensor]) -> Step:
-    """A step as ESPnet's trainer does it."""
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=2e-4)
-
-    def step(wavs: Sequence[Tensor]) -> None:
-        loss_of(wavs).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        optimizer.step()
-        optimizer.zero_grad()
-
-    return step
-
-
-def plain_step(teacher: HubertModel, device: str) -> Step:
-    model = Plain(teacher.to(device)).to(device).train()
-    return update(model, lambda wavs: model(*padded(wavs)))
-
-
-def our_step(
-    teacher: SpeechModel, device: str, amp: str = "none", cache: TargetCache | None = None
-) -> Step:
-    student = build_student(teacher, StudentConfig())
-    student.encoder.masked_spec_embed.requires_grad_(False)
-    targets = Targets([teacher], LAYERS, cache=cache)
-    losses = {"l1": 1.0, "cosine": 1.0}
-    model = DistillModel(targets, student, losses, amp=AMP[amp]).to(device).train()
-
-    def loss_of(wavs: Sequence[Tensor]) -> Tensor:
-        wav, lengths = padded(wavs)
-        domain = torch.zeros(len(wav), 1, dtype=torch.long, device=wav.device)
-        return model(wav, lengths, wav, lengths, domain)[0].squeeze()
-
-    return update(model, loss_of)
-
-
-def fill(cache: TargetCache, teacher: SpeechModel, wavs: Sequence[Tensor]) -> None:
-    """With numbers in the teacher's shape: what they are does not change the speed."""
-    for wav in wavs:
-        shape = (teacher.num_frames(len(wav)), teacher.hidden_size)
-        cache.put(audio_key(wav), {str(layer): torch.randn(shape) for layer in LAYERS})
-
-
-def batches(wavs: Sequence[Tensor]) -> Iterator[list[Tensor]]:
-    for start in range(0, len(wavs), BATCH):
-        yield list(wavs[start : start + BATCH])
-
-
-def timed(step: Step, wavs: Sequence[Tensor]) -> tuple[float, float]:
-    """Seconds by the clock and of this process's CPU time."""
-    start, start_cpu = time.perf_counter(), time.process_time()
-    step(wavs)
-    if wavs[0].is_cuda:
-        torch.cuda.synchronize()
-    return time.perf_counter() - start, time.process_time() - start_cpu
+def warm_up(steps: dict[str, Step], wavs: list[Tensor], count: bool) -> dict[str, float]:
+    """The operations of each step, if they are to be counted; of compiled ones they cannot be."""
+    flop = {}
+    for name, step in steps.items():
+        if count and COMPILED not in name:
+            flop[name] = count_flop(step, wavs)
+        for _ in range(2):  # the first allocates, compiles, chooses its kernels
+            timed(step, wavs)
+        if wavs[0].is_cuda:
+            print(f"warmed up: {name}", flush=True)
+    if count:
+        # Precision does not change their number.
+        by_setup = {name.split(",")[0]: number for name, number in flop.items()}
+        flop |= {name: by_setup.get(name.split(",")[0]) for name in steps}
+    return flop
 
 
 def compare(args: argparse.Namespace, root: str) -> list[dict]:
     """One row an alternative."""
     rng = np.random.default_rng(args.seed)
-    sizes = (rng.uniform(*SECONDS, args.rounds * BATCH) * RATE).astype(int)
+    sizes = (rng.uniform(*args.seconds, args.rounds * args.batch) * RATE).astype(int)
     wavs = [torch.randn(int(n)).mul(0.1).to(args.device) for n in sizes]
     by_length = sorted(wavs, key=len)
-    hubert = HubertModel(HubertConfig())
-    teacher = build_speech_model(copy.deepcopy(hubert), normalize=False)
-    teacher = teacher.requires_grad_(False).eval().to(args.device)
+    # A GPU's kernels are chosen, and code is compiled, for one shape.
+    first = by_length[-args.batch :]
+    if args.device == "cpu" and not args.tiny:
+        first = [wav[: RATE * 2] for wav in first]
     cache = TargetCache(root, "benchmark")
-    fill(cache, teacher, wavs)
-    alternatives = {
-        "plain": (plain_step(hubert, args.device), wavs),
-        "setup2": (our_step(teacher, args.device), by_length),
-        "setup1 cached": (our_step(teacher, args.device, cache=cache), by_length),
+    if any("cached" in setup for setup in args.setups):
+        heard = {id(wav): wav for wav in (*wavs, *first)}
+        fill(cache, make_hubert(args.tiny), list(heard.values()))
+    steps = alternatives(args, cache)
+    flop = warm_up(steps, first, args.peak)
+    peak = peak_flops(args.device, 512 if args.tiny else 8192) if args.peak else 0.0
+    rows: dict[str, dict] = {name: {"step": name, "seconds": [], "speeds": []} for name in steps}
+    orders = (wavs if name.startswith("plain") else by_length for name in steps)
+    for turn in zip(*(batches(order, args.batch) for order in orders), strict=True):
+        for (name, step), batch in zip(steps.items(), turn, strict=True):
+            measure(rows[name], step, batch)
+    return [summary(row, rows["plain"], flop.get(name), peak) for name, row in rows.items()]
+
+
+def measure(row: dict, step: Step, batch: list[Tensor]) -> None:
+    """One update; its figures are added to the row."""
+    on_gpu = batch[0].is_cuda
+    before = peak_memory("cuda", reset=True) if on_gpu else 0.0
+    seconds = np.array(timed(step, batch))
+    row["seconds"].append(float(seconds[0]))
+    row["speeds"].append(sum(map(len, batch)) / RATE / seconds)
+    if on_gpu:
+        taken = peak_memory("cuda") - before + step.kept_bytes() / 1e6
+        row["peak_gb"] = max(row.get("peak_gb", 0.0), taken / 1e3)
+
+
+def summary(row: dict, plain: dict, flop: float | None, peak: float) -> dict:
+    ratios, cpu_ratios = np.array(row["speeds"]).T / np.array(plain["speeds"]).T
+    median = statistics.median(row["seconds"])
+    made = {
+        "step": row["step"],
+        "audio_seconds_per_second": statistics.median(speed for speed, _ in row["speeds"]),
+        "seconds": median,
+        "ratio": statistics.median(ratios),
+        "ratios": [round(ratio, 3) for ratio in ratios],
+        "range": f"{min(ratios):.2f} .. {max(ratios):.2f}",
+        "cpu_ratio": statistics.median(cpu_ratios),
     }
-    if args.amp != "none":
-        alternatives[f"setup2 {args.amp}"] = (our_step(teacher, args.device, args.amp), by_length)
-    short = [wav[: RATE * 2] for wav in wavs[:BATCH]]
-    fill(cache, teacher, short)
-    for step, _ in alternatives.values():  # a first step allocates and compiles
-        step(short)
-    speeds: dict[str, list[np.ndarray]] = {name: [] for name in alternatives}
-    turns = itertools.zip_longest(*(batches(heard) for _, heard in alternatives.values()))
-    for turn in turns:
-        for (name, (step, _)), batch in zip(alternatives.items(), turn, strict=True):
-            speeds[name].append(sum(map(len, batch)) / RATE / np.array(timed(step, batch)))
-    rows = []
-    for name, values in speeds.items():
-        ratios, cpu_ratios = np.array(values).T / np.array(speeds["plain"]).T
-        rows.append(
-            {
-                "step": name,
-                "audio_seconds_per_second": statistics.median(speed for speed, _ in values),
-                "ratio": statistics.median(ratios),
-                "ratios": [round(ratio, 3) for ratio in ratios],
-                "cpu_ratio": statistics.median(cpu_ratios),
-            }
-        )
-    return rows
-
-
-def peak_memory(device: str, reset: bool = False) -> float:
-    """MB since the last reset: of this process, or of the GPU's allocator."""
-    if device != "cpu":
-        if reset:
-            torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.max_memory_allocated() / 1e6
-    if reset:
-        Path("/proc/self/clear_refs").write_text("5")
-    status = Path("/proc/self/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
+    if "peak_gb" in row:
+        made["peak_gb"] = row["peak_gb"]
+    if flop is not None:  # of the longest batch; exact where all batches are as long
+        made |= {"tflop": flop / 1e12, "peak_tflops": peak / 1e12, "share": flop / median / peak}
+    return made
 
 
 def scaling(args: argparse.Namespace) -> list[dict]:
     """One row a size of batch: seconds of audio, seconds and peak MB of a step."""
     torch.manual_seed(args.seed)
-    teacher = build_speech_model(HubertModel(HubertConfig()), normalize=False)
-    step = our_step(teacher.requires_grad_(False).eval().to(args.device), args.device, args.amp)
+    teacher = make_teacher(make_hubert(args.tiny), args.device)
+    step = our_step(teacher, make_student(teacher), args.device, args.amp[0])
     crop = torch.randn(int(CROP * RATE)).mul(0.1).to(args.device)
     step([crop])
     times: dict[int, list[float]] = {count: [] for count in range(1, args.crops + 1)}
@@ -276,27 +249,43 @@ def plot(rows: list[dict], out: Path) -> None:
     figure.savefig(out, dpi=120)
 
 
+COLUMNS = {
+    "step": ("step", ""),
+    "audio_seconds_per_second": ("audio s/s", ".1f"),
+    "seconds": ("s a step", ".3f"),
+    "ratio": ("ratio", ".2f"),
+    "range": ("range", ">"),
+    "cpu_ratio": ("by CPU time", ".2f"),
+}
+GPU_COLUMNS = {"peak_gb": ("peak GB", ".1f")}
+PEAK_COLUMNS = {"tflop": ("TFLOP a step", ".2f"), "share": ("of matrix peak", ".1%")}
+SCALING_COLUMNS = {
+    "audio_seconds": ("audio, s", ".0f"),
+    "seconds": ("step, s", ".2f"),
+    "peak_mb": ("peak, MB", ".0f"),
+}
+
+
 def main() -> None:
     args = get_parser().parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     if args.scaling:
-        rows = scaling(args)
+        rows, columns = scaling(args), SCALING_COLUMNS
         plot(rows, args.scaling)
-        print(f"{'audio s':>8}{'step s':>8}{'peak MB':>9}")
-        for row in rows:
-            print(f"{row['audio_seconds']:8.0f}{row['seconds']:8.2f}{row['peak_mb']:9.0f}")
     else:
         with tempfile.TemporaryDirectory() as root:
             rows = compare(args, root)
-        print(f"{args.rounds} rounds of {BATCH} x {SECONDS[0]:g}..{SECONDS[1]:g} s")
-        print(f"{'step':16}{'audio-s/s':>10}{'ratio':>7}{'by CPU':>8}  range of ratios")
-        for row in rows:
-            print(
-                f"{row['step']:16}{row['audio_seconds_per_second']:10.2f}{row['ratio']:7.2f}"
-                f"{row['cpu_ratio']:8.2f}"
-                f"  {min(row['ratios']):.2f} .. {max(row['ratios']):.2f}"
-            )
+        least, most = args.seconds
+        print(f"{args.rounds} rounds of {args.batch} x {least:g} to {most:g} s, {args.device}")
+        columns = dict(COLUMNS)
+        if args.device != "cpu":
+            del columns["cpu_ratio"]  # a GPU's time is not the CPU's
+            columns |= GPU_COLUMNS
+        if args.peak:
+            columns |= PEAK_COLUMNS
+            print(f"bf16 product of two matrices: {rows[0]['peak_tflops']:.1f} TFLOP/s")
+    print(f"\n{table(rows, columns)}")
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1) + "\n")
 

@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
 """A training step of ``encoder: blstm`` beside that of ESPnet's ``encoder: rnn``.
 
-    OMP_NUM_THREADS=1 python tools/benchmark_encoder.py
+    OMP_NUM_THREADS=1 python tools/benchmark_encoder.py [--device cuda]
 
 Encoders of ``conf/asr/ctc.yaml`` on 192 features take forward and backward of the same batches of
-about 32 s, by turns. Stated is this process's CPU time, which other processes hardly touch.
+about 32 s, by turns. Stated is this process's CPU time, which other processes hardly touch; on a
+GPU it is time by the clock, and batches are also larger.
 """
 
+import argparse
+import json
 import time
 from pathlib import Path
 
 import torch
 from espnet2.asr.encoder.rnn_encoder import RNNEncoder
+from markdown_table import table
 from torch import nn
 
 from espnet_robust.common.config import read_yaml
@@ -19,33 +23,58 @@ from espnet_robust.plugin.blstm import BLSTMEncoder
 
 CONF = Path(__file__).resolve().parents[1] / "conf/asr/ctc.yaml"
 BATCHES = {"12 utterances of 2.8 s": (12, 140), "3 utterances of 12 s": (3, 600)}  # frames of 20 ms
+GPU_BATCHES = {"96 utterances of 2.8 s": (96, 140), "48 utterances of 12 s": (48, 600)}
 FEATURES = 192
 ROUNDS = 10
+COLUMNS = {
+    "batch": ("batch", ""),
+    "rnn": ("rnn, s", ".3f"),
+    "blstm": ("blstm, s", ".3f"),
+    "ratio": ("ratio", ".1f"),
+}
+
+
+def get_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    return parser
 
 
 def main() -> None:
+    args = get_parser().parse_args()
     torch.manual_seed(0)
     conf = read_yaml(CONF)["encoder_conf"]
     encoders = {"rnn": RNNEncoder(FEATURES, **conf), "blstm": BLSTMEncoder(FEATURES, **conf)}
-    print("| batch | rnn, s | blstm, s | ratio |\n|---|---:|---:|---:|")
-    for name, (utterances, frames) in BATCHES.items():
-        x = torch.randn(utterances, frames, FEATURES)
-        lengths = torch.linspace(frames, 0.8 * frames, utterances).long()
+    for encoder in encoders.values():
+        encoder.to(args.device)
+    rows = []
+    sizes = BATCHES if args.device == "cpu" else BATCHES | GPU_BATCHES
+    for name, (utterances, frames) in sizes.items():
+        x = torch.randn(utterances, frames, FEATURES, device=args.device)
+        lengths = torch.linspace(frames, 0.8 * frames, utterances).long().to(args.device)
         seconds = dict.fromkeys(encoders, 0.0)
         for encoder in encoders.values():
             step(encoder, x, lengths)  # the first has to set itself up
         for _ in range(ROUNDS):
             for kind, encoder in encoders.items():
-                seconds[kind] += step(encoder, x, lengths)
-        rnn, blstm = (seconds[kind] / ROUNDS for kind in ("rnn", "blstm"))
-        print(f"| {name} | {rnn:.3f} | {blstm:.3f} | {rnn / blstm:.1f} |")
+                seconds[kind] += step(encoder, x, lengths) / ROUNDS
+        rows.append({"batch": name, **seconds, "ratio": seconds["rnn"] / seconds["blstm"]})
+    print(table(rows, COLUMNS))
+    if args.json:
+        args.json.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 def step(encoder: nn.Module, x: torch.Tensor, lengths: torch.Tensor) -> float:
-    """CPU seconds of forward and backward."""
-    began = time.process_time()
+    """Seconds of forward and backward: of CPU time, or on a GPU by the clock."""
+    clock = time.perf_counter if x.is_cuda else time.process_time
+    began = clock()
     encoder(x, lengths)[0].sum().backward()
-    return time.process_time() - began
+    if x.is_cuda:
+        torch.cuda.synchronize()
+    return clock() - began
 
 
 if __name__ == "__main__":

@@ -24,7 +24,8 @@ from torch import nn
 from transformers.utils import logging as transformers_logging
 
 from espnet_robust import register
-from espnet_robust.common.config import merge, read_yaml
+from espnet_robust.common.config import read_yaml
+from espnet_robust.common.experiment import lay_over
 from espnet_robust.models.speech_model import load_teacher
 from espnet_robust.models.student import StudentConfig, build_student, save_student
 
@@ -49,7 +50,7 @@ def get_parser() -> argparse.ArgumentParser:
 def recogniser(frontend: dict, root: Path) -> nn.Module:
     """The model ``asr_train`` builds from ``conf/asr/ctc.yaml`` and the frontend's options."""
     path = root / "train.yaml"
-    path.write_text(yaml.safe_dump(merge(read_yaml(ROOT / "conf/asr/ctc.yaml"), frontend)))
+    path.write_text(yaml.safe_dump(lay_over(read_yaml(ROOT / "conf/asr/ctc.yaml"), frontend)))
     args = ASRTask.get_parser().parse_args(["--config", str(path), "--output_dir", str(root)])
     args.token_list = TOKENS
     return ASRTask.build_model(args).train()
@@ -99,7 +100,7 @@ def main() -> None:
             save_student(build_student(teacher, StudentConfig()), student, {})
         speech = read_yaml(ROOT / "conf/downstream/speech_model.yaml")
         speech["frontend_conf"] |= {"student": {"path": str(student)}, "cache_gb": 0}
-        cached = merge(speech, {"frontend_conf": {"cache_gb": args.cache_gb}})
+        cached = lay_over(speech, {"frontend_conf": {"cache_gb": args.cache_gb}})
         systems = {
             "student, `cache_gb: 0`": recogniser(speech, root),
             f"student, `cache_gb: {args.cache_gb:g}`": recogniser(cached, root),

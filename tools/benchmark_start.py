@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.common.cli import Parser
@@ -26,15 +26,12 @@ MODULES = {
         for name in ("distort_data_dir", "score", "distill_train", "decode")
     },
 }
-MEASURED = {
-    **{f"{name} --help": ["-m", module, "--help"] for name, module in MODULES.items()},
-    **{f"import {module}": ["-c", f"import {module}"] for module in MODULES.values()},
-}
 
 
 def get_parser() -> Parser:
     parser = Parser(description=__doc__)
     parser.add_argument("--runs", type=int, default=7, help="of each (default: 7)")
+    parser.add_argument("--commands", nargs="+", choices=MODULES, default=list(MODULES))
     parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout")
     return parser
 
@@ -46,19 +43,22 @@ def main() -> None:
     if args.against:
         columns += ["there, s", "there, CPU s", "ratio"]
     print(f"| {' | '.join(columns)} |\n|{'---|' + '---:|' * (len(columns) - 1)}")
-    for name, command in MEASURED.items():
-        runs: dict[Path, list[tuple[float, float]]] = {checkout: [] for checkout in checkouts}
+    modules = {name: MODULES[name] for name in args.commands}
+    measured = {f"{name} --help": ["-m", module, "--help"] for name, module in modules.items()}
+    measured |= {f"import {module}": ["-c", f"import {module}"] for module in modules.values()}
+    for name, command in measured.items():
+        runs: list[list[tuple[float, float]]] = [[] for _ in checkouts]
         for number in range(args.runs + 1):
-            for checkout in checkouts:
-                times = start(command, checkout)
-                if number and times:  # the first run reads the files from disk
-                    runs[checkout].append(times)
+            for checkout, times in zip(checkouts, runs, strict=True):
+                taken = start(command, checkout)
+                if number and taken:  # the first run reads the files from disk
+                    times.append(taken)
         print(f"| `{name}` | {' | '.join(cells(runs))} |", flush=True)
 
 
-def cells(runs: Mapping[Path, list[tuple[float, float]]]) -> list[str]:
+def cells(runs: Sequence[list[tuple[float, float]]]) -> list[str]:
     """Medians of wall and CPU time for each checkout, and their ratio; - for no such command."""
-    medians = [[statistics.median(x) for x in zip(*times, strict=True)] for times in runs.values()]
+    medians = [[statistics.median(x) for x in zip(*times, strict=True)] for times in runs]
     shown = [cell for pair in medians for cell in ([f"{x:.2f}" for x in pair] or ["-", "-"])]
     if len(medians) > 1:
         shown.append(f"{medians[1][1] / medians[0][1]:.1f}" if all(medians) else "-")

@@ -32,6 +32,7 @@ sources=(
 )
 plan=$(bin check_recipe "${configuration[@]}" "${sources[@]}" --task "${task}" \
     --noise_source "${noise_source}" --systems "${systems}" --students "${students}" \
+    --seeds "${seeds}" --test_sets "${test_sets}" --tag "${tag}" \
     --stage "${stage}" --stop_stage "${stop_stage}" --nj "${nj}" --ngpu "${ngpu}")
 { read -r teacher && read -r protocols; } <<<"${plan}"
 : "${protocol:=${protocols}}"
@@ -44,20 +45,13 @@ each_system() {
     local system seed failed=0 running=0
     for seed in ${seeds}; do
         for system in ${systems}; do
-            if [ "${running}" -ge "${nj}" ]; then
-                wait -n || failed=1
-                running=$((running - 1))
-            fi
+            if [ "$((running++))" -ge "${nj}" ]; then wait -n || failed=1; fi
             [ "${failed}" = 0 ] || break 2
             mkdir -p "${exp}/${system}_seed${seed}"
             "$1" "${system}" "${seed}" "${exp}/${system}_seed${seed}" &
-            running=$((running + 1))
         done
     done
-    while [ "${running}" -gt 0 ]; do
-        wait -n || failed=1
-        running=$((running - 1))
-    done
+    while [ -n "$(jobs -p)" ]; do wait -n || failed=1; done
     [ "${failed}" = 0 ] || die "a system failed; see above"
 }
 

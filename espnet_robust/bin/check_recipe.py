@@ -12,7 +12,9 @@ from espnet_robust.common.experiment import CHECKOUT, find_teacher
 from espnet_robust.common.recipe import (
     DIRECTORIES,
     check_directories,
+    check_names,
     check_numbers,
+    check_seeds,
     check_stages,
     check_trainings,
     read_noise_source,
@@ -25,6 +27,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--stage", default="1")
     parser.add_argument("--stop_stage", default="10")
     parser.add_argument("--systems", required=True, help="names, separated by blanks")
+    parser.add_argument("--seeds", default="0", help="separated by blanks")
+    parser.add_argument("--test_sets", default="test", help="separated by blanks")
+    parser.add_argument("--tag", default="")
     parser.add_argument("--students", default="", help="directory with students to take")
     parser.add_argument("--nj", default="1")
     parser.add_argument("--ngpu", default="0")
@@ -39,6 +44,11 @@ def main(cmd: Sequence[str] | None = None) -> None:
     check_stages(args.stage, args.stop_stage)
     stages = range(int(args.stage), int(args.stop_stage) + 1)
     check_numbers(args.nj, args.ngpu, _gpus(args.ngpu, stages))
+    check_seeds(args.seeds.split())
+    for option in ("systems", "train_set", "dev_set", "test_sets"):
+        check_names(option, getattr(args, option).split())
+    if args.tag:
+        check_names("tag", args.tag.split("/"))
     recipe = recipe_of(args)
     check_trainings(args.task, args.systems.split(), recipe, args.budget, args.classifier)
     if args.students and not Path(args.students).is_dir():

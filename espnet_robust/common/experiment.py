@@ -275,10 +275,10 @@ def _absolute(content: Config, path: Path, recipe: Recipe) -> Config:
 
 
 def _path(teacher: Any, owner: Path, directory: Path) -> Any:
-    """A teacher that is a directory of ``owner``, relative to ``directory``; else as it is."""
+    """A teacher that is a directory below ``owner``, relative to ``directory``; else as it is."""
     if isinstance(teacher, list):
         return [_path(one, owner, directory) for one in teacher]
-    if isinstance(teacher, str) and (owner / teacher).is_dir():
+    if isinstance(teacher, str) and not os.path.isabs(teacher) and (owner / teacher).is_dir():
         return os.path.relpath(owner / teacher, directory)
     return teacher
 

@@ -1,5 +1,6 @@
 """What a recipe's options must be before anything runs, and where its noises and rooms are from."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.common.experiment import CONF, Recipe, check_system, resolve
 
 STAGES = range(1, 11)
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 # Options for directories with noises or room responses; conf/noise/*.yaml say which are needed.
 DIRECTORIES = ("noise", "rir", "musan", "wham", "fsd50k", "dns")
 
@@ -71,12 +73,27 @@ def check_numbers(nj: str, ngpu: str, gpus: int) -> None:
         )
 
 
+def check_names(option: str, names: Sequence[str]) -> None:
+    """Raises ConfigError where there are no names, or one that cannot be a directory anywhere."""
+    if not names:
+        raise ConfigError(f"--{option}: name at least one")
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise ConfigError(f"--{option} {name!r}: use letters, digits and _ . - in names")
+
+
+def check_seeds(seeds: Sequence[str]) -> None:
+    """Raises ConfigError where there are no seeds, or one is not a whole number from 0."""
+    if not seeds or not all(seed.isdecimal() for seed in seeds):
+        raise ConfigError(
+            f"--seeds {' '.join(seeds)!r}: need whole numbers from 0, such as '0 1 2'"
+        )
+
+
 def check_trainings(
     task: str, systems: Sequence[str], recipe: Recipe, budget: str, classifier: str
 ) -> None:
     """Raises ConfigError where a system, the budget or the classifier does not exist."""
-    if not systems:
-        raise ConfigError("--systems: name at least one system, or all")
     for system in systems:
         check_system(system, recipe)
     resolve(task, systems[0], recipe, budget, classifier=classifier or "linear")

@@ -210,8 +210,7 @@ def write_data_dir(
     contents = dict(others)
     contents |= {name: format_table(table.items()) for name, table in ordered.items()}
     if recordings is not None:
-        needed = {parse(utt, line, "segments")[0] for utt, line in ordered["segments"].items()}
-        recordings = {name: recordings[name] for name in sorted(needed)}
+        recordings = _needed(recordings, ordered["segments"])
         contents["wav.scp"] = format_table(recordings.items())
     if "utt2spk" in ordered:
         contents["spk2utt"] = format_table(spk2utt(ordered["utt2spk"]).items())
@@ -219,6 +218,11 @@ def write_data_dir(
         for name, content in contents.items():
             (temporary / name).write_text(content, encoding="utf-8", newline="\n")
     return DataDir(path, ordered, recordings)
+
+
+def _needed(recordings: Mapping[str, str], segments: Mapping[str, str]) -> dict[str, str]:
+    names = {parse(utt, line, "segments")[0] for utt, line in segments.items()}
+    return {name: recordings[name] for name in sorted(names)}
 
 
 def _check_lines(path: Path, table: Mapping[str, str]) -> None:

@@ -105,7 +105,7 @@ def open_entry(entry: str | Path, allow_pipe: bool) -> Iterator[OpenAudio]:
     except OSError as e:
         raise AudioError(f"{entry}: cannot be read: {e.strerror or e}") from None
     except soundfile.LibsndfileError as e:
-        raise AudioError(f"{entry}: not audio or damaged: {e.error_string}") from None
+        raise AudioError(f"{entry}: not audio, damaged or cut off: {e.error_string}") from None
 
 
 def _check_rate(f: soundfile.SoundFile, name: str) -> None:

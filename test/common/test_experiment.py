@@ -241,7 +241,10 @@ def test_settings():
         parse_settings(["lr"])
 
 
-def test_teacher_of_the_recipe():
+def test_teacher_of_the_recipe(tmp_path):
+    assert find_teacher(Recipe(ROOT / "egs/an4/asr1"), str(tmp_path)) == str(tmp_path)
+    (tmp_path / "mine.yaml").write_text(f"{{base: cdm1, teacher: {tmp_path}}}")
+    assert read_system(tmp_path / "mine.yaml")["teacher"] == str(tmp_path)
     assert find_teacher(Recipe(ROOT / "egs/mini/asr1")) == "teacher"
     assert find_teacher(Recipe(ROOT / "egs/fsdd/asr1")) == "../../mini/asr1/teacher"
     assert find_teacher(Recipe(ROOT / "egs/an4/asr1")) == "facebook/hubert-base-ls960"

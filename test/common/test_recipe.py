@@ -7,7 +7,9 @@ from espnet_robust.common.experiment import CHECKOUT, CONF, Recipe
 from espnet_robust.common.recipe import (
     DIRECTORIES,
     check_directories,
+    check_names,
     check_numbers,
+    check_seeds,
     check_stages,
     check_trainings,
     read_noise_source,
@@ -63,11 +65,25 @@ def test_numbers(nj, ngpu, message):
         check_numbers(nj, ngpu, gpus=1)
 
 
+@pytest.mark.parametrize("names", [["x#w f"], ["../up"], ["a*"], ["-x"], [""], ["a/b"]])
+def test_names_that_name_no_directory(names):
+    with pytest.raises(ConfigError, match="--train_set .*: use letters, digits"):
+        check_names("train_set", names)
+    check_names("train_set", ["fold1_train", "et05-simu.1"])
+    with pytest.raises(ConfigError, match="--systems: name at least one"):
+        check_names("systems", [])
+
+
+@pytest.mark.parametrize("seeds", [[], ["-1"], ["0", "x"], ["1.5"]])
+def test_seeds(seeds):
+    with pytest.raises(ConfigError, match="need whole numbers from 0"):
+        check_seeds(seeds)
+    check_seeds(["0", "12"])
+
+
 def test_trainings():
     recipe = Recipe(CHECKOUT / "egs/mini/asr1")
     check_trainings("asr", ["teacher", "cdm1_mse"], recipe, "short", "")
-    with pytest.raises(ConfigError, match="name at least one system"):
-        check_trainings("asr", [], recipe, "short", "")
     with pytest.raises(ConfigError, match="unknown system 'cdm1_mse'"):
         check_trainings("asr", ["cdm1_mse"], Recipe(CHECKOUT / "egs/fsdd/asr1"), "short", "")
     with pytest.raises(ConfigError, match="classifier 'svm'"):
