@@ -145,9 +145,10 @@ class Adversary(nn.Module):
         x, classes, weights = self._examples(inputs)
         clean = self._heard(*inputs.clean, inputs.lengths)
         distorted = classes != 0
-        x, clean, weights = x[distorted], clean[distorted], weights[distorted]
-        frames = weights * inputs.lengths.sum()  # shares of this process's -> of the whole batch
+        frames = weights * inputs.lengths.sum() * distorted
         whole = of_all_processes(torch.cat([x, clean, frames[:, None]], dim=1))
+        whole = whole[whole[:, -1] > 0]
+        x, clean, weights = x[distorted], clean[distorted], weights[distorted]
         if not len(whole):
             return x.sum()
         sides = whole[:, :-1].split(x.shape[1], dim=1)
@@ -163,7 +164,9 @@ class Adversary(nn.Module):
         if len(rows):
             return rows, labels
         distorted, clean = sides  # validation before any training
-        return torch.cat([clean, distorted]), torch.arange(2).repeat_interleave(len(clean))
+        return torch.cat([clean, distorted]), torch.arange(
+            2, device=clean.device
+        ).repeat_interleave(len(clean))
 
     def _classify(
         self, x: Tensor, classes: Tensor, scale: float, schedule: Schedule

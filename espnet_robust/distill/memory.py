@@ -38,15 +38,18 @@ class Memory(nn.Module):
 
 @torch.no_grad()
 def of_all_processes(rows: Tensor) -> Tensor:
-    """(B, D) examples of this process -> those of all that share a batch, the same in each."""
+    """(B, D) examples of this process -> those of all that share a batch, the same in each.
+
+    They are in the order of the whole batch, of which process r of R has r, r + R, ...
+    """
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return rows.detach()
     world = torch.distributed.get_world_size()
-    counts = [torch.zeros(1, dtype=torch.long, device=rows.device) for _ in range(world)]
-    torch.distributed.all_gather(counts, counts[0].new_tensor([len(rows)]))
-    most = max(int(count) for count in counts)
-    padded = rows.new_zeros(most, rows.shape[1])
-    padded[: len(rows)] = rows
+    most = torch.tensor(len(rows), device=rows.device)
+    torch.distributed.all_reduce(most, torch.distributed.ReduceOp.MAX)
+    padded = rows.new_full((int(most), rows.shape[1] + 1), torch.nan)
+    padded[: len(rows), :-1], padded[: len(rows), -1] = rows, 1
     shares = [torch.empty_like(padded) for _ in range(world)]
     torch.distributed.all_gather(shares, padded)
-    return torch.cat([share[: int(count)] for share, count in zip(shares, counts, strict=True)])
+    whole = torch.stack(shares, dim=1).flatten(0, 1)
+    return whole[whole[:, -1] == 1, :-1]
