@@ -40,15 +40,13 @@ def root() -> Path:
 def follow():
     """follow(error): run the command that an error's message ends with, after "fix: ", literally.
 
-    ``espnet-robust data VERB`` is ``espnet_robust.bin.VERB_data_dir``.
+    ``espnet-robust`` is this checkout's, whether installed or not.
     """
 
     def run(error: Exception) -> None:
         command = str(error).partition("; fix")[2].partition(": ")[2]
         assert command, f"no advice in {error}"
-        verb = (
-            f'espnet-robust() {{ {sys.executable} -m espnet_robust.bin."$2"_data_dir "${{@:3}}"; }}'
-        )
+        verb = f'espnet-robust() {{ {sys.executable} -m espnet_robust "$@"; }}'
         env = os.environ | {"PYTHONPATH": str(ROOT)}
         subprocess.run(["bash", "-c", f"{verb}; {command}"], check=True, env=env)
 

@@ -1,5 +1,7 @@
 """The tools that measure, at their smallest."""
 
+import json
+import os
 import subprocess
 import sys
 
@@ -50,3 +52,32 @@ def test_starts_of_commands_beside_another_checkout(root):
     ]
     assert all(float(x) > 0 for row in table for x in row[1:])
     assert all(0.2 < float(row[-1]) < 5 for row in table)  # beside itself
+
+
+@pytest.mark.recipe
+def test_the_check_of_a_gpu_runs_on_a_cpu(root, tmp_path):
+    command = [root / "tools/check_gpu.sh", "--out", tmp_path, "--device", "cpu", "--tiny", "true",
+               "--parts", "machine steps loading", "--patience", "5"]  # fmt: skip
+    environment = os.environ | {"PYTHON": sys.executable}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    parts = json.loads((tmp_path / "figures.json").read_text())
+    assert [part["status"] for part in parts.values()] == [0, 0, 0]
+    steps = {row["step"]: row for row in parts["steps"]["figures"]}
+    assert len(steps) == 10
+    assert steps["setup1 cached"]["tflop"] < steps["setup2"]["tflop"]  # no teacher
+    assert {row["workers"] for row in parts["loading"]["figures"]} == {1, 2}
+    assert "setup2 + adversary, bf16" in (tmp_path / "tables.md").read_text()
+
+
+def test_a_part_that_failed_is_named(root, tmp_path):
+    (tmp_path / "steps.status").write_text("0 7\n")
+    (tmp_path / "steps.json").write_text('[{"ratio": 2.5}]')
+    (tmp_path / "tests.status").write_text("124 90\n")
+    out = tmp_path / "figures.json"
+    command = [sys.executable, root / "tools/gather_figures.py", tmp_path, "--out", out]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "failed: tests" in done.stderr
+    parts = json.loads(out.read_text())
+    assert parts["steps"] == {"status": 0, "seconds": 7, "figures": [{"ratio": 2.5}]}
+    assert parts["tests"] == {"status": 124, "seconds": 90, "figures": None}

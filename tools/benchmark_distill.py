@@ -31,7 +31,9 @@ import argparse
 import itertools
 import json
 import statistics
+import sys
 import tempfile
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -115,15 +117,24 @@ def batches(wavs: Sequence[Tensor], size: int) -> Iterator[list[Tensor]]:
 
 
 def warm_up(steps: dict[str, Step], wavs: list[Tensor], count: bool) -> dict[str, float]:
-    """The operations of each step, if they are to be counted; of compiled ones they cannot be."""
+    """The operations of each step, if they are to be counted; of compiled ones they cannot be.
+
+    A step that fails (no memory, no compiler) is taken out, so that the others are measured.
+    """
     flop = {}
-    for name, step in steps.items():
-        if count and COMPILED not in name:
-            flop[name] = count_flop(step, wavs)
-        for _ in range(2):  # the first allocates, compiles, chooses its kernels
-            timed(step, wavs)
-        if wavs[0].is_cuda:
-            print(f"warmed up: {name}", flush=True)
+    for name, step in list(steps.items()):
+        try:
+            if count and COMPILED not in name:
+                flop[name] = count_flop(step, wavs)
+            # The first allocates, compiles, chooses its kernels.
+            first, second = (timed(step, wavs)[0] for _ in range(2))
+            print(f"{name}: first step {first:.1f} s, second {second:.3f} s", file=sys.stderr)
+        except Exception:
+            if name == "plain":
+                raise
+            traceback.print_exc()
+            print(f"{name}: failed; see stderr\n")
+            del steps[name]
     if count:
         # Precision does not change their number.
         by_setup = {name.split(",")[0]: number for name, number in flop.items()}
@@ -131,8 +142,8 @@ def warm_up(steps: dict[str, Step], wavs: list[Tensor], count: bool) -> dict[str
     return flop
 
 
-def compare(args: argparse.Namespace, root: str) -> list[dict]:
-    """One row an alternative."""
+def compare(args: argparse.Namespace, root: str) -> tuple[list[dict], bool]:
+    """One row an alternative, and whether all of them ran."""
     rng = np.random.default_rng(args.seed)
     sizes = (rng.uniform(*args.seconds, args.rounds * args.batch) * RATE).astype(int)
     wavs = [torch.randn(int(n)).mul(0.1).to(args.device) for n in sizes]
@@ -146,6 +157,7 @@ def compare(args: argparse.Namespace, root: str) -> list[dict]:
         heard = {id(wav): wav for wav in (*wavs, *first)}
         fill(cache, make_hubert(args.tiny), list(heard.values()))
     steps = alternatives(args, cache)
+    wanted = len(steps)
     flop = warm_up(steps, first, args.peak)
     peak = peak_flops(args.device, 512 if args.tiny else 8192) if args.peak else 0.0
     rows: dict[str, dict] = {name: {"step": name, "seconds": [], "speeds": []} for name in steps}
@@ -153,7 +165,8 @@ def compare(args: argparse.Namespace, root: str) -> list[dict]:
     for turn in zip(*(batches(order, args.batch) for order in orders), strict=True):
         for (name, step), batch in zip(steps.items(), turn, strict=True):
             measure(rows[name], step, batch)
-    return [summary(row, rows["plain"], flop.get(name), peak) for name, row in rows.items()]
+    made = [summary(row, rows["plain"], flop.get(name), peak) for name, row in rows.items()]
+    return made, len(made) == wanted
 
 
 def measure(row: dict, step: Step, batch: list[Tensor]) -> None:
@@ -271,11 +284,11 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     if args.scaling:
-        rows, columns = scaling(args), SCALING_COLUMNS
+        rows, columns, complete = scaling(args), SCALING_COLUMNS, True
         plot(rows, args.scaling)
     else:
         with tempfile.TemporaryDirectory() as root:
-            rows = compare(args, root)
+            rows, complete = compare(args, root)
         least, most = args.seconds
         print(f"{args.rounds} rounds of {args.batch} x {least:g} to {most:g} s, {args.device}")
         columns = dict(COLUMNS)
@@ -288,6 +301,8 @@ def main() -> None:
     print(f"\n{table(rows, columns)}")
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1) + "\n")
+    if not complete:
+        sys.exit("error: benchmark_distill: a step failed, see above")
 
 
 if __name__ == "__main__":

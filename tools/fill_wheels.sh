@@ -23,7 +23,8 @@ packages=(
     kaldiio pyroomacoustics RapidFuzz sox soundfile soxr cffi pycparser
     librosa audioread decorator pooch platformdirs omegaconf antlr4-python3-runtime
     # ESPnet and what its tasks import
-    espnet omniio editdistance fast_bss_eval humanfriendly hydra-core nltk torch-complex torcheval
+    espnet omniio editdistance fast_bss_eval humanfriendly hydra-core loralib nltk torch-complex
+    torcheval
     typeguard
 )
 pins=(tools/requirements.txt tools/requirements-nodeps.txt tools/constraints.txt)

@@ -36,12 +36,9 @@ def main() -> None:
     parts = gather(args.directory)
     args.out.write_text(json.dumps(parts, indent=1) + "\n")
     failed = [name for name, part in parts.items() if part["status"]]
-    print(
-        f"\n{len(parts) - len(failed)} of {len(parts)} parts passed",
-        *failed and ["; failed:", *failed],
-    )
+    print(f"\n{len(parts) - len(failed)} of {len(parts)} parts passed")
     if failed or not parts:
-        sys.exit(1)
+        sys.exit(f"error: check_gpu: failed: {', '.join(failed) or 'there is no part'}")
 
 
 if __name__ == "__main__":

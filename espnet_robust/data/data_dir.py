@@ -200,8 +200,7 @@ def write_data_dir(
             that cannot stand on one line, ``path`` is something other than a data dir, disk full.
     """
     path = Path(path)
-    wav = tables.get("wav.scp")
-    if not wav:
+    if not tables.get("wav.scp"):
         raise DataDirError(f"{path}: no utterances to write; is the path of the corpus right?")
     ordered = {name: dict(sorted(table.items())) for name, table in tables.items()}
     _check_same_ids(path, ordered)

@@ -154,8 +154,8 @@ def test_protocol_errors():
     )
     for part in (
         "unknown key 'condition', did you mean 'conditions'?",
-        "conditions.clean: not a name for a condition",
-        "conditions.a b: not a name",
+        "conditions.clean: is the source itself and has no chain",
+        "conditions.a b: 'a b' cannot name a condition",
         "conditions.c: need a mapping",
         "conditions.d.each_snr_db: need a list of dB, got 5",
         "conditions.e.chain[0]: unknown kind 'klip', did you mean 'clip'?",
