@@ -18,7 +18,7 @@ import torch
 
 from espnet_robust.common.config import from_mapping
 from espnet_robust.common.errors import ConfigError
-from espnet_robust.distill.domains import METHODS, STATS, AdversaryConfig
+from espnet_robust.distill.domains import METHODS, AdversaryConfig
 from espnet_robust.distill.losses import check_loss_weights, needed_views
 from espnet_robust.distill.targets import NORMS
 from espnet_robust.distill.views import CLEAN, MAPPINGS
@@ -252,7 +252,7 @@ def _check_criteria(config: DistillConfig, criteria: Sequence[Sequence[str]]) ->
     """ConfigError where best_model_criterion names what no epoch reports."""
     known = {"loss", "distill", *config.loss_conf}
     if config.dat != "none":
-        known |= STATS.keys()
+        known |= config.dat_conf.stats
     for criterion in criteria:
         split, name, mode = [*criterion, None, None, None][:3]
         if split not in ("train", "valid") or name not in known or mode not in ("min", "max"):

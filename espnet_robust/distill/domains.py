@@ -78,6 +78,11 @@ class AdversaryConfig:
         return self.method in MATCHING
 
     @property
+    def stats(self) -> set[str]:
+        """What is told of each batch: of STATS."""
+        return {"domain_loss", "domain_lambda"} if self.matches else set(STATS)
+
+    @property
     def hears_heads(self) -> bool:
         """Whether the classifier hears predictions rather than hidden states."""
         return self.domains == "student_teacher" or self.layers == HEADS

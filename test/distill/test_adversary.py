@@ -262,6 +262,7 @@ def test_matching_scales_with_lambda_and_in_evaluation_does_not(method):
     inputs = with_clean(make_inputs())
     one, none = (make(method=method, weight=weight)(inputs, at(0)) for weight in (1.0, 0.0))
     assert one.loss > 0 and none.loss == 0
+    assert one.stats.keys() == AdversaryConfig(method=method).stats
     assert one.stats["domain_loss"] == none.stats["domain_loss"] == one.loss
     adversary = make(method=method, weight=0.0)
     adversary(inputs, at(0))
@@ -330,6 +331,7 @@ def test_accuracy_beside_what_always_naming_the_larger_domain_yields():
             parameter.zero_()
         adversary.classifier[2].bias[0] = 1.0  # always the first class, of 5 frames of 7
     stats = adversary(make_inputs(), at(0)).stats
+    assert stats.keys() == AdversaryConfig().stats
     for name, wanted in [("acc", 5 / 7), ("balanced_acc", 0.5), ("majority", 5 / 7)]:
         assert float(stats[f"domain_{name}"]) == pytest.approx(wanted)
 
