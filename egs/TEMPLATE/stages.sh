@@ -123,9 +123,7 @@ prepare_corpus() {
 }
 
 stage_noise() {
-    if want 2 "noises and rooms -> data/"; then
-        bin prepare_noise "${sources[@]}" "${noise_source}"
-    fi
+    if want 2 "noises and rooms -> data/"; then bin prepare_noise "${sources[@]}" "${noise_source}"; fi
 }
 
 prepare_students() {

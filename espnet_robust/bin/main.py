@@ -39,6 +39,7 @@ COMMANDS = {
         "describe_model": "espnet_robust.bin.describe_model",
         "distill_train": "espnet_robust.bin.distill_train",
         "export_student": "espnet_robust.bin.export_student",
+        "probe_domain": "espnet_robust.bin.probe_domain",
         "borrow_student": "espnet_robust.bin.borrow_student",
     },
     "Recognisers and classifiers on a student": {

@@ -13,10 +13,12 @@ How the student is set against it:
     method        every step
     reversal      classifier descends CE, student descends distill - lambda CE, at once
     alternating   ``classifier_steps`` of the first only, then one of the second only
+    pairs, linear, coral, mmd
+                  no classifier is trained: the student descends distill + lambda mismatch of what
+                  it makes of the batch distorted and undistorted (``moments.py``)
 """
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -25,64 +27,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from espnet_robust.common.errors import ConfigError
+from espnet_robust.distill.domains import AdversaryConfig, ramp
+from espnet_robust.distill.memory import Memory, of_all_processes
+from espnet_robust.distill.moments import Sides, fit_spread, mismatch
 from espnet_robust.distill.schedule import Schedule
-from espnet_robust.models.padding import valid_frames
-
-METHODS = ("reversal", "alternating")
-DOMAINS = ("binary", "multi", "student_teacher")
-HEADS = "heads"
-
-
-@dataclass(frozen=True)
-class AdversaryConfig:
-    """How the domain classifier is attached and used.
-
-    Attributes:
-        domains: one of DOMAINS.
-        layers: student layers it hears, side by side, or ``heads``: the predictions of all target
-            layers. ``None`` is the last layer; with ``student_teacher``, which has no other way,
-            the heads.
-        pooled: one decision an utterance from the mean over its frames, or one a frame.
-        hidden: units of the classifier's hidden layer.
-        weight: lambda_max, the final weight of the student's share.
-        ramp: the 10 of ``lambda(p) = lambda_max (2 / (1 + exp(-ramp p)) - 1)``, p the training
-            progress in [0, 1]. 0 holds lambda at lambda_max throughout.
-        method: one of METHODS; a user names it by ``dat``, see ``DistillConfig``.
-        classifier_steps: with ``alternating``, steps of the classifier before each of the student.
-    """
-
-    domains: str = "binary"
-    layers: Sequence[int] | str | None = None
-    pooled: bool = True
-    hidden: int = 128
-    weight: float = 0.1
-    ramp: float = 10.0
-    method: str = "reversal"
-    classifier_steps: int = 1
-
-    def __post_init__(self):
-        if self.domains not in DOMAINS:
-            raise ConfigError(f"domains: {self.domains!r} is not binary, multi or student_teacher")
-        if self.method not in METHODS:
-            raise ConfigError(f"method: {self.method!r} is not reversal or alternating")
-        if self.layers not in (None, HEADS) and not _are_numbers(self.layers):
-            raise ConfigError(f"layers: {self.layers!r} is not a list of layers or `heads`")
-        if self.domains == "student_teacher" and self.layers not in (None, HEADS):
-            raise ConfigError("layers: student_teacher compares predictions: leave layers out")
-        if self.weight < 0 or self.ramp < 0:
-            raise ConfigError("weight and ramp must not be negative")
-        if self.hidden < 1 or self.classifier_steps < 1:
-            raise ConfigError("hidden and classifier_steps must be at least 1")
-
-    @property
-    def hears_heads(self) -> bool:
-        """Whether the classifier hears predictions rather than hidden states."""
-        return self.domains == "student_teacher" or self.layers == HEADS
-
-
-def _are_numbers(layers) -> bool:
-    listed = isinstance(layers, Sequence) and not isinstance(layers, str)
-    return listed and len(layers) > 0 and all(isinstance(layer, int) for layer in layers)
+from espnet_robust.models.padding import mean_over_time, valid_frames
 
 
 @dataclass(frozen=True)
@@ -95,6 +44,8 @@ class AdversaryInput:
         domain: (B,) int64, the class of each utterance; not read with ``student_teacher``.
         predictions: {target: (N, D)} of the student's heads.
         targets: {target: (N, D)} of the teacher.
+        clean: states and predictions of the student on the same crops undistorted; for the methods
+            of ``moments.py``.
     """
 
     states: Mapping[int, Tensor]
@@ -102,6 +53,7 @@ class AdversaryInput:
     domain: Tensor
     predictions: Mapping[str, Tensor]
     targets: Mapping[str, Tensor]
+    clean: tuple[Mapping[int, Tensor], Mapping[str, Tensor]] | None = None
 
 
 @dataclass(frozen=True)
@@ -113,8 +65,7 @@ class AdversaryOutput:
         distill_weight: 0 on a step of the classifier alone, when the distillation loss must stay
             out of the sum: a product with 0 would hand the student gradients of zero, which
             momentum and weight decay turn into updates. Else 1.
-        stats: detached scalars ``domain_loss`` (cross entropy), ``domain_acc`` (share of the
-            frames decided rightly) and ``domain_lambda``.
+        stats: detached scalars, see STATS.
     """
 
     loss: Tensor
@@ -136,28 +87,6 @@ class _ReverseGradient(torch.autograd.Function):
 def reverse_gradient(x: Tensor, scale: float) -> Tensor:
     """Identity forwards; multiplies the gradient by ``-scale`` backwards."""
     return _ReverseGradient.apply(x, scale)
-
-
-def ramp(progress: float, config: AdversaryConfig) -> float:
-    """lambda at training progress in [0, 1] (arXiv:1505.07818, section 5.2.2)."""
-    if config.ramp == 0:
-        return config.weight
-    return config.weight * (2 / (1 + math.exp(-config.ramp * progress)) - 1)
-
-
-def domain_labels(kinds: Sequence[str], config: AdversaryConfig) -> dict[str, int]:
-    """{kind of distortion: class of an utterance}. ``clean`` is class 0."""
-    if config.domains == "multi":
-        others = sorted(set(kinds) - {"clean"})
-        return {"clean": 0} | {kind: i for i, kind in enumerate(others, 1)}
-    return {kind: int(kind != "clean") for kind in kinds}
-
-
-def count_domains(kinds: Sequence[str], config: AdversaryConfig) -> int:
-    """Classes that the classifier tells apart."""
-    if config.domains == "student_teacher":
-        return 2
-    return max(domain_labels(kinds, config).values()) + 1
 
 
 class Adversary(nn.Module):
@@ -185,17 +114,64 @@ class Adversary(nn.Module):
         if beyond := [layer for layer in self.layers if not 0 <= layer <= num_layers]:
             raise ConfigError(f"dat_conf: layers: {beyond[0]} is not in 0..{num_layers}")
         heard = sum(head_sizes.values()) if config.hears_heads else size * len(self.layers)
-        self.classifier = nn.Sequential(
-            nn.Linear(heard, config.hidden), nn.ReLU(), nn.Linear(config.hidden, num_domains)
-        )
+        # The highest layer from which its gradient goes down: the last also has the heads.
+        self.top = max(self.layers, default=num_layers)
+        if config.matches:
+            self.memory = Memory(config.memory, heard)
+        else:
+            self.classifier = nn.Sequential(
+                nn.Linear(heard, config.hidden), nn.ReLU(), nn.Linear(config.hidden, num_domains)
+            )
 
     def forward(self, inputs: AdversaryInput, schedule: Schedule) -> AdversaryOutput:
         """The loss of one step, at the point ``schedule`` of the training.
 
-        In evaluation the loss is the cross entropy, whatever the method.
+        In evaluation the loss is the cross entropy or the mismatch, whatever lambda.
         """
         scale = ramp(schedule.share, self.config)
+        if self.config.matches:
+            value = self._mismatch(inputs)
+            sign, distill_weight, stats = scale if self.training else 1.0, 1.0, {}
+        else:
+            x, classes, weights = self._examples(inputs)
+            sign, distill_weight, values, decided = self._classify(x, classes, scale, schedule)
+            value = values.mul(weights).sum()
+            stats = _accuracies(decided == classes, classes, weights)
+        stats |= {"domain_loss": value.detach().clone(), "domain_lambda": value.new_tensor(scale)}
+        return AdversaryOutput(sign * value, distill_weight, stats)
+
+    def _mismatch(self, inputs: AdversaryInput) -> Tensor:
+        """Sum over distorted utterances of value and weight; of an undistorted one it is 0."""
         x, classes, weights = self._examples(inputs)
+        clean = self._heard(*inputs.clean, inputs.lengths)
+        distorted = classes != 0
+        frames = weights * inputs.lengths.sum() * distorted
+        whole = of_all_processes(torch.cat([x, clean, frames[:, None]], dim=1))
+        whole = whole[whole[:, -1] > 0]
+        x, clean, weights = x[distorted], clean[distorted], weights[distorted]
+        if not len(whole):
+            return x.sum()
+        sides = whole[:, :-1].split(x.shape[1], dim=1)
+        if self.training:
+            for side, rows in enumerate(reversed(sides)):
+                self.memory.add(rows, torch.full((len(rows),), float(side), device=rows.device))
+        spread = fit_spread(self.config.method, *self._remembered(sides), self.config.ridge)
+        batch = Sides(*(spread(side) for side in sides), whole[:, -1] / whole[:, -1].sum())
+        return mismatch(self.config.method, spread(x), spread(clean), batch) @ weights
+
+    def _remembered(self, sides: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        rows, labels = self.memory.get()
+        if len(rows):
+            return rows, labels
+        distorted, clean = sides  # validation before any training
+        return torch.cat([clean, distorted]), torch.arange(
+            2, device=clean.device
+        ).repeat_interleave(len(clean))
+
+    def _classify(
+        self, x: Tensor, classes: Tensor, scale: float, schedule: Schedule
+    ) -> tuple[float, float, Tensor, Tensor]:
+        """Factor of the loss, distill_weight, cross entropy and decision of each example."""
         sign, distill_weight = 1.0, 1.0
         if not self.training or self.config.method == "reversal":
             logits = self.classifier(reverse_gradient(x, scale))
@@ -206,15 +182,8 @@ class Adversary(nn.Module):
             constant = {name: p.detach() for name, p in self.classifier.named_parameters()}
             logits = functional_call(self.classifier, constant, (x,))
             sign = -scale
-        cross_entropy = (
-            F.cross_entropy(logits.float(), classes, reduction="none").mul(weights).sum()
-        )
-        stats = {
-            "domain_loss": cross_entropy.detach().clone(),
-            "domain_acc": (logits.detach().argmax(-1) == classes).mul(weights).sum(),
-            "domain_lambda": cross_entropy.new_tensor(scale),
-        }
-        return AdversaryOutput(sign * cross_entropy, distill_weight, stats)
+        values = F.cross_entropy(logits.float(), classes, reduction="none")
+        return sign, distill_weight, values, logits.detach().argmax(-1)
 
     def _is_classifier_step(self, step: int) -> bool:
         return step % (self.config.classifier_steps + 1) < self.config.classifier_steps
@@ -233,18 +202,33 @@ class Adversary(nn.Module):
             x = torch.cat([self._heads(v, lengths) for v in (inputs.targets, inputs.predictions)])
             classes = torch.arange(2, device=x.device).repeat_interleave(len(weights))
             weights = weights.repeat(2)
-        elif self.config.hears_heads:
-            x = self._heads(inputs.predictions, lengths)
         else:
-            states = [valid_frames(inputs.states[layer], lengths) for layer in self.layers]
-            x = self._pool(torch.cat(states, dim=-1), lengths)
+            x = self._heard(inputs.states, inputs.predictions, lengths)
         return x, classes, weights / weights.sum()
+
+    def _heard(
+        self, states: Mapping[int, Tensor], predictions: Mapping[str, Tensor], lengths: Tensor
+    ) -> Tensor:
+        if self.config.hears_heads:
+            return self._heads(predictions, lengths)
+        frames = [valid_frames(states[layer], lengths) for layer in self.layers]
+        return self._pool(torch.cat(frames, dim=-1), lengths)
 
     def _heads(self, frames: Mapping[str, Tensor], lengths: Tensor) -> Tensor:
         return self._pool(torch.cat([frames[name] for name in self.heads], dim=-1), lengths)
 
     def _pool(self, frames: Tensor, lengths: Tensor) -> Tensor:
         frames = frames.float()
-        if not self.config.pooled:
-            return frames
-        return torch.stack([rows.mean(0) for rows in frames.split(lengths.tolist())])
+        return mean_over_time(frames, lengths) if self.config.pooled else frames
+
+
+def _accuracies(right: Tensor, classes: Tensor, weights: Tensor) -> dict[str, Tensor]:
+    """How good decisions are, beside what always naming the largest class would yield."""
+    share = weights.new_zeros(int(classes.max()) + 1).index_add(0, classes, weights)
+    of_right = torch.zeros_like(share).index_add(0, classes, weights * right)
+    present = share > 0
+    return {
+        "domain_acc": of_right.sum(),
+        "domain_balanced_acc": (of_right[present] / share[present]).mean(),
+        "domain_majority": share.max(),
+    }

@@ -18,10 +18,10 @@ import torch
 
 from espnet_robust.common.config import from_mapping
 from espnet_robust.common.errors import ConfigError
-from espnet_robust.distill.adversary import METHODS, AdversaryConfig
+from espnet_robust.distill.domains import METHODS, AdversaryConfig
 from espnet_robust.distill.losses import check_loss_weights, needed_views
 from espnet_robust.distill.targets import NORMS
-from espnet_robust.distill.views import MAPPINGS
+from espnet_robust.distill.views import CLEAN, MAPPINGS
 from espnet_robust.models.student import StudentConfig
 
 AMP = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -95,6 +95,11 @@ class DistillConfig:
     )
     dat_conf: AdversaryConfig = field(
         default_factory=AdversaryConfig, metadata={"help": "see AdversaryConfig"}
+    )
+    domain_probe: bool = _option(
+        True,
+        "tell after each epoch how well a linear classifier, fitted afresh, tells the student's "
+        "states of clean from those of distorted validation speech",
     )
     crop_seconds: float = _option(
         15.6, "longer utterances are cropped at random (15.6 s: 250,000 samples)"
@@ -202,10 +207,11 @@ class DistillConfig:
         """The target layers, groups taken apart."""
         return _flat(self.target_layers)
 
-    @property
-    def needed_views(self) -> frozenset[str]:
-        """What the losses hear beside the teacher's and the student's view."""
-        return needed_views(self.loss_conf)
+    def needed_views(self, train: bool) -> frozenset[str]:
+        """What losses, adversary and probe hear beside the teacher's and the student's view."""
+        matched = self.dat != "none" and self.dat_conf.matches
+        probed = self.domain_probe and not train and self.mapping_of(train) != "none"
+        return needed_views(self.loss_conf) | ({CLEAN} if matched or probed else set())
 
 
 def _flat(layers: Layers) -> list[int]:
@@ -246,7 +252,7 @@ def _check_criteria(config: DistillConfig, criteria: Sequence[Sequence[str]]) ->
     """ConfigError where best_model_criterion names what no epoch reports."""
     known = {"loss", "distill", *config.loss_conf}
     if config.dat != "none":
-        known |= {"domain_loss", "domain_acc", "domain_lambda"}
+        known |= config.dat_conf.stats
     for criterion in criteria:
         split, name, mode = [*criterion, None, None, None][:3]
         if split not in ("train", "valid") or name not in known or mode not in ("min", "max"):

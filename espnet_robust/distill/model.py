@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from espnet_robust.common.errors import TrainingError
 from espnet_robust.distill.adversary import Adversary, AdversaryInput
 from espnet_robust.distill.losses import AUXILIARY, LOSSES
+from espnet_robust.distill.probe import DomainProbe
 from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distill.targets import Targets
+from espnet_robust.distill.views import CLEAN
 from espnet_robust.models.onednn import use_onednn
-from espnet_robust.models.padding import valid_frames
+from espnet_robust.models.padding import mean_over_time, valid_frames
 from espnet_robust.models.speech_model import Hidden, SpeechModel
 
 
@@ -36,6 +38,9 @@ class DistillModel(AbsESPnetModel):
             and what is exported. It holds all updates but the last.
         amp: dtype of the forward pass of teachers, student and heads; None leaves it to the
             caller. Losses and adversary are float32 always.
+
+    Attributes:
+        probe: hears the student's last layer in validation, where batches hold the clean crop.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class DistillModel(AbsESPnetModel):
             self.ema_student = _frozen_copy(student)
             self.ema_heads = _frozen_copy(self.heads)
         self.amp = amp
+        self.probe = DomainProbe()
         self.start_epoch(Schedule())
 
     def start_epoch(self, schedule: Schedule, batches_per_step: int = 1) -> None:
@@ -121,7 +127,17 @@ class DistillModel(AbsESPnetModel):
         hidden, last, predictions = self._predict(
             student_speech, student_speech_lengths, student_mask
         )
-        inputs = AdversaryInput(hidden.states, hidden.lengths, domain[:, 0], predictions, targets)
+        clean = None
+        if CLEAN in views and (self._matches or not self.training):
+            undistorted, frames, said = self._predict(
+                views[CLEAN], student_speech_lengths, student_mask
+            )
+            clean = (undistorted.states, said)
+            if not self.training:
+                self._listen(last, frames, hidden.lengths, domain[:, 0] != 0)
+        inputs = AdversaryInput(
+            hidden.states, hidden.lengths, domain[:, 0], predictions, targets, clean
+        )
         with torch.autocast(speech.device.type, enabled=False):
             total, distill, stats = self._losses(inputs, last, student_speech_lengths, views)
         _check_finite(total, stats, utt_id)
@@ -161,8 +177,22 @@ class DistillModel(AbsESPnetModel):
         if self.adversary is None:
             return distill, distill, stats
         against = self.adversary(inputs, self.schedule)
+        stats |= against.stats
+        if self.training:
+            state = inputs.states[self.adversary.top]
+            sides = {"domain_grad": against.loss, "distill_grad": distill}
+            stats |= {name: _gradient_norm(loss, state) for name, loss in sides.items()}
         total = against.loss + distill if against.distill_weight else against.loss
-        return total, distill, stats | against.stats
+        return total, distill, stats
+
+    @property
+    def _matches(self) -> bool:
+        return self.adversary is not None and self.adversary.config.matches
+
+    def _listen(self, last: Tensor, clean: Tensor, lengths: Tensor, distorted: Tensor) -> None:
+        """Keep for the probe the distorted utterances of a batch, and all of them undistorted."""
+        self.probe.add(mean_over_time(last.float(), lengths)[distorted], distorted=True)
+        self.probe.add(mean_over_time(clean.float(), lengths), distorted=False)
 
     @property
     def auxiliary(self) -> dict[str, nn.Module]:
@@ -218,6 +248,14 @@ def _move_towards(average: nn.Module, current: nn.Module, share: float) -> None:
     torch._foreach_lerp_(list(average.parameters()), list(current.parameters()), share)
     for ours, theirs in zip(average.buffers(), current.buffers(), strict=True):
         ours.copy_(theirs)
+
+
+def _gradient_norm(loss: Tensor, state: Tensor) -> Tensor:
+    """Length of the gradient of ``loss`` at ``state``; 0 where it does not reach it."""
+    if not loss.requires_grad:
+        return loss.new_zeros(())
+    (gradient,) = torch.autograd.grad(loss, state, retain_graph=True, allow_unused=True)
+    return loss.new_zeros(()) if gradient is None else gradient.float().norm()
 
 
 def _check_finite(loss: Tensor, stats: Mapping[str, Tensor], utt_id: Sequence[str]) -> None:

@@ -18,10 +18,11 @@ from espnet2.train.collate_fn import CommonCollateFn
 from espnet2.utils.nested_dict_action import NestedDictAction
 
 from espnet_robust.common.errors import ConfigError
-from espnet_robust.distill.adversary import Adversary, count_domains, domain_labels
+from espnet_robust.distill.adversary import Adversary
 from espnet_robust.distill.cache import TargetCache
 from espnet_robust.distill.config import DistillConfig
 from espnet_robust.distill.data import check_audio_as_read, check_split
+from espnet_robust.distill.domains import count_domains, domain_labels
 from espnet_robust.distill.model import DistillModel
 from espnet_robust.distill.options import add_options, parse
 from espnet_robust.distill.targets import Targets
@@ -86,7 +87,7 @@ class DistillTask(AbsTask):
             frames=frames,
             train=train,
             fixed_crops=config.fixed_crops,
-            extra=config.needed_views,
+            extra=config.needed_views(train),
             mask_prob=config.student_mask_prob,
             mask_length=config.student_mask_length,
         )

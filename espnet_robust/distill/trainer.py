@@ -6,6 +6,7 @@ model; after each one a row of ``curves.csv``. A run killed at any moment can be
 
 import argparse
 import itertools
+import math
 import os
 import pickle
 from collections.abc import Mapping
@@ -141,7 +142,8 @@ class DistillTrainer(Trainer):
         options: DistillTrainerOptions,
         distributed_option: DistributedOption,
     ) -> None:
-        progress = _progress(getattr(model, "module", model), iterator, reporter)
+        distill_model = getattr(model, "module", model)
+        progress = _progress(distill_model, iterator, reporter)
         super().validate_one_epoch(
             model=model,
             iterator=progress,
@@ -149,6 +151,10 @@ class DistillTrainer(Trainer):
             options=options,
             distributed_option=distributed_option,
         )
+        probed = distill_model.probe.fit()
+        if not math.isnan(probed):
+            reporter.register({"domain_probe": probed})
+            reporter.next()
         if _is_first_rank(distributed_option):
             out = Path(options.output_dir)
             Curves(out / "curves.csv").add(reporter.epoch, "valid", _scalars(reporter, progress))

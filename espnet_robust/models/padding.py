@@ -14,3 +14,8 @@ def valid_frames(states: Tensor, lengths: Tensor) -> Tensor:
 def frame_mask(states: Tensor, lengths: Tensor) -> Tensor:
     """(B, T) bool, true on what is not padding in states (B, T, ...): frames, or samples."""
     return torch.arange(states.shape[1], device=states.device) < lengths[:, None]
+
+
+def mean_over_time(frames: Tensor, lengths: Tensor) -> Tensor:
+    """(sum of lengths, D) valid frames and (B,) lengths -> (B, D), the mean of each utterance."""
+    return torch.stack([rows.mean(0) for rows in frames.split(lengths.tolist())])

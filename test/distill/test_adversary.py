@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,14 +9,13 @@ from espnet_robust.common.config import from_mapping
 from espnet_robust.common.errors import ConfigError
 from espnet_robust.distill.adversary import (
     Adversary,
-    AdversaryConfig,
     AdversaryInput,
     AdversaryOutput,
-    count_domains,
-    domain_labels,
-    ramp,
     reverse_gradient,
 )
+from espnet_robust.distill.domains import AdversaryConfig, count_domains, domain_labels, ramp
+from espnet_robust.distill.moments import MATCHING
+from espnet_robust.distill.probe import balanced_accuracy
 from espnet_robust.distill.schedule import Schedule
 
 SIZE, HEAD_SIZES = 4, {"2": 3, "4": 5}
@@ -43,6 +43,12 @@ def make_inputs(seed: int = 1) -> AdversaryInput:
 def at(step: int) -> Schedule:
     """So many updates into a training of 1000."""
     return Schedule(steps_per_epoch=1000, done=step)
+
+
+def with_clean(inputs: AdversaryInput, seed: int = 5) -> AdversaryInput:
+    """The same, and what the student makes of the undistorted crops."""
+    clean = make_inputs(seed)
+    return replace(inputs, clean=(clean.states, clean.predictions))
 
 
 def make(**options) -> Adversary:
@@ -216,6 +222,120 @@ def test_a_student_that_follows_the_gradient_fools_the_classifier():
     assert offset.abs().max() < 1
 
 
+MATCHED = [options for options in ATTACHED if "domains" not in options]
+
+
+@pytest.mark.parametrize("options", MATCHED)
+@pytest.mark.parametrize("method", MATCHING)
+@pytest.mark.parametrize("pooled", [True, False])
+def test_matching_pulls_the_distorted_utterance_and_its_clean_self_together(
+    options, method, pooled
+):
+    adversary, inputs = make(method=method, pooled=pooled, **options), with_clean(make_inputs())
+    output = adversary(inputs, at(0))
+    output.loss.backward()
+    assert output.distill_weight == 1 and output.loss > 0
+    heads = options.get("layers") == "heads"
+    layers = options.get("layers", [2])
+    for states, predictions in ((inputs.states, inputs.predictions), inputs.clean):
+        heard_ones = predictions.values() if heads else [states[layer] for layer in layers]
+        for x in heard_ones:
+            of_undistorted, of_distorted = (x.grad[:5], x.grad[5:]) if heads else x.grad
+            assert of_undistorted.abs().sum() == 0  # domain 0: the two views are the same
+            assert of_distorted.abs().sum() > 0
+        others = states.values() if heads else predictions.values()
+        assert all(x.grad is None for x in others)
+
+
+@pytest.mark.parametrize("method", MATCHING)
+def test_matching_without_a_distorted_utterance_is_zero(method):
+    adversary = make(method=method)
+    inputs = replace(with_clean(make_inputs()), domain=torch.tensor([0, 0]))
+    output = adversary(inputs, at(0))
+    output.loss.backward()
+    assert output.loss == 0
+    assert len(adversary.memory.get()[0]) == 0
+
+
+@pytest.mark.parametrize("method", MATCHING)
+def test_matching_scales_with_lambda_and_in_evaluation_does_not(method):
+    inputs = with_clean(make_inputs())
+    one, none = (make(method=method, weight=weight)(inputs, at(0)) for weight in (1.0, 0.0))
+    assert one.loss > 0 and none.loss == 0
+    assert one.stats.keys() == AdversaryConfig(method=method).stats
+    assert one.stats["domain_loss"] == none.stats["domain_loss"] == one.loss
+    adversary = make(method=method, weight=0.0)
+    adversary(inputs, at(0))
+    before = adversary.memory.rows.clone()
+    assert adversary.eval()(inputs, at(0)).loss > 0
+    assert torch.equal(adversary.memory.rows, before)
+
+
+def draw_domains(number: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Three values to be learnt and a level, and the same distorted: with a level 3 higher."""
+    generator = torch.Generator().manual_seed(seed)
+    clean = torch.randn(number, SIZE, generator=generator)
+    return clean, clean + torch.tensor([0.0, 0.0, 0.0, 3.0])
+
+
+def train_toy(method: str | None, steps: int = 400) -> tuple[float, float]:
+    """A linear student, whose head has to find three of four values. Returns the balanced accuracy
+    of a classifier fitted afresh to its states, and the squared error of the head."""
+    torch.manual_seed(0)
+    student, head = torch.nn.Linear(SIZE, SIZE), torch.nn.Linear(SIZE, 3)
+    adversary = make(method=method, weight=1.0, memory=256) if method else None
+    optimizer = torch.optim.Adam([*student.parameters(), *head.parameters()], lr=0.01)
+    lengths, domain = torch.ones(32, dtype=torch.long), torch.arange(32) % 2
+    for step in range(steps):
+        clean, distorted = draw_domains(32, step)
+        states = student(torch.where(domain[:, None] == 1, distorted, clean))
+        loss = (head(states) - clean[:, :3]).square().mean()
+        if adversary is not None:
+            both = [{2: x[:, None]} for x in (states, student(clean))]
+            inputs = AdversaryInput(both[0], lengths, domain, {}, {}, (both[1], {}))
+            loss = loss + adversary(inputs, at(0)).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        # Of other utterances than the clean ones: the reader has nothing but the level to go by.
+        clean, distorted = draw_domains(500, 10_000)[0], draw_domains(500, 20_000)[1]
+        error = (head(student(distorted)) - distorted[:, :3]).square().mean()
+        return balanced_accuracy(*(student(x).numpy() for x in (clean, distorted))), float(error)
+
+
+def test_a_student_without_adversary_shows_the_domain():
+    accuracy, error = train_toy(None)
+    assert accuracy > 0.85 and error < 0.05
+
+
+@pytest.mark.parametrize("method", MATCHING)
+def test_a_classifier_fitted_afresh_cannot_tell_and_the_rest_is_still_learnt(method):
+    accuracy, error = train_toy(method)
+    assert accuracy < 0.6
+    assert error < 0.05
+
+
+def test_the_student_is_left_alone_before_the_start():
+    config = AdversaryConfig(weight=0.3, ramp=10, start=0.5)
+    assert ramp(0.49, config) == ramp(0.5, config) == 0
+    assert ramp(0.75, config) == pytest.approx(ramp(0.5, AdversaryConfig(weight=0.3, ramp=10)))
+    flat = AdversaryConfig(weight=0.3, ramp=0, start=0.5)
+    assert [ramp(p, flat) for p in (0.4, 0.5, 1.0)] == [0, 0.3, 0.3]
+
+
+def test_accuracy_beside_what_always_naming_the_larger_domain_yields():
+    adversary = make()
+    with torch.no_grad():
+        for parameter in adversary.parameters():
+            parameter.zero_()
+        adversary.classifier[2].bias[0] = 1.0  # always the first class, of 5 frames of 7
+    stats = adversary(make_inputs(), at(0)).stats
+    assert stats.keys() == AdversaryConfig().stats
+    for name, wanted in [("acc", 5 / 7), ("balanced_acc", 0.5), ("majority", 5 / 7)]:
+        assert float(stats[f"domain_{name}"]) == pytest.approx(wanted)
+
+
 def test_ramp_is_that_of_the_paper():
     config = AdversaryConfig(weight=0.3, ramp=10)
     assert ramp(0.0, config) == 0
@@ -248,7 +368,7 @@ def test_domains():
     ("options", "message"),
     [
         ({"domains": "three"}, "'three' is not binary, multi or student_teacher"),
-        ({"method": "both"}, "'both' is not reversal or alternating"),
+        ({"method": "both"}, "'both' is not one of reversal, alternating, pairs"),
         ({"layers": "head"}, "'head' is not a list of layers or `heads`"),
         ({"layers": 2}, "2 is not a list"),
         ({"layers": []}, "is not a list"),
@@ -256,6 +376,10 @@ def test_domains():
         ({"weight": -1}, "must not be negative"),
         ({"hidden": 0}, "must be at least 1"),
         ({"classifier_steps": 0}, "must be at least 1"),
+        ({"memory": 0}, "must be at least 1"),
+        ({"ridge": -0.1}, "must not be negative"),
+        ({"start": 1.0}, r"start: 1.0 is not in \[0, 1\)"),
+        ({"method": "pairs", "domains": "multi"}, "domains: pairs knows `binary` only"),
     ],
 )
 def test_refused_configurations(options, message):

@@ -8,8 +8,8 @@ import pytest
 
 from espnet_robust.bin.distill_train import get_parser
 from espnet_robust.common.errors import ConfigError
-from espnet_robust.distill.adversary import AdversaryConfig
 from espnet_robust.distill.config import DistillConfig
+from espnet_robust.distill.domains import AdversaryConfig
 from espnet_robust.distill.options import add_options, parse
 from espnet_robust.models.student import StudentConfig
 
@@ -87,8 +87,15 @@ def test_what_follows():
     assert config.layers == [4, 2, 3]
     assert [config.mapping_of(train) for train in (True, False)] == ["setup1", "none"]
     assert [config.distortion_of(train) for train in (True, False)] == ["a", "a"]
-    assert config.needed_views == {"clean_speech"}
-    assert DistillConfig(**NEEDED).needed_views == set()
+    assert config.needed_views(train=True) == {"clean_speech"}
+    assert DistillConfig(**NEEDED).needed_views(train=False) == set()
+    mapped = NEEDED | {"mapping": "setup1", "distortion": "a"}
+    plain = DistillConfig(**mapped)
+    assert [plain.needed_views(train) for train in (True, False)] == [set(), {"clean_speech"}]
+    unprobed = DistillConfig(**mapped, domain_probe=False)
+    assert unprobed.needed_views(train=False) == set()
+    matched = DistillConfig(**mapped, dat="pairs", dat_conf=AdversaryConfig(method="pairs"))
+    assert matched.needed_views(train=True) == {"clean_speech"}
 
 
 @pytest.mark.parametrize(

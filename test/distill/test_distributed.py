@@ -27,6 +27,8 @@ VARIANTS = {
     "none": {"dat": "none"},
     "reversal": {"dat": "reversal", "dat_conf": {"ramp": 0.0, "weight": 0.5}, "ema": 0.9},
     "alternating": {"dat": "alternating", "dat_conf": {"ramp": 0.0, "weight": 0.5}},
+    "pairs": {"dat": "pairs", "dat_conf": {"ramp": 0.0, "weight": 0.2, "ridge": 1.0}},
+    "mmd": {"dat": "mmd", "dat_conf": {"ramp": 0.0, "weight": 1.0}},
     "statistics": {"target_norm": "statistics", "student_mask_prob": 0.2, "dat": "none"},
 }
 

@@ -3,7 +3,8 @@ import copy
 import pytest
 import torch
 
-from espnet_robust.distill.adversary import Adversary, AdversaryConfig
+from espnet_robust.distill.adversary import Adversary
+from espnet_robust.distill.domains import AdversaryConfig
 from espnet_robust.distill.losses import cosine, l1
 from espnet_robust.distill.model import DistillModel
 from espnet_robust.distill.schedule import Schedule

@@ -192,6 +192,7 @@ def test_empty_file(refused, make_data):
         ({"student_conf": {"num_layers": 1}}, "student.encoder.encoder.layers.1.* is .* in it and"),
         ({"target_layers": [2]}, "heads.4.* is .* in it and absent in the model"),
         ({"dat": "none"}, "adversary.* in it and absent"),
+        ({"dat": "pairs"}, "adversary.classifier.* in it and absent"),
         ({"ema": 0.9}, "ema_heads.2.bias is absent in it"),
     ],
 )

@@ -10,7 +10,7 @@ from transformers import HubertConfig, HubertModel
 
 from espnet_robust.bin.distill_train import get_parser
 from espnet_robust.common.experiment import Recipe, read_system, resolve
-from espnet_robust.distill.adversary import AdversaryConfig
+from espnet_robust.distill.domains import AdversaryConfig
 from espnet_robust.distill.losses import AUXILIARY, LOSSES
 from espnet_robust.distill.options import parse
 from espnet_robust.distill.task import DistillTask

@@ -82,6 +82,37 @@ def test_curves_have_every_epoch_and_scalar(straight):
     assert rows[3, "train"]["distill"] < rows[1, "train"]["distill"]
 
 
+def test_curves_tell_whether_the_domain_is_hidden(train, straight, make_data, tmp_path):
+    named = {"domain_acc", "domain_balanced_acc", "domain_majority", "domain_lambda"}
+    for (_, split), row in curves(straight).items():
+        assert named <= row.keys()
+        assert ("domain_grad" in row) == ("distill_grad" in row) == (split == "train")
+        assert ("domain_probe" in row) == (split == "valid")
+    assert 0 <= curves(straight)[3, "valid"]["domain_probe"] <= 1
+    # Without adversary too; not where validation is clean, or nobody asks.
+    speech = make_data([6400] * 16)
+    plain = train(tmp_path / "plain", max_epoch=1, dat="none", data=speech)
+    assert "domain_probe" in curves(plain)[1, "valid"]
+    for name, options in [("clean", {"valid_mapping": "none"}), ("off", {"domain_probe": False})]:
+        out = train(tmp_path / name, max_epoch=1, **options)
+        assert "domain_probe" not in curves(out)[1, "valid"]
+
+
+def test_the_probe_changes_nothing_of_what_is_trained(
+    train, straight, tmp_path, assert_same_weights
+):
+    assert_same_weights(train(tmp_path / "off", domain_probe=False), straight)
+
+
+@pytest.mark.parametrize("method", ["pairs", "mmd"])
+def test_memory_of_a_resumed_run(train, tmp_path, assert_same_weights, method):
+    # Smaller than what an epoch brings: the oldest examples have been dropped, too.
+    options = {"dat": method, "dat_conf": {"memory": 9, "ramp": 0}, "keep_nbest_models": 2}
+    out = train(tmp_path / "x", max_epoch=1, **options)
+    train(out, max_epoch=2, **options)
+    assert_same_weights(out, train(tmp_path / "straight", max_epoch=2, **options), 2)
+
+
 def test_tensorboard_curves(train, tmp_path):
     out = train(tmp_path / "x", max_epoch=1, use_tensorboard=True)
     assert list(out.glob("tensorboard/valid/events*"))
@@ -229,6 +260,10 @@ VARIANTS = {
     "alternating": {"dat": "alternating", "dat_conf": {"classifier_steps": 2, "layers": [1, 2]}},
     "multi": {"dat_conf": {"domains": "multi", "pooled": False}},
     "student_teacher": {"dat_conf": {"domains": "student_teacher"}},
+    "pairs": {"dat": "pairs", "dat_conf": {"weight": 0.5, "start": 0.3}},
+    "linear": {"dat": "linear", "dat_conf": {"layers": [1, 2], "memory": 16}, "ema": 0.5},
+    "coral": {"dat": "coral", "dat_conf": {"layers": "heads"}, "amp": "bf16"},
+    "mmd": {"dat": "mmd", "dat_conf": {"pooled": False}, "accum_grad": 2},
     "lstm": {"student_conf": {"kind": "lstm", "init": "random", "overrides": {"hidden_size": 8}}},
     "lstm_bf16": {
         "student_conf": {"kind": "lstm", "init": "convolutions", "overrides": {"hidden_size": 8}},

@@ -39,9 +39,7 @@ prepare_corpus
 prepare_students
 
 if want 7 "recognisers on ${systems}"; then
-    bin make_tokens --type "${token_type}" --size "${nbpe}" --out "${tokens}" \
-        "data/${train_set}/text"
+    bin make_tokens --type "${token_type}" --size "${nbpe}" --out "${tokens}" "data/${train_set}/text"
     each_system train_one
 fi
-
 evaluate

@@ -60,5 +60,4 @@ bin make_classes --table "${label}" --out "${classes}" \
 prepare_students
 
 if want 7 "classifiers on ${systems}"; then each_system train_one; fi
-
 evaluate
