@@ -74,16 +74,17 @@ runpy.run_module(sys.argv.pop(1), run_name="__main__")
 
 @pytest.mark.recipe
 @pytest.mark.parametrize(
-    ("command", "release", "message"),
+    ("command", "options", "release", "message"),
     [
-        ("run", "", "ESPnet is not installed beside espnet_robust;"),
-        ("bin.distill_train", "202402", "ESPnet 202402 is older than"),
-        ("bin.decode", "203001", "ESPnet 203001 has no espnet2"),
+        ("run", ["espnet2.bin.asr_train"], "", "ESPnet is not installed beside espnet_robust;"),
+        ("bin.distill_train", ["--help"], "202402", "ESPnet 202402 is older than"),
+        ("bin.decode", ["--exp", "x", "--out", "x", "."], "203001", "ESPnet 203001 has no espnet2"),
     ],
 )
-def test_commands_say_it_in_one_line(command, release, message):
+def test_commands_say_it_in_one_line(command, options, release, message, tmp_path):
     done = subprocess.run(
-        [sys.executable, "-c", COMMAND, release, f"espnet_robust.{command}", "--help"],
+        [sys.executable, "-c", COMMAND, release, f"espnet_robust.{command}", *options],
+        cwd=tmp_path,
         capture_output=True,
         text=True,
     )
