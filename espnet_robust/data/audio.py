@@ -72,7 +72,7 @@ def read_audio(
     with open_entry(entry, allow_pipe) as f:
         if f.channels != 1:
             raise AudioError(
-                f"{entry}: {f.channels} channels, need mono; to mend: sox IN OUT remix 1"
+                f"{entry}: {f.channels} channels, need mono; fix: sox IN OUT remix 1"
             )
         if f.rate != rate and on_rate == "refuse":
             raise AudioError(

@@ -151,7 +151,7 @@ def _counted(f: soundfile.SoundFile, source: str | io.BytesIO, entry: str) -> io
         AudioError: cut off, without samples, or in a container of which that cannot be told.
     """
     if f.format not in FORMATS:
-        raise AudioError(f"{entry}: {f.format} is not read; to mend: sox IN OUT.flac")
+        raise AudioError(f"{entry}: {f.format} is not read; fix: sox IN OUT.flac")
     reason = None
     counted = None
     if f.format == "MP3":

@@ -185,7 +185,7 @@ class RobustFrontend(AbsFrontend):
         if input.dim() != 2:
             raise AudioError(
                 f"frontend robust_student: need mono audio (B, N), got {tuple(input.shape)}; "
-                "to mend: sox IN OUT remix 1"
+                "fix: sox IN OUT remix 1"
             )
         if not self._loaded:
             self._load_pretrained()

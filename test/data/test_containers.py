@@ -193,7 +193,7 @@ def test_rates_that_speech_does_not_have(tmp_path, rate):
 
 def test_containers_that_cannot_be_checked(tmp_path):
     soundfile.write(tmp_path / "a.voc", speech(), 16_000, format="VOC")
-    with pytest.raises(AudioError, match="VOC is not read; to mend: sox"):
+    with pytest.raises(AudioError, match="VOC is not read; fix: sox"):
         read_audio(tmp_path / "a.voc")
 
 
