@@ -71,9 +71,7 @@ def read_audio(
     assert on_rate in ("resample", "refuse"), on_rate
     with open_entry(entry, allow_pipe) as f:
         if f.channels != 1:
-            raise AudioError(
-                f"{entry}: {f.channels} channels, need mono; fix: sox IN OUT remix 1"
-            )
+            raise AudioError(f"{entry}: {f.channels} channels, need mono; fix: sox IN OUT remix 1")
         if f.rate != rate and on_rate == "refuse":
             raise AudioError(
                 f"{entry}: {f.rate} Hz, need {rate} Hz; resample it or allow resampling"
