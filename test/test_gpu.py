@@ -8,8 +8,9 @@ import copy
 import pytest
 import torch
 
-from espnet_robust.distill.adversary import Adversary, AdversaryConfig
+from espnet_robust.distill.adversary import Adversary
 from espnet_robust.distill.cache import TargetCache
+from espnet_robust.distill.domains import AdversaryConfig
 from espnet_robust.distill.model import DistillModel
 from espnet_robust.distill.targets import Targets
 from espnet_robust.models.speech_model import load_teacher

@@ -28,7 +28,7 @@ from markdown_table import table
 from torch.utils.data import DataLoader
 
 from espnet_robust.common.config import read_yaml
-from espnet_robust.distill.adversary import AdversaryConfig, domain_labels
+from espnet_robust.distill.domains import AdversaryConfig, domain_labels
 from espnet_robust.distill.views import Views
 from espnet_robust.distortion import load_distortion
 

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import HubertConfig, HubertModel
 
-from espnet_robust.distill.adversary import Adversary, AdversaryConfig
+from espnet_robust.distill.adversary import Adversary
 from espnet_robust.distill.cache import TargetCache
 from espnet_robust.distill.config import AMP
+from espnet_robust.distill.domains import AdversaryConfig
 from espnet_robust.distill.model import DistillModel
 from espnet_robust.distill.targets import Targets
 from espnet_robust.models.audio_key import audio_key

@@ -64,4 +64,4 @@ def test_fluent_speech_commands(checkout, tiny, rows, noises, mini, fluent, mini
 @pytest.mark.recipe
 def test_unknown_classifier(checkout, run):
     done = run(checkout / "egs/mini/ic1", "--classifier", "svm")
-    assert done.returncode == 1 and "classifier 'svm' is not linear or blstm" in done.stderr
+    assert done.returncode == 1 and "classifier 'svm' is not blstm or linear" in done.stderr
