@@ -38,7 +38,8 @@ plan=$(bin check_recipe "${configuration[@]}" "${sources[@]}" --task "${task}" \
 : "${protocol:=${protocols}}"
 exp=exp${tag:+/${tag}}/${budget} report=exp${tag:+/${tag}}/report
 device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
-test_dirs="data/${test_sets// / data/}"
+# shellcheck disable=SC2086  # several test sets
+test_dirs=$(printf 'data/%s ' ${test_sets})
 
 # each_system FUNCTION: FUNCTION SYSTEM SEED DIR for every system and seed, ${nj} at a time.
 each_system() {

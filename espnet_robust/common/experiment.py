@@ -139,10 +139,13 @@ def read_system(path: Path) -> Config:
 
 
 def find_teacher(recipe: Recipe, given: str | None = None) -> str:
-    """The teacher that students of the recipe have: a directory, or a hub id."""
+    """The teacher of the recipe, a directory or a hub id; of several the first."""
     shared = _read_chain(CONF / "distill/distilhubert.yaml", [CONF / "distill"])
     config = lay_over(shared, _recipe_layer(recipe, "distilhubert"))
-    return _path(given or config["teacher"], recipe.directory, recipe.directory)
+    teacher = given or config["teacher"]
+    if isinstance(teacher, list):
+        teacher = teacher[0]
+    return _path(teacher, recipe.directory, recipe.directory)
 
 
 def check_system(system: str, recipe: Recipe) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from espnet_robust.common.config import nearest, read_config
 from espnet_robust.common.errors import ConfigError, UserError
-from espnet_robust.common.experiment import CONF, Recipe, check_system, resolve
+from espnet_robust.common.experiment import CONF, NOT_DISTILLED, Recipe, check_system, resolve
 
 STAGES = range(1, 11)
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
@@ -93,8 +93,9 @@ def check_seeds(seeds: Sequence[str]) -> None:
 def check_trainings(
     task: str, systems: Sequence[str], recipe: Recipe, budget: str, classifier: str
 ) -> None:
-    """Raises ConfigError where a system, the budget or the classifier does not exist."""
+    """Raises ConfigError where a configuration of these trainings cannot be put together."""
     for system in systems:
         check_system(system, recipe)
-    resolve(task, systems[0], recipe, budget, classifier=classifier or "linear")
-    recipe.budget(budget, "distill")
+        if system not in NOT_DISTILLED:
+            resolve("distill", system, recipe, budget)
+        resolve(task, system, recipe, budget, classifier=classifier or "linear")

@@ -243,6 +243,10 @@ def test_settings():
 
 def test_teacher_of_the_recipe(tmp_path):
     assert find_teacher(Recipe(ROOT / "egs/an4/asr1"), str(tmp_path)) == str(tmp_path)
+    (tmp_path / "two.yaml").write_text("teacher: [a/hubert, a/wavlm]")
+    two = Recipe(ROOT / "egs/an4/asr1", tmp_path / "two.yaml")
+    assert find_teacher(two) == "a/hubert"
+    assert resolve("distill", "cdm1", two, "tiny")["teacher"] == ["a/hubert", "a/wavlm"]
     (tmp_path / "mine.yaml").write_text(f"{{base: cdm1, teacher: {tmp_path}}}")
     assert read_system(tmp_path / "mine.yaml")["teacher"] == str(tmp_path)
     assert find_teacher(Recipe(ROOT / "egs/mini/asr1")) == "teacher"

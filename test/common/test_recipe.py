@@ -81,9 +81,18 @@ def test_seeds(seeds):
     check_seeds(["0", "12"])
 
 
+def test_every_system_is_put_together_before_anything_runs(tmp_path):
+    (tmp_path / "conf/distill").mkdir(parents=True)
+    (tmp_path / "conf/distill/mine.yaml").write_text("{base: cdm1, distortion: gone.yaml}")
+    with pytest.raises(ConfigError, match="gone.yaml: no such file"):
+        check_trainings("asr", ["teacher", "cdm1", "mine"], Recipe(tmp_path), "short", "")
+
+
 def test_trainings():
     recipe = Recipe(CHECKOUT / "egs/mini/asr1")
     check_trainings("asr", ["teacher", "cdm1_mse"], recipe, "short", "")
+    with pytest.raises(ConfigError, match="no budget 'huge'"):
+        check_trainings("asr", ["teacher"], recipe, "huge", "")
     with pytest.raises(ConfigError, match="unknown system 'cdm1_mse'"):
         check_trainings("asr", ["cdm1_mse"], Recipe(CHECKOUT / "egs/fsdd/asr1"), "short", "")
     with pytest.raises(ConfigError, match="classifier 'svm'"):
