@@ -17,13 +17,14 @@ MAY_IMPORT = {
     "distill": {"common", "data", "distortion", "models"},
     "plugin": {"common", "data", "distortion", "models"},
     "recognise": {"common", "data", "plugin"},
+    "publish": {"common", "data", "score"},
     "doors": {"common", "plugin"},  # register() and run.py
 }
 # Heavy packages, and the wings that may import them; bin/ imports what it calls.
 NEEDS = {
     "torch": {"models", "pretrain", "distill", "plugin", "recognise"},
     "transformers": {"models", "pretrain", "distill"},
-    "espnet2": {"distill", "plugin", "recognise"},
+    "espnet2": {"distill", "plugin", "publish", "recognise"},
     "espnet": {"recognise"},
     "torchaudio": set(),
 }

@@ -54,6 +54,10 @@ COMMANDS = {
         "average_folds": "espnet_robust.bin.average_folds",
         "report": "espnet_robust.bin.report",
     },
+    "Publication": {
+        "pack": "espnet_robust.bin.pack",
+        "upload": "espnet_robust.bin.upload",
+    },
 }
 ALL = {name: module for group in COMMANDS.values() for name, module in group.items()}
 HELP = ("-h", "--help")

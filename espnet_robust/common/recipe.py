@@ -10,7 +10,7 @@ from espnet_robust.common.config import nearest, read_config
 from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.common.experiment import CONF, NOT_DISTILLED, Recipe, check_system, resolve
 
-STAGES = range(1, 11)
+STAGES = range(1, 13)
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 # Options for directories with noises or room responses; conf/noise/*.yaml say which are needed.
 DIRECTORIES = ("noise", "rir", "musan", "wham", "fsd50k", "dns")
