@@ -6,6 +6,7 @@
 #   prepare_students  stages 2 to 6: noises, copies, teacher, distillation, export
 #   each_system       for stage 7: a function for every system and seed, several at a time
 #   evaluate          stages 8 to 10, from trained models in DIR/${task} to tables and plots
+#   publish           stages 11 and 12: packed models and their cards; the hub
 
 . "${root}/utils/python.sh"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
@@ -14,8 +15,18 @@ export ONEDNN_PRIMITIVE_CACHE_CAPACITY=${ONEDNN_PRIMITIVE_CACHE_CAPACITY:-8}
 
 # bin NAME OPTIONS...: a command of this project.
 bin() { python -m "espnet_robust.bin.$1" "${@:2}"; }
-want() { [ "${stage}" -le "$1" ] && [ "$1" -le "${stop_stage}" ] && log "Stage $1: $2"; }
+want() {
+    [ "${stage}" -le "$1" ] && [ "$1" -le "${stop_stage}" ] && [[ "${skipped} " != *" $1 "* ]] &&
+        log "Stage $1: $2"
+}
 
+skipped= # stages
+[ "${skip_data_prep}" = false ] || skipped+=" 1 2 3"
+[ "${skip_train}" = false ] || skipped+=" 4 5 6 7"
+[ "${skip_eval}" = false ] || skipped+=" 8 9 10"
+[ "${skip_packing}" = false ] || skipped+=" 11"
+[ "${skip_upload_hf}" = false ] || skipped+=" 12"
+dev_set=${valid_set:-${dev_set}}
 [ "${systems}" = all ] && systems=${all_systems}
 if [ "${pretrain_teacher}" = true ]; then
     teacher=exp/teacher$(wc -w <<<"${pretrain_configs}")
@@ -26,6 +37,14 @@ configuration=(
     --train_set "${train_set}" --dev_set "${dev_set}" --teacher "${teacher}"
     --classifier "${classifier}"
 )
+# Where the recipe's corpus, noises and rooms are, unless the command line says it.
+. "${root}/egs/db.sh"
+for _name in "$(basename "$(dirname "${PWD}")")" noise rir musan wham fsd50k dns; do
+    _root=${_name^^}
+    if declare -p "${_name}" >/dev/null 2>&1 && [ -z "${!_name}" ]; then
+        printf -v "${_name}" '%s' "${!_root-}"
+    fi
+done
 sources=(
     --noise "${noise}" --rir "${rir}" --musan "${musan}" --wham "${wham}" --fsd50k "${fsd50k}"
     --dns "${dns}"
@@ -33,10 +52,12 @@ sources=(
 plan=$(bin check_recipe "${configuration[@]}" "${sources[@]}" --task "${task}" \
     --noise_source "${noise_source}" --systems "${systems}" --students "${students}" \
     --seeds "${seeds}" --test_sets "${test_sets}" --tag "${tag}" \
-    --stage "${stage}" --stop_stage "${stop_stage}" --nj "${nj}" --ngpu "${ngpu}")
+    --stage "${stage}" --stop_stage "${stop_stage}" --skipped_stages "${skipped}" \
+    --distill_args="${distill_args}" --task_args="${task_args}" --upload_hf "${upload_hf}" --nj "${nj}" --ngpu "${ngpu}")
 { read -r teacher && read -r protocols; } <<<"${plan}"
 : "${protocol:=${protocols}}"
-exp=exp${tag:+/${tag}}/${budget} report=exp${tag:+/${tag}}/report
+exp=${expdir}${tag:+/${tag}}/${budget} report=${expdir}${tag:+/${tag}}/report
+[ -z "${dumpdir}" ] || bin link_data "${dumpdir}"
 device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
 # shellcheck disable=SC2086  # several test sets
 test_dirs=$(printf 'data/%s ' ${test_sets})
@@ -81,12 +102,14 @@ logged() {
 # train SYSTEM SEED DIR OPTIONS...: a recogniser or classifier in DIR/${task}; options of resolve.
 train() {
     run_training "${task}" "$1" "$2" "$3" "python -m espnet_robust.run espnet2.bin.${task}_train" \
-        --student "$3/student" --train "data/${train_set}" --dev "data/${dev_set}" "${@:4}"
+        --student "$3/student" --train "data/${train_set}" --dev "data/${dev_set}" \
+        --espnet_args="${task_args}" "${@:4}"
 }
 
 distil() {
     run_training distill "$1" "$2" "$3" "python -m espnet_robust.bin.distill_train" \
         --train_distortion "${train_distortion}" --dev_distortion "${dev_distortion}" \
+        --espnet_args="${distill_args}" \
         --train "${distill_set:-data/${train_set}}" --dev "${distill_dev_set:-data/${dev_set}}"
 }
 
@@ -180,4 +203,17 @@ evaluate() {
 report_on() {
     bin report --exp "$1" --out "${report}" --baseline "${baseline}" --systems "${systems}" \
         --seeds "${seeds}" --test_sets "${test_sets}"
+}
+
+pack_one() {
+    bin pack "$3" --checkpoint "${checkpoint}" --noise_source "${noise_source}" \
+        --teacher "${teacher}" --command "$0${_given}" --upload_hf "${upload_hf}" \
+        --licence "${licence}"
+}
+
+upload_one() { bin upload --upload_hf "${upload_hf}" "$3"; }
+
+publish() {
+    if want 11 "pack -> ${exp}/*/packed"; then each_system pack_one; fi
+    if want 12 "upload to ${upload_hf}-*"; then each_system upload_one; fi
 }

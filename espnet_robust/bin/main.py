@@ -13,6 +13,7 @@ COMMANDS = {
         "download": "espnet_robust.bin.download",
         "prepare_corpus": "espnet_robust.bin.prepare_corpus",
         "prepare_noise": "espnet_robust.bin.prepare_noise",
+        "link_data": "espnet_robust.bin.link_data",
     },
     "Data dirs": {
         "data validate": "espnet_robust.bin.validate_data_dir",

@@ -19,6 +19,7 @@ import yaml
 from espnet_robust.common.cli import Parser, run
 from espnet_robust.common.config import read_yaml
 from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.espnet_args import settings_of
 from espnet_robust.common.experiment import (
     NOT_DISTILLED,
     Recipe,
@@ -78,6 +79,12 @@ def get_parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="any key of the configuration; given last, or before another option",
     )
+    parser.add_argument(
+        "--espnet_args",
+        default="",
+        metavar="STRING",
+        help="settings as ESPnet's commands take them: '--max_epoch 5 --optim_conf lr=0.001'",
+    )
     parser.add_argument("--out", type=Path, help="file to write, once")
     parser.add_argument(
         "system", help="YAML of conf/distill; with asr and cls also teacher, logmel"
@@ -89,6 +96,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
     recipe = recipe_of(args)
     overrides = lay_over(_given(args, recipe), parse_settings(args.set))
+    overrides = lay_over(overrides, settings_of(f"{args.task}_args", args.espnet_args))
     if args.layer:
         overrides = lay_over(read_yaml(args.layer), overrides)
     config = resolve(args.task, args.system, recipe, args.budget, overrides, args.classifier)

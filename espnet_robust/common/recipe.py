@@ -61,6 +61,20 @@ def check_stages(stage: str, stop_stage: str) -> None:
             raise ConfigError(f"stage {number!r} does not exist: stages are 1 to {STAGES[-1]}")
 
 
+def wanted_stages(stage: str, stop_stage: str, skipped: str = "") -> list[int]:
+    """The stages that run; ``skipped``: those passed over, separated by blanks.
+
+    Raises:
+        ConfigError: a stage does not exist, or none is left.
+    """
+    check_stages(stage, stop_stage)
+    passed_over = {int(number) for number in skipped.split()}
+    wanted = [n for n in STAGES if int(stage) <= n <= int(stop_stage) and n not in passed_over]
+    if not wanted:
+        raise ConfigError(f"no stage is left from {stage} to {stop_stage} without those skipped")
+    return wanted
+
+
 def check_numbers(nj: str, ngpu: str, gpus: int) -> None:
     """Raises ConfigError where these are no numbers, or fewer than ``ngpu`` GPUs are here."""
     if not (nj.isdecimal() and int(nj)):

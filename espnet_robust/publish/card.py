@@ -61,8 +61,9 @@ def packed_card(facts: RunFacts, repo: str) -> str:
         f"# {facts.scores.system}, a {kind} ({facts.recipe})",
         f"A {kind} of ESPnet on {_stands_on(facts)}, trained with espnet_robust.",
         "## Use", _install(facts), f"```python\n{use}```",
-        "The file that was packed loads too: `unpack(FILE, DIR)` of `espnet2.main_funcs.pack_funcs` "
-        "returns the arguments.",
+        "The packed file loads without the hub: `Speech2Text(**unpack(FILE, DIR))`, by `unpack` "
+        "of `espnet2.main_funcs.pack_funcs`."
+        if kind == "recogniser" else "",
         *_common(facts),
     ]  # fmt: skip
     return _joined(parts)
@@ -139,7 +140,9 @@ def _results(facts: RunFacts) -> str:
 
 def _training(facts: RunFacts) -> str:
     params = facts.scores.params
-    size = f" {params / 1e6:.2f} M parameters with all that stands on the frontend." if params else ""
+    size = (
+        f" {params / 1e6:.2f} M parameters with all that stands on the frontend." if params else ""
+    )
     used = ", ".join(f"{package} {number}" for package, number in versions().items())
     return (
         f"Seed {facts.scores.seed}; packed by commit {facts.commit}; {used}.{size}\n\n"
@@ -156,7 +159,8 @@ def _distillation(provenance: Mapping[str, Any]) -> str:
     shown = yaml.safe_dump({"distortion": provenance.get("distortion")}, sort_keys=False)
     lines = [
         f"The teacher hears {teacher} speech, the student {student}.",
-        f"Target layers {provenance.get('target_layers')}; losses: {losses}; adversary: {adversary}.",
+        f"Target layers {provenance.get('target_layers')}; losses: {losses}; "
+        f"adversary: {adversary}.",
     ]
     if provenance.get("distortion"):
         lines.append(f"\n```yaml\n{shown}```")

@@ -5,6 +5,7 @@ earlier one, is not sent again; a commit holds all files or none.
 """
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 from espnet_robust.common.errors import UserError
@@ -20,6 +21,18 @@ def check_repo(repo: str) -> None:
             f"--upload_hf {repo!r} is no name of a repository on the hub; write USER/NAME, of "
             "letters, digits and . _ - (no .. or --, 96 in all)"
         )
+
+
+def check_upload(repo: str, stages: Collection[int]) -> None:
+    """Raises UserError where a recipe is to upload, in stage 12, and could not, or the reverse."""
+    if 12 in stages and not repo:
+        raise UserError("stage 12 uploads to the hub: name a repository, --upload_hf USER/NAME")
+    if repo:
+        check_repo(repo)
+        if not {11, 12} & {*stages}:
+            raise UserError("--upload_hf: stage 12 uploads: add --stop_stage 12")
+    if 12 in stages:
+        check_token()
 
 
 def check_token() -> None:

@@ -32,7 +32,14 @@ FILES = {
 }
 # Keys of ESPnet's configuration that name places of the training, of no use to inference.
 _PLACES = ("_data_path_and_name_and_type", "_shape_file", "_data_key_file")
-_OF_TRAINING = ("config", "output_dir", "resume", "init_param", "ignore_init_mismatch", "pretrain_path")
+_OF_TRAINING = (
+    "config",
+    "output_dir",
+    "resume",
+    "init_param",
+    "ignore_init_mismatch",
+    "pretrain_path",
+)
 STUDENT_FILES = ("config.yaml", "model.safetensors")
 
 
@@ -116,7 +123,9 @@ def portable(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]
         if not value or not path.is_file():
             return _last_part(value)
         # Two files of one name: the second is told from the first by its directory.
-        name = path.name if files.get(path.name, path) == path else f"{path.parent.name}_{path.name}"
+        name = (
+            path.name if files.get(path.name, path) == path else f"{path.parent.name}_{path.name}"
+        )
         files[name] = path
         return name
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from espnet_robust.common.config import read_yaml
 from espnet_robust.common.errors import UserError
-from espnet_robust.common.experiment import CONF
+from espnet_robust.common.experiment import CHECKOUT, CONF
 from espnet_robust.common.recipe import read_noise_source
 from espnet_robust.score.metrics import ACCURACY, WER, Metric
 from espnet_robust.score.schema import Scores, read_counts, read_scores
@@ -82,7 +82,7 @@ def read_facts(
     if (exp / "student/config.yaml").is_file():
         provenance = read_yaml(exp / "student/config.yaml").get("provenance") or {}
     place = recipe.resolve()
-    name = _name(provenance.get("teacher") or teacher)
+    name = _name(provenance.get("teacher") or teacher, place)
     known = read_yaml(CONF / "licences.yaml")
     return RunFacts(
         scores=scores,
@@ -98,10 +98,17 @@ def read_facts(
     )
 
 
-def _name(teacher: Any) -> str:
+def _name(teacher: Any, recipe: Path) -> str:
     """A teacher, or several, without the directories of this machine."""
-    names = teacher if isinstance(teacher, list) else [teacher]
-    return ", ".join(Path(n).name if Path(n).is_absolute() else str(n) for n in names)
+    names = [str(one) for one in (teacher if isinstance(teacher, list) else [teacher])]
+    return ", ".join(_without_machine(name, recipe) for name in names)
+
+
+def _without_machine(name: str, recipe: Path) -> str:
+    path = (recipe / name).resolve()
+    if name and path.is_dir() and path.is_relative_to(CHECKOUT.resolve()):
+        return str(path.relative_to(CHECKOUT.resolve()))
+    return path.name if Path(name).is_absolute() else name
 
 
 def _corpora(recipe: Path, noise_source: str) -> list[str]:
@@ -117,8 +124,7 @@ def _intervals(exp: Path, scores: Scores) -> dict[str, Interval]:
     counts = read_counts(exp / "counts.tsv")
     metric = ACCURACY if scores.conditions[0].accuracy is not None else WER
     return {
-        c.name: error_rate(collect([counts], [c.name])).map(metric.value)
-        for c in scores.conditions
+        c.name: error_rate(collect([counts], [c.name])).map(metric.value) for c in scores.conditions
     }
 
 

@@ -29,7 +29,7 @@ class Hub:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """The part of the hub's API by which a folder is uploaded: users, repositories, LFS, commits."""
+    """The part of the hub's API by which a folder is uploaded: repositories, LFS, commits."""
 
     hub: Hub
 
@@ -122,9 +122,7 @@ class Handler(BaseHTTPRequestHandler):
 def hub():
     """(the hub's content, its address)"""
     content = Hub()
-    server = ThreadingHTTPServer(
-        ("127.0.0.1", 0), type("Bound", (Handler,), {"hub": content})
-    )
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"hub": content}))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield content, f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -218,7 +216,9 @@ def test_no_hub(upload):
     assert "broke" in message and "run it again" in message
 
 
-@pytest.mark.parametrize("repo", ["mini", "me/", "me/a/b", "../x", "me/a b", "me/a--b", "a/" + "b" * 99])
+@pytest.mark.parametrize(
+    "repo", ["mini", "me/", "me/a/b", "../x", "me/a b", "me/a--b", "a/" + "b" * 99]
+)
 def test_names_that_are_none(repo):
     with pytest.raises(UserError, match="is no name of a repository on the hub; write USER/NAME"):
         check_repo(repo)
