@@ -18,13 +18,15 @@ MAY_IMPORT = {
     "plugin": {"common", "data", "distortion", "models"},
     "recognise": {"common", "data", "plugin"},
     "publish": {"common", "data", "score"},
+    "espnet3": {"common", "data", "distortion", "plugin", "score"},
     "doors": {"common", "plugin"},  # register() and run.py
 }
 # Heavy packages, and the wings that may import them; bin/ imports what it calls.
 NEEDS = {
     "torch": {"models", "pretrain", "distill", "plugin", "recognise"},
     "transformers": {"models", "pretrain", "distill"},
-    "espnet2": {"distill", "plugin", "publish", "recognise"},
+    "espnet2": {"distill", "espnet3", "plugin", "publish", "recognise"},
+    "espnet3": {"espnet3"},
     "espnet": {"recognise"},
     "torchaudio": set(),
 }
