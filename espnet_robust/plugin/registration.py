@@ -52,7 +52,7 @@ def register(tasks: tuple[str, ...] = TASKS) -> int:
 
 
 def register_module(module: ModuleType) -> None:
-    """Add our frontend and encoder to the tables of one module with a task that is not ESPnet2's."""
+    """Add our frontend and encoder to the tables of a module that holds a task."""
     for table in _choices(module):
         if table.base_type is AbsFrontend:
             _add(FRONTENDS, table.classes)

@@ -1,7 +1,6 @@
 """What a recipe's run says of itself: its scores, its student, its data, its commit."""
 
 import shlex
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -11,6 +10,7 @@ from typing import Any
 from espnet_robust.common.config import read_yaml
 from espnet_robust.common.errors import UserError
 from espnet_robust.common.experiment import CHECKOUT, CONF
+from espnet_robust.common.git import commit_of, remote_of
 from espnet_robust.common.recipe import read_noise_source
 from espnet_robust.score.metrics import ACCURACY, WER, Metric
 from espnet_robust.score.schema import Scores, read_counts, read_scores
@@ -93,7 +93,7 @@ def read_facts(
         recipe=f"egs/{place.parent.name}/{place.name}",
         command=without_stages(command),
         commit=commit_of(place),
-        remote=_remote(place),
+        remote=remote_of(place),
         licence=licence,
     )
 
@@ -143,30 +143,6 @@ def without_stages(command: str) -> str:
             kept.append(word)
         skip = named and not equals
     return shlex.join(kept)
-
-
-def commit_of(directory: Path) -> str:
-    """The commit of the checkout around a directory, "with changes" where it has any."""
-    commit = _git(directory, "rev-parse", "--short=7", "HEAD")
-    if not commit:
-        return "unknown (no git checkout)"
-    changed = _git(directory, "status", "--porcelain", "--untracked-files=no")
-    return commit + (" with changes" if changed else "")
-
-
-def _remote(directory: Path) -> str:
-    """Where the checkout was cloned from, if others can reach that."""
-    url = _git(directory, "config", "--get", "remote.origin.url")
-    return url if url.startswith("https://") and "@" not in url else ""
-
-
-def _git(directory: Path, *arguments: str) -> str:
-    """What git says; nothing where there is no git or no checkout."""
-    try:
-        command = ["git", "-C", str(directory), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
 
 
 def versions() -> dict[str, str]:

@@ -11,7 +11,7 @@ DECODER = {
 }
 TEXT = SMALL | DECODER | {"token_list": TOKENS, "model_conf": {"ctc_weight": 0.3}}
 EMBEDDING = {"encoder": "identity", "encoder_conf": {}, "pooling": "mean", "projector": "xvector",
-             "projector_conf": {"output_size": 8}, "loss": "softmax"}  # fmt: skip
+             "projector_conf": {"output_size": 8}, "loss": "softmax", "loss_conf": {}}  # fmt: skip
 MODELS = {
     "ASRTask": TEXT,
     "SLUTask": TEXT,
