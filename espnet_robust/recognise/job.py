@@ -7,7 +7,6 @@ from typing import Any
 
 from espnet_robust.common.cli import Parser
 from espnet_robust.common.made_of import Output, sha256
-from espnet_robust.data.digests import OF_AUDIO, digests
 
 COPY = "distortion.json"  # what a distorted copy was made of
 
@@ -85,6 +84,8 @@ def _data_of(data_dir: Path) -> dict[str, str]:
     """Of a copy, what it was made of says it all; of other data, its audio."""
     if (data_dir / COPY).is_file():
         return {name: sha256(data_dir / name) for name in (COPY, "wav.scp")}
+    from espnet_robust.data.digests import OF_AUDIO, digests  # reads much
+
     return digests(data_dir, OF_AUDIO)
 
 
