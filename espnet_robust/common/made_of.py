@@ -28,6 +28,7 @@ from espnet_robust.common.shipped import conf_dir
 
 FILE = "made_of.json"
 _SHOWN = 3  # changes that a message names
+_KEYS = ("config ", "options ")  # in these, what is nested is written as on a command line
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -119,9 +120,8 @@ def difference(old: Any, new: Any) -> list[str]:
             lines.append(f"{key} is new")
         elif was[key] != is_now[key]:
             values = (was[key], is_now[key])
-            digests = any(isinstance(v, str) and _SHA256.fullmatch(v) for v in values)
-            before, after = (shorten(str(value), 60) for value in values)
-            lines.append(f"{key} changed" if digests else f"{key}: {before} -> {after}")
+            before, after = (_shown(value) for value in values)
+            lines.append(f"{key} changed" if before == after else f"{key}: {before} -> {after}")
     return lines
 
 
@@ -189,11 +189,16 @@ def _plain(record: Any) -> Any:
     return json.loads(json.dumps(record, default=str))
 
 
+def _shown(value: Any) -> str:
+    """A value as a message has it; nothing of a digest."""
+    digest = isinstance(value, str) and _SHA256.fullmatch(value)
+    return "" if digest else shorten(str(value), 60, placeholder=" ...")
+
+
 def _flat(record: Any, name: str = "") -> Iterable[tuple[str, Any]]:
     if not isinstance(record, dict):
         yield name, record
         return
     for key, value in record.items():
-        # A digest of a whole has its own name, a key of a configuration follows a dot.
-        separator = "." if " " in name else " "
+        separator = "." if name.startswith(_KEYS) else " "
         yield from _flat(value, f"{name}{separator}{key}" if name else str(key))
