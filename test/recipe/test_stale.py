@@ -82,6 +82,7 @@ def plan_set(name):
 
 
 CONF = "../../../conf"
+SECOND = "systems: {cdm1: {distortion: conf/distortion/second.yaml}}\n"
 # what changed, how, refused until --redo, what is made again in the end, what the message says
 CHANGES = [
     ("nothing", lambda run: run, False, [], ""),
@@ -99,9 +100,8 @@ CHANGES = [
      [*COPIES, *DECODED], ""),
     ("the mixture of training", edit(f"{CONF}/distortion/own.yaml", "snr_db: 10", "snr_db: 0"),
      True, CDM1, "config distortion.chain: "),
-    ("the mixture of a system",
-     all_of(write(f"{CONF}/distortion/indomain_own.yaml", "snr_db: 3\nchain: [white]\n"), write("conf/distill.yaml", RECIPE_YAML + "systems: {cdm1: {distortion: "
-     "conf/distortion/indomain_own.yaml}}\n")), True, CDM1, "config distortion.chain: "),
+    ("the mixture of a system", all_of(write(f"{CONF}/distortion/second.yaml", "chain: [clip]\n"),
+     write("conf/distill.yaml", RECIPE_YAML + SECOND)), True, CDM1, "config distortion.chain: "),
     ("--train_distortion", option(train_distortion="dev_mixture.yaml"), True, CDM1,
      "config distortion.chain"),
     ("the mixture of development", edit("dev_mixture.yaml", "10", "0"), True, CDM1,
@@ -151,7 +151,8 @@ CHANGES = [
     ("the recogniser damaged", write("exp/tiny/cdm1_seed0/asr/valid.loss.best.pth", ""), True,
      ["cdm1 asr"], "valid.loss.best.pth is not what was written"),
     ("a recogniser of an earlier version",
-     lambda run: os.remove("exp/tiny/cdm1_seed0/asr/made_of.json") or run, True, ["cdm1 asr"], "it does not say what it was made of"),
+     lambda run: os.remove("exp/tiny/cdm1_seed0/asr/made_of.json") or run, True, ["cdm1 asr"],
+     "it does not say what it was made of"),
     ("decoded texts damaged", write("exp/tiny/cdm1_seed0/decode/test/decode.json", ""), False,
      ["cdm1 test"], ""),
 ]  # fmt: skip
