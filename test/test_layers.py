@@ -17,8 +17,9 @@ MAY_IMPORT = {
     "distill": {"common", "data", "distortion", "models"},
     "plugin": {"common", "data", "distortion", "models"},
     "recognise": {"common", "data", "plugin"},
-    "publish": {"common", "data", "score"},
     "espnet3": {"common", "data", "distortion", "plugin", "score"},
+    "publish": {"common", "data", "score"},
+    "recipe": {"common", "data", "distortion", "recognise", "score"},
     "doors": {"common", "plugin"},  # register() and run.py
 }
 # Heavy packages, and the wings that may import them; bin/ imports what it calls.

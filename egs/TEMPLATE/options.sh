@@ -21,6 +21,8 @@ budget=short                             # conf/budget/*.yaml: numbers of steps;
 tag=                                     # experiments in exp/TAG instead of exp
 expdir=exp                               # another directory for experiments
 dumpdir=                                 # data/ becomes a link to this directory: a large disk
+redo=false                               # delete trainings that were made of something else (other
+                                         # configuration, data, teacher) and make them again
 
 train_set=train
 dev_set=dev
@@ -44,6 +46,8 @@ distill_config=                          # what the recipe changes in conf/disti
 distill_args=                            # options of ESPnet's training, for distillation:
                                          # "--max_epoch 9 --optim_conf lr=0.0005"
 checkpoint=valid.loss.best.pth           # what is decoded with
+results=                                 # RESULTS.md to which stage 10 writes its tables, what people
+                                         # wrote there left as it is
 upload_hf=                               # USER/NAME on the hub, for stage 12; each model gets
                                          # USER/NAME-SYSTEM_seedN-asr (or -cls), -student
 licence=other                            # of what is packed, as the hub calls it: cc-by-4.0, ...

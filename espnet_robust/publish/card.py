@@ -145,7 +145,7 @@ def _training(facts: RunFacts) -> str:
     )
     used = ", ".join(f"{package} {number}" for package, number in versions().items())
     return (
-        f"Seed {facts.scores.seed}; packed by commit {facts.commit}; {used}.{size}\n\n"
+        f"Seed {facts.scores.seed}; commit {facts.commit}; {used}.{size}\n\n"
         f"    cd {facts.recipe}\n    {facts.command}"
     )
 

@@ -1,6 +1,7 @@
 """What a recipe's run says of itself: its scores, its student, its data, its commit."""
 
 import shlex
+import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -10,7 +11,7 @@ from typing import Any
 from espnet_robust.common.config import read_yaml
 from espnet_robust.common.errors import UserError
 from espnet_robust.common.experiment import CHECKOUT, CONF
-from espnet_robust.common.git import commit_of, remote_of
+from espnet_robust.common.made_of import commit, made_by
 from espnet_robust.common.recipe import read_noise_source
 from espnet_robust.score.metrics import ACCURACY, WER, Metric
 from espnet_robust.score.schema import Scores, read_counts, read_scores
@@ -40,7 +41,7 @@ class RunFacts:
         data: corpora of speech, noises and rooms.
         teacher: as it is named, and its licence.
         command: what trained it, in the directory ``recipe`` of the checkout.
-        commit: of the checkout.
+        commit: that trained it, or else of the checkout.
         remote: https address of its repository; empty where it has none.
         licence: of what is published: an identifier of the hub, or ``other``.
     """
@@ -92,8 +93,8 @@ def read_facts(
         teacher=(name, known["teachers"].get(name, "unknown here")),
         recipe=f"egs/{place.parent.name}/{place.name}",
         command=without_stages(command),
-        commit=commit_of(place),
-        remote=remote_of(place),
+        commit=made_by(exp / scores.task) or commit() or "unknown (no git checkout)",
+        remote=_remote(place),
         licence=licence,
     )
 
@@ -143,6 +144,16 @@ def without_stages(command: str) -> str:
             kept.append(word)
         skip = named and not equals
     return shlex.join(kept)
+
+
+def _remote(directory: Path) -> str:
+    """Where the checkout was cloned from, if others can reach that."""
+    command = ["git", "-C", str(directory), "config", "--get", "remote.origin.url"]
+    try:
+        url = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""  # no git, no checkout, or nothing that it was cloned from
+    return url if url.startswith("https://") and "@" not in url else ""
 
 
 def versions() -> dict[str, str]:

@@ -11,19 +11,23 @@ import datetime
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from espnet_robust.common.errors import UserError
 from espnet_robust.common.files import write_atomic
-from espnet_robust.common.git import commit_of
+from espnet_robust.common.made_of import commit
 
 PACKAGES = ("espnet", "torch", "transformers", "numpy")
 
 
 def write_results(
-    path: Path, name: str, tables: str, command: str, facts: Mapping[str, str] | None = None
+    path: Path,
+    name: str,
+    tables: Sequence[str],
+    command: str,
+    facts: Mapping[str, str] | None = None,
 ) -> None:
     """Put a run's tables into ``path``, in the place of those of an earlier run of that name.
 
@@ -32,7 +36,7 @@ def write_results(
         name: of the run, such as its budget; one word.
         tables: Markdown.
         command: what made them.
-        facts: what ran where; default: ``facts_of`` the directory of ``path``.
+        facts: what ran where; default: ``facts_here``.
 
     Raises:
         UserError: a name that is no word, or a file with half of the two lines.
@@ -40,9 +44,10 @@ def write_results(
     if not re.fullmatch(r"[\w./-]+", name) or "--" in name:
         raise UserError(f"--results {path}: {name!r} cannot name a run; use letters and digits")
     begin, end = f"<!-- report: {name} -->", f"<!-- end of report: {name} -->"
-    facts = facts_of(path.parent) if facts is None else facts
-    lines = [f"    {command}", "", "; ".join(f"{what} {value}" for what, value in facts.items())]
-    block = "\n".join([begin, "", *lines, "", tables.strip(), "", end])
+    facts = facts_here() if facts is None else facts
+    said = "; ".join(f"{what} {value}" for what, value in facts.items())
+    lines = [f"    {command}", "", said]
+    block = "\n".join([begin, "", *lines, "", *(t.strip() + "\n" for t in tables), end])
     before = path.read_text(encoding="utf-8") if path.exists() else f"# {_title(path)}\n"
     write_atomic(path, _placed(before, block, begin, end, path))
 
@@ -66,9 +71,9 @@ def _title(path: Path) -> str:
     return f"Results of {place.parent.name}/{place.name}"
 
 
-def facts_of(directory: Path) -> dict[str, str]:
+def facts_here() -> dict[str, str]:
     """Date, commit, versions and machine, as they are now."""
-    found = {"Date": datetime.date.today().isoformat(), "commit": commit_of(directory)}
+    found = {"Date": datetime.date.today().isoformat(), "commit": commit() or "unknown"}
     found["machine"] = f"{os.cpu_count()} x {_processor()}{_gpu()}"
     found["Python"] = platform.python_version()
     for package in PACKAGES:

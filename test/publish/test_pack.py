@@ -1,5 +1,6 @@
 """What was packed loads elsewhere, and its card says what the run did."""
 
+import functools
 import importlib.util
 import re
 import shutil
@@ -61,6 +62,11 @@ def model_zoo(tmp_path, monkeypatch):
         downloader.ModelDownloader = ModelDownloader
         monkeypatch.setitem(sys.modules, "espnet_model_zoo", types.ModuleType("espnet_model_zoo"))
         monkeypatch.setitem(sys.modules, "espnet_model_zoo.downloader", downloader)
+        return
+    from espnet_model_zoo import downloader
+
+    cached = functools.partial(downloader.ModelDownloader, cachedir=tmp_path / "cache")
+    monkeypatch.setattr(downloader, "ModelDownloader", cached)
 
 
 def test_espnets_from_pretrained_takes_it(elsewhere, heard, speech, model_zoo):

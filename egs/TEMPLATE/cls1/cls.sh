@@ -18,23 +18,15 @@ label=utt2label  # table of the data dirs with the classes; "a|b|c" has three sl
 classifier=linear  # or blstm: conf/cls/*.yaml
 cls_config=      # what the recipe changes in conf/{downstream,cls}/*.yaml; default: its conf/cls.yaml
 cls_args=        # options of ESPnet's training: "--max_epoch 9 --use_wandb true"
-inference_args=  # of espnet_robust.bin.classify
 folds=           # "1 2 3": all of this on data/foldN_{train,dev,test}, then the mean of the folds
 
 _arguments=("$@")
 . "${root}/utils/log.sh"
 . "${root}/utils/parse_options.sh"
-task=cls task_config=${cls_config} task_args=${cls_args}
+task=cls task_config=${cls_config} task_args=${cls_args} tokens=data/classes_${train_set}
 . "${root}/egs/TEMPLATE/stages.sh"
-classes=data/classes_${train_set}
-# shellcheck disable=SC2206  # several options
-decode_command=(classify --table "${label}" ${inference_args})
+decode_command=(classify --table "${label}")
 score_command=(score --task cls --label "${label}")
-
-train_one() {
-    train "$@" --labels label "${classes}/train" "${classes}/dev" --layer "${classes}/slots.yaml" \
-        --set token_list="${classes}/tokens.txt"
-}
 
 # mean_of_folds: exp/mean/BUDGET/SYSTEM_seedN from those of exp/foldN, and its table.
 mean_of_folds() {
@@ -42,7 +34,7 @@ mean_of_folds() {
     # shellcheck disable=SC2046,SC2086  # several folds
     bin average_folds --systems "${systems}" --seeds "${seeds}" --out "${parent}/mean/${budget}" \
         $(printf "${parent}/fold%s/${budget} " ${folds})
-    test_sets=mean report_on "${parent}/mean/${budget}"
+    test_sets=mean report_on "${parent}/mean/${budget}" "${systems}"
 }
 
 if [ -n "${folds}" ]; then
@@ -50,7 +42,7 @@ if [ -n "${folds}" ]; then
     export fold # for local/data.sh
     for fold in ${folds}; do
         "$0" "${_arguments[@]}" --folds= --tag "${tag:+${tag}/}fold${fold}" \
-            --train_set "fold${fold}_train" --dev_set "fold${fold}_dev" --valid_set= \
+            --train_set "fold${fold}_train" --dev_set "fold${fold}_dev" --valid_set= --results= \
             --test_sets "fold${fold}_test" ${upload_hf:+--upload_hf "${upload_hf}-fold${fold}"}
     done
     if want 10 "mean of folds ${folds} -> ${report}"; then mean_of_folds; fi
@@ -59,7 +51,7 @@ fi
 
 prepare_corpus
 # shellcheck disable=SC2086  # several test sets
-bin make_classes --table "${label}" --out "${classes}" \
+bin make_classes --table "${label}" --out "${tokens}" \
     --train "data/${train_set}" --dev "data/${dev_set}" ${test_dirs}
 prepare_students
 
