@@ -13,9 +13,17 @@ import soundfile
 
 from espnet_robust.data.audio import RATE
 
-NOT_COPIED = shutil.ignore_patterns(
-    ".git", ".venv", "data", "exp", "downloads", "__pycache__", ".*_cache"
-)
+NEVER_COPIED = shutil.ignore_patterns(".git", ".venv*", "__pycache__", ".*_cache")
+MADE_BY_RECIPES = shutil.ignore_patterns("data", "exp", "downloads")  # espnet_robust/data is not
+
+
+def not_copied(directory: str, names: list[str]) -> set[str]:
+    """What of a checkout is left out of its copy."""
+    in_recipe = "egs" in Path(directory).parts
+    return NEVER_COPIED(directory, names) | (
+        MADE_BY_RECIPES(directory, names) if in_recipe else set()
+    )
+
 
 # A few conditions instead of fifteen.
 PROTOCOL = """\
@@ -48,7 +56,7 @@ def mini_teacher() -> tuple[str, ...]:
 def checkout(root, tmp_path_factory) -> Path:
     """A copy of the checkout without what recipes have made there."""
     copy = tmp_path_factory.mktemp("checkout") / "espnet_robust"
-    shutil.copytree(root, copy, ignore=NOT_COPIED, symlinks=True)
+    shutil.copytree(root, copy, ignore=not_copied, symlinks=True)
     (copy / "conf/distortion/few.yaml").write_text(PROTOCOL)
     return copy
 
