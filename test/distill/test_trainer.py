@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from espnet_robust.distill.trainer import BACKUP, CHECKPOINT, DistillTrainer, Saving
+from espnet_robust.common.saving import BACKUP, CHECKPOINT, Saving
+from espnet_robust.distill.trainer import DistillTrainer
 
 
 class Killed(BaseException):
