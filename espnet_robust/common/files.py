@@ -1,5 +1,4 @@
-"""Files written so that a killed or failed run, or a power failure, never leaves half of one behind;
-JSON read."""
+"""Files that a kill, a failure or a loss of power leaves whole or not at all; JSON read."""
 
 import contextlib
 import json

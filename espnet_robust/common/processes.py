@@ -75,23 +75,21 @@ def _end_with_parent(parent: int) -> None:
 
 
 @contextlib.contextmanager
-def locked(
-    path: Path, name: str | Path, *, patience_s: float = 10 * ORPHAN_S
-) -> Iterator[None]:
+def locked(path: Path, name: str | Path, *, patience_s: float | None = None) -> Iterator[None]:
     """Keep other processes out while ``name`` is made, by a lock on the file ``path``.
 
     Forked workers inherit the lock: after a kill it is held until the last of them has ended.
 
     Args:
-        patience_s: how long another process may go on holding it; at least what the workers of a
-            killed one need to end.
+        patience_s: how long another process may go on holding it, at least as long as workers of a
+            killed one need to end; None: ``10 * ORPHAN_S``.
 
     Raises:
         DataDirError: the lock is still held after that, or cannot be made.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        f = _lock(path, name, patience_s)
+        f = _lock(path, name, 10 * ORPHAN_S if patience_s is None else patience_s)
     except OSError as e:
         raise DataDirError(f"{name}: cannot be made: {e.strerror}") from None
     with f:

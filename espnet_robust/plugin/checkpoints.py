@@ -1,7 +1,7 @@
 """Checkpoints of ESPnet's trainings, read without running what may stand in them.
 
-A checkpoint is a pickle, which can hold commands. torch reads weights and plain values alone where it
-is asked to (``weights_only``); what else ESPnet's own checkpoints hold is allowed by name.
+A checkpoint is a pickle, which can hold commands. torch reads weights and plain values alone where
+it is asked to (``weights_only``); what else ESPnet's own checkpoints hold is allowed by name.
 """
 
 import _codecs
