@@ -129,11 +129,12 @@ def kill_everywhere(models):
     import torch
 
     from espnet_robust.common.saving import CHECKPOINT
+    from espnet_robust.plugin.checkpoints import read_checkpoint
 
     def same(exp: Path, whole: Path) -> None:
         assert models(exp) == models(whole)
         for name in models(exp):
-            a, b = (torch.load(e / name, weights_only=True) for e in (exp, whole))
+            a, b = (read_checkpoint(e / name) for e in (exp, whole))
             if name == CHECKPOINT:
                 assert a["reporter"]["epoch"] == b["reporter"]["epoch"] == 3
                 a, b = a["model"], b["model"]

@@ -237,19 +237,20 @@ class RobustFrontend(AbsFrontend):
     def _frozen_states(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         if not self._cache.limit:
             return self._states(wav, lengths)
-        keys = [audio_key(row[:n]) for row, n in zip(wav, lengths.tolist(), strict=True)]
-        missing = [i for i, key in enumerate(keys) if key not in self._cache]
+        precision = _precision(self.speech_model, wav.device.type)
+        rows = zip(wav, lengths.tolist(), strict=True)
+        keys = [audio_key(row[:n]) + precision for row, n in rows]
+        found = {i: self._cache[key] for i, key in enumerate(keys) if key in self._cache}
         frames = self.speech_model.num_frames(lengths)
-        shape = (len(self.layers), len(wav), int(frames.max()), self.output_size())
-        out = torch.zeros(shape, device=wav.device)
-        if missing:
+        if missing := [i for i in range(len(keys)) if i not in found]:
             states, _ = self._states(wav[missing], lengths[missing])
-            out[:, missing, : states.shape[2]] = states
-        for i, key in enumerate(keys):
-            if key in self._cache:
-                out[:, i, : frames[i]] = self._cache[key].to(wav.device)
-            else:
-                self._cache.add(key, out[:, i, : frames[i]])
+            for i, state in zip(missing, states.unbind(1), strict=True):
+                found[i] = state[:, : frames[i]]
+                self._cache.add(keys[i], found[i])
+        shape = (len(self.layers), len(wav), int(frames.max()), self.output_size())
+        out = found[0].new_zeros(shape, device=wav.device)
+        for i, state in found.items():
+            out[:, i, : frames[i]] = state.to(wav.device)
         return out, frames
 
 
@@ -307,6 +308,12 @@ def _select(layers: str | int | list[int], depth: int) -> list[int]:
         f"frontend_conf: layers: {layers!r} is not weighted_sum, last, a number in "
         f"{-depth - 1}..{depth} or a list of such numbers"
     )
+
+
+def _precision(model: SpeechModel, device: str) -> bytes:
+    """What states are computed in, which cached ones must have been too."""
+    autocast = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
+    return f"{model.encoder.dtype} {autocast}".encode()
 
 
 class _Cache(dict):

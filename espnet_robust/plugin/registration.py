@@ -19,6 +19,7 @@ from espnet_robust.plugin.blstm import BLSTMEncoder
 from espnet_robust.plugin.frontend import RobustFrontend
 from espnet_robust.plugin.hooks import hook_all_tasks, hook_task
 from espnet_robust.plugin.optim import ScaledAdamW
+from espnet_robust.plugin.quantization import hook_quantization
 from espnet_robust.plugin.training import hook_trainings
 
 FRONTENDS = {"robust_student": RobustFrontend}
@@ -56,6 +57,7 @@ def register(tasks: tuple[str, ...] = TASKS) -> int:
         _hook(module)
     checked_audio.install()
     hook_trainings()
+    hook_quantization()
     return len(frontends)
 
 

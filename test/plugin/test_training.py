@@ -14,7 +14,7 @@ from espnet2.tasks.asr import ASRTask
 from espnet_robust.common.errors import DataDirError, ModelError
 from espnet_robust.common.saving import CHECKPOINT
 from espnet_robust.plugin import training
-from espnet_robust.plugin.checkpoints import check_trained
+from espnet_robust.plugin.checkpoints import check_trained, read_checkpoint
 from espnet_robust.plugin.registration import register
 
 TRAIN = {"asr": asr_train, "cls": cls_train}
@@ -186,7 +186,7 @@ def test_who_insists_runs_it(exp, monkeypatch):
 )
 def test_a_training_goes_on_from_weights_alone(train, exp, monkeypatch, change, message):
     monkeypatch.chdir(exp)
-    torch.save(change(torch.load(exp / CHECKPOINT)), exp / CHECKPOINT)
+    torch.save(change(read_checkpoint(exp / CHECKPOINT)), exp / CHECKPOINT)
     with pytest.raises(ModelError, match=message) as e:
         train("asr", exp, max_epoch=4)
     assert "\n" not in str(e.value) and not (exp / "ran").exists()
