@@ -261,6 +261,11 @@ def _load_pretrained(name: str) -> SpeechModel:
     local = Path(name)
     if local.is_dir():
         if not (local / "config.json").is_file():
+            if (local / "config.yaml").is_file() and (local / "model.safetensors").is_file():
+                raise ModelError(
+                    f"teacher {name}: a student directory, not a model of transformers; in "
+                    f"frontend_conf it is `student: {{path: {name}}}`"
+                )
             raise ModelError(f"teacher {name}: no config.json in this directory")
         if not [*local.glob("*.safetensors"), *local.glob("pytorch_model*.bin")]:
             raise ModelError(f"teacher {name}: no weights (model.safetensors) in this directory")

@@ -14,6 +14,8 @@ Fine-tuning: ``freeze: false``, and if wanted ``freeze_steps: 2000`` (frozen at 
 """
 
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import humanfriendly
@@ -27,8 +29,8 @@ from espnet_robust.models.long_audio import CONTEXT_S, in_windows
 from espnet_robust.models.padding import frame_mask
 from espnet_robust.models.speech_model import SpeechModel, load_teacher
 from espnet_robust.models.student import (
-    build_from_arch,
     describe,
+    from_description,
     load_student,
     load_weights,
 )
@@ -108,7 +110,7 @@ class RobustFrontend(AbsFrontend):
         if "arch" in student:
             # A dumped configuration: the weights come with the checkpoint, or else are read from
             # where they first came when the features are first wanted.
-            model = build_from_arch(**student["arch"])
+            model = from_description(student["arch"], "frontend_conf: student: arch")
         else:
             model = _read(student)
             student["arch"] = describe(model)
@@ -260,10 +262,20 @@ def _check_source(student: dict[str, Any] | None) -> None:
             "frontend_conf: robust_student needs `student: {path: DIR}` or "
             "`student: {hf: HUB_ID_OR_DIR}`"
         )
-    if unknown := sorted(student.keys() - {"path", "hf", "arch"}):
+    if not isinstance(student, Mapping):
+        raise ConfigError(
+            f"frontend_conf: student: {student}: say which it is: `student: {{path: {student}}}`, "
+            f"a student directory, or `student: {{hf: {student}}}`, a model of transformers"
+        )
+    if unknown := sorted(map(str, student.keys() - {"path", "hf", "arch"})):
         raise ConfigError(f"frontend_conf: student: unknown key {', '.join(unknown)}")
     if ("path" in student) == ("hf" in student):
         raise ConfigError("frontend_conf: student: give path or hf, one of them")
+    for key in {"path", "hf"} & student.keys():
+        if not isinstance(student[key], str | Path) or not str(student[key]):
+            raise ConfigError(
+                f"frontend_conf: student: {key}: {student[key]!r} is no name of a directory"
+            )
 
 
 def _check_training(freeze: bool, freeze_steps: int, lr_scale: float, cache_gb: float) -> None:
