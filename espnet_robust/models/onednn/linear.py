@@ -44,7 +44,7 @@ def as_torchs(module: nn.Module) -> Iterator[None]:
         if type(parent).__name__ == "WavLMAttention"
         for layer in parent.children()
     }
-    ours = [m for m in module.modules() if type(m) is Linear and id(m) not in kept]
+    ours: list[nn.Module] = [m for m in module.modules() if type(m) is Linear and id(m) not in kept]
     for layer in ours:
         layer.__class__ = nn.Linear
     try:
