@@ -1,5 +1,6 @@
 """A recipe that is ended takes everything that it started with it."""
 
+import json
 import os
 import shutil
 import signal
@@ -56,4 +57,5 @@ def test_nothing_goes_on(recipe, number):
     assert process.wait(10) != 0
     time.sleep(2)
     assert not working_in(recipe)
-    assert not (recipe / f"exp/{tag}/short/cdm1_seed0/distill/done").exists()
+    record = json.loads((recipe / f"exp/{tag}/short/cdm1_seed0/distill/made_of.json").read_text())
+    assert not record["done"]
