@@ -12,6 +12,8 @@
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 # oneDNN keeps what it compiled for each shape: gigabytes where batches differ in length.
 export ONEDNN_PRIMITIVE_CACHE_CAPACITY=${ONEDNN_PRIMITIVE_CACHE_CAPACITY:-8}
+# Commands end with the shells named here, killed or by Ctrl-C (espnet_robust/common/ending.py).
+export ESPNET_ROBUST_RECIPES="${ESPNET_ROBUST_RECIPES-} ${HOSTNAME}:$$"
 
 # bin NAME OPTIONS...: a command of this project.
 bin() { python -m "espnet_robust.bin.$1" "${@:2}"; }

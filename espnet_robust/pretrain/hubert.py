@@ -23,6 +23,7 @@ from transformers import HubertConfig, HubertModel
 
 from espnet_robust.common.config import read_config
 from espnet_robust.common.errors import ConfigError, DataDirError
+from espnet_robust.common.files import sync, sync_tree
 from espnet_robust.data.audio import RATE, read_audio
 from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.models.padding import frame_mask
@@ -176,6 +177,7 @@ class _Run:
             "seconds": self.seconds,
         }
         torch.save(state, self.checkpoint.with_suffix(".tmp"))
+        sync([self.checkpoint.with_suffix(".tmp")])
         os.replace(self.checkpoint.with_suffix(".tmp"), self.checkpoint)
 
     def update(self, batch: tuple[Tensor, ...]) -> tuple[float, float]:
@@ -227,8 +229,10 @@ def _save(
     }
     (partial / "pretraining.json").write_text(json.dumps(record, indent=2) + "\n")
     out.mkdir(exist_ok=True)
+    sync_tree(partial)
     for path in sorted(partial.iterdir()):
         os.replace(path, out / path.name)
+    sync([out])
     partial.rmdir()
 
 
