@@ -41,6 +41,27 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
+def copy_checkout(root):
+    """copy_checkout(directory): this checkout there, without what set-up and recipes made in it."""
+
+    def ignored(directory: str, names: list[str]) -> set[str]:
+        made = (
+            {"data", "exp", "dump", "downloads"}
+            if Path(directory).parents[1].name == "egs"
+            else set()
+        )
+        hidden = {name for name in names if name.startswith(".") and name != ".venv"}
+        return ({"__pycache__", "build"} | hidden | made) & set(names)
+
+    def copy(directory: Path) -> Path:
+        # Set-up is not done again: its environment stands beside the copy of the code.
+        shutil.copytree(root, directory, ignore=ignored, symlinks=True, copy_function=shutil.copy)
+        return directory
+
+    return copy
+
+
+@pytest.fixture(scope="session")
 def follow():
     """follow(error): run the command that an error's message ends with, after "fix: ", literally.
 
