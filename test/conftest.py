@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,17 +46,13 @@ def copy_checkout(root):
     """copy_checkout(directory): this checkout there, without what set-up and recipes made in it."""
 
     def ignored(directory: str, names: list[str]) -> set[str]:
-        made = (
-            {"data", "exp", "dump", "downloads"}
-            if Path(directory).parents[1].name == "egs"
-            else set()
-        )
-        hidden = {name for name in names if name.startswith(".") and name != ".venv"}
+        hidden = {name for name in names if name.startswith(".")}
+        recipe = Path(directory).parents[1].name == "egs"  # data/ is a wing of the package, too
+        made = {"data", "exp", "dump", "downloads"} if recipe else set()
         return ({"__pycache__", "build"} | hidden | made) & set(names)
 
     def copy(directory: Path) -> Path:
-        # Set-up is not done again: its environment stands beside the copy of the code.
-        shutil.copytree(root, directory, ignore=ignored, symlinks=True, copy_function=shutil.copy)
+        shutil.copytree(root, directory, ignore=ignored, symlinks=True)
         return directory
 
     return copy
