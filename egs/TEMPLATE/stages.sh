@@ -6,6 +6,7 @@
 #   prepare_students  stages 2 to 6: noises, copies, teacher, distillation, export
 #   each_system       for stage 7: a function for every system and seed, several at a time
 #   evaluate          stages 8 to 10, from trained models in DIR/${task} to tables and plots
+#   publish           stages 11 and 12: packed models and their cards; the hub
 
 [ -f local/data.sh ] || die "no local/data.sh here: a recipe's run.sh calls ${0##*/} in its directory"
 . "${root}/utils/python.sh"
@@ -17,13 +18,23 @@ export ESPNET_ROBUST_RECIPES="${ESPNET_ROBUST_RECIPES-} ${HOSTNAME}:$$"
 
 # bin NAME OPTIONS...: a command of this project.
 bin() { python -m "espnet_robust.bin.$1" "${@:2}"; }
-want() { [ "${stage}" -le "$1" ] && [ "$1" -le "${stop_stage}" ] && log "Stage $1: $2"; }
+want() {
+    [ "${stage}" -le "$1" ] && [ "$1" -le "${stop_stage}" ] && [[ "${skipped} " != *" $1 "* ]] &&
+        log "Stage $1: $2"
+}
 
+skipped= # stages
+[ "${skip_data_prep}" = false ] || skipped+=" 1 2 3"
+[ "${skip_train}" = false ] || skipped+=" 4 5 6 7"
+[ "${skip_eval}" = false ] || skipped+=" 8 9 10"
+[ "${skip_packing}" = false ] || skipped+=" 11"
+[ "${skip_upload_hf}" = false ] || skipped+=" 12"
+dev_set=${valid_set:-${dev_set}}
 [ "${systems}" = all ] && systems=${all_systems}
 if [ "${pretrain_teacher}" = true ]; then
     teacher=exp/teacher$(wc -w <<<"${pretrain_configs}")
 fi
-exp=exp${tag:+/${tag}}/${budget} report=exp${tag:+/${tag}}/report
+exp=${expdir}${tag:+/${tag}}/${budget} report=${expdir}${tag:+/${tag}}/report
 # What decides the outputs: for every command that compares them with their inputs. The driver has
 # set ${task}, ${task_config}, ${classifier}, ${label} and ${tokens}.
 plan=(
@@ -34,7 +45,16 @@ plan=(
     --train_distortion "${train_distortion}" --dev_distortion "${dev_distortion}"
     --tokens "${tokens}" --token_type "${token_type-bpe}" --label "${label-}"
     --checkpoint "${checkpoint}" --students "${students}" "--decode_options=${decode_options-}"
+    "--distill_args=${distill_args}" "--task_args=${task_args}"
 )
+# Where the recipe's corpus, noises and rooms are, unless the command line says it.
+. "${root}/egs/db.sh"
+for _name in "$(basename "$(dirname "${PWD}")")" noise rir musan wham fsd50k dns; do
+    _root=${_name^^}
+    if declare -p "${_name}" >/dev/null 2>&1 && [ -z "${!_name}" ]; then
+        printf -v "${_name}" '%s' "${!_root-}"
+    fi
+done
 sources=(
     --noise "${noise}" --rir "${rir}" --musan "${musan}" --wham "${wham}" --fsd50k "${fsd50k}"
     --dns "${dns}"
@@ -42,9 +62,10 @@ sources=(
 checked=$(bin check_recipe "${plan[@]}" "${sources[@]}" --protocols "${protocol}" \
     --noise_source "${noise_source}" --systems "${systems}" --seeds "${seeds}" --tag "${tag}" \
     --stage "${stage}" --stop_stage "${stop_stage}" --nj "${nj}" --ngpu "${ngpu}" \
-    --folds "${folds-}")
+    --folds "${folds-}" --skipped_stages "${skipped}" --upload_hf "${upload_hf}")
 { read -r teacher && read -r protocol; } <<<"${checked}"
 plan+=(--protocols "${protocol}")
+[ -z "${dumpdir}" ] || bin link_data "${dumpdir}"
 device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
 # shellcheck disable=SC2086  # several test sets
 test_dirs=$(printf 'data/%s ' ${test_sets})
@@ -169,5 +190,19 @@ evaluate() {
 # report_on EXP SYSTEMS: the tables and plots of an experiment, shown.
 report_on() {
     bin report --exp "$1" --out "${report}" --baseline "${baseline}" --systems "$2" \
-        --seeds "${seeds}" --test_sets "${test_sets}"
+        --seeds "${seeds}" --test_sets "${test_sets}" --results "${results}" \
+        --name "${tag:+${tag}/}${budget}" --command "$0${_given}"
+}
+
+pack_one() {
+    bin pack "$3" --checkpoint "${checkpoint}" --noise_source "${noise_source}" \
+        --teacher "${teacher}" --command "$0${_given}" --upload_hf "${upload_hf}" \
+        --licence "${licence}"
+}
+
+upload_one() { bin upload --upload_hf "${upload_hf}" "$3"; }
+
+publish() {
+    if want 11 "pack -> ${exp}/*/packed"; then each_system pack_one; fi
+    if want 12 "upload to ${upload_hf}-*"; then each_system upload_one; fi
 }

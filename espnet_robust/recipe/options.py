@@ -49,6 +49,8 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--protocols", default="", help="YAMLs, separated by blanks; or none")
     parser.add_argument("--checkpoint", default="valid.loss.best.pth", help="to decode with")
     parser.add_argument("--decode_options", default="", help="of decode, separated by blanks")
+    parser.add_argument("--distill_args", default="", help="options of ESPnet's training")
+    parser.add_argument("--task_args", default="", help="likewise, of the recogniser's")
     parser.add_argument("--students", type=path, help="experiment whose students to take")
 
 
@@ -75,5 +77,7 @@ def plan_of(args: argparse.Namespace) -> Plan:
         protocols=tuple(args.protocols.split()),
         checkpoint=args.checkpoint,
         decode_options=args.decode_options,
+        distill_args=args.distill_args,
+        task_args=args.task_args,
         students=args.students,
     )
