@@ -27,7 +27,8 @@ distill_dev_set=                         # data dir that picks its best epoch; d
 students=        # an experiment such as ../asr1/exp/full whose students to take: no stage 5
 
 pretrain_teacher=false                   # make a teacher instead of taking ${teacher}
-pretrain_configs="conf/pretrain1.yaml conf/pretrain2.yaml"  # rounds; round N -> exp/teacherN
+pretrain_configs="conf/pretrain1.yaml conf/pretrain2.yaml"  # rounds; round N -> ${pretrain_out}N
+pretrain_out=exp/teacher
 pretrain_sets=                           # data dirs to pretrain on; default: the training set
 teacher=                                 # hub id or directory; default: what the YAMLs say
 

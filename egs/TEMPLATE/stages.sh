@@ -18,7 +18,7 @@ want() { [ "${stage}" -le "$1" ] && [ "$1" -le "${stop_stage}" ] && log "Stage $
 
 [ "${systems}" = all ] && systems=${all_systems}
 if [ "${pretrain_teacher}" = true ]; then
-    teacher=exp/teacher$(wc -w <<<"${pretrain_configs}")
+    teacher=${pretrain_out}$(wc -w <<<"${pretrain_configs}")
 fi
 # Which YAML files make the configuration of a training: for resolve and check_recipe.
 configuration=(
@@ -144,7 +144,7 @@ prepare_students() {
         if [ "${pretrain_teacher}" = true ]; then
             # shellcheck disable=SC2086  # several files, several data dirs
             OMP_NUM_THREADS=${nj} bin pretrain_teacher --config ${pretrain_configs} \
-                --out_prefix exp/teacher ${pretrain_sets:-data/${train_set}}
+                --out_prefix "${pretrain_out}" ${pretrain_sets:-data/${train_set}}
         fi
         bin describe_model "${teacher}"
     fi

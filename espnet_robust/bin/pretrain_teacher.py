@@ -1,7 +1,8 @@
 """Pretrain a small HuBERT teacher on data dirs by masked prediction of k-means units.
 
 Give one YAML for each round (HuBERT, arXiv:2106.07447, section II-D); round N is written to
-OUT_PREFIX followed by N. Finished rounds are skipped.
+OUT_PREFIX followed by N. Finished rounds are skipped; a round that another configuration made is an
+error.
 """
 
 import argparse
@@ -34,8 +35,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
 
     for number, config in enumerate(args.config, 1):
         out = args.out or Path(f"{args.out_prefix}{number}")
-        if not (out / "model.safetensors").is_file():
-            pretrain(config, args.data_dirs, out)
+        pretrain(config, args.data_dirs, out)
 
 
 if __name__ == "__main__":
