@@ -24,7 +24,7 @@ fi
 configuration=(
     --budget "${budget}" --distill_config "${distill_config}" --task_config "${task_config}"
     --train_set "${train_set}" --dev_set "${dev_set}" --teacher "${teacher}"
-    --classifier "${classifier}"
+    --classifier "${classifier}" --asr_distortion "${asr_distortion}"
 )
 sources=(
     --noise "${noise}" --rir "${rir}" --musan "${musan}" --wham "${wham}" --fsd50k "${fsd50k}"
