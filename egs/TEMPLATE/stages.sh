@@ -144,7 +144,7 @@ prepare_students() {
         if [ "${pretrain_teacher}" = true ]; then
             # shellcheck disable=SC2086  # several files, several data dirs
             OMP_NUM_THREADS=${nj} bin pretrain_teacher --config ${pretrain_configs} \
-                --out_prefix "${pretrain_out}" ${pretrain_sets:-data/${train_set}}
+                --ngpu "$([ "${ngpu}" = 0 ] && echo 0 || echo 1)" --out_prefix "${pretrain_out}" ${pretrain_sets:-data/${train_set}}
         fi
         bin describe_model "${teacher}"
     fi

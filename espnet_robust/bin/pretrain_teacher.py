@@ -21,6 +21,9 @@ def get_parser() -> argparse.ArgumentParser:
     out = parser.add_mutually_exclusive_group(required=True)
     out.add_argument("--out", type=Path, help="directory of the teacher, of one round")
     out.add_argument("--out_prefix", help="of the directories of all rounds, such as exp/teacher")
+    parser.add_argument(
+        "--ngpu", type=int, choices=(0, 1), default=0, help="1: train on a GPU (default: 0)"
+    )
     parser.add_argument("data_dirs", type=Path, nargs="+", help="data dirs of clean speech")
     return parser
 
@@ -35,7 +38,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
 
     for number, config in enumerate(args.config, 1):
         out = args.out or Path(f"{args.out_prefix}{number}")
-        pretrain(config, args.data_dirs, out)
+        pretrain(config, args.data_dirs, out, "cuda" if args.ngpu else "cpu")
 
 
 if __name__ == "__main__":

@@ -66,10 +66,11 @@ class Record:
     Attributes:
         pretrain_config: the keys of PretrainConfig.
         audio_seconds: of all data.
-        wall_seconds: of all steps, with ``threads`` threads.
+        wall_seconds: of all steps, with ``threads`` threads on ``device``, cpu or cuda.
     """
 
     pretrain_config: Mapping[str, Any]
     audio_seconds: float
     wall_seconds: float
     threads: int
+    device: str = "cpu"

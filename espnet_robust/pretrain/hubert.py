@@ -70,29 +70,44 @@ class MaskedPrediction(nn.Module):
         return loss, accuracy
 
 
-def pretrain(config_path: Path, data_dirs: Sequence[Path], out: Path) -> None:
+def pretrain(config_path: Path, data_dirs: Sequence[Path], out: Path, device: str = "cpu") -> None:
     """Pretrain on the audio of the data dirs; write a transformers directory ``out``.
 
     Resumes from ``out``.work, which is kept beside it; does nothing if ``out`` is done.
 
+    Args:
+        device: ``cpu`` or ``cuda``.
+
     Raises:
         ConfigError, DataDirError, AudioError, ModelError: see their messages.
     """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("ngpu 1: torch finds no GPU here; take --ngpu 0")
     config = read_config(config_path, PretrainConfig)
     if is_done(out, config, config_path):
         return
     work = out.with_name(out.name + ".work")
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    model = MaskedPrediction(config)
+    model = MaskedPrediction(config).to(device)
     speech_model = model.speech_model
     speech = read_speech(data_dirs, speech_model.min_samples)
     clustering = UnitsConfig(config.units, config.clusters, config.seed)
-    units = find_units(clustering, speech.wavs, speech_model, work / "units.npz")
+    units = find_units(clustering, speech.wavs, speech_model, work / "units.npz", device)
     run = _Run(config, config_path, model, work)
     _train(run, speech, units)
     audio_seconds = sum(len(w) for w in speech.wavs) / RATE
-    _save(speech_model, out, config, audio_seconds, run.seconds)
+    _save(
+        speech_model,
+        out,
+        Record(
+            vars(config),
+            round(audio_seconds, 1),
+            round(run.seconds, 1),
+            torch.get_num_threads(),
+            device,
+        ),
+    )
 
 
 def is_done(out: Path, config: PretrainConfig, path: Path) -> bool:
@@ -119,6 +134,7 @@ class _Run:
 
     def __init__(self, config: PretrainConfig, path: Path, model: MaskedPrediction, work: Path):
         self.config, self.model, self.work = config, model, work
+        self.device = next(model.parameters()).device
         self.optimizer = torch.optim.AdamW(
             model.parameters(), lr=config.lr, betas=(0.9, 0.98), weight_decay=config.weight_decay
         )
@@ -136,7 +152,7 @@ class _Run:
         return time.monotonic() - self._began
 
     def _load(self, path: Path) -> float:
-        state = torch.load(self.checkpoint, weights_only=True)
+        state = torch.load(self.checkpoint, weights_only=True, map_location=self.device)
         if state["config"] != yaml.safe_dump(vars(self.config)):
             raise ConfigError(f"{self.checkpoint}: made with another {path}; delete {self.work}")
         self.model.load_state_dict(state["model"])
@@ -161,8 +177,8 @@ class _Run:
     def update(self, batch: tuple[Tensor, ...]) -> tuple[float, float]:
         """One step on a batch: loss and accuracy."""
         bf16 = self.config.precision == "bf16"
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            loss, accuracy = self.model(*batch)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+            loss, accuracy = self.model(*(part.to(self.device) for part in batch))
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
@@ -193,15 +209,10 @@ def _train(run: _Run, speech: Speech, units: list[np.ndarray]) -> None:
             run.save()
 
 
-def _save(
-    model: SpeechModel, out: Path, config: PretrainConfig, audio_seconds: float, seconds: float
-) -> None:
+def _save(model: SpeechModel, out: Path, record: Record) -> None:
     partial = out.with_name(out.name + ".partial")
     model.encoder.save_pretrained(partial)
     write_preprocessor_config(partial, normalize=model.normalize)
-    record = Record(
-        vars(config), round(audio_seconds, 1), round(seconds, 1), torch.get_num_threads()
-    )
     (partial / RECORD).write_text(json.dumps(vars(record), indent=2) + "\n")
     out.mkdir(exist_ok=True)
     for path in sorted(partial.iterdir()):

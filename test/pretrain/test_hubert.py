@@ -177,3 +177,20 @@ def test_resumed_equals_uninterrupted_with_init_and_distortion(data, config, tmp
     further |= {"init": str(tmp_path / "first"), "distortion": NOISE, "steps": 8}
     config.write_text(yaml.safe_dump(further))
     _interrupt_and_resume(data, config, tmp_path, monkeypatch, 6)
+
+
+def test_no_gpu_for_ngpu_1(data, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="torch finds no GPU here"):
+        pretrain(config, [data], tmp_path / "t", "cuda")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_it_learns_as_on_a_cpu(data, config, tmp_path):
+    curves = []
+    for device in ("cpu", "cuda"):
+        pretrain(config, [data], tmp_path / device, device)
+        with (tmp_path / f"{device}.work/curve.csv").open() as f:
+            curves.append([float(row["loss"]) for row in csv.DictReader(f)])
+    assert curves[1] == pytest.approx(curves[0], rel=0.02)
