@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "distill": {"common", "data", "distortion", "models"},
     "plugin": {"common", "data", "distortion", "models"},
     "recognise": {"common", "data", "plugin"},
+    "recipe": {"common", "data", "distortion", "recognise", "score"},
     "doors": {"common", "plugin"},  # register() and run.py
 }
 # Heavy packages, and the wings that may import them; bin/ imports what it calls.

@@ -6,8 +6,8 @@
 #   . utils/parse_options.sh
 #
 # Every variable assigned by then can be set as --stage 3 or --stage=3; dashes in names are
-# underscores. A variable that is true or false takes no third value; of an array the first element
-# is set. A value that starts with -- needs the second form. --help prints the script down to the line
+# underscores. A variable that is true or false takes no third value, and none at all for true; of an
+# array the first element is set. A value that starts with -- needs the second form. --help prints the script down to the line
 # that sources this file, then ${common_options}, a file of further options, and then comments and
 # exported variables of the script ${recipe_options}, where these are set.
 # Other arguments stay in "$@". An option that is unknown or lacks its value ends the script: one
@@ -37,6 +37,8 @@ while [ $# -gt 0 ]; do
     fi
     if [[ $1 == *=* ]]; then
         _value=${1#*=}
+    elif [[ ${!_name-} =~ ^(true|false)$ ]] && [[ ${2---} == --* ]]; then
+        _value=true
     elif [ $# -ge 2 ] && [[ $2 != --* ]]; then
         _value=$2
         shift

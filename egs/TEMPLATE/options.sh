@@ -14,6 +14,8 @@ baseline=distilhubert                    # what the table compares with
 budget=short                             # conf/budget/*.yaml: numbers of steps; the recipe's or
                                          # those at the top of the checkout
 tag=                                     # experiments in exp/TAG instead of exp
+redo=false                               # delete trainings that were made of something else (other
+                                         # configuration, data, teacher) and make them again
 
 train_set=train
 dev_set=dev

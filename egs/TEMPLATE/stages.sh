@@ -20,23 +20,29 @@ want() { [ "${stage}" -le "$1" ] && [ "$1" -le "${stop_stage}" ] && log "Stage $
 if [ "${pretrain_teacher}" = true ]; then
     teacher=${pretrain_out}$(wc -w <<<"${pretrain_configs}")
 fi
-# Which YAML files make the configuration of a training: for resolve and check_recipe.
-configuration=(
-    --budget "${budget}" --distill_config "${distill_config}" --task_config "${task_config}"
-    --train_set "${train_set}" --dev_set "${dev_set}" --teacher "${teacher}"
-    --classifier "${classifier}" --asr_distortion "${asr_distortion}"
+exp=exp${tag:+/${tag}}/${budget} report=exp${tag:+/${tag}}/report
+# What decides the outputs: for every command that compares them with their inputs. The driver has
+# set ${task}, ${task_config}, ${classifier}, ${label} and ${tokens}.
+plan=(
+    --task "${task}" --budget "${budget}" --exp "${exp}" --classifier "${classifier}"
+    --distill_config "${distill_config}" --task_config "${task_config}" --teacher "${teacher}"
+    --train_set "${train_set}" --dev_set "${dev_set}" --test_sets "${test_sets}"
+    --distill_set "${distill_set}" --distill_dev_set "${distill_dev_set}"
+    --train_distortion "${train_distortion}" --dev_distortion "${dev_distortion}"
+    --asr_distortion "${asr_distortion}"
+    --tokens "${tokens}" --token_type "${token_type-bpe}" --label "${label-}"
+    --checkpoint "${checkpoint}" --students "${students}" "--decode_options=${decode_options-}"
 )
 sources=(
     --noise "${noise}" --rir "${rir}" --musan "${musan}" --wham "${wham}" --fsd50k "${fsd50k}"
     --dns "${dns}"
 )
-plan=$(bin check_recipe "${configuration[@]}" "${sources[@]}" --task "${task}" \
-    --noise_source "${noise_source}" --systems "${systems}" --students "${students}" \
-    --seeds "${seeds}" --test_sets "${test_sets}" --tag "${tag}" \
-    --stage "${stage}" --stop_stage "${stop_stage}" --nj "${nj}" --ngpu "${ngpu}")
-{ read -r teacher && read -r protocols; } <<<"${plan}"
-: "${protocol:=${protocols}}"
-exp=exp${tag:+/${tag}}/${budget} report=exp${tag:+/${tag}}/report
+checked=$(bin check_recipe "${plan[@]}" "${sources[@]}" --protocols "${protocol}" \
+    --noise_source "${noise_source}" --systems "${systems}" --seeds "${seeds}" --tag "${tag}" \
+    --stage "${stage}" --stop_stage "${stop_stage}" --nj "${nj}" --ngpu "${ngpu}" \
+    --folds "${folds-}")
+{ read -r teacher && read -r protocol; } <<<"${checked}"
+plan+=(--protocols "${protocol}")
 device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
 # shellcheck disable=SC2086  # several test sets
 test_dirs=$(printf 'data/%s ' ${test_sets})
@@ -78,37 +84,15 @@ logged() {
     fi
 }
 
-# train SYSTEM SEED DIR OPTIONS...: a recogniser or classifier in DIR/${task}; options of resolve.
+# train TASK SYSTEM SEED: one training, unless it is done.
 train() {
-    run_training "${task}" "$1" "$2" "$3" "python -m espnet_robust.run espnet2.bin.${task}_train" \
-        --student "$3/student" --train "data/${train_set}" --dev "data/${dev_set}" "${@:4}"
+    local redo_option=()
+    [ "${redo}" = false ] || redo_option=(--redo)
+    bin train "${plan[@]}" "${redo_option[@]}" --ngpu "${ngpu}" -- "$@"
 }
-
-distil() {
-    run_training distill "$1" "$2" "$3" "python -m espnet_robust.bin.distill_train" \
-        --train_distortion "${train_distortion}" --dev_distortion "${dev_distortion}" \
-        --train "${distill_set:-data/${train_set}}" --dev "${distill_dev_set:-data/${dev_set}}"
-}
-
-# run_training TASK SYSTEM SEED DIR COMMAND OPTIONS...: one training in DIR/TASK, unless it is done;
-# its configuration is that of resolve with these options.
-run_training() {
-    local task=$1 system=$2 seed=$3 dir=$4 command=$5
-    bin resolve "${configuration[@]}" --task "${task}" --out "${dir}/${task}/train.yaml" \
-        "${@:6}" -- "${system}"
-    [ ! -f "${dir}/${task}/done" ] || return 0
-    # shellcheck disable=SC2086  # a command of several words
-    logged "${system} ${seed}" "${dir}/${task}.log" ${command} \
-        --config "${dir}/${task}/train.yaml" --output_dir "${dir}/${task}" --seed "${seed}" \
-        --resume true --ngpu "${ngpu}"
-    touch "${dir}/${task}/done"
-}
-
-export_one() {
-    [ "$3/student/model.safetensors" -nt "$3/distill/done" ] ||
-        bin export_student "$3/distill" "$3/student"
-}
-
+distil() { train distill "$1" "$2"; }
+train_one() { train "${task}" "$1" "$2"; }
+export_one() { bin export_student "$3/distill" "$3/student"; }
 borrow_one() { bin borrow_student "${students}/$1_seed$2/student" "$3/student"; }
 
 prepare_corpus() {
@@ -120,7 +104,7 @@ prepare_corpus() {
     # shellcheck disable=SC2086  # several data dirs
     sets=$(bin list_conditions --first ${test_dirs})
     # shellcheck disable=SC2086
-    bin validate_data_dir --audio "data/${train_set}" "data/${dev_set}" ${sets}
+    bin validate_data_dir --audio --add_tables "data/${train_set}" "data/${dev_set}" ${sets}
 }
 
 stage_noise() {
@@ -144,7 +128,8 @@ prepare_students() {
         if [ "${pretrain_teacher}" = true ]; then
             # shellcheck disable=SC2086  # several files, several data dirs
             OMP_NUM_THREADS=${nj} bin pretrain_teacher --config ${pretrain_configs} \
-                --ngpu "$([ "${ngpu}" = 0 ] && echo 0 || echo 1)" --out_prefix "${pretrain_out}" ${pretrain_sets:-data/${train_set}}
+                --device "${device}" --out_prefix "${pretrain_out}" \
+                ${pretrain_sets:-data/${train_set}}
         fi
         bin describe_model "${teacher}"
     fi
@@ -161,23 +146,27 @@ prepare_students() {
 decode_one() {
     # shellcheck disable=SC2086  # several test sets
     logged "$1 $2" "$3/decode.log" bin "${decode_command[@]}" --exp "$3/${task}" \
-        --checkpoint "${checkpoint}" --out "$3/decode" --device "${device}" --test_sets ${test_dirs}
+        --checkpoint "${checkpoint}" --out "$3/decode" --device "${device}" \
+        --protocols ${protocol} --test_sets ${test_dirs}
 }
 
 score_one() {
     # shellcheck disable=SC2086  # several test sets
     bin "${score_command[@]}" --system "$1" --seed "$2" --decode_dir "$3/decode" \
-        --out "$3/scores.json" --test_sets ${test_dirs}
+        --out "$3/scores.json" --protocols ${protocol} --test_sets ${test_dirs}
 }
 
 evaluate() {
     if want 8 "decode every condition of ${test_sets}"; then each_system decode_one; fi
     if want 9 "score"; then each_system score_one; fi
-    if want 10 "table and plot -> ${report}"; then report_on "${exp}"; fi
+    if want 10 "table and plot -> ${report}"; then
+        # The others of this experiment too, as far as they are current.
+        report_on "${exp}" "$(bin list_systems "${plan[@]}" --systems "${systems}" --seeds "${seeds}")"
+    fi
 }
 
-# report_on EXP: the tables and plots of an experiment, shown.
+# report_on EXP SYSTEMS: the tables and plots of an experiment, shown.
 report_on() {
-    bin report --exp "$1" --out "${report}" --baseline "${baseline}" --systems "${systems}" \
+    bin report --exp "$1" --out "${report}" --baseline "${baseline}" --systems "$2" \
         --seeds "${seeds}" --test_sets "${test_sets}"
 }

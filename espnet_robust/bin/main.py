@@ -33,6 +33,7 @@ COMMANDS = {
         "conf_dir": "espnet_robust.bin.conf_dir",
         "resolve": "espnet_robust.bin.resolve",
         "check_recipe": "espnet_robust.bin.check_recipe",
+        "train": "espnet_robust.bin.train",
     },
     "Distillation": {
         "pretrain_teacher": "espnet_robust.bin.pretrain_teacher",
@@ -52,6 +53,7 @@ COMMANDS = {
     "Results": {
         "score": "espnet_robust.bin.score",
         "average_folds": "espnet_robust.bin.average_folds",
+        "list_systems": "espnet_robust.bin.list_systems",
         "report": "espnet_robust.bin.report",
     },
 }

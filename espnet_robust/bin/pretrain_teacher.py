@@ -22,7 +22,7 @@ def get_parser() -> argparse.ArgumentParser:
     out.add_argument("--out", type=Path, help="directory of the teacher, of one round")
     out.add_argument("--out_prefix", help="of the directories of all rounds, such as exp/teacher")
     parser.add_argument(
-        "--ngpu", type=int, choices=(0, 1), default=0, help="1: train on a GPU (default: 0)"
+        "--device", choices=("cpu", "cuda"), default="cpu", help="default: %(default)s"
     )
     parser.add_argument("data_dirs", type=Path, nargs="+", help="data dirs of clean speech")
     return parser
@@ -38,7 +38,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
 
     for number, config in enumerate(args.config, 1):
         out = args.out or Path(f"{args.out_prefix}{number}")
-        pretrain(config, args.data_dirs, out, "cuda" if args.ngpu else "cpu")
+        pretrain(config, args.data_dirs, out, args.device)
 
 
 if __name__ == "__main__":

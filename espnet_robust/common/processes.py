@@ -6,8 +6,11 @@ while workers of the killed one still write.
 """
 
 import contextlib
+import ctypes
 import fcntl
 import os
+import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +23,7 @@ from typing import IO, TypeVar
 
 from espnet_robust.common.errors import DataDirError, UserError
 
+_PR_SET_PDEATHSIG = 1  # of prctl(2)
 ORPHAN_S = 0.2  # how often a worker looks whether its parent still lives
 
 T = TypeVar("T")
@@ -72,6 +76,12 @@ def _end_with_parent(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def end_with_parent() -> None:
+    """For ``preexec_fn`` of subprocess: SIGTERM for the child when its parent dies. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextlib.contextmanager

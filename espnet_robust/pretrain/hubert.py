@@ -82,7 +82,7 @@ def pretrain(config_path: Path, data_dirs: Sequence[Path], out: Path, device: st
         ConfigError, DataDirError, AudioError, ModelError: see their messages.
     """
     if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("ngpu 1: torch finds no GPU here; take --ngpu 0")
+        raise ConfigError("device cuda: torch finds no GPU here; use cpu (in a recipe: --ngpu 0)")
     config = read_config(config_path, PretrainConfig)
     if is_done(out, config, config_path):
         return

@@ -21,19 +21,12 @@ decode_options=  # of espnet_robust.bin.decode: "--decode_options=--method beam 
 . "${root}/utils/log.sh"
 . "${root}/utils/parse_options.sh"
 task=asr task_config=${asr_config} classifier=
+tokens=data/tokens_${token_type}
+[ "${token_type}" = bpe ] && tokens+="${nbpe}"
 . "${root}/egs/TEMPLATE/stages.sh"
 # shellcheck disable=SC2206  # several options
 decode_command=(decode ${decode_options})
 score_command=(score)
-tokens=data/tokens_${token_type} bpemodel=none
-if [ "${token_type}" = bpe ]; then
-    tokens=data/tokens_bpe${nbpe} bpemodel=data/tokens_bpe${nbpe}/bpe.model
-fi
-
-train_one() {
-    train "$@" --labels text "data/${train_set}/text" "data/${dev_set}/text" --set \
-        token_type="${token_type}" token_list="${tokens}/tokens.txt" bpemodel="${bpemodel}"
-}
 
 prepare_corpus
 prepare_students

@@ -21,16 +21,10 @@ folds=           # "1 2 3": all of this on data/foldN_{train,dev,test}, then the
 _arguments=("$@")
 . "${root}/utils/log.sh"
 . "${root}/utils/parse_options.sh"
-task=cls task_config=${cls_config}
+task=cls task_config=${cls_config} tokens=data/classes_${train_set}
 . "${root}/egs/TEMPLATE/stages.sh"
-classes=data/classes_${train_set}
 decode_command=(classify --table "${label}")
 score_command=(score --task cls --label "${label}")
-
-train_one() {
-    train "$@" --labels label "${classes}/train" "${classes}/dev" --layer "${classes}/slots.yaml" \
-        --set token_list="${classes}/tokens.txt"
-}
 
 # mean_of_folds: exp/mean/BUDGET/SYSTEM_seedN from those of exp/foldN, and its table.
 mean_of_folds() {
@@ -38,7 +32,7 @@ mean_of_folds() {
     # shellcheck disable=SC2046,SC2086  # several folds
     bin average_folds --systems "${systems}" --seeds "${seeds}" --out "${parent}/mean/${budget}" \
         $(printf "${parent}/fold%s/${budget} " ${folds})
-    test_sets=mean report_on "${parent}/mean/${budget}"
+    test_sets=mean report_on "${parent}/mean/${budget}" "${systems}"
 }
 
 if [ -n "${folds}" ]; then
@@ -55,7 +49,7 @@ fi
 
 prepare_corpus
 # shellcheck disable=SC2086  # several test sets
-bin make_classes --table "${label}" --out "${classes}" \
+bin make_classes --table "${label}" --out "${tokens}" \
     --train "data/${train_set}" --dev "data/${dev_set}" ${test_dirs}
 prepare_students
 

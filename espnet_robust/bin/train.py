@@ -1,0 +1,61 @@
+"""Do one training of a recipe: a distillation, or a recogniser or classifier on what it gave.
+
+It is passed over where it is done, and goes on where it was interrupted. One that was made of
+something else (configuration, data, teacher, student) is refused, or with --redo made again.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from espnet_robust.common.cli import Parser, run
+from espnet_robust.recipe.options import add_plan_options, plan_of
+from espnet_robust.recipe.plan import DISTILL
+
+
+def get_parser() -> argparse.ArgumentParser:
+    parser = Parser(prog="espnet-robust train", description=__doc__)
+    add_plan_options(parser)
+    parser.add_argument("--ngpu", default="0", help="GPUs of the training")
+    parser.add_argument("--redo", action="store_true", help="delete what is stale")
+    parser.add_argument("what", choices=(DISTILL, "asr", "cls"))
+    parser.add_argument("system", help="YAML of conf/distill; not for distill: teacher, logmel")
+    parser.add_argument("seed")
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> None:
+    args = get_parser().parse_args(cmd)
+    from espnet_robust.recipe.outputs import BEST_STUDENT, Outputs
+    from espnet_robust.recipe.training import train
+
+    plan = plan_of(args)
+    outputs = Outputs(plan)
+    if args.what == DISTILL:
+        output, best = outputs.distilled(args.system, args.seed), BEST_STUDENT
+        command = ["espnet_robust.bin.distill_train"]
+        if not output.changes() and outputs.student(args.system, args.seed).is_done():
+            return  # its checkpoints may be gone
+    else:
+        output, best = outputs.trained(args.system, args.seed), "valid.loss.best.pth"
+        command = ["espnet_robust.run", f"espnet2.bin.{args.what}_train"]
+    options = {
+        "config": output.path / "train.yaml",
+        "output_dir": output.path,
+        "seed": args.seed,
+        "resume": "true",
+        "ngpu": args.ngpu,
+    }
+    words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
+    train(
+        output,
+        plan.config(args.what, args.system, args.seed),
+        [sys.executable, "-m", *command, *words],
+        f"{args.what} {args.system} {args.seed}",
+        best,
+        redo=args.redo,
+    )
+
+
+if __name__ == "__main__":
+    run(main)
