@@ -43,8 +43,8 @@ checkpoint=valid.loss.best.pth           # what is decoded with
 data_opts=                               # options of prepare_corpus: "--data_opts=--seed 1"
 export download=false                    # fetch the corpus, where its licence allows that
 
-noise_source=synthetic                   # or esc10, paper: conf/noise/*.yaml, which say what these
-noise=                                   # directories hold
+noise_source=synthetic                   # or esc10, paper, own: conf/noise/*.yaml, which say what
+noise=                                   # these directories hold; or DIR with your noise/ and rir/
 rir=
 musan=
 wham=

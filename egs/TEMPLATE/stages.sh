@@ -7,10 +7,13 @@
 #   each_system       for stage 7: a function for every system and seed, several at a time
 #   evaluate          stages 8 to 10, from trained models in DIR/${task} to tables and plots
 
+[ -f local/data.sh ] || die "no local/data.sh here: a recipe's run.sh calls ${0##*/} in its directory"
 . "${root}/utils/python.sh"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 # oneDNN keeps what it compiled for each shape: gigabytes where batches differ in length.
 export ONEDNN_PRIMITIVE_CACHE_CAPACITY=${ONEDNN_PRIMITIVE_CACHE_CAPACITY:-8}
+# Commands end with the shells named here, killed or by Ctrl-C (espnet_robust/common/ending.py).
+export ESPNET_ROBUST_RECIPES="${ESPNET_ROBUST_RECIPES-} ${HOSTNAME}:$$"
 
 # bin NAME OPTIONS...: a command of this project.
 bin() { python -m "espnet_robust.bin.$1" "${@:2}"; }

@@ -67,7 +67,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
     from espnet_robust.recipe.skipped import check_skipped, other_commits  # reads much
 
     if not args.folds:
-        check_skipped(plan, stages.start, systems, seeds)
+        check_skipped(plan, stages, systems, seeds)
     if said := other_commits(plan, systems, seeds):
         print(said, file=sys.stderr)
     print(find_teacher(plan.recipe, args.teacher))

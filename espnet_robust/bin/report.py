@@ -27,7 +27,12 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--test_sets", default="test", help="of --exp: OUT is of the first, OUT/SET of the others"
     )
-    parser.add_argument("scores", type=Path, nargs="*", metavar="SCORES_JSON")
+    parser.add_argument(
+        "scores",
+        nargs="*",
+        metavar="[NAME=]SCORES_JSON",
+        help="NAME= shows the system under another name, such as that of its experiment",
+    )
     return parser
 
 
@@ -40,7 +45,10 @@ def main(cmd: Sequence[str] | None = None) -> None:
         parser.error("name scores.json files, or --exp")
     systems = args.systems.split()
     if not args.exp:
-        write_report(args.out, args.scores, baseline=args.baseline, order=systems)
+        named = [word.rpartition("=") for word in args.scores]
+        names = {Path(path): name for name, _, path in named if name}
+        paths = [Path(path) for _, _, path in named]
+        write_report(args.out, paths, baseline=args.baseline, order=systems, names=names)
         print(f"report written to {args.out}")
         return
     baseline = args.baseline if args.baseline in systems else ""

@@ -24,6 +24,7 @@ from transformers import HubertConfig, HubertModel
 
 from espnet_robust.common.config import from_mapping, read_config
 from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.files import sync, sync_tree
 from espnet_robust.data.audio import RATE
 from espnet_robust.models.speech_model import (
     SpeechModel,
@@ -172,6 +173,7 @@ class _Run:
             "seconds": self.seconds,
         }
         torch.save(state, self.checkpoint.with_suffix(".tmp"))
+        sync([self.checkpoint.with_suffix(".tmp")])
         os.replace(self.checkpoint.with_suffix(".tmp"), self.checkpoint)
 
     def update(self, batch: tuple[Tensor, ...]) -> tuple[float, float]:
@@ -215,8 +217,10 @@ def _save(model: SpeechModel, out: Path, record: Record) -> None:
     write_preprocessor_config(partial, normalize=model.normalize)
     (partial / RECORD).write_text(json.dumps(vars(record), indent=2) + "\n")
     out.mkdir(exist_ok=True)
+    sync_tree(partial)
     for path in sorted(partial.iterdir()):
         os.replace(path, out / path.name)
+    sync([out])
     partial.rmdir()
 
 

@@ -12,6 +12,7 @@ import torch
 from sklearn.cluster import MiniBatchKMeans
 from tqdm import tqdm
 
+from espnet_robust.common.files import sync
 from espnet_robust.data.audio import RATE
 from espnet_robust.models.speech_model import SpeechModel, load_teacher
 
@@ -71,6 +72,7 @@ def find_units(
     units = kmeans.fit(sample).predict(features)
     with cache.with_suffix(".tmp").open("wb") as f:
         np.savez(f, units=units.astype(np.int16), ends=ends, key=str(config.source))
+    sync([cache.with_suffix(".tmp")])
     os.replace(cache.with_suffix(".tmp"), cache)
     return np.split(units.astype(np.int64), ends[:-1])
 

@@ -18,16 +18,14 @@ ELSE = "was made of something else"
 Problem = tuple[int, str]  # stage that mends it, what is wrong
 
 
-def check_skipped(plan: Plan, stage: int, systems: Sequence[str], seeds: Sequence[str]) -> None:
-    """Check what the stages before ``stage`` have left.
+def check_skipped(plan: Plan, stages: range, systems: Sequence[str], seeds: Sequence[str]) -> None:
+    """Check what the stages before ``stages`` have left, as far as these need it.
 
     Raises:
         UserError: the first output that is missing or does not follow from what there is now, and
             the stage to begin with.
     """
-    if stage <= COPIES:
-        return
-    for number, problem in _problems(plan, stage, systems, seeds):
+    for number, problem in _problems(plan, stages, systems, seeds):
         redo = " --redo" if number in (DISTILLATION, TRAINING) and ELSE in problem else ""
         raise UserError(f"{problem}; begin with --stage {number}{redo}")
 
@@ -70,11 +68,13 @@ def other_commits(plan: Plan, systems: Sequence[str], seeds: Sequence[str]) -> s
 
 
 def _problems(
-    plan: Plan, stage: int, systems: Sequence[str], seeds: Sequence[str]
+    plan: Plan, stages: range, systems: Sequence[str], seeds: Sequence[str]
 ) -> Iterator[Problem]:
-    for test_set in plan.test_sets:
-        yield from _of_copies(plan, test_set)
-    yield from _of_system(plan, stage, systems, seeds)
+    if stages.start > COPIES and stages[-1] >= DECODING:
+        for test_set in plan.test_sets:
+            yield from _of_copies(plan, test_set)
+    if stages.start > DISTILLATION:
+        yield from _of_system(plan, stages.start, systems, seeds)
 
 
 def _of_copies(plan: Plan, test_set: Path) -> Iterator[Problem]:

@@ -13,9 +13,8 @@ import soundfile
 
 from espnet_robust.data.audio import RATE
 
-NOT_COPIED = shutil.ignore_patterns(
-    ".git", ".venv", "data", "exp", "downloads", "__pycache__", ".*_cache"
-)
+NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache")
+MADE_BY_RECIPES = shutil.ignore_patterns("data", "exp", "downloads")  # the package has a data/ too
 
 # A few conditions instead of fifteen.
 PROTOCOL = """\
@@ -48,9 +47,14 @@ def mini_teacher() -> tuple[str, ...]:
 def checkout(root, tmp_path_factory) -> Path:
     """A copy of the checkout without what recipes have made there."""
     copy = tmp_path_factory.mktemp("checkout") / "espnet_robust"
-    shutil.copytree(root, copy, ignore=NOT_COPIED, symlinks=True)
+    shutil.copytree(root, copy, ignore=_not_copied, symlinks=True)
     (copy / "conf/distortion/few.yaml").write_text(PROTOCOL)
     return copy
+
+
+def _not_copied(directory: str, names: list[str]) -> set[str]:
+    made = MADE_BY_RECIPES(directory, names) if "egs" in Path(directory).parts else set()
+    return made | NOT_COPIED(directory, names)
 
 
 @pytest.fixture(scope="session")
