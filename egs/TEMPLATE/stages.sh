@@ -32,7 +32,7 @@ skipped= # stages
 dev_set=${valid_set:-${dev_set}}
 [ "${systems}" = all ] && systems=${all_systems}
 if [ "${pretrain_teacher}" = true ]; then
-    teacher=exp/teacher$(wc -w <<<"${pretrain_configs}")
+    teacher=${pretrain_out}$(wc -w <<<"${pretrain_configs}")
 fi
 exp=${expdir}${tag:+/${tag}}/${budget} report=${expdir}${tag:+/${tag}}/report
 # What decides the outputs: for every command that compares them with their inputs. The driver has
@@ -43,6 +43,7 @@ plan=(
     --train_set "${train_set}" --dev_set "${dev_set}" --test_sets "${test_sets}"
     --distill_set "${distill_set}" --distill_dev_set "${distill_dev_set}"
     --train_distortion "${train_distortion}" --dev_distortion "${dev_distortion}"
+    --asr_distortion "${asr_distortion}"
     --tokens "${tokens}" --token_type "${token_type-bpe}" --label "${label-}"
     --checkpoint "${checkpoint}" --students "${students}" "--decode_options=${decode_options-}"
     "--distill_args=${distill_args}" "--task_args=${task_args}"
@@ -151,7 +152,8 @@ prepare_students() {
         if [ "${pretrain_teacher}" = true ]; then
             # shellcheck disable=SC2086  # several files, several data dirs
             OMP_NUM_THREADS=${nj} bin pretrain_teacher --config ${pretrain_configs} \
-                --out_prefix exp/teacher ${pretrain_sets:-data/${train_set}}
+                --device "${device}" --out_prefix "${pretrain_out}" \
+                ${pretrain_sets:-data/${train_set}}
         fi
         bin describe_model "${teacher}"
     fi

@@ -1,7 +1,8 @@
 """Pretrain a small HuBERT teacher on data dirs by masked prediction of k-means units.
 
 Give one YAML for each round (HuBERT, arXiv:2106.07447, section II-D); round N is written to
-OUT_PREFIX followed by N. Finished rounds are skipped.
+OUT_PREFIX followed by N. Finished rounds are skipped; a round that another configuration made is an
+error.
 """
 
 import argparse
@@ -20,6 +21,9 @@ def get_parser() -> argparse.ArgumentParser:
     out = parser.add_mutually_exclusive_group(required=True)
     out.add_argument("--out", type=Path, help="directory of the teacher, of one round")
     out.add_argument("--out_prefix", help="of the directories of all rounds, such as exp/teacher")
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="default: %(default)s"
+    )
     parser.add_argument("data_dirs", type=Path, nargs="+", help="data dirs of clean speech")
     return parser
 
@@ -34,8 +38,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
 
     for number, config in enumerate(args.config, 1):
         out = args.out or Path(f"{args.out_prefix}{number}")
-        if not (out / "model.safetensors").is_file():
-            pretrain(config, args.data_dirs, out)
+        pretrain(config, args.data_dirs, out, args.device)
 
 
 if __name__ == "__main__":

@@ -29,11 +29,23 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--teacher", default="", help="hub id or directory; default: its YAML's")
     parser.add_argument("--train_distortion", default="", help="instead of the system's mixture")
     parser.add_argument("--dev_distortion", default="", help="default: that on development data")
+    parser.add_argument(
+        "--asr_distortion",
+        default="",
+        help="with asr and cls: YAML of what is heard in training, or train: the recipe's mixture",
+    )
 
 
 def recipe_of(args: argparse.Namespace) -> Recipe:
     """The recipe that ``add_recipe_options`` describes."""
-    return Recipe(args.recipe, args.distill_config, args.task_config, args.train_set, args.dev_set)
+    return Recipe(
+        args.recipe,
+        args.distill_config,
+        args.task_config,
+        args.train_set,
+        args.dev_set,
+        args.asr_distortion,
+    )
 
 
 def add_plan_options(parser: argparse.ArgumentParser) -> None:

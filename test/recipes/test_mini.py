@@ -3,6 +3,8 @@ import json
 import shutil
 
 import pytest
+import torch
+import yaml
 
 from espnet_robust.models.speech_model import load_teacher
 
@@ -77,6 +79,42 @@ def test_a_teacher_of_two_rounds_can_be_pretrained(recipe, run):
     for n in (1, 2):
         assert load_teacher(recipe / f"exp/teacher{n}", [2]).num_layers == 2
     assert "exp/teacher2" in result.stdout
+
+
+@pytest.mark.recipe
+def test_a_teacher_can_be_trained_on_to_hear_distortions(recipe, run):
+    few = {"steps": 2, "warmup": 1, "batch_seconds": 4.0, "clusters": 4}
+    config = yaml.safe_load((recipe / "conf/pretrain_robust.yaml").read_text())
+    (recipe / "conf/few_robust.yaml").write_text(json.dumps(config | few))
+    result = run(
+        recipe, *TINY, "--stage", "4", "--stop_stage", "4", "--pretrain_teacher", "true",
+        "--pretrain_configs", "conf/few_robust.yaml", "--pretrain_out", "exp/teacher_robust",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr[-3000:] + result.stdout[-3000:]
+    assert load_teacher(recipe / "exp/teacher_robust1").num_layers == 6
+
+
+@pytest.mark.recipe
+def test_recognisers_hear_distortions_on_students_there_are(recipe, run):
+    result = run(
+        recipe, *TINY, "--stage", "6", "--tag", "noisy", "--asr_distortion", "train",
+        "--students", "exp/tiny",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr[-3000:] + result.stdout[-3000:]
+    for system in SYSTEMS.split():
+        asr = f"exp/noisy/tiny/{system}_seed0/asr"
+        heard = yaml.safe_load((recipe / asr / "config.yaml").read_text())
+        assert heard["preprocessor"] == "distorting"
+        assert (
+            heard["preprocessor_conf"]["valid_distortion"]
+            != heard["preprocessor_conf"]["distortion"]
+        )
+        weights = [
+            torch.load(recipe / path / "valid.loss.best.pth", weights_only=True)
+            for path in (asr, asr.replace("noisy/", ""))
+        ]
+        assert not all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    assert (recipe / "exp/noisy/report/wer.csv").is_file()
 
 
 @pytest.mark.recipe
