@@ -108,10 +108,11 @@ logged() {
     fi
 }
 
+redo_option=()
+[ "${redo}" = false ] || redo_option=(--redo)
+
 # train TASK SYSTEM SEED: one training, unless it is done.
 train() {
-    local redo_option=()
-    [ "${redo}" = false ] || redo_option=(--redo)
     bin train "${plan[@]}" "${redo_option[@]}" --ngpu "${ngpu}" -- "$@"
 }
 distil() { train distill "$1" "$2"; }
@@ -151,8 +152,8 @@ prepare_students() {
     if want 4 "teacher ${teacher}"; then
         if [ "${pretrain_teacher}" = true ]; then
             # shellcheck disable=SC2086  # several files, several data dirs
-            OMP_NUM_THREADS=${nj} bin pretrain_teacher --config ${pretrain_configs} \
-                --device "${device}" --out_prefix "${pretrain_out}" \
+            OMP_NUM_THREADS=${nj} bin pretrain_teacher "${redo_option[@]}" \
+                --config ${pretrain_configs} --device "${device}" --out_prefix "${pretrain_out}" \
                 ${pretrain_sets:-data/${train_set}}
         fi
         bin describe_model "${teacher}"

@@ -59,8 +59,14 @@ def train(
         output.finish(["config.yaml", best])
 
 
-def remove_stale(output: Output, *, redo: bool) -> None:
+TAG = "--tag NAME keeps it and begins another"
+
+
+def remove_stale(output: Output, *, redo: bool, otherwise: str = TAG) -> None:
     """Delete a training that would not come out as it is, if that is allowed.
+
+    Args:
+        otherwise: what else to do, for the message.
 
     Raises:
         UserError: it is not; says what has changed, and what to do.
@@ -73,17 +79,12 @@ def remove_stale(output: Output, *, redo: bool) -> None:
     if not reasons:
         return
     if not redo:
-        raise UserError(f"{output.path}: {stale(reasons)}")
+        raise UserError(
+            f"{output.path}: was made of something else: {summary(reasons)}; --redo deletes it and "
+            f"makes it again, {otherwise}"
+        )
     print(f"{output.path}: deleted, to be made again: {summary(reasons)}", file=sys.stderr)
     output.remove()
-
-
-def stale(reasons: list[str]) -> str:
-    """What to say of a training that does not follow from what there is now."""
-    return (
-        f"was made of something else: {summary(reasons)}; --redo deletes it and makes it again, "
-        "--tag NAME keeps it and begins another"
-    )
 
 
 def _run(command: Sequence[str], name: str, log: Path) -> None:
