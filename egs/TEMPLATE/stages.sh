@@ -95,26 +95,19 @@ each_student() {
     each_system "$1"
 }
 
-# logged NAME FILE COMMAND...: output to FILE; epochs are shown, and of a failure what it says.
+# logged FILE COMMAND...: output to FILE; of a failure, what it says.
 logged() {
-    local name=$1 file=$2
-    shift 2
-    log "[${name}] begins; all output in ${file}"
-    if ! "$@" 2>&1 | tee "${file}" |
-        sed -un "s/.* INFO: \([0-9/]*epoch started.*\)/[${name}] \1/p"; then
-        grep '^error: ' "${file}" >&2 || tail -n 5 "${file}" >&2
-        log "[${name}] failed; see ${file}"
-        return 1
-    fi
+    log "$1: begins"
+    "${@:2}" >"$1" 2>&1 && return
+    grep '^error: ' "$1" >&2 || tail -n 5 "$1" >&2
+    return 1
 }
 
 redo_option=()
 [ "${redo}" = false ] || redo_option=(--redo)
 
 # train TASK SYSTEM SEED: one training, unless it is done.
-train() {
-    bin train "${plan[@]}" "${redo_option[@]}" --ngpu "${ngpu}" -- "$@"
-}
+train() { bin train "${plan[@]}" "${redo_option[@]}" --ngpu "${ngpu}" -- "$@"; }
 distil() { train distill "$1" "$2"; }
 train_one() { train "${task}" "$1" "$2"; }
 export_one() { bin export_student "$3/distill" "$3/student"; }
@@ -170,7 +163,7 @@ prepare_students() {
 # All conditions of all test sets in one process.
 decode_one() {
     # shellcheck disable=SC2086  # several test sets
-    logged "$1 $2" "$3/decode.log" bin "${decode_command[@]}" --exp "$3/${task}" \
+    logged "$3/decode.log" bin "${decode_command[@]}" --exp "$3/${task}" \
         --checkpoint "${checkpoint}" --out "$3/decode" --device "${device}" \
         --protocols ${protocol} --test_sets ${test_dirs}
 }
@@ -182,17 +175,19 @@ score_one() {
 }
 
 evaluate() {
+    local shown
     if want 8 "decode every condition of ${test_sets}"; then each_system decode_one; fi
     if want 9 "score"; then each_system score_one; fi
     if want 10 "table and plot -> ${report}"; then
         # The others of this experiment too, as far as they are current.
-        report_on "${exp}" "$(bin list_systems "${plan[@]}" --systems "${systems}" --seeds "${seeds}")"
+        shown=$(bin list_systems "${plan[@]}" --systems "${systems}" --seeds "${seeds}")
+        systems=${shown} report_on "${exp}"
     fi
 }
 
-# report_on EXP SYSTEMS: the tables and plots of an experiment, shown.
+# report_on EXP: the tables and plots of an experiment, shown.
 report_on() {
-    bin report --exp "$1" --out "${report}" --baseline "${baseline}" --systems "$2" \
+    bin report --exp "$1" --out "${report}" --baseline "${baseline}" --systems "${systems}" \
         --seeds "${seeds}" --test_sets "${test_sets}" --results "${results}" \
         --name "${tag:+${tag}/}${budget}" --command "$0${_given}"
 }
