@@ -18,15 +18,19 @@ from espnet_robust.common.made_of import FILE
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust pretrain_teacher", description=__doc__)
     parser.add_argument(
-        "--config", type=Path, nargs="+", required=True, help="YAML, see PretrainConfig"
+        "--config", type=Path, nargs="+", required=True, help="one YAML a round; see PretrainConfig"
     )
     out = parser.add_mutually_exclusive_group(required=True)
-    out.add_argument("--out", type=Path, help="directory of the teacher, of one round")
-    out.add_argument("--out_prefix", help="of the directories of all rounds, such as exp/teacher")
+    out.add_argument("--out", type=Path, help="directory of the teacher, if there is one round")
+    out.add_argument(
+        "--out_prefix", help="what the directories of all rounds begin with, such as exp/teacher"
+    )
     parser.add_argument(
         "--device", choices=("cpu", "cuda"), default="cpu", help="default: %(default)s"
     )
-    parser.add_argument("--redo", action="store_true", help="delete what is stale")
+    parser.add_argument(
+        "--redo", action="store_true", help="delete a stale teacher and make it again"
+    )
     parser.add_argument("data_dirs", type=Path, nargs="+", help="data dirs of clean speech")
     return parser
 

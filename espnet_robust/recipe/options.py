@@ -15,20 +15,53 @@ def path(text: str) -> Path | None:
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     """What decides which YAML files are read."""
     parser.add_argument("--task", choices=("distill", "asr", "cls"), default="distill")
-    parser.add_argument("--budget", default="short", help="YAML of conf/budget")
-    parser.add_argument("--recipe", type=Path, default=Path(), help="directory (default: this one)")
     parser.add_argument(
-        "--distill_config", type=path, help="default: conf/distill.yaml of the recipe, if any"
+        "--budget",
+        default="short",
+        metavar="NAME",
+        help="conf/budget/NAME.yaml sets numbers of steps",
     )
     parser.add_argument(
-        "--task_config", type=path, help="default: conf/TASK.yaml of the recipe, if any"
+        "--recipe",
+        type=Path,
+        default=Path(),
+        metavar="DIR",
+        help="the recipe (default: this directory)",
     )
-    parser.add_argument("--classifier", default="linear", help="with --task cls")
-    parser.add_argument("--train_set", default="train", help="data/NAME")
-    parser.add_argument("--dev_set", default="dev", help="data/NAME")
-    parser.add_argument("--teacher", default="", help="hub id or directory; default: its YAML's")
-    parser.add_argument("--train_distortion", default="", help="instead of the system's mixture")
-    parser.add_argument("--dev_distortion", default="", help="default: that on development data")
+    parser.add_argument(
+        "--distill_config",
+        type=path,
+        metavar="YAML",
+        help="default: the recipe's conf/distill.yaml, if any",
+    )
+    parser.add_argument(
+        "--task_config",
+        type=path,
+        metavar="YAML",
+        help="default: the recipe's conf/TASK.yaml, if any",
+    )
+    parser.add_argument(
+        "--classifier", default="linear", metavar="NAME", help="for cls: conf/cls/NAME.yaml"
+    )
+    parser.add_argument("--train_set", default="train", metavar="NAME", help="train on data/NAME")
+    parser.add_argument(
+        "--dev_set", default="dev", metavar="NAME", help="pick the best epoch on data/NAME"
+    )
+    parser.add_argument(
+        "--teacher", default="", help="hub id or directory; default: the one in the YAML"
+    )
+    parser.add_argument(
+        "--train_distortion",
+        default="",
+        metavar="YAML",
+        help="distil on this mixture instead of the system's",
+    )
+    parser.add_argument(
+        "--dev_distortion",
+        default="",
+        metavar="YAML",
+        help="validate on this mixture; default: as in training",
+    )
     parser.add_argument(
         "--asr_distortion",
         default="",
@@ -51,19 +84,55 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
     """All that decides the outputs of a recipe; see ``Plan``."""
     add_recipe_options(parser)
-    parser.add_argument("--exp", type=Path, default=Path("exp/short"), help="of the experiment")
-    parser.add_argument("--distill_set", type=path, help="data dir; default: the training set")
-    parser.add_argument("--distill_dev_set", type=path, help="data dir; default: the dev set")
-    parser.add_argument("--tokens", type=Path, default=Path("data/tokens"), help="or classes")
+    parser.add_argument(
+        "--exp", type=Path, default=Path("exp/short"), metavar="DIR", help="where the experiment is"
+    )
+    parser.add_argument(
+        "--distill_set",
+        type=path,
+        metavar="DATA_DIR",
+        help="distil on this; default: the training set",
+    )
+    parser.add_argument(
+        "--distill_dev_set", type=path, metavar="DATA_DIR", help="default: the dev set"
+    )
+    parser.add_argument(
+        "--tokens", type=Path, default=Path("data/tokens"), metavar="DIR", help="tokens or classes"
+    )
     parser.add_argument("--token_type", default="bpe", choices=("bpe", "char", "word"))
-    parser.add_argument("--label", default="", help="with --task cls: table with the classes")
-    parser.add_argument("--test_sets", default="test", help="data/NAME, separated by blanks")
-    parser.add_argument("--protocols", default="", help="YAMLs, separated by blanks; or none")
-    parser.add_argument("--checkpoint", default="valid.loss.best.pth", help="to decode with")
-    parser.add_argument("--decode_options", default="", help="of decode, separated by blanks")
-    parser.add_argument("--distill_args", default="", help="options of ESPnet's training")
-    parser.add_argument("--task_args", default="", help="likewise, of the recogniser's")
-    parser.add_argument("--students", type=path, help="experiment whose students to take")
+    parser.add_argument(
+        "--label", default="", metavar="TABLE", help="for cls: the table that holds the classes"
+    )
+    parser.add_argument(
+        "--test_sets",
+        default="test",
+        metavar="NAMES",
+        help="test on data/NAME, separated by blanks",
+    )
+    parser.add_argument(
+        "--protocols",
+        default="",
+        metavar="YAMLS",
+        help="their conditions, separated by blanks; or none",
+    )
+    parser.add_argument(
+        "--checkpoint", default="valid.loss.best.pth", metavar="FILE", help="model to decode with"
+    )
+    parser.add_argument(
+        "--decode_options", default="", metavar="OPTIONS", help="how to decode: options of decode"
+    )
+    parser.add_argument(
+        "--distill_args", default="", metavar="OPTIONS", help="ESPnet's, for distillation"
+    )
+    parser.add_argument(
+        "--task_args",
+        default="",
+        metavar="OPTIONS",
+        help="ESPnet's, for the recogniser or classifier",
+    )
+    parser.add_argument(
+        "--students", type=path, metavar="DIR", help="take the students of this experiment"
+    )
 
 
 def plan_of(args: argparse.Namespace) -> Plan:
