@@ -7,6 +7,7 @@ else (configuration, data, teacher, student), it is refused or, with --redo, mad
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from espnet_robust.common.cli import Parser, run
 from espnet_robust.recipe.options import add_plan_options, plan_of
@@ -58,7 +59,14 @@ def main(cmd: Sequence[str] | None = None) -> None:
         f"{args.what} {args.system} {args.seed}",
         best,
         redo=args.redo,
+        check=_check,
     )
+
+
+def _check(directory: Path, model: str) -> None:
+    from espnet_robust.plugin.checkpoints import check_trained  # torch: seconds, once trained
+
+    check_trained(directory, model)
 
 
 if __name__ == "__main__":
