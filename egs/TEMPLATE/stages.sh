@@ -123,6 +123,9 @@ prepare_corpus() {
     sets=$(bin list_conditions --first ${test_dirs})
     # shellcheck disable=SC2086
     bin validate_data_dir --audio --add_tables "data/${train_set}" "data/${dev_set}" ${sets}
+    sets="${distill_set} ${distill_dev_set}"
+    # shellcheck disable=SC2086
+    [ "${sets}" = " " ] || bin validate_data_dir --need wav.scp --audio --add_tables ${sets}
 }
 
 stage_noise() {
