@@ -19,7 +19,7 @@ while [ $# -gt 0 ]; do
         -h | --help)
             sed -e '1d' -e '/parse_options\.sh/,$d' -e '/^set -/d' -e '/^root=/d' -e '/^\. /d' "$0"
             [ -z "${common_options-}" ] || sed -e 1,2d "${common_options}"
-            [ -z "${recipe_options-}" ] || sed -n -e '2,${/^#/p;/^export /p}' "${recipe_options}"
+            [ ! -f "${recipe_options-}" ] || sed -n -e '2,${/^#/p;/^export /p}' "${recipe_options}"
             exit 0
             ;;
         --)

@@ -32,12 +32,16 @@ protocol=                                # YAMLs with the conditions of the copi
                                          # those of the noise source
 train_distortion=                        # default: what the YAML of each system says
 dev_distortion=                          # picks the best epoch; default: likewise, on dev data
+asr_distortion=                          # what recognisers and classifiers hear in training: train (the
+                                         # recipe's mixture) or a YAML; default: clean speech. Give
+                                         # it a --tag of its own; --students takes those there are
 distill_set=                             # data dir to distil on; default: the training set
 distill_dev_set=                         # data dir that picks its best epoch; default: the dev set
 students=        # an experiment such as ../asr1/exp/full whose students to take: no stage 5
 
 pretrain_teacher=false                   # make a teacher instead of taking ${teacher}
-pretrain_configs="conf/pretrain1.yaml conf/pretrain2.yaml"  # rounds; round N -> exp/teacherN
+pretrain_configs="conf/pretrain1.yaml conf/pretrain2.yaml"  # rounds; round N -> ${pretrain_out}N
+pretrain_out=exp/teacher
 pretrain_sets=                           # data dirs to pretrain on; default: the training set
 teacher=                                 # hub id or directory; default: what the YAMLs say
 
@@ -54,8 +58,8 @@ licence=other                            # of what is packed, as the hub calls i
 data_opts=                               # options of prepare_corpus: "--data_opts=--seed 1"
 export download=false                    # fetch the corpus, where its licence allows that
 
-noise_source=synthetic                   # or esc10, paper: conf/noise/*.yaml, which say what these
-noise=                                   # directories hold
+noise_source=synthetic                   # or esc10, paper, own: conf/noise/*.yaml, which say what
+noise=                                   # these directories hold; or DIR with your noise/ and rir/
 rir=
 musan=
 wham=

@@ -1,6 +1,6 @@
-"""Check a recipe's options before anything runs; print its teacher, then its protocols.
+"""Check a recipe's options before anything runs; print its teacher and its protocols.
 
-Where stages are passed over, what they have left must follow from the present inputs.
+If stages are skipped, what they left earlier must follow from the present inputs.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--systems", required=True, help="names, separated by blanks")
     parser.add_argument("--seeds", default="0", help="separated by blanks")
     parser.add_argument("--tag", default="")
-    parser.add_argument("--folds", default="", help="each of them is checked by itself")
+    parser.add_argument("--folds", default="", help="each fold checks its own outputs")
     parser.add_argument("--nj", default="1")
     parser.add_argument("--ngpu", default="0")
     parser.add_argument("--noise_source", default="synthetic")
@@ -73,7 +73,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
     from espnet_robust.recipe.skipped import check_skipped, other_commits  # reads much
 
     if not args.folds:
-        check_skipped(plan, stages[0], systems, seeds)
+        check_skipped(plan, stages, systems, seeds)
     if said := other_commits(plan, systems, seeds):
         print(said, file=sys.stderr)
     print(find_teacher(plan.recipe, args.teacher))

@@ -28,11 +28,16 @@ def get_parser() -> argparse.ArgumentParser:
         "--test_sets", default="test", help="of --exp: OUT is of the first, OUT/SET of the others"
     )
     parser.add_argument(
+        "scores",
+        nargs="*",
+        metavar="[NAME=]SCORES_JSON",
+        help="NAME= shows the system under another name, such as that of its experiment",
+    )
+    parser.add_argument(
         "--results", default="", help="with --exp: RESULTS.md, a block of which gets the tables too"
     )
     parser.add_argument("--name", default="", help="of that block; default: that of EXP")
     parser.add_argument("--command", default="", help="what was run, for that block")
-    parser.add_argument("scores", type=Path, nargs="*", metavar="SCORES_JSON")
     return parser
 
 
@@ -46,7 +51,10 @@ def main(cmd: Sequence[str] | None = None) -> None:
         parser.error("name scores.json files, or --exp")
     systems = args.systems.split()
     if not args.exp:
-        write_report(args.out, args.scores, baseline=args.baseline, order=systems)
+        named = [word.rpartition("=") for word in args.scores]
+        names = {Path(path): name for name, _, path in named if name}
+        paths = [Path(path) for _, _, path in named]
+        write_report(args.out, paths, baseline=args.baseline, order=systems, names=names)
         print(f"report written to {args.out}")
         return
     baseline = args.baseline if args.baseline in systems else ""

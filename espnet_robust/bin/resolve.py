@@ -1,4 +1,4 @@
-"""Print the whole configuration of one training, its YAML files laid over one another.
+"""Print the whole configuration of one training, put together from its YAML files.
 
 From a recipe's directory:
 
@@ -37,7 +37,7 @@ def get_parser() -> argparse.ArgumentParser:
         help="settings as ESPnet's commands take them: '--max_epoch 5 --optim_conf lr=0.001'",
     )
     parser.add_argument(
-        "system", help="YAML of conf/distill; with asr and cls also teacher, logmel"
+        "system", help="YAML in conf/distill; for asr and cls also teacher or logmel"
     )
     return parser
 

@@ -85,17 +85,21 @@ def end_with_parent() -> None:
 
 
 @contextlib.contextmanager
-def locked(path: Path, name: str | Path) -> Iterator[None]:
+def locked(path: Path, name: str | Path, *, patience_s: float | None = None) -> Iterator[None]:
     """Keep other processes out while ``name`` is made, by a lock on the file ``path``.
 
     Forked workers inherit the lock: after a kill it is held until the last of them has ended.
 
+    Args:
+        patience_s: how long another process may go on holding it, at least as long as workers of a
+            killed one need to end; None: ``10 * ORPHAN_S``.
+
     Raises:
-        DataDirError: the lock is still held after ``10 * ORPHAN_S``, or cannot be made.
+        DataDirError: the lock is still held after that, or cannot be made.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        f = _lock(path, name)
+        f = _lock(path, name, 10 * ORPHAN_S if patience_s is None else patience_s)
     except OSError as e:
         raise DataDirError(f"{name}: cannot be made: {e.strerror}") from None
     with f:
@@ -105,8 +109,8 @@ def locked(path: Path, name: str | Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def _lock(path: Path, name: str | Path) -> IO:
-    until = time.monotonic() + 10 * ORPHAN_S
+def _lock(path: Path, name: str | Path, patience_s: float) -> IO:
+    until = time.monotonic() + patience_s
     while True:
         f = open(path, "w")  # noqa: SIM115
         try:

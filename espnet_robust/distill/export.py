@@ -9,7 +9,7 @@ from espnet_robust.common.config import read_yaml
 from espnet_robust.common.errors import ModelError
 from espnet_robust.common.made_of import Output, damage
 from espnet_robust.models.speech_model import SpeechModel
-from espnet_robust.models.student import build_from_arch, load_weights, save_student
+from espnet_robust.models.student import from_description, load_weights, save_student
 
 PROVENANCE = (
     "target_norm",
@@ -39,7 +39,7 @@ def export_student(exp: Path, output: Output, checkpoint: str) -> SpeechModel:
         raise ModelError(f"{exp / checkpoint}: not found; has training finished?") from e
     except (RuntimeError, pickle.UnpicklingError, EOFError) as e:
         raise ModelError(f"{exp / checkpoint}: not a model file; train again") from e
-    student = build_from_arch(**config["student_arch"])
+    student = from_description(config["student_arch"], f"{exp}/config.yaml: student_arch")
     averaged = any(key.startswith(AVERAGE) for key in state)
     prefix = AVERAGE if averaged else "student."
     weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}

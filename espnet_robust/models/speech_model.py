@@ -151,6 +151,7 @@ class SpeechModel(nn.Module):
         if self.filter_bank is not None:
             inputs = self.filter_bank(wav, lengths)
             counts = None if lengths is None else self.num_frames(lengths)
+        inputs = inputs.to(self.encoder.dtype)  # of a model in half or double precision
         mask = None if counts is None else frame_mask(inputs, counts).long()
         extra = {} if mask_time_indices is None else {"mask_time_indices": mask_time_indices}
         for norm in self._row_norms:
@@ -195,7 +196,7 @@ def normalize_waveform(wav: Tensor, lengths: Tensor) -> Tensor:
 
     The formula of transformers' Wav2Vec2FeatureExtractor: (x - mean) / sqrt(var + 1e-7).
     """
-    wav = mask_padding(wav, lengths).float()
+    wav = mask_padding(wav, lengths).to(torch.promote_types(wav.dtype, torch.float32))
     count = lengths[:, None].to(wav.dtype)
     wav = mask_padding(wav - wav.sum(1, keepdim=True) / count, lengths)
     var = wav.square().sum(1, keepdim=True) / count
@@ -259,6 +260,11 @@ def _load_pretrained(name: str) -> SpeechModel:
     local = Path(name)
     if local.is_dir():
         if not (local / "config.json").is_file():
+            if (local / "config.yaml").is_file() and (local / "model.safetensors").is_file():
+                raise ModelError(
+                    f"teacher {name}: a student directory, not a model of transformers; in "
+                    f"frontend_conf it is `student: {{path: {name}}}`"
+                )
             raise ModelError(f"teacher {name}: no config.json in this directory")
         if not [*local.glob("*.safetensors"), *local.glob("pytorch_model*.bin")]:
             raise ModelError(f"teacher {name}: no weights (model.safetensors) in this directory")
@@ -285,7 +291,8 @@ def _load_pretrained(name: str) -> SpeechModel:
     # Adapters read the last layer; nothing here reads them.
     encoder.adapter = encoder.intermediate_ffn = None
     config.add_adapter = config.use_intermediate_ffn_before_adapter = False
-    return build_speech_model(encoder, *_input_format(name))
+    # Some are stored in half precision.
+    return build_speech_model(encoder.float(), *_input_format(name))
 
 
 def _check_model_type(config: PretrainedConfig) -> None:

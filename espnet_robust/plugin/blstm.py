@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from espnet_robust.common.errors import ConfigError
 from espnet_robust.models.padding import frame_mask
@@ -75,6 +76,9 @@ class BLSTMEncoder(AbsEncoder):
 
 def both_directions(lstm: nn.LSTM, x: Tensor, lengths: Tensor) -> Tensor:
     """(B, T, 2H): a bidirectional layer, each sequence read back from its own last frame."""
+    if not isinstance(lstm, nn.LSTM):  # quantised: it has no weights that could be taken
+        packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        return pad_packed_sequence(lstm(packed)[0], True, total_length=x.shape[1])[0]
     time = torch.arange(x.shape[1], device=x.device)
     back = torch.where(frame_mask(x, lengths), lengths[:, None] - 1 - time, time)
     backwards = _reordered(_one_direction(lstm, _reordered(x, back), "_reverse"), back)

@@ -19,6 +19,8 @@ from espnet_robust.plugin.blstm import BLSTMEncoder
 from espnet_robust.plugin.frontend import RobustFrontend
 from espnet_robust.plugin.hooks import hook_all_tasks, hook_task
 from espnet_robust.plugin.optim import ScaledAdamW
+from espnet_robust.plugin.quantization import hook_quantization
+from espnet_robust.plugin.training import hook_trainings
 
 FRONTENDS = {"robust_student": RobustFrontend}
 ENCODERS = {"blstm": BLSTMEncoder}
@@ -32,7 +34,8 @@ TASKS = (
 def register(tasks: tuple[str, ...] = TASKS) -> int:
     """Add our frontend to the ``frontend_choices`` of each task, our encoder to its encoders.
 
-    From then on ESPnet reads audio as we do: ``checked_audio.py``.
+    From then on ESPnet reads audio as we do (``checked_audio.py``), and its trainings are saved
+    all or nothing (``training.py``).
 
     Returns how many tables have the frontend.
 
@@ -48,6 +51,8 @@ def register(tasks: tuple[str, ...] = TASKS) -> int:
         _hook(module)
     _add(OPTIMIZERS, optim_classes)
     checked_audio.install()
+    hook_trainings()
+    hook_quantization()
     return sum(table.base_type is AbsFrontend for table in choices)
 
 

@@ -5,8 +5,10 @@
 ``accuracy.md``, ``accuracy.png`` and ``accuracy.csv``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from espnet_robust.common.files import write_atomic
 from espnet_robust.score.confidence import confidence_table
@@ -18,7 +20,12 @@ from espnet_robust.score.tables import table, to_csv
 
 
 def write_report(
-    out: str | Path, paths: Sequence[str | Path], *, baseline: str = "", order: Sequence[str] = ()
+    out: str | Path,
+    paths: Sequence[str | Path],
+    *,
+    baseline: str = "",
+    order: Sequence[str] = (),
+    names: Mapping[Path, str] = MappingProxyType({}),
 ) -> Results:
     """Read ``scores.json`` files, write ``wer.md``, ``wer.csv`` and ``wer.png`` into ``out``.
 
@@ -29,11 +36,13 @@ def write_report(
         paths: ``scores.json`` files; a ``counts.tsv`` beside each gives confidence intervals.
         baseline: name of the system with which the others are compared.
         order: see ``gather``.
+        names: what to call the system of a file, where not as the file does.
 
     Raises:
         UserError: an unknown baseline, or see ``read_scores`` and ``gather``.
     """
-    read = [(Path(path), read_scores(path)) for path in paths]
+    read = [(path, read_scores(path)) for path in map(Path, paths)]
+    read = [(path, replace(s, system=names.get(path, s.system))) for path, s in read]
     results = gather((scores for _, scores in read), order)
     if baseline:
         results.system(baseline)

@@ -13,18 +13,6 @@ import soundfile
 
 from espnet_robust.data.audio import RATE
 
-NEVER_COPIED = shutil.ignore_patterns(".git", ".venv*", "__pycache__", ".*_cache")
-MADE_BY_RECIPES = shutil.ignore_patterns("data", "exp", "downloads")  # espnet_robust/data is not
-
-
-def not_copied(directory: str, names: list[str]) -> set[str]:
-    """What of a checkout is left out of its copy."""
-    in_recipe = "egs" in Path(directory).parts
-    return NEVER_COPIED(directory, names) | (
-        MADE_BY_RECIPES(directory, names) if in_recipe else set()
-    )
-
-
 # A few conditions instead of fifteen.
 PROTOCOL = """\
 conditions:
@@ -53,10 +41,9 @@ def mini_teacher() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
-def checkout(root, tmp_path_factory) -> Path:
+def checkout(copy_checkout, tmp_path_factory) -> Path:
     """A copy of the checkout without what recipes have made there."""
-    copy = tmp_path_factory.mktemp("checkout") / "espnet_robust"
-    shutil.copytree(root, copy, ignore=not_copied, symlinks=True)
+    copy = copy_checkout(tmp_path_factory.mktemp("checkout") / "espnet_robust")
     (copy / "conf/distortion/few.yaml").write_text(PROTOCOL)
     return copy
 

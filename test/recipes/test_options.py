@@ -50,6 +50,19 @@ def test_help_shows_the_options_of_driver_templates_and_recipe(checkout, run):
 
 
 @pytest.mark.recipe
+def test_a_driver_outside_a_recipe(checkout, tmp_path):
+    driver = checkout / "egs/TEMPLATE/asr1/asr.sh"
+    helped, done = (
+        subprocess.run([driver, *args], cwd=tmp_path, capture_output=True, text=True, check=False)
+        for args in (["--help"], [])
+    )
+    assert helped.returncode == 0 and "token_type=bpe" in helped.stdout and not helped.stderr
+    assert done.returncode == 1 and done.stderr == (
+        "error: no local/data.sh here: a recipe's run.sh calls asr.sh in its directory\n"
+    )
+
+
+@pytest.mark.recipe
 def test_librispeech_refuses_a_missing_corpus(checkout, run, tmp_path):
     recipe = checkout / "egs/librispeech/asr1"
     result = run(recipe, "--librispeech", str(tmp_path / "none"), *MINI)

@@ -34,7 +34,7 @@ mean_of_folds() {
     # shellcheck disable=SC2046,SC2086  # several folds
     bin average_folds --systems "${systems}" --seeds "${seeds}" --out "${parent}/mean/${budget}" \
         $(printf "${parent}/fold%s/${budget} " ${folds})
-    test_sets=mean report_on "${parent}/mean/${budget}" "${systems}"
+    test_sets=mean report_on "${parent}/mean/${budget}"
 }
 
 if [ -n "${folds}" ]; then

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from espnet_robust.common.errors import ConfigError, DataDirError, UserError
+from espnet_robust.common.files import sync
 from espnet_robust.common.made_of import difference, summary
 from espnet_robust.common.processes import locked
 from espnet_robust.data.conditions import CLEAN, Condition, check_name, keep_condition
@@ -151,6 +152,9 @@ def _make(job: Job, wanted: dict, total: int, nj: int) -> None:
         listed, turned_down = write_tables(job, total)
         write_record(job.partial, wanted | {"files": listed})
         shutil.rmtree(job.partial / "parts")
+        # Its audio was synced shard by shard.
+        sync([path for path in job.partial.iterdir() if path.is_file()])
+        sync([job.partial])
         replace_dir(job.partial, job.dst)
     except OSError as e:
         message = f"{job.dst}: cannot be written: {e.strerror}{_what_is_kept(job)}"
