@@ -44,7 +44,7 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd: Sequence[str] | None = None) -> None:
     parser = get_parser()
     args = parser.parse_args(cmd)
-    from espnet_robust.score.report import write_report
+    from espnet_robust.score.report import SUMMARY, write_report
     from espnet_robust.score.results_page import write_results
 
     if bool(args.exp) == bool(args.scores):
@@ -66,15 +66,17 @@ def main(cmd: Sequence[str] | None = None) -> None:
             for seed in args.seeds.split()
         ]
         write_report(args.out / below, scores, baseline=baseline, order=systems)
-        if number:
-            print(f"# {test_set}")
-        tables = [path.read_text("utf-8") for path in sorted((args.out / below).glob("*.md"))]
-        print(*tables, sep="\n")
+        tables = sorted((args.out / below).glob("*.md"))
+        print(f"\n{test_set}: {(args.out / below / SUMMARY).read_text('utf-8')}")
+        print(f"every condition: {tables[0]}   plot: {tables[0].with_suffix('.png')}")
         if args.results:
             name = args.name or args.exp.name
             command = args.command or "espnet-robust report"
             write_results(
-                Path(args.results), f"{name}/{test_set}" if number else name, tables, command
+                Path(args.results),
+                f"{name}/{test_set}" if number else name,
+                [path.read_text("utf-8") for path in tables],
+                command,
             )
 
 
