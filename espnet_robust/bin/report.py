@@ -46,7 +46,7 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd: Sequence[str] | None = None) -> None:
     parser = get_parser()
     args = parser.parse_args(cmd)
-    from espnet_robust.score.report import write_report
+    from espnet_robust.score.report import SUMMARY, write_report
 
     given = shlex.join(["espnet-robust", "report", *(sys.argv[1:] if cmd is None else cmd)])
     command = args.command or given
@@ -71,15 +71,11 @@ def main(cmd: Sequence[str] | None = None) -> None:
             for seed in args.seeds.split()
         ]
         write_report(args.out / below, scores, baseline=baseline, order=systems)
-        if number:
-            print(f"# {test_set}")
-        print(*_tables(args.out / below), sep="\n")
+        tables = sorted((args.out / below).glob("*.md"))
+        print(f"\n{test_set}: {(args.out / below / SUMMARY).read_text('utf-8')}")
+        print(f"every condition: {tables[0]}   plot: {tables[0].with_suffix('.png')}")
         name = args.name or args.exp.name
         _keep(args.results, f"{name}/{test_set}" if number else name, args.out / below, command)
-
-
-def _tables(out: Path) -> list[str]:
-    return [path.read_text(encoding="utf-8") for path in sorted(out.glob("*.md"))]
 
 
 def _keep(results: str, name: str, out: Path, command: str) -> None:
@@ -87,7 +83,8 @@ def _keep(results: str, name: str, out: Path, command: str) -> None:
     if results:
         from espnet_robust.score.results_page import write_results
 
-        write_results(Path(results), name, _tables(out), command)
+        tables = [path.read_text(encoding="utf-8") for path in sorted(out.glob("*.md"))]
+        write_results(Path(results), name, tables, command)
 
 
 if __name__ == "__main__":
