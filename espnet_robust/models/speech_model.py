@@ -27,6 +27,8 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from espnet_robust.common.errors import ModelError
+from espnet_robust.common.files import write_atomic
+from espnet_robust.models.conv_lstm import ConvLSTMConfig, ConvLSTMModel
 from espnet_robust.models.filter_bank import FilterBank
 from espnet_robust.models.frames import Frames
 from espnet_robust.models.onednn import use_onednn
@@ -36,6 +38,9 @@ from espnet_robust.models.row_norm import RowGroupNorm, use_row_norm
 # Models of raw samples whose frames are those of ``conv_kernel`` and ``conv_stride``.
 WAVEFORM_MODELS = ("hubert", "wavlm", "wav2vec2", "data2vec-audio", "unispeech-sat", "conv_lstm")
 FILTER_BANK_MODELS = ("wav2vec2-bert",)
+
+AutoConfig.register(ConvLSTMConfig.model_type, ConvLSTMConfig)
+AutoModel.register(ConvLSTMConfig, ConvLSTMModel)
 
 
 @dataclass(frozen=True)
@@ -304,7 +309,7 @@ def _input_format(name: str) -> tuple[bool, int]:
 
 
 def write_preprocessor_config(directory: Path, normalize: bool, rate: int = 16000) -> None:
-    """The file in which transformers keeps the input format of a speech encoder."""
+    """Write the file in which transformers keeps the input format of a speech encoder."""
     content = {
         "feature_extractor_type": "Wav2Vec2FeatureExtractor",
         "feature_size": 1,
@@ -313,4 +318,4 @@ def write_preprocessor_config(directory: Path, normalize: bool, rate: int = 1600
         "do_normalize": normalize,
         "return_attention_mask": True,
     }
-    (directory / "preprocessor_config.json").write_text(json.dumps(content, indent=2) + "\n")
+    write_atomic(directory / "preprocessor_config.json", json.dumps(content, indent=2) + "\n")

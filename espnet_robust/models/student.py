@@ -1,8 +1,14 @@
 """The student: built from a teacher, kept in a directory that needs neither teacher nor ESPnet.
 
 A student directory holds ``config.yaml`` (the encoder's transformers configuration, input format,
-provenance) and ``model.safetensors``.
+provenance) and ``model.safetensors``. ``config.json`` and ``preprocessor_config.json`` say the same
+to transformers: ``AutoModel.from_pretrained(directory)`` gives the encoder. An architecture that
+transformers does not have comes with its file and needs ``trust_remote_code=True``.
 """
+
+import inspect
+import json
+import sys
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,15 +25,18 @@ from transformers import AutoConfig, AutoModel
 from espnet_robust.common.config import nearest, read_yaml
 from espnet_robust.common.errors import ConfigError, ModelError
 from espnet_robust.common.files import write_atomic
+from espnet_robust.models.card import card
 from espnet_robust.models.conv_lstm import ConvLSTMConfig
 from espnet_robust.models.speech_model import (
     FILTER_BANK_MODELS,
     WAVEFORM_MODELS,
     SpeechModel,
     build_speech_model,
+    write_preprocessor_config,
 )
 
-VERSION = 1  # of the student directory
+VERSION = 2  # of the student directory; version 1 has keys with ENCODER before them, no config.json
+ENCODER = "encoder."  # before the encoder's keys in those of a SpeechModel
 LSTM = ConvLSTMConfig.model_type
 STACK_KEYS = (
     "conv_dim", "conv_kernel", "conv_stride", "conv_bias", "feat_extract_activation",
@@ -176,8 +185,28 @@ def save_student(student: SpeechModel, out: Path, provenance: Mapping[str, Any])
     out.mkdir(parents=True, exist_ok=True)
     content = {"version": VERSION, **describe(student), "provenance": dict(provenance)}
     write_atomic(out / "config.yaml", yaml.safe_dump(content, sort_keys=False))
-    weights = {k: v.detach().cpu().contiguous() for k, v in student.state_dict().items()}
-    write_atomic(out / "model.safetensors", save(weights))
+    _write_transformers_config(student, out, content["arch"])
+    write_atomic(out / "README.md", card(out.resolve().name, student, _plain(provenance)))
+    weights = {
+        k.removeprefix(ENCODER): v.detach().cpu().contiguous()
+        for k, v in student.state_dict().items()
+    }
+    write_atomic(out / "model.safetensors", save(weights, metadata={"format": "pt"}))
+
+
+def _write_transformers_config(student: SpeechModel, out: Path, arch: Mapping[str, Any]) -> None:
+    """config.json, preprocessor_config.json and, if transformers needs it, the model's own file."""
+    # Its class may be one of ours that stands in for the library's.
+    name = type(student.encoder).__name__
+    content = dict(arch) | {"architectures": [name], "dtype": "float32"}
+    module = type(student.encoder).__module__
+    if module.startswith("espnet_robust."):
+        file = f"modeling_{module.rpartition('.')[2]}"
+        config_name = type(student.config).__name__
+        content["auto_map"] = {"AutoConfig": f"{file}.{config_name}", "AutoModel": f"{file}.{name}"}
+        write_atomic(out / f"{file}.py", inspect.getsource(sys.modules[module]))
+    write_atomic(out / "config.json", json.dumps(content, indent=2) + "\n")
+    write_preprocessor_config(out, student.normalize, student.rate)
 
 
 def read_student_config(path: Path) -> dict[str, Any]:
@@ -188,18 +217,19 @@ def read_student_config(path: Path) -> dict[str, Any]:
     config = read_yaml(path / "config.yaml")
     if missing := {"version", "arch", "normalize", "rate"} - config.keys():
         raise ModelError(f"{path}/config.yaml: not a student: no {', '.join(sorted(missing))}")
-    if config["version"] != VERSION:
+    if config["version"] not in range(1, VERSION + 1):
         raise ModelError(
-            f"{path}/config.yaml: version {config['version']}, this package reads {VERSION}"
+            f"{path}/config.yaml: version {config['version']}, this package reads 1 to {VERSION}"
         )
     return config
 
 
 def read_student_weights(path: Path) -> dict[str, Tensor]:
-    """The state dict in a student directory."""
+    """The state dict in a student directory, of either version, with the keys of a SpeechModel."""
     weights = Path(path) / "model.safetensors"
+    prefix = "" if read_student_config(path)["version"] == 1 else ENCODER
     try:
-        return load_file(weights)
+        return {prefix + key: value for key, value in load_file(weights).items()}
     except (OSError, SafetensorError) as e:
         raise ModelError(f"{weights}: cannot be read ({e}); export the student again") from e
 
