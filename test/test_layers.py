@@ -17,11 +17,12 @@ MAY_IMPORT = {
     "distill": {"common", "data", "distortion", "models"},
     "plugin": {"common", "data", "distortion", "models"},
     "recognise": {"common", "data", "plugin"},
+    "device": {"common", "data", "models", "score"},
     "doors": {"common", "plugin"},  # register() and run.py
 }
 # Heavy packages, and the wings that may import them; bin/ imports what it calls.
 NEEDS = {
-    "torch": {"models", "pretrain", "distill", "plugin", "recognise"},
+    "torch": {"models", "pretrain", "distill", "plugin", "recognise", "device"},
     "transformers": {"models", "pretrain", "distill"},
     "espnet2": {"distill", "plugin", "recognise"},
     "espnet": {"recognise"},

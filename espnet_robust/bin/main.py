@@ -49,6 +49,11 @@ COMMANDS = {
         "decode": "espnet_robust.bin.decode",
         "classify": "espnet_robust.bin.classify",
     },
+    "On a device": {
+        "export": "espnet_robust.bin.export",
+        "compare_exports": "espnet_robust.bin.compare_exports",
+        "transcribe": "espnet_robust.bin.transcribe",
+    },
     "Results": {
         "score": "espnet_robust.bin.score",
         "average_folds": "espnet_robust.bin.average_folds",

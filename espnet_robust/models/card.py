@@ -15,8 +15,8 @@ tags: [speech, distillation, robustness]
 # A distilled speech encoder
 
 {layers} layers of {size} above {frames} features, {parameters:.2f} M parameters, trained with
-[espnet_robust](https://arxiv.org/abs/2210.07978) to keep a teacher's hidden states under noise, reverberation
-and other distortions. Input: mono speech at {rate} Hz{normalized}.
+espnet_robust ([method](https://arxiv.org/abs/2210.07978)) to keep a teacher's hidden states under
+noise, reverberation and other distortions. Input: mono speech at {rate} Hz{normalized}.
 
 ## Load it
 

@@ -146,9 +146,16 @@ class SpeechModel(nn.Module):
             states = self._encode(wav, None if equal else lengths, mask_time_indices)
         return Hidden(dict(enumerate(states)), self.num_frames(lengths))
 
-    def encode(self, wav: Tensor) -> tuple[Tensor, ...]:
-        """(B, N) samples, normalised if the model wants it, all valid -> (B, T, D) by layer."""
-        return self._encode(wav, None)
+    @property
+    def padding_leaks(self) -> bool:
+        """Whether the encoder itself would let padding change a row: rows of one length only."""
+        return self._padding_leaks
+
+    def encode(self, wav: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, ...]:
+        """(B, N) samples, normalised if the model wants it, zeros in the padding -> (B, T, D) by
+        layer. ``lengths`` (B,): None where all rows are whole.
+        """
+        return self._encode(wav, lengths)
 
     def _encode(
         self, wav: Tensor, lengths: Tensor | None, mask_time_indices: Tensor | None = None

@@ -9,7 +9,6 @@ transformers does not have comes with its file and needs ``trust_remote_code=Tru
 import inspect
 import json
 import sys
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ import yaml
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from espnet_robust.common.config import nearest, read_yaml
@@ -246,10 +245,10 @@ def load_student(path: Path) -> SpeechModel:
     return student.eval()
 
 
-def load_weights(student: SpeechModel, weights: Mapping[str, Tensor], where: str) -> None:
+def load_weights(model: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
     """``load_state_dict`` whose refusal is one line."""
     try:
-        student.load_state_dict(weights)
+        model.load_state_dict(weights)
     except RuntimeError as e:
         reason = " ".join(str(e).split())[:300]
         raise ModelError(f"{where}: weights do not fit the configuration: {reason}") from e
