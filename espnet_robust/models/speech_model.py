@@ -31,16 +31,19 @@ from espnet_robust.common.files import write_atomic
 from espnet_robust.models.conv_lstm import ConvLSTMConfig, ConvLSTMModel
 from espnet_robust.models.filter_bank import FilterBank
 from espnet_robust.models.frames import Frames
+from espnet_robust.models.log_mel import LogMelConfig, LogMelModel
 from espnet_robust.models.onednn import use_onednn
 from espnet_robust.models.padding import frame_mask
 from espnet_robust.models.row_norm import RowGroupNorm, use_row_norm
 
 # Models of raw samples whose frames are those of ``conv_kernel`` and ``conv_stride``.
-WAVEFORM_MODELS = ("hubert", "wavlm", "wav2vec2", "data2vec-audio", "unispeech-sat", "conv_lstm")
+WAVEFORM_MODELS = ("hubert", "wavlm", "wav2vec2", "data2vec-audio", "unispeech-sat", "conv_lstm",
+                   "log_mel")  # fmt: skip
 FILTER_BANK_MODELS = ("wav2vec2-bert",)
 
-AutoConfig.register(ConvLSTMConfig.model_type, ConvLSTMConfig)
-AutoModel.register(ConvLSTMConfig, ConvLSTMModel)
+for _config, _model in ((ConvLSTMConfig, ConvLSTMModel), (LogMelConfig, LogMelModel)):
+    AutoConfig.register(_config.model_type, _config)
+    AutoModel.register(_config, _model)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from espnet_robust.common.errors import ConfigError, ModelError
 from espnet_robust.common.files import write_atomic
 from espnet_robust.models.card import card
 from espnet_robust.models.conv_lstm import ConvLSTMConfig
+from espnet_robust.models.log_mel import LogMelConfig
 from espnet_robust.models.speech_model import (
     FILTER_BANK_MODELS,
     WAVEFORM_MODELS,
@@ -37,6 +38,18 @@ from espnet_robust.models.speech_model import (
 VERSION = 2  # of the student directory; version 1 has keys with ENCODER before them, no config.json
 ENCODER = "encoder."  # before the encoder's keys in those of a SpeechModel
 LSTM = ConvLSTMConfig.model_type
+LOG_MEL = LogMelConfig.model_type
+# Five convolutions with the frames of HuBERT's seven and about a thirtieth of their arithmetic:
+# strides are taken early, while there are few channels.
+THIN = {
+    "model_type": "hubert",
+    "conv_dim": [64, 128, 256, 256, 512],
+    "conv_kernel": [20, 7, 3, 2, 2],
+    "conv_stride": [10, 4, 2, 2, 2],
+    "conv_bias": True,
+    "feat_extract_norm": "layer",
+    "num_feat_extract_layers": 5,
+}
 STACK_KEYS = (
     "conv_dim", "conv_kernel", "conv_stride", "conv_bias", "feat_extract_activation",
 )  # fmt: skip
@@ -55,7 +68,8 @@ class StudentConfig:
             example ``hidden_size``; not with ``init: teacher``.
         kind: ``teacher`` is the teacher's architecture; ``lstm`` or a transformers model type of
             waveforms (``hubert``, ...) has that type's default shape above the teacher's
-            convolutions, with layer norm in them unless they are copied.
+            convolutions, with layer norm in them unless they are copied. For devices: ``thin`` is
+            ``hubert`` on narrower, faster convolutions, ``log_mel`` on a filter bank.
     """
 
     num_layers: int = 2
@@ -64,7 +78,7 @@ class StudentConfig:
     kind: str = "teacher"
 
     def __post_init__(self):
-        kinds = ("teacher", "lstm", *(m for m in WAVEFORM_MODELS if m != LSTM))
+        kinds = ("teacher", "lstm", "thin", *(m for m in WAVEFORM_MODELS if m != LSTM))
         if self.kind not in kinds:
             raise ConfigError(f"kind: {self.kind!r} is not one of {', '.join(kinds)}")
         if self.init not in ("teacher", "convolutions", "random"):
@@ -76,6 +90,8 @@ class StudentConfig:
                 "kind and overrides need `init: convolutions` or `init: random`; "
                 "another shape than the teacher's cannot take its layers"
             )
+        if self.init == "convolutions" and self.kind in ("thin", LOG_MEL):
+            raise ConfigError(f"kind: {self.kind} has a front of its own: use `init: random`")
         if reserved := sorted({"model_type", "num_hidden_layers"} & self.overrides.keys()):
             raise ConfigError(f"overrides: {reserved[0]} is set by kind and num_layers")
 
@@ -88,11 +104,7 @@ def build_student(teacher: SpeechModel, config: StudentConfig) -> SpeechModel:
             change the frames.
     """
     _check_initialisation(teacher, config)
-    if config.kind == "teacher":
-        arch = teacher.config.to_dict()
-    else:
-        arch = {"model_type": LSTM if config.kind == "lstm" else config.kind}
-        arch |= _convolution_stack(teacher, copied=config.init == "convolutions")
+    arch = _architecture(teacher, config)
     _check_overrides(arch["model_type"], config.overrides)
     arch |= {"num_hidden_layers": config.num_layers} | dict(config.overrides)
     # Filter banks are normalised by utterance; waveforms in their place should be too.
@@ -111,6 +123,18 @@ def build_student(teacher: SpeechModel, config: StudentConfig) -> SpeechModel:
             "student_conf: init: convolutions",
         )
     return student.train()
+
+
+def _architecture(teacher: SpeechModel, config: StudentConfig) -> dict[str, Any]:
+    """Its configuration as a mapping, before overrides."""
+    if config.kind == "teacher":
+        return teacher.config.to_dict()
+    if config.kind == "thin":
+        return dict(THIN)
+    if config.kind == LOG_MEL:
+        return {"model_type": LOG_MEL, "sampling_rate": teacher.rate}
+    stack = _convolution_stack(teacher, copied=config.init == "convolutions")
+    return {"model_type": LSTM if config.kind == "lstm" else config.kind} | stack
 
 
 def _check_initialisation(teacher: SpeechModel, config: StudentConfig) -> None:

@@ -51,6 +51,7 @@ def test_a_recogniser_alone_and_batched(experiment, exported, wavs):
             np.testing.assert_allclose(row, expected, rtol=1e-3, atol=1e-3)
 
 
+SMALL = {"hidden_size": 16, "num_attention_heads": 2, "num_conv_pos_embeddings": 15}
 STUDENTS = {
     "hubert_layer_norm": {},
     "hubert_group_norm": {},
@@ -61,6 +62,8 @@ STUDENTS = {
     "data2vec": {},
     "unispeech_sat": {},
     "lstm": {"kind": "lstm", "init": "random", "overrides": {"hidden_size": 12}},
+    "thin": {"kind": "thin", "init": "random", "overrides": SMALL},
+    "log_mel": {"kind": "log_mel", "init": "random", "overrides": SMALL},
 }
 
 

@@ -47,6 +47,21 @@ STUDENTS = {
         },
     },
     "lstm": {"kind": "lstm", "init": "convolutions", "overrides": {"hidden_size": 24}},
+    "thin_front": {
+        "kind": "thin",
+        "init": "random",
+        "overrides": {
+            "hidden_size": 16,
+            "num_attention_heads": 2,
+            "num_conv_pos_embeddings": 15,
+            "conv_dim": [8, 12, 16, 16, 16],
+        },
+    },
+    "log_mel": {
+        "kind": "log_mel",
+        "init": "random",
+        "overrides": {"hidden_size": 16, "num_attention_heads": 2, "num_conv_pos_embeddings": 15},
+    },
     "lstm_forward": {
         "kind": "lstm",
         "num_layers": 3,
@@ -151,7 +166,12 @@ def test_masked_frames_are_the_mask_vector(teacher_dirs, batch, kind):
         ({"num_layers": 9}, "9 layers cannot be initialised"),
         ({"num_layers": 0}, "at least 1"),
         ({"init": "clone"}, "not teacher, convolutions or random"),
-        ({"kind": "gru"}, "'gru' is not one of teacher, lstm, hubert"),
+        ({"kind": "gru"}, "'gru' is not one of teacher, lstm, thin, hubert"),
+        ({"kind": "thin", "init": "convolutions"}, "thin has a front of its own: use `init: random`"),
+        (
+            {"kind": "log_mel", "init": "random", "overrides": {"conv_dim": [80, 80]}},
+            "cannot be built: conv_dim: \\[80, 80\\]: need filters, and filters times the 2",
+        ),
         ({"num_layer": 2}, "did you mean 'num_layers'"),
         ({"overrides": {"hidden_size": 8}}, "need `init: convolutions` or `init: random`"),
         ({"kind": "lstm"}, "need `init: convolutions` or `init: random`"),
@@ -200,7 +220,7 @@ assert not [name for name in sys.modules if name.startswith("espnet")]
 """
 
 
-@pytest.mark.parametrize("kind", ["distilhubert", "wavlm", "lstm"])
+@pytest.mark.parametrize("kind", ["distilhubert", "wavlm", "lstm", "log_mel"])
 def test_transformers_alone_loads_a_student_directory(teacher, batch, tmp_path, kind):
     student = build(teacher, STUDENTS[kind]).eval()
     save_student(student, tmp_path / "s", {"teacher": "a"})
@@ -208,7 +228,7 @@ def test_transformers_alone_loads_a_student_directory(teacher, batch, tmp_path, 
     rows = [row[:n] for row, n in zip(wav, lengths.tolist(), strict=True)]
     torch.save(rows, tmp_path / "wav")
     trust = "trust_remote_code=True" in (tmp_path / "s/README.md").read_text()
-    assert trust is (kind == "lstm")
+    assert trust is (kind in ("lstm", "log_mel"))
     arguments = [tmp_path / "s", trust, tmp_path / "wav", tmp_path / "out"]
     subprocess.run(
         [sys.executable, "-W", "ignore", "-c", PLAIN, *map(str, arguments)],
