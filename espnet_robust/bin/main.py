@@ -53,6 +53,7 @@ COMMANDS = {
         "export": "espnet_robust.bin.export",
         "compare_exports": "espnet_robust.bin.compare_exports",
         "transcribe": "espnet_robust.bin.transcribe",
+        "bench": "espnet_robust.bin.bench",
     },
     "Results": {
         "score": "espnet_robust.bin.score",

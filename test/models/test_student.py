@@ -167,7 +167,10 @@ def test_masked_frames_are_the_mask_vector(teacher_dirs, batch, kind):
         ({"num_layers": 0}, "at least 1"),
         ({"init": "clone"}, "not teacher, convolutions or random"),
         ({"kind": "gru"}, "'gru' is not one of teacher, lstm, thin, hubert"),
-        ({"kind": "thin", "init": "convolutions"}, "thin has a front of its own: use `init: random`"),
+        (
+            {"kind": "thin", "init": "convolutions"},
+            "thin has a front of its own: use `init: random`",
+        ),
         (
             {"kind": "log_mel", "init": "random", "overrides": {"conv_dim": [80, 80]}},
             "cannot be built: conv_dim: \\[80, 80\\]: need filters, and filters times the 2",
