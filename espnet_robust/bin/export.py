@@ -43,7 +43,10 @@ def main(cmd: Sequence[str] | None = None) -> None:
     from espnet_robust.device.export import export
 
     calibration = some_utterances(args.calibrate, args.utterances)
-    for done in export(args.source, args.out, args.format, args.checkpoint, calibration):
+    exported = export(args.source, args.out, args.format, args.checkpoint, calibration)
+    if not all(done.batch for done in exported):
+        print("padding would change what this model hears: the files take one utterance at a time")
+    for done in exported:
         size = done.path.stat().st_size / 2**20
         print(f"{done.path}: {size:.1f} MiB, at most {done.difference:.1e} from torch")
 

@@ -32,10 +32,12 @@ class Exported:
 
     Attributes:
         difference: the largest, on a second of noise.
+        batch: whether it takes utterances of different lengths at once.
     """
 
     path: Path
     difference: float
+    batch: bool
 
 
 def export(
@@ -108,7 +110,7 @@ def _with_lengths(
     done = [_checked(graph, metadata, path)]
     if formats in ("onnx-int8", "all"):
         write_int8(path, int8, calibration)
-        done.append(Exported(int8, _difference(graph, metadata, int8)))
+        done.append(_measured(graph, metadata, int8))
     if formats == "onnx-int8":
         path.unlink()
         done = done[1:]
@@ -131,12 +133,12 @@ def _for_sherpa(
     write_atomic(out / "tokens.txt", "\n".join(lines) + "\n")
     return [
         _checked(graph, metadata, path),
-        Exported(int8, _difference(graph, metadata, int8)),
+        _measured(graph, metadata, int8),
     ]
 
 
 def _checked(graph: nn.Module, metadata: Metadata, path: Path) -> Exported:
-    done = Exported(path, _difference(graph, metadata, path))
+    done = _measured(graph, metadata, path)
     if done.difference > TOLERANCE:
         path.unlink()
         raise ModelError(
@@ -145,10 +147,10 @@ def _checked(graph: nn.Module, metadata: Metadata, path: Path) -> Exported:
     return done
 
 
-def _difference(graph: nn.Module, metadata: Metadata, path: Path) -> float:
+def _measured(graph: nn.Module, metadata: Metadata, path: Path) -> Exported:
     wav = 0.1 * torch.randn(1, metadata.rate, generator=torch.Generator().manual_seed(1))
     lengths = torch.tensor([metadata.rate])
     with torch.no_grad():
         ours = graph(wav) if isinstance(graph, SherpaGraph) else graph(wav, lengths)[0]
     theirs, _ = Runtime(path)(wav.numpy(), lengths.numpy())
-    return float(np.abs(ours.numpy() - theirs).max())
+    return Exported(path, float(np.abs(ours.numpy() - theirs).max()), metadata.batch)

@@ -148,6 +148,14 @@ def test_static_int8_uses_the_speech_that_it_is_given(experiment, exported, data
     assert 0 < np.abs(np.exp(row) - np.exp(exact)).mean() < 0.05
 
 
+def test_the_command_says_where_padding_would_leak(teacher_dirs, tmp_path, capsys):
+    for kind, said in (("data2vec", True), ("hubert_group_norm", False)):
+        student = build_student(load_teacher(teacher_dirs[kind]), StudentConfig())
+        save_student(student, tmp_path / kind, {})
+        command.main([str(tmp_path / kind), str(tmp_path / "out"), "--format", "onnx"])
+        assert ("one utterance at a time" in capsys.readouterr().out) is said
+
+
 def test_the_command_offers_every_format():
     assert command.FORMATS == FORMATS
 

@@ -1,8 +1,10 @@
 """The transcriber: files as users have them, without torch and without ESPnet."""
 
 import json
+import re
 import subprocess
 import sys
+from importlib import metadata
 
 import numpy as np
 import pytest
@@ -55,6 +57,37 @@ def test_it_runs_without_torch_and_espnet(root, exported, data, model):
     assert [word["word"] for word in found["words"]] == expected.text.split()
     assert found["seconds"] == 0.8
     assert all(0 <= word["start"] < word["end"] <= 0.82 for word in found["words"])
+
+
+def closure(names):
+    """The packages of these names and what they require, by importlib.metadata."""
+    found, todo = {}, list(names)
+    while todo:
+        name = re.match(r"[\w.-]+", todo.pop())[0]
+        if name not in found:
+            found[name] = metadata.distribution(name)
+            requires = found[name].requires or []
+            todo += [one for one in requires if "extra ==" not in one]
+    return found
+
+
+def test_an_environment_of_four_packages_is_enough(root, exported, data, model, tmp_path):
+    site = tmp_path / "site"
+    site.mkdir()
+    for package in closure(["onnxruntime", "numpy", "soundfile", "soxr"]).values():
+        for top in {file.parts[0] for file in package.files} - {"..", "__pycache__"}:
+            if not (site / top).exists():
+                (site / top).symlink_to(package.locate_file(top))
+    (site / "espnet_robust").symlink_to(root / "espnet_robust")
+    assert not (site / "torch").exists() and not (site / "yaml").exists()
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "espnet_robust", "transcribe", exported / "model.int8.onnx",
+         data / "u3.wav"],
+        capture_output=True, text=True, cwd=tmp_path, env={"PYTHONPATH": str(site)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    expected = text(Runtime(exported / "model.int8.onnx"), data / "u3.wav").text
+    assert done.stdout == f"{data / 'u3.wav'}\t{expected}\n"
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(8000, 1), (44100, 2), (48000, 1), (16000, 3)])
