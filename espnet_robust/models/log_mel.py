@@ -19,7 +19,6 @@ from transformers.models.hubert.modeling_hubert import (
     HubertPreTrainedModel,
 )
 
-FLOOR = 1e-3  # below a filter's energy: 57 dB under that of white noise of the utterance's power
 CENTRE, SPREAD = 3.0, 4.0  # of log energies; fixed, so that frames do not depend on one another
 
 
@@ -51,6 +50,8 @@ class LogMelConfig(HubertConfig):
 
 class LogMel(nn.Module):
     """Waveforms to stacked log mel energies; mel scale of O'Shaughnessy (HTK's), Hann window."""
+
+    floor = 1e-3  # added to energies: 57 dB under white noise of the utterance's power
 
     dft: Tensor  # (2 * frequencies, 1, window): cosines, then sines
     filters: Tensor  # (filters, frequencies)
@@ -88,10 +89,14 @@ class LogMel(nn.Module):
         T as HuBERT counts frames: a window that begins within the last frame and ends beyond the
         samples sees zeros there.
         """
-        x = F.pad(wav[:, None], (0, self.hop * (self.stack - 1)))
+        return self.windows(F.pad(wav, (0, self.hop * (self.stack - 1))))
+
+    def windows(self, wav: Tensor) -> Tensor:
+        """As ``forward``, of whole windows only."""
+        x = wav[:, None]
         real, imaginary = F.conv1d(x, self.dft, stride=self.hop).chunk(2, dim=1)
         energies = self.filters @ (real.square() + imaginary.square())
-        mel = ((energies + FLOOR).log() - CENTRE) / SPREAD
+        mel = ((energies + self.floor).log() - CENTRE) / SPREAD
         whole = mel.shape[-1] // self.stack * self.stack
         rows, bins = mel.shape[0], self.bins
         frames = mel[..., :whole].reshape(rows, bins, -1, self.stack)

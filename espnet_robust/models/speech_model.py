@@ -35,13 +35,21 @@ from espnet_robust.models.log_mel import LogMelConfig, LogMelModel
 from espnet_robust.models.onednn import use_onednn
 from espnet_robust.models.padding import frame_mask
 from espnet_robust.models.row_norm import RowGroupNorm, use_row_norm
+from espnet_robust.models.streaming import StreamConfig, StreamModel
 
 # Models of raw samples whose frames are those of ``conv_kernel`` and ``conv_stride``.
-WAVEFORM_MODELS = ("hubert", "wavlm", "wav2vec2", "data2vec-audio", "unispeech-sat", "conv_lstm",
-                   "log_mel")  # fmt: skip
+WAVEFORM_MODELS = (
+    "hubert", "wavlm", "wav2vec2", "data2vec-audio", "unispeech-sat",
+    "conv_lstm", "log_mel", "log_mel_stream",
+)  # fmt: skip
 FILTER_BANK_MODELS = ("wav2vec2-bert",)
 
-for _config, _model in ((ConvLSTMConfig, ConvLSTMModel), (LogMelConfig, LogMelModel)):
+_OURS = (
+    (ConvLSTMConfig, ConvLSTMModel),
+    (LogMelConfig, LogMelModel),
+    (StreamConfig, StreamModel),
+)
+for _config, _model in _OURS:
     AutoConfig.register(_config.model_type, _config)
     AutoModel.register(_config, _model)
 

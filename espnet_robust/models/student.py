@@ -6,9 +6,10 @@ to transformers: ``AutoModel.from_pretrained(directory)`` gives the encoder. An 
 transformers does not have comes with its file and needs ``trust_remote_code=True``.
 """
 
+import importlib
 import inspect
 import json
-import sys
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,11 +35,14 @@ from espnet_robust.models.speech_model import (
     build_speech_model,
     write_preprocessor_config,
 )
+from espnet_robust.models.streaming import StreamConfig
 
 VERSION = 2  # of the student directory; version 1 has keys with ENCODER before them, no config.json
+PACKAGE = "espnet_robust.models."
 ENCODER = "encoder."  # before the encoder's keys in those of a SpeechModel
 LSTM = ConvLSTMConfig.model_type
 LOG_MEL = LogMelConfig.model_type
+STREAM = StreamConfig.model_type
 # Five convolutions with the frames of HuBERT's seven and about a thirtieth of their arithmetic:
 # strides are taken early, while there are few channels.
 THIN = {
@@ -70,15 +74,26 @@ class StudentConfig:
             waveforms (``hubert``, ...) has that type's default shape above the teacher's
             convolutions, with layer norm in them unless they are copied. For devices: ``thin`` is
             ``hubert`` on narrower, faster convolutions, ``log_mel`` on a filter bank.
+        causal: a student that can hear a stream (``models/streaming.py``), of ``kind: log_mel``;
+            with it, ``chunk_ms`` is what it hears together, and ``left_ms`` what its attention sees
+            before that.
     """
 
     num_layers: int = 2
     init: str = "teacher"
     overrides: Mapping[str, Any] = field(default_factory=dict)
     kind: str = "teacher"
+    causal: bool = False
+    chunk_ms: int = 320
+    left_ms: int = 1280
 
     def __post_init__(self):
-        kinds = ("teacher", "lstm", "thin", *(m for m in WAVEFORM_MODELS if m != LSTM))
+        kinds = (
+            "teacher",
+            "lstm",
+            "thin",
+            *(m for m in WAVEFORM_MODELS if m not in (LSTM, STREAM)),
+        )
         if self.kind not in kinds:
             raise ConfigError(f"kind: {self.kind!r} is not one of {', '.join(kinds)}")
         if self.init not in ("teacher", "convolutions", "random"):
@@ -92,6 +107,8 @@ class StudentConfig:
             )
         if self.init == "convolutions" and self.kind in ("thin", LOG_MEL):
             raise ConfigError(f"kind: {self.kind} has a front of its own: use `init: random`")
+        if self.causal and self.kind != LOG_MEL:
+            raise ConfigError(f"causal: needs `kind: {LOG_MEL}`, not {self.kind}")
         if reserved := sorted({"model_type", "num_hidden_layers"} & self.overrides.keys()):
             raise ConfigError(f"overrides: {reserved[0]} is set by kind and num_layers")
 
@@ -108,7 +125,8 @@ def build_student(teacher: SpeechModel, config: StudentConfig) -> SpeechModel:
     _check_overrides(arch["model_type"], config.overrides)
     arch |= {"num_hidden_layers": config.num_layers} | dict(config.overrides)
     # Filter banks are normalised by utterance; waveforms in their place should be too.
-    normalize = teacher.normalize or teacher.filter_bank is not None
+    # A stream's loudness is not known before its end.
+    normalize = (teacher.normalize or teacher.filter_bank is not None) and not config.causal
     student = build_from_arch(arch, normalize, teacher.rate)
     if (student.hop, student.min_samples) != (teacher.hop, teacher.min_samples):
         raise ModelError("student_conf: overrides: the student's frames differ from the teacher's")
@@ -131,6 +149,9 @@ def _architecture(teacher: SpeechModel, config: StudentConfig) -> dict[str, Any]
         return teacher.config.to_dict()
     if config.kind == "thin":
         return dict(THIN)
+    if config.causal:
+        chunks = {"chunk_ms": config.chunk_ms, "left_ms": config.left_ms}
+        return {"model_type": STREAM, "sampling_rate": teacher.rate} | chunks
     if config.kind == LOG_MEL:
         return {"model_type": LOG_MEL, "sampling_rate": teacher.rate}
     stack = _convolution_stack(teacher, copied=config.init == "convolutions")
@@ -223,13 +244,22 @@ def _write_transformers_config(student: SpeechModel, out: Path, arch: Mapping[st
     name = type(student.encoder).__name__
     content = dict(arch) | {"architectures": [name], "dtype": "float32"}
     module = type(student.encoder).__module__
-    if module.startswith("espnet_robust."):
-        file = f"modeling_{module.rpartition('.')[2]}"
+    if module.startswith(PACKAGE):
+        file = module.replace(PACKAGE, "modeling_")
         config_name = type(student.config).__name__
         content["auto_map"] = {"AutoConfig": f"{file}.{config_name}", "AutoModel": f"{file}.{name}"}
-        write_atomic(out / f"{file}.py", inspect.getsource(sys.modules[module]))
+        _copy_module(module, out)
     write_atomic(out / "config.json", json.dumps(content, indent=2) + "\n")
     write_preprocessor_config(out, student.normalize, student.rate)
+
+
+def _copy_module(module: str, out: Path) -> None:
+    """Write a module of ours, and those of ours that it imports, as transformers wants them."""
+    text = inspect.getsource(importlib.import_module(module))
+    for name in re.findall(rf"^from ({re.escape(PACKAGE)}\w+) import", text, re.MULTILINE):
+        _copy_module(name, out)
+    text = text.replace(f"from {PACKAGE}", "from .modeling_")
+    write_atomic(out / f"{module.replace(PACKAGE, 'modeling_')}.py", text)
 
 
 def read_student_config(path: Path) -> dict[str, Any]:

@@ -64,6 +64,7 @@ STUDENTS = {
     "lstm": {"kind": "lstm", "init": "random", "overrides": {"hidden_size": 12}},
     "thin": {"kind": "thin", "init": "random", "overrides": SMALL},
     "log_mel": {"kind": "log_mel", "init": "random", "overrides": SMALL},
+    "stream": {"kind": "log_mel", "init": "random", "overrides": SMALL, "causal": True},
 }
 
 

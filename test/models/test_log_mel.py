@@ -3,7 +3,7 @@ import pytest
 import torch
 from transformers.audio_utils import mel_filter_bank
 
-from espnet_robust.models.log_mel import CENTRE, FLOOR, SPREAD, LogMel, LogMelConfig, LogMelModel
+from espnet_robust.models.log_mel import CENTRE, SPREAD, LogMel, LogMelConfig, LogMelModel
 
 
 def tiny(**options):
@@ -26,7 +26,7 @@ def test_energies_are_those_of_a_fourier_transform():
         for half in range(2):
             at = 320 * frame + 160 * half
             energy = np.abs(np.fft.rfft(padded[:, at : at + 400] * window)) ** 2
-            expected = (np.log(energy @ filters + FLOOR) - CENTRE) / SPREAD
+            expected = (np.log(energy @ filters + LogMel.floor) - CENTRE) / SPREAD
             found = out[:, half::2, frame]
             np.testing.assert_allclose(found, expected, rtol=0, atol=2e-4)
 
