@@ -1,8 +1,13 @@
 """What all tests share."""
 
 import os
+import pathlib
+import shutil
+import signal
 import subprocess
 import sys
+import traceback
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -37,6 +42,23 @@ def root() -> Path:
 
 
 @pytest.fixture(scope="session")
+def copy_checkout(root):
+    """copy_checkout(directory): this checkout there, without what set-up and recipes made in it."""
+
+    def ignored(directory: str, names: list[str]) -> set[str]:
+        hidden = {name for name in names if name.startswith(".")}
+        recipe = Path(directory).parents[1].name == "egs"  # data/ is a wing of the package, too
+        made = {"data", "exp", "dump", "downloads"} if recipe else set()
+        return ({"__pycache__", "build"} | hidden | made) & set(names)
+
+    def copy(directory: Path) -> Path:
+        shutil.copytree(root, directory, ignore=ignored, symlinks=True)
+        return directory
+
+    return copy
+
+
+@pytest.fixture(scope="session")
 def follow():
     """follow(error): run the command that an error's message ends with, after "fix: ", literally.
 
@@ -51,6 +73,114 @@ def follow():
         subprocess.run(["bash", "-c", f"{verb}; {command}"], check=True, env=env)
 
     return run
+
+
+def run_in_fork(function: Callable[[], object]) -> int:
+    """Call a function in a process of its own; its exit status, -9 if it was killed."""
+    if child := os.fork():
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    status = 70
+    try:
+        function()
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def die_at(count: int) -> None:
+    """Have this process killed at the ``count``-th change of a file after its training's first
+    epoch: before it, or, of what torch writes, half way through it."""
+    import torch
+
+    from espnet_robust.plugin.training import SafeTrainer
+
+    left = [count]
+
+    def dying(function, half=None):
+        def call(*args, **kwargs):
+            left[0] -= 1
+            if left[0] < 0:
+                if half is not None:
+                    function(*args, **kwargs)
+                    os.truncate(args[1], os.path.getsize(args[1]) // 2)
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*args, **kwargs)
+
+        return call
+
+    train_one_epoch = SafeTrainer.train_one_epoch.__func__
+
+    def begin(cls, **kwargs):
+        if kwargs["reporter"].epoch == 2:
+            torch.save = dying(torch.save, half=True)
+            os.replace = dying(os.replace)
+            for name in ("unlink", "symlink_to", "touch"):
+                setattr(pathlib.Path, name, dying(getattr(pathlib.Path, name)))
+        return train_one_epoch(cls, **kwargs)
+
+    SafeTrainer.train_one_epoch = classmethod(begin)
+
+
+@pytest.fixture(scope="session")
+def models():
+    """models(exp) -> {name: target of the link} of the models of an experiment."""
+
+    def models(exp: Path) -> dict[str, str | None]:
+        return {
+            path.name: os.readlink(path) if path.is_symlink() else None
+            for path in sorted(exp.glob("*.pth"))
+        }
+
+    return models
+
+
+@pytest.fixture(scope="session")
+def kill_everywhere(models):
+    """kill_everywhere(train, tmp_path, step, **options): three epochs, killed at every ``step``-th
+    change of a file after the first and begun again, are as if never killed, bit for bit. Returns
+    how many changes there are.
+
+    ``train(exp, **options)`` trains.
+    """
+    import torch
+
+    from espnet_robust.common.saving import CHECKPOINT
+    from espnet_robust.plugin.checkpoints import read_checkpoint
+
+    def same(exp: Path, whole: Path) -> None:
+        assert models(exp) == models(whole)
+        for name in models(exp):
+            a, b = (read_checkpoint(e / name) for e in (exp, whole))
+            if name == CHECKPOINT:
+                assert a["reporter"]["epoch"] == b["reporter"]["epoch"] == 3
+                a, b = a["model"], b["model"]
+            assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a), name
+
+    def kill_everywhere(train, tmp_path: Path, step: int, **options) -> int:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # forked processes have no others
+        try:
+            assert run_in_fork(lambda: train(tmp_path / "whole", **options)) == 0
+            for count in range(0, 200, step):
+                exp = tmp_path / str(count)
+
+                def killed(count=count, exp=exp):
+                    die_at(count)
+                    train(exp, **options)
+
+                status = run_in_fork(killed)
+                if status == 0:
+                    return count
+                assert status == -signal.SIGKILL
+                assert run_in_fork(lambda exp=exp: train(exp, **options)) == 0
+                same(exp, tmp_path / "whole")
+        finally:
+            torch.set_num_threads(threads)
+        raise AssertionError("it was always killed")
+
+    return kill_everywhere
 
 
 @pytest.fixture(scope="session")

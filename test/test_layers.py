@@ -18,13 +18,17 @@ MAY_IMPORT = {
     "plugin": {"common", "data", "distortion", "models"},
     "recognise": {"common", "data", "plugin"},
     "device": {"common", "data", "models", "score"},
+    "espnet3": {"common", "data", "distortion", "plugin", "score"},
+    "publish": {"common", "data", "score"},
+    "recipe": {"common", "data", "distortion", "recognise", "score"},
     "doors": {"common", "plugin"},  # register() and run.py
 }
 # Heavy packages, and the wings that may import them; bin/ imports what it calls.
 NEEDS = {
     "torch": {"models", "pretrain", "distill", "plugin", "recognise", "device"},
     "transformers": {"models", "pretrain", "distill"},
-    "espnet2": {"distill", "plugin", "recognise"},
+    "espnet2": {"distill", "espnet3", "plugin", "publish", "recognise"},
+    "espnet3": {"espnet3"},
     "espnet": {"recognise"},
     "torchaudio": set(),
 }

@@ -1,5 +1,8 @@
 """What every recipe has: a short run.sh, a README, a place in the list of recipes, a test."""
 
+import shutil
+import subprocess
+
 
 def test_every_recipe(root):
     recipes = sorted(path.parent for path in root.glob("egs/*/*/run.sh"))
@@ -23,3 +26,15 @@ def test_no_script_is_copied(root):
     ]
     bodies = [path.read_text() for path in {path.resolve() for path in scripts}]
     assert len(bodies) == len(set(bodies)) > 15
+
+
+def test_a_colon_in_the_path_is_refused(root, tmp_path):
+    """PATH and PYTHONPATH cannot hold it."""
+    checkout = tmp_path / "12:30"
+    for folder in ("utils", "egs/TEMPLATE"):
+        shutil.copytree(root / folder, checkout / folder)
+    done = subprocess.run(
+        [checkout / "egs/TEMPLATE/asr1/asr.sh"], cwd=checkout, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1 and "12:30: a colon in this path" in done.stderr

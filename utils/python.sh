@@ -3,6 +3,8 @@
 # The project's own .venv where `make setup` has made it, otherwise the environment's python.
 
 # shellcheck disable=SC2154  # root is the caller's
+[[ ${root} != *:* ]] ||
+    die "${root}: a colon in this path parts it in PATH and PYTHONPATH; move the checkout elsewhere"
 if [ -x "${root}/.venv/bin/python" ]; then
     PATH=${root}/.venv/bin:${PATH}
 fi

@@ -22,8 +22,9 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd: Sequence[str] | None = None) -> None:
     parser = get_parser()
     args = parser.parse_args(cmd)
-    options = {"table": args.table}
-    todo = undone(test_sets(args, parser), args.out, args.exp, args.checkpoint, options)
+    todo = undone(
+        test_sets(args, parser), args.out, args.exp, args.checkpoint, {"table": args.table}
+    )
     if not todo:
         print(f"{args.out}: classified already")
         return
@@ -32,8 +33,8 @@ def main(cmd: Sequence[str] | None = None) -> None:
     from espnet_robust.recognise.decode import decode
 
     classifier = load_classifier(args.exp, args.checkpoint, args.device)
-    for name, conditions, made_of in todo:
-        decode(classifier, conditions, args.out / name, args.batch_seconds, made_of, args.table)
+    for output, conditions in todo:
+        decode(classifier, conditions, output, args.batch_seconds, args.table)
 
 
 if __name__ == "__main__":

@@ -1,37 +1,35 @@
 """Decode every test condition of one system in one process, in batches: greedy CTC, or beam search.
 
 For a data dir SET and its distorted copies SET_CONDITION it writes OUT/SET/clean/text,
-OUT/SET/CONDITION/text and OUT/SET/decode.json. Output that the same model, options and data have
-made before is kept.
+OUT/SET/CONDITION/text and OUT/SET/decode.json. What the same model, options and data
+have made before is kept.
 """
 
 import argparse
 from collections.abc import Sequence
 
 from espnet_robust.common.cli import Parser, run
-from espnet_robust.recognise.job import add_options, test_sets, undone
-
-METHODS = ("greedy", "beam")
+from espnet_robust.recognise.job import (
+    add_options,
+    add_search_options,
+    search_options,
+    test_sets,
+    undone,
+)
 
 
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust decode", description=__doc__)
     add_options(parser)
-    parser.add_argument("--method", choices=METHODS, default="greedy")
-    parser.add_argument("--beam_size", type=int, default=10, help="with --method beam")
-    parser.add_argument(
-        "--ctc_weight", type=float, default=1.0,
-        help="with --method beam: weight of CTC; the attention decoder has the rest",
-    )  # fmt: skip
+    add_search_options(parser)
     return parser
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
     parser = get_parser()
     args = parser.parse_args(cmd)
-    search = (args.method,) if args.method == "greedy" else (args.beam_size, args.ctc_weight)
     todo = undone(
-        test_sets(args, parser), args.out, args.exp, args.checkpoint, {"search": list(search)}
+        test_sets(args, parser), args.out, args.exp, args.checkpoint, search_options(args)
     )
     if not todo:
         print(f"{args.out}: decoded already")
@@ -42,8 +40,8 @@ def main(cmd: Sequence[str] | None = None) -> None:
     recogniser = load_recogniser(
         args.exp, args.checkpoint, args.method, args.beam_size, args.ctc_weight, args.device
     )
-    for name, conditions, made_of in todo:
-        decode(recogniser, conditions, args.out / name, args.batch_seconds, made_of)
+    for output, conditions in todo:
+        decode(recogniser, conditions, output, args.batch_seconds)
 
 
 if __name__ == "__main__":

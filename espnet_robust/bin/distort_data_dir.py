@@ -24,7 +24,7 @@ def add_copy_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hash_audio",
         action="store_true",
-        help="notice by its content that audio was replaced, instead of by size and time",
+        help="read all audio to see whether it changed, whatever the sizes and times of its files",
     )
 
 

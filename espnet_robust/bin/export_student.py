@@ -19,9 +19,16 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
+    from espnet_robust.common.made_of import Output
+    from espnet_robust.recipe.outputs import student_of
+
+    output = Output(args.out, student_of(args.exp, args.checkpoint))
+    if output.is_done():
+        print(f"{args.out}: exported already")
+        return
     from espnet_robust.distill.export import export_student
 
-    student = export_student(args.exp, args.out, args.checkpoint)
+    student = export_student(args.exp, output, args.checkpoint)
     parameters = sum(p.numel() for p in student.parameters())
     print(f"{args.out}: {parameters / 1e6:.2f} M parameters, {student.num_layers} layers")
 

@@ -13,6 +13,7 @@ COMMANDS = {
         "download": "espnet_robust.bin.download",
         "prepare_corpus": "espnet_robust.bin.prepare_corpus",
         "prepare_noise": "espnet_robust.bin.prepare_noise",
+        "link_data": "espnet_robust.bin.link_data",
     },
     "Data dirs": {
         "data validate": "espnet_robust.bin.validate_data_dir",
@@ -33,6 +34,7 @@ COMMANDS = {
         "conf_dir": "espnet_robust.bin.conf_dir",
         "resolve": "espnet_robust.bin.resolve",
         "check_recipe": "espnet_robust.bin.check_recipe",
+        "train": "espnet_robust.bin.train",
     },
     "Distillation": {
         "pretrain_teacher": "espnet_robust.bin.pretrain_teacher",
@@ -58,7 +60,12 @@ COMMANDS = {
     "Results": {
         "score": "espnet_robust.bin.score",
         "average_folds": "espnet_robust.bin.average_folds",
+        "list_systems": "espnet_robust.bin.list_systems",
         "report": "espnet_robust.bin.report",
+    },
+    "Publication": {
+        "pack": "espnet_robust.bin.pack",
+        "upload": "espnet_robust.bin.upload",
     },
 }
 ALL = {name: module for group in COMMANDS.values() for name, module in group.items()}

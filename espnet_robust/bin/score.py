@@ -43,6 +43,13 @@ def get_parser() -> argparse.ArgumentParser:
         help="each with all of its conditions, decoded into DECODE_DIR/SET; OUT is for the first, "
         "SET/scores.json beside it for the others",
     )
+    parser.add_argument(
+        "--protocols",
+        nargs="*",
+        metavar="YAML",
+        help="with --test_sets: of the conditions that protocols made, take those of these; "
+        "default: all",
+    )
     parser.add_argument("data_dirs", type=Path, nargs="*", metavar="DATA_DIR")
     return parser
 
@@ -58,26 +65,25 @@ def main(cmd: Sequence[str] | None = None) -> None:
         score(args, args.data_dirs, args.decode_dir, args.out)
     for number, test_set in enumerate(args.test_sets):
         out = args.out.parent / test_set.name / args.out.name if number else args.out
-        score(args, condition_dirs(test_set), args.decode_dir / test_set.name, out)
+        score(args, condition_dirs(test_set, args.protocols), args.decode_dir / test_set.name, out)
 
 
 def score(args: argparse.Namespace, data_dirs: Sequence[Path], decode_dir: Path, out: Path) -> None:
-    from espnet_robust.score.decoded import score_decoded
+    from espnet_robust.common.made_of import Output
+    from espnet_robust.data.conditions import read_condition
+    from espnet_robust.score.decoded import score_decoded, scored_of
     from espnet_robust.score.metrics import ACCURACY, CER, WER
     from espnet_robust.score.schema import write_counts, write_scores
 
-    scores, counts = score_decoded(
-        data_dirs,
-        decode_dir,
-        system=args.system,
-        seed=args.seed,
-        task=args.task,
-        label=args.label,
-        missing=args.missing,
-    )
-    out.parent.mkdir(parents=True, exist_ok=True)
+    what = {"system": args.system, "seed": args.seed, "task": args.task, "label": args.label}
+    what |= {"missing": args.missing}
+    scores, counts = score_decoded(data_dirs, decode_dir, **what)
+    conditions = {read_condition(path).name: path for path in data_dirs}
+    output = Output(out.parent, scored_of(conditions, decode_dir, **what))
+    output.begin()
     write_counts(out.with_name("counts.tsv"), counts)
     write_scores(out, scores)
+    output.finish([out.name, "counts.tsv"])
     for c in scores.conditions:
         values = {m.name: getattr(c, m.field) for m in ((ACCURACY,) if args.label else (WER, CER))}
         shown = "  ".join(

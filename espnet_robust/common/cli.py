@@ -6,13 +6,22 @@ parsing: so ``--help`` and a mistyped option answer at once.
 
 import argparse
 import ast
+import errno
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from espnet_robust.common.ending import end_with_recipe
 from espnet_robust.common.errors import UserError
+
+# Errors of the system that are no bugs of ours: a full disk, one that fails, no permission.
+_SYSTEM = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+}  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):
@@ -57,9 +66,23 @@ def summary(module: str) -> str:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call ``main()``; turn a UserError into ``error: ...`` on stderr and exit status 1."""
+    """Call ``main()``; turn a UserError into ``error: ...`` on stderr and exit status 1.
+
+    So, too, what the system refuses: a full disk, a directory that cannot be written. Ctrl-C ends
+    it without a traceback.
+    """
+    end_with_recipe()
     try:
         main()
     except UserError as e:
         print(f"error: {e}", file=sys.stderr)
         sys.exit(1)
+    except OSError as e:
+        if e.errno not in _SYSTEM:
+            raise
+        print(f"error: {e.filename or 'output'}: {e.strerror}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)  # so that a shell knows why it ended

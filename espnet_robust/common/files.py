@@ -1,17 +1,25 @@
-"""Files written so that a killed or failed run never leaves half of one behind; JSON read."""
+"""Files that a kill, a failure or a loss of power leaves whole or not at all; JSON read."""
 
 import contextlib
 import json
 import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from espnet_robust.common.errors import UserError
 
+SYNCING = 16  # files at a time: the file system's journal is written once for all of them
 
-def write_atomic(path: str | Path, data: bytes | str) -> None:
+
+def write_atomic(path: str | Path, data: bytes | str, *, durable: bool = True) -> None:
     """Write ``data`` (str as UTF-8) under a temporary name, then rename it to ``path``.
 
     Readers see the old file or the new one. The parent directory must exist.
+
+    Args:
+        durable: on return the file is on the disk, and a power failure cannot take it back. False
+            where many files are written and ``sync`` follows.
 
     Raises:
         OSError: as ``open``, ``write`` (disk full) and ``rename`` raise it; nothing is left behind.
@@ -21,11 +29,45 @@ def write_atomic(path: str | Path, data: bytes | str) -> None:
     try:
         with open(temporary, "wb") as f:
             f.write(data.encode("utf-8") if isinstance(data, str) else data)
+            if durable:
+                f.flush()
+                os.fsync(f.fileno())
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+    if durable:
+        sync([path.parent])
+
+
+def sync(paths: Iterable[str | Path]) -> None:
+    """Return when the disk holds the content of these files, and the names in these directories.
+
+    Raises:
+        OSError: one of them is missing, or the disk did not keep it (full, failing).
+    """
+    paths = list(paths)
+    if len(paths) < 2:
+        list(map(_sync, paths))
+        return
+    with ThreadPoolExecutor(min(SYNCING, len(paths))) as pool:
+        list(pool.map(_sync, paths))
+
+
+def _sync(path: str | Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(directory: Path) -> None:
+    """``sync`` of all that is in a directory, itself included; what links lead to is left out."""
+    for folder, _, names in os.walk(directory):
+        files = [path for name in names if not (path := Path(folder, name)).is_symlink()]
+        sync([*files, folder])
 
 
 def read_json(path: str | Path) -> dict:

@@ -6,8 +6,11 @@ while workers of the killed one still write.
 """
 
 import contextlib
+import ctypes
 import fcntl
 import os
+import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +23,7 @@ from typing import IO, TypeVar
 
 from espnet_robust.common.errors import DataDirError, UserError
 
+_PR_SET_PDEATHSIG = 1  # of prctl(2)
 ORPHAN_S = 0.2  # how often a worker looks whether its parent still lives
 
 T = TypeVar("T")
@@ -74,18 +78,28 @@ def _end_with_parent(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def end_with_parent() -> None:
+    """For ``preexec_fn`` of subprocess: SIGTERM for the child when its parent dies. Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 @contextlib.contextmanager
-def locked(path: Path, name: str | Path) -> Iterator[None]:
+def locked(path: Path, name: str | Path, *, patience_s: float | None = None) -> Iterator[None]:
     """Keep other processes out while ``name`` is made, by a lock on the file ``path``.
 
     Forked workers inherit the lock: after a kill it is held until the last of them has ended.
 
+    Args:
+        patience_s: how long another process may go on holding it, at least as long as workers of a
+            killed one need to end; None: ``10 * ORPHAN_S``.
+
     Raises:
-        DataDirError: the lock is still held after ``10 * ORPHAN_S``, or cannot be made.
+        DataDirError: the lock is still held after that, or cannot be made.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        f = _lock(path, name)
+        f = _lock(path, name, 10 * ORPHAN_S if patience_s is None else patience_s)
     except OSError as e:
         raise DataDirError(f"{name}: cannot be made: {e.strerror}") from None
     with f:
@@ -95,8 +109,8 @@ def locked(path: Path, name: str | Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def _lock(path: Path, name: str | Path) -> IO:
-    until = time.monotonic() + 10 * ORPHAN_S
+def _lock(path: Path, name: str | Path, patience_s: float) -> IO:
+    until = time.monotonic() + patience_s
     while True:
         f = open(path, "w")  # noqa: SIM115
         try:

@@ -19,6 +19,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from espnet_robust.common.errors import UserError
+from espnet_robust.common.files import sync, sync_tree
 
 CHUNK = 1 << 20  # bytes
 TIMEOUT = 60  # s without any byte
@@ -216,6 +217,7 @@ def fetch(url: str, file: Path, sha256: str | None, *, pauses: Sequence[float] =
         raise UserError(
             f"{url}: wrong checksum: SHA-256 {found}, not {sha256}; deleted, run this again"
         )
+    sync([part])
     os.replace(part, file)
 
 
@@ -292,6 +294,7 @@ def unpack(file: Path, target: Path, inside: str) -> None:
         if not (temporary / inside).is_dir():
             file.unlink()
             raise UserError(f"{file}: no {inside}/ in it, so not this corpus's; deleted")
+        sync_tree(temporary / inside)
         os.rename(temporary / inside, target)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as e:
         file.unlink()

@@ -30,10 +30,12 @@ class Condition:
     Args:
         name: part of the name of the data dir, SET_NAME; ``clean`` is undistorted.
         snr_db: the one SNR of the condition, dB; None if it has none or several.
+        protocol: the YAML that it is a condition of; None if it was made or recorded by itself.
     """
 
     name: str
     snr_db: float | None = None
+    protocol: str | None = None
 
 
 def check_name(name: Any, where: str | Path) -> str:
@@ -65,10 +67,10 @@ def read_condition(data_dir: str | Path) -> Condition:
         _refuse_nameless(data_dir)
         return Condition(CLEAN)
     content = read_json(path)
-    name, snr = content.get("name"), content.get("snr_db")
+    name, snr, protocol = (content.get(key) for key in ("name", "snr_db", "protocol"))
     if not isinstance(snr, int | float | None) or isinstance(snr, bool):
         raise UserError(f"{path}: snr_db must be a number or null, not {snr!r}")
-    return Condition(check_name(name, path), snr)
+    return Condition(check_name(name, path), snr, None if protocol is None else str(protocol))
 
 
 def _refuse_nameless(data_dir: Path) -> None:
@@ -105,11 +107,15 @@ def as_file(condition: Condition) -> dict[str, str]:
     """File name -> content, for ``write_data_dir``; nothing for the undistorted condition."""
     if condition.name == CLEAN:
         return {}
-    return {FILE: json.dumps({"name": condition.name, "snr_db": condition.snr_db}) + "\n"}
+    content: dict[str, Any] = {"name": condition.name, "snr_db": condition.snr_db}
+    if condition.protocol is not None:
+        content["protocol"] = condition.protocol
+    return {FILE: json.dumps(content) + "\n"}
 
 
 def write_condition(data_dir: Path, condition: Condition) -> None:
-    """Write ``condition.json``: {"name": ..., "snr_db": number or null}; not for ``clean``.
+    """Write ``condition.json``: {"name": ..., "snr_db": number or null, "protocol": its YAML, if it
+    is of one}; not for ``clean``.
 
     Raises:
         DataDirError: it cannot be written.
@@ -129,10 +135,14 @@ def keep_condition(data_dir: Path, condition: Condition) -> None:
     write_condition(data_dir, condition)
 
 
-def condition_dirs(test_set: str | Path) -> list[Path]:
+def condition_dirs(test_set: str | Path, protocols: Sequence[str] | None = None) -> list[Path]:
     """The data dirs of a test set: itself, if undistorted, then SET_CONDITION for each condition.
 
     A data dir SET_X of another test set, as data/test_other is, is told by its ``condition.json``.
+
+    Args:
+        protocols: of the conditions that protocols have made, take those of these, named as when
+            they were made; None: all.
 
     Raises:
         DataDirError: there are none.
@@ -142,8 +152,12 @@ def condition_dirs(test_set: str | Path) -> list[Path]:
     undistorted = (test_set / "wav.scp").is_file() and not (test_set / FILE).exists()
     dirs = [test_set] if undistorted else []
     for path in sorted(test_set.parent.glob(f"{test_set.name}_*")):
-        name = path.name.removeprefix(f"{test_set.name}_")
-        if path.is_dir() and read_condition(path).name == name and name != CLEAN:
+        if not path.is_dir():
+            continue
+        condition = read_condition(path)
+        if protocols is not None and condition.protocol not in (None, *protocols):
+            continue
+        if path.name == f"{test_set.name}_{condition.name}" and condition.name != CLEAN:
             dirs.append(path)
     if not dirs:
         raise DataDirError(f"no test set {test_set}; was stage 1 run?")

@@ -45,7 +45,8 @@ def cut_segments(src: str | Path, dst: str | Path, *, allow_pipe: bool = False) 
                 wav = read_audio(entry, allow_pipe=allow_pipe)
             except AudioError as e:
                 raise DataDirError(f"{data.path}/segments: utterance {utt}: {e}") from None
-            write_atomic(temporary / name, encode_audio(wav, f"utterance {utt}.flac"))
+            flac = encode_audio(wav, f"utterance {utt}.flac")
+            write_atomic(temporary / name, flac, durable=False)
             tables["wav.scp"][utt] = str(dst / name)
             tables["utt2num_samples"][utt] = str(len(wav))
             tables["utt2dur"][utt] = f"{len(wav) / RATE:.6g}"

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from espnet_robust.common.errors import DataDirError
+from espnet_robust.common.files import sync, sync_tree
 
 
 class replacing_dir:
@@ -31,6 +32,7 @@ class replacing_dir:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
             if error is None:
+                sync_tree(self.temporary)
                 replace_dir(self.temporary, self.path)
         finally:
             shutil.rmtree(self.temporary, ignore_errors=True)
@@ -47,9 +49,13 @@ def refuse_foreign(path: Path) -> None:
 
 
 def replace_dir(new: Path, path: Path) -> None:
-    """Rename the directory ``new`` to ``path``; what was at ``path`` is deleted afterwards."""
+    """Rename the directory ``new`` to ``path``; what was at ``path`` is deleted afterwards.
+
+    What is in ``new`` must be on the disk by then (``sync_tree``); the new name is on return.
+    """
     old = path.with_name(f".{path.name}.{os.getpid()}.old")
     if path.exists():
         os.rename(path, old)
     os.rename(new, path)
+    sync([path.parent])
     shutil.rmtree(old, ignore_errors=True)

@@ -80,7 +80,7 @@ class TargetCache:
         file = self._file(key)
         try:
             file.parent.mkdir(exist_ok=True)
-            write_atomic(file, save(stored))
+            write_atomic(file, save(stored), durable=False)  # a damaged one is a miss
         except OSError as e:
             raise ConfigError(f"target_cache {file}: cannot be written: {e.strerror}") from e
 

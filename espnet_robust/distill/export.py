@@ -7,8 +7,9 @@ import torch
 
 from espnet_robust.common.config import read_yaml
 from espnet_robust.common.errors import ModelError
+from espnet_robust.common.made_of import Output, damage
 from espnet_robust.models.speech_model import SpeechModel
-from espnet_robust.models.student import build_from_arch, load_weights, save_student
+from espnet_robust.models.student import from_description, load_weights, save_student
 
 PROVENANCE = (
     "target_norm",
@@ -18,12 +19,17 @@ PROVENANCE = (
 AVERAGE = "ema_student."  # where training kept a moving average, that is the student
 
 
-def export_student(exp: Path, out: Path, checkpoint: str) -> SpeechModel:
+def export_student(exp: Path, output: Output, checkpoint: str) -> SpeechModel:
     """Write the student of a distillation experiment; heads and adversary stay behind.
 
+    Args:
+        output: where it goes, and what decides it.
+
     Raises:
-        ModelError, ConfigError: the experiment is incomplete.
+        ModelError, ConfigError: the experiment is incomplete, or not as its training left it.
     """
+    if wrong := damage(exp):
+        raise ModelError(f"{exp}: {wrong} by its training; train again")
     config = read_yaml(exp / "config.yaml")
     if not config.get("student_arch"):
         raise ModelError(f"{exp}/config.yaml: no student_arch; is this a distillation experiment?")
@@ -33,12 +39,16 @@ def export_student(exp: Path, out: Path, checkpoint: str) -> SpeechModel:
         raise ModelError(f"{exp / checkpoint}: not found; has training finished?") from e
     except (RuntimeError, pickle.UnpicklingError, EOFError) as e:
         raise ModelError(f"{exp / checkpoint}: not a model file; train again") from e
-    student = build_from_arch(**config["student_arch"])
+    student = from_description(config["student_arch"], f"{exp}/config.yaml: student_arch")
     averaged = any(key.startswith(AVERAGE) for key in state)
     prefix = AVERAGE if averaged else "student."
     weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     load_weights(student, weights, str(exp / checkpoint))
-    save_student(student.eval(), out, {key: config.get(key) for key in PROVENANCE})
+    if output.path.is_symlink():
+        output.path.unlink()  # a student that was borrowed
+    output.begin()
+    save_student(student.eval(), output.path, {key: config.get(key) for key in PROVENANCE})
+    output.finish(["config.yaml", "model.safetensors"])
     return student
 
 
@@ -46,14 +56,13 @@ def borrow_student(theirs: Path, out: Path) -> None:
     """Make ``out`` a link to the student of another experiment.
 
     Raises:
-        ModelError: there is no student, or ``out`` is another one.
+        ModelError: there is no student, or ``out`` is one that was distilled here.
     """
     if not (theirs / "model.safetensors").is_file():
         raise ModelError(f"{theirs}: no student there; distil it in that recipe first")
-    if out.exists() and not out.samefile(theirs):
+    if out.exists() and not out.is_symlink():
         raise ModelError(
-            f"{out}: this experiment was begun with another student; delete {out.parent} to begin "
-            "anew"
+            f"{out}: was distilled in this experiment; take --tag NAME for one with other students"
         )
     out.parent.mkdir(parents=True, exist_ok=True)
     out.unlink(missing_ok=True)

@@ -1,15 +1,13 @@
 """ESPnet's trainer with what distillation needs around an epoch.
 
 Before the first epoch the statistics of the targets; before each one its number, told to views and
-model; after each one a row of ``curves.csv``. A run killed at any moment can be resumed.
+model; after each one a row of ``curves.csv``. A run killed at any moment can be resumed, where the
+command has called ``plugin.training.hook_trainings``.
 """
 
 import argparse
 import itertools
 import math
-import os
-import pickle
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,14 +19,11 @@ from espnet2.train.reporter import SubReporter, aggregate
 from espnet2.train.trainer import Trainer, TrainerOptions
 from espnet2.utils.build_dataclass import build_dataclass
 
-from espnet_robust.common.errors import ConfigError, ModelError, one_line_errors
+from espnet_robust.common.errors import ConfigError, one_line_errors
 from espnet_robust.distill.model import DistillModel
 from espnet_robust.distill.progress import Curves, Progress
 from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distill.views import Views
-
-CHECKPOINT = "checkpoint.pth"  # ESPnet's, of all that training needs to go on
-BACKUP = "checkpoint.backup.pth"
 
 
 class EpochIterFactory(AbsIterFactory):
@@ -69,33 +64,13 @@ class DistillTrainer(Trainer):
         """Train to the end, from where an earlier run stopped.
 
         Raises:
-            ModelError: the checkpoint of the earlier run does not fit.
             UserError: what was wrong in an epoch: an utterance, a loss that is not finite, ...
         """
-        saving = Saving(Path(trainer_options.output_dir))
-        if _is_first_rank(distributed_option):
-            saving.undo()
-        if distributed_option.distributed:
-            torch.distributed.barrier()
         super().run(trainer_options=trainer_options, distributed_option=distributed_option, **kw)
-        if _is_first_rank(distributed_option):
-            saving.end()
         if distributed_option.distributed:
             # Or threads of the process group, still there at exit, may abort the process.
             torch.distributed.barrier()
             torch.distributed.destroy_process_group()
-
-    @staticmethod
-    def resume(checkpoint, model, **kwargs) -> None:
-        """Load a checkpoint. Raises ModelError where it is of another model or unreadable."""
-        try:
-            Trainer.resume(checkpoint, model, **kwargs)
-        except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as e:
-            reason = _difference(checkpoint, model, e)
-            raise ModelError(
-                f"{checkpoint}: training cannot go on from it: {reason}; use the configuration "
-                "that it was begun with, or remove the directory"
-            ) from e
 
     @classmethod
     def train_one_epoch(
@@ -108,9 +83,6 @@ class DistillTrainer(Trainer):
         distributed_option: DistributedOption,
         **kwargs,
     ) -> bool:
-        out = Path(options.output_dir)
-        if _is_first_rank(distributed_option):
-            Saving(out).end()  # of the epoch before
         distill_model = getattr(model, "module", model)
         if distill_model.needs_statistics:
             _collect_statistics(distill_model, iterator, options)
@@ -129,7 +101,7 @@ class DistillTrainer(Trainer):
             **kwargs,
         )
         if _is_first_rank(distributed_option):
-            Curves(out / "curves.csv").add(reporter.epoch, "train", _scalars(reporter, progress))
+            _add_to_curves(options, reporter, progress)
         return all_steps_are_invalid
 
     @classmethod
@@ -156,46 +128,7 @@ class DistillTrainer(Trainer):
             reporter.register({"domain_probe": probed})
             reporter.next()
         if _is_first_rank(distributed_option):
-            out = Path(options.output_dir)
-            Curves(out / "curves.csv").add(reporter.epoch, "valid", _scalars(reporter, progress))
-            Saving(out).begin()
-
-
-class Saving:
-    """What ESPnet writes after an epoch, made all or nothing.
-
-    It writes checkpoint, model and links one by one in place, so that a run killed meanwhile
-    leaves some of them half written or of the epoch before. The earlier checkpoint is kept until
-    all of them are there; a run that finds it does the epoch again, which gives the same.
-
-    Args:
-        out: output_dir.
-    """
-
-    def __init__(self, out: Path):
-        self.checkpoint = out / CHECKPOINT
-        self.backup = out / BACKUP
-
-    def begin(self) -> None:
-        """Before anything is written."""
-        if self.checkpoint.exists():
-            os.replace(self.checkpoint, self.backup)
-        else:
-            self.backup.touch()  # empty: there was none
-
-    def end(self) -> None:
-        """All is written."""
-        self.backup.unlink(missing_ok=True)
-
-    def undo(self) -> None:
-        """Take back what was not ended."""
-        if not self.backup.exists():
-            return
-        if self.backup.stat().st_size:
-            os.replace(self.backup, self.checkpoint)
-        else:
-            self.checkpoint.unlink(missing_ok=True)
-            self.backup.unlink()
+            _add_to_curves(options, reporter, progress)
 
 
 def _is_first_rank(option: DistributedOption) -> bool:
@@ -224,25 +157,12 @@ def _progress(model, iterator, reporter: SubReporter, limit: int | None = None) 
     return Progress(iterator, title, model.student.rate, limit)
 
 
+def _add_to_curves(options: TrainerOptions, reporter: SubReporter, progress: Progress) -> None:
+    scalars = _scalars(reporter, progress)
+    Curves(Path(options.output_dir) / "curves.csv").add(reporter.epoch, reporter.key, scalars)
+
+
 def _scalars(reporter: SubReporter, progress: Progress) -> dict[str, float]:
     """Means over the epoch of all that the model and ESPnet reported, and the speed."""
     means = {name: float(aggregate(values)) for name, values in reporter.stats.items()}
     return {**means, "seconds": progress.seconds, "audio_seconds_per_second": progress.speed}
-
-
-def _difference(checkpoint: Path, model: torch.nn.Module, error: Exception) -> str:
-    """In a few words why ``error`` came: the first weight that differs, where one does."""
-    try:
-        theirs = torch.load(checkpoint, map_location="cpu", weights_only=False)["model"]
-    except Exception:
-        return f"not a whole file ({' '.join(str(error).split())[:100]})"
-    if not isinstance(theirs, Mapping):
-        return "it holds no model"
-    ours = model.state_dict()
-    for name in sorted({*ours, *theirs}):
-        here, there = (
-            str(tuple(state[name].shape)) if name in state else "absent" for state in (theirs, ours)
-        )
-        if here != there:
-            return f"{name} is {here} in it and {there} in the model"
-    return " ".join(str(error).split())[:200]

@@ -12,13 +12,15 @@
 same noise and the same room at every SNR.
 """
 
-from collections.abc import Mapping
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from espnet_robust.common.errors import ConfigError
-from espnet_robust.data.conditions import CLEAN, Condition, check_name
+from espnet_robust.data.conditions import CLEAN, FILE, Condition, check_name, read_condition
 from espnet_robust.distortion.chain import Distorter
 from espnet_robust.distortion.config import ConfigReader, given_config
 from espnet_robust.distortion.copies import Job, run_job, single_snr
@@ -49,12 +51,13 @@ def load_protocol(
     """
     given, name = given_config(config)
     reader = ConfigReader(base_dir)
-    conditions = _conditions(given, reader)
+    protocol = None if isinstance(config, Mapping) else str(config)
+    conditions = _conditions(given, reader, protocol)
     reader.raise_errors(name)
     return conditions
 
 
-def _conditions(given: Any, reader: ConfigReader) -> list[DistortedCondition]:
+def _conditions(given: Any, reader: ConfigReader, protocol: str | None) -> list[DistortedCondition]:
     if not isinstance(given, Mapping) or not isinstance(given.get("conditions"), Mapping):
         reader.error("top level", "need a mapping with `conditions`, a mapping by name")
         return []
@@ -73,7 +76,7 @@ def _conditions(given: Any, reader: ConfigReader) -> list[DistortedCondition]:
             continue
         for full_name, full in _expand(name, {**shared, **body}, reader, where):
             distorter = reader.distortion(full, where)
-            condition = Condition(full_name, single_snr(full))
+            condition = Condition(full_name, single_snr(full), protocol)
             conditions.append(DistortedCondition(condition, distorter, full))
     if not conditions:
         reader.error("conditions", "there are none")
@@ -105,8 +108,9 @@ def make_protocol(
 ) -> list[Path]:
     """Write ``OUT_PREFIX_<condition>`` for every condition of a protocol.
 
-    Conditions that are there already and were made by the same job are left as they are. Each
-    copy has a ``condition.json``: {"name": ..., "snr_db": number or null}.
+    Conditions that are there already and were made by the same job are left as they are; copies of
+    conditions that the file no longer has are removed. Each copy has a ``condition.json``, which
+    names the protocol too.
 
     Returns:
         The data dirs, in the order of the protocol.
@@ -114,10 +118,47 @@ def make_protocol(
     Raises:
         UserError: as ``distort_data_dir``; all errors of the config before anything is written.
     """
-    paths = []
-    for made in load_protocol(config):
-        path = Path(f"{out_prefix}_{made.condition.name}")
-        what = (made.distorter, made.config, made.condition)
-        run_job(Job(Path(src), path, *what, seed, format, allow_pipe, hash_audio), nj=nj)
-        paths.append(path)
-    return paths
+    jobs = protocol_jobs(
+        src, out_prefix, config, seed=seed, format=format, allow_pipe=allow_pipe,
+        hash_audio=hash_audio,
+    )  # fmt: skip
+    for path in left_over(jobs, out_prefix, config):
+        print(f"{path}: removed: {config} has no such condition any more", file=sys.stderr)
+        shutil.rmtree(path)
+    for job in jobs:
+        run_job(job, nj=nj)
+    return [job.dst for job in jobs]
+
+
+def protocol_jobs(
+    src: str | Path, out_prefix: str, config: str | Path | Mapping, *, seed: int, **options: Any
+) -> list[Job]:
+    """The copies that make a protocol, in its order; options as those of ``Job``.
+
+    Raises:
+        ConfigError: as ``load_protocol``.
+    """
+    return [
+        Job(
+            Path(src), Path(f"{out_prefix}_{made.condition.name}"), made.distorter, made.config,
+            made.condition, seed, **options,
+        )
+        for made in load_protocol(config)
+    ]  # fmt: skip
+
+
+def left_over(jobs: Sequence[Job], out_prefix: str, config: str | Path | Mapping) -> list[Path]:
+    """Copies that this protocol has made, for conditions that it does not have any more."""
+    if isinstance(config, Mapping):
+        return []
+    wanted = {job.dst for job in jobs}
+    prefix = Path(out_prefix)
+    found = []
+    for path in sorted(prefix.parent.glob(f"{prefix.name}_*")):
+        if path not in wanted and (path / FILE).is_file():
+            condition = read_condition(path)
+            # Not data/test_other_noise, a copy of another test set.
+            own = path.name == f"{prefix.name}_{condition.name}"
+            if own and condition.protocol == str(config):
+                found.append(path)
+    return found

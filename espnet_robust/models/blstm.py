@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from espnet_robust.common.errors import ConfigError
 from espnet_robust.models.padding import frame_mask
@@ -60,7 +61,6 @@ class BLSTM(nn.Module):
         """
         layers = zip(self.lstms, self.projections, self.subsample, strict=True)
         for layer, (lstm, projection, step) in enumerate(layers):
-            assert isinstance(lstm, nn.LSTM)
             if layer:
                 x = torch.tanh(F.dropout(x, self.dropout, self.training))
             out = lstm(x)[0] if lengths is None else both_directions(lstm, x, lengths)
@@ -71,8 +71,11 @@ class BLSTM(nn.Module):
         return x.masked_fill(~frame_mask(x, lengths)[..., None], 0.0), lengths
 
 
-def both_directions(lstm: nn.LSTM, x: Tensor, lengths: Tensor) -> Tensor:
+def both_directions(lstm: nn.Module, x: Tensor, lengths: Tensor) -> Tensor:
     """(B, T, 2H): a bidirectional layer, each sequence read back from its own last frame."""
+    if not isinstance(lstm, nn.LSTM):  # quantised: it has no weights that could be taken
+        packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        return pad_packed_sequence(lstm(packed)[0], True, total_length=x.shape[1])[0]
     time = torch.arange(x.shape[1], device=x.device)
     back = torch.where(frame_mask(x, lengths), lengths[:, None] - 1 - time, time)
     backwards = _reordered(_one_direction(lstm, _reordered(x, back), "_reverse"), back)

@@ -29,7 +29,8 @@ class RowGroupNorm(nn.GroupNorm):
             return super().forward(x)
         # As autocast has it for group norm: float32, whatever the convolutions are in.
         with torch.autocast(x.device.type, enabled=False):
-            groups = x.float().unflatten(1, (self.num_groups, -1))  # (B, G, C / G, T)
+            exact = x.to(torch.promote_types(self.weight.dtype, torch.float32))
+            groups = exact.unflatten(1, (self.num_groups, -1))  # (B, G, C / G, T)
             valid = torch.arange(x.shape[-1], device=x.device) < self.frames[:, None]
             valid = valid[:, None, None]
             count = (self.frames * groups.shape[2])[:, None, None, None]
@@ -37,7 +38,7 @@ class RowGroupNorm(nn.GroupNorm):
             centred = (groups - mean).masked_fill(~valid, 0.0)
             variance = centred.square().sum((2, 3), keepdim=True) / count
             out = (centred * torch.rsqrt(variance + self.eps)).flatten(1, 2)
-            return out * self.weight[:, None] + self.bias[:, None]
+            return (out * self.weight[:, None] + self.bias[:, None]).to(self.weight.dtype)
 
 
 def use_row_norm(model: M) -> M:

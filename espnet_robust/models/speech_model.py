@@ -8,7 +8,6 @@ mates or on how far it is padded.
 """
 
 import json
-import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,6 +174,7 @@ class SpeechModel(nn.Module):
         if self.filter_bank is not None:
             inputs = self.filter_bank(wav, lengths)
             counts = None if lengths is None else self.num_frames(lengths)
+        inputs = inputs.to(self.encoder.dtype)  # of a model in half or double precision
         mask = None if counts is None else frame_mask(inputs, counts).long()
         extra = {} if mask_time_indices is None else {"mask_time_indices": mask_time_indices}
         for norm in self._row_norms:
@@ -219,7 +219,7 @@ def normalize_waveform(wav: Tensor, lengths: Tensor) -> Tensor:
 
     The formula of transformers' Wav2Vec2FeatureExtractor: (x - mean) / sqrt(var + 1e-7).
     """
-    wav = mask_padding(wav, lengths).float()
+    wav = mask_padding(wav, lengths).to(torch.promote_types(wav.dtype, torch.float32))
     count = lengths[:, None].to(wav.dtype)
     wav = mask_padding(wav - wav.sum(1, keepdim=True) / count, lengths)
     var = wav.square().sum(1, keepdim=True) / count
@@ -283,6 +283,11 @@ def _load_pretrained(name: str) -> SpeechModel:
     local = Path(name)
     if local.is_dir():
         if not (local / "config.json").is_file():
+            if (local / "config.yaml").is_file() and (local / "model.safetensors").is_file():
+                raise ModelError(
+                    f"teacher {name}: a student directory, not a model of transformers; in "
+                    f"frontend_conf it is `student: {{path: {name}}}`"
+                )
             raise ModelError(f"teacher {name}: no config.json in this directory")
         if not [*local.glob("*.safetensors"), *local.glob("pytorch_model*.bin")]:
             raise ModelError(f"teacher {name}: no weights (model.safetensors) in this directory")
@@ -292,7 +297,10 @@ def _load_pretrained(name: str) -> SpeechModel:
     try:
         config = AutoConfig.from_pretrained(name)
         _check_model_type(config)
-        encoder, info = AutoModel.from_pretrained(name, config=config, output_loading_info=True)
+        # Weights kept in half precision would be computed with in half precision.
+        encoder, info = AutoModel.from_pretrained(
+            name, config=config, dtype=torch.float32, output_loading_info=True
+        )
     except (OSError, ValueError, RuntimeError, StrictDataclassError, SafetensorError) as e:
         first_line = str(e).strip().splitlines()[0]
         raise ModelError(f"teacher {name}: cannot be loaded: {first_line}") from e
@@ -306,7 +314,8 @@ def _load_pretrained(name: str) -> SpeechModel:
     # Adapters read the last layer; nothing here reads them.
     encoder.adapter = encoder.intermediate_ffn = None
     config.add_adapter = config.use_intermediate_ffn_before_adapter = False
-    return build_speech_model(encoder, *_input_format(name))
+    # Some are stored in half precision.
+    return build_speech_model(encoder.float(), *_input_format(name))
 
 
 def _check_model_type(config: PretrainedConfig) -> None:
@@ -320,9 +329,14 @@ def _check_model_type(config: PretrainedConfig) -> None:
 def _input_format(name: str) -> tuple[bool, int]:
     try:
         extractor = AutoFeatureExtractor.from_pretrained(name)
-    except (OSError, ValueError):
-        logging.warning("%s has no preprocessor_config.json: input not normalised, 16 kHz", name)
-        return False, 16000
+    except (OSError, ValueError) as e:
+        # Guessing wrong makes a worse model and says nothing.
+        raise ModelError(
+            f"teacher {name}: no preprocessor_config.json that can be read, which says how its "
+            'input is scaled; fix: put that of the model there, or {"feature_extractor_type": '
+            '"Wav2Vec2FeatureExtractor", "sampling_rate": 16000, "do_normalize": true}, with false '
+            "where it was trained on samples as they are"
+        ) from e
     return bool(getattr(extractor, "do_normalize", False)), int(extractor.sampling_rate)
 
 

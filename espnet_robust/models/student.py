@@ -40,6 +40,11 @@ from espnet_robust.models.streaming import StreamConfig
 VERSION = 2  # of the student directory; version 1 has keys with ENCODER before them, no config.json
 PACKAGE = "espnet_robust.models."
 ENCODER = "encoder."  # before the encoder's keys in those of a SpeechModel
+SIZES = {  # keys of transformers' configurations: whole numbers, or one for each convolution
+    "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "conv_dim",
+    "conv_kernel", "conv_stride", "num_conv_pos_embeddings", "num_conv_pos_embedding_groups",
+}  # fmt: skip
+MOST, MOST_LAYERS = 100_000, 1000
 LSTM = ConvLSTMConfig.model_type
 LOG_MEL = LogMelConfig.model_type
 STREAM = StreamConfig.model_type
@@ -195,16 +200,47 @@ def build_from_arch(arch: Mapping[str, Any], normalize: bool, rate: int) -> Spee
     Raises:
         ModelError: the configuration cannot be built.
     """
+    _check_shape(arch, normalize, rate)
     arch = dict(arch)
     model_type = arch.pop("model_type", None)
     if model_type not in WAVEFORM_MODELS + FILTER_BANK_MODELS:
         raise ModelError(f"student architecture: unknown model_type {model_type!r}")
     try:
         encoder = AutoModel.from_config(AutoConfig.for_model(model_type, **arch))
-    except (KeyError, ValueError, TypeError, ArithmeticError, StrictDataclassError) as e:
-        reason = str(e).strip().splitlines()[-1].strip()
+    except (KeyError, ValueError, TypeError, ArithmeticError, IndexError, MemoryError,
+            RuntimeError, AttributeError, StrictDataclassError) as e:  # fmt: skip
+        reason = (str(e).strip() or type(e).__name__).splitlines()[-1].strip()
         raise ModelError(f"student architecture cannot be built: {reason}") from e
     return build_speech_model(encoder, normalize, rate)
+
+
+def _check_shape(arch: Any, normalize: Any, rate: Any) -> None:
+    """Raise ModelError for what no encoder has, before it takes the memory of a machine."""
+    if not isinstance(arch, Mapping):
+        raise ModelError(f"student architecture: need a mapping, got {arch!r}"[:200])
+    if not isinstance(normalize, bool) or type(rate) is not int or rate < 1:
+        raise ModelError(
+            f"student architecture: need `normalize: true` or `false` and a rate in Hz, got "
+            f"{normalize!r} and {rate!r}"
+        )
+    for key in SIZES & arch.keys():
+        most = MOST_LAYERS if key == "num_hidden_layers" else MOST
+        values = arch[key] if isinstance(arch[key], list | tuple) else [arch[key]]
+        if not values or not all(type(n) is int and 1 <= n <= most for n in values):
+            raise ModelError(f"student architecture: {key}: {arch[key]!r}: need 1 to {most}"[:200])
+
+
+def from_description(description: Any, where: str) -> SpeechModel:
+    """The inverse of ``describe``, with random weights.
+
+    Raises:
+        ModelError: it is not one; ``where`` says of what.
+    """
+    if not isinstance(description, Mapping) or not {"arch", "normalize", "rate"} <= set(
+        description
+    ):
+        raise ModelError(f"{where}: need a mapping with arch, normalize and rate")
+    return build_from_arch(*(description[key] for key in ("arch", "normalize", "rate")))
 
 
 def describe(student: SpeechModel) -> dict[str, Any]:
@@ -267,6 +303,11 @@ def read_student_config(path: Path) -> dict[str, Any]:
     path = Path(path)
     if not path.is_dir():
         raise ModelError(f"{path}: no such student directory; make one with export_student")
+    if (path / "config.json").is_file() and not (path / "config.yaml").is_file():
+        raise ModelError(
+            f"{path}: a model of transformers, not a student; in frontend_conf it is "
+            f"`student: {{hf: {path}}}`"
+        )
     config = read_yaml(path / "config.yaml")
     if missing := {"version", "arch", "normalize", "rate"} - config.keys():
         raise ModelError(f"{path}/config.yaml: not a student: no {', '.join(sorted(missing))}")

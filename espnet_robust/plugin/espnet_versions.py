@@ -2,8 +2,9 @@
 
 Nothing else here knows of releases. Importing this module does not import ESPnet.
 
-    202511    ``espnet.nets``; numpy below 2.4; Kaldi files by kaldiio
-    202611    ``espnet2.legacy.nets``; Kaldi files by omniio (which ESPnet calls, not we)
+    202511    ``espnet.nets``; numpy below 2.4; Kaldi files by kaldiio; checkpoints unpickled
+    202611    ``espnet2.legacy.nets``; Kaldi files by omniio (which ESPnet calls, not we); of
+              checkpoints the weights alone are read
 """
 
 import ast
@@ -29,6 +30,11 @@ def from_nets(name: str) -> type:
     """A class of ``espnet.nets``, which in ESPnet 202611 is ``espnet2.legacy.nets``."""
     package = "espnet2.legacy" if find_spec("espnet2.legacy") else "espnet"
     return getattr(importlib.import_module(f"{package}.nets.{NETS[name]}"), name)
+
+
+def reads_weights_only() -> bool:
+    """Whether ESPnet itself refuses checkpoints that hold more than weights."""
+    return find_spec("espnet2.torch_utils.safe_torch_load") is not None
 
 
 def installed() -> int | None:

@@ -14,6 +14,8 @@ Fine-tuning: ``freeze: false``, and if wanted ``freeze_steps: 2000`` (frozen at 
 """
 
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import humanfriendly
@@ -28,8 +30,8 @@ from espnet_robust.models.long_audio import CONTEXT_S, in_windows
 from espnet_robust.models.padding import frame_mask
 from espnet_robust.models.speech_model import SpeechModel, load_teacher
 from espnet_robust.models.student import (
-    build_from_arch,
     describe,
+    from_description,
     load_student,
     load_weights,
 )
@@ -109,7 +111,7 @@ class RobustFrontend(AbsFrontend):
         if "arch" in student:
             # A dumped configuration: the weights come with the checkpoint, or else are read from
             # where they first came when the features are first wanted.
-            model = build_from_arch(**student["arch"])
+            model = from_description(student["arch"], "frontend_conf: student: arch")
         else:
             model = _read(student)
             student["arch"] = describe(model)
@@ -238,19 +240,20 @@ class RobustFrontend(AbsFrontend):
     def _frozen_states(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         if not self._cache.limit:
             return self._states(wav, lengths)
-        keys = [audio_key(row[:n]) for row, n in zip(wav, lengths.tolist(), strict=True)]
-        missing = [i for i, key in enumerate(keys) if key not in self._cache]
+        precision = _precision(self.speech_model, wav.device.type)
+        rows = zip(wav, lengths.tolist(), strict=True)
+        keys = [audio_key(row[:n]) + precision for row, n in rows]
+        found = {i: self._cache[key] for i, key in enumerate(keys) if key in self._cache}
         frames = self.speech_model.num_frames(lengths)
-        shape = (len(self.layers), len(wav), int(frames.max()), self.output_size())
-        out = torch.zeros(shape, device=wav.device)
-        if missing:
+        if missing := [i for i in range(len(keys)) if i not in found]:
             states, _ = self._states(wav[missing], lengths[missing])
-            out[:, missing, : states.shape[2]] = states
-        for i, key in enumerate(keys):
-            if key in self._cache:
-                out[:, i, : frames[i]] = self._cache[key].to(wav.device)
-            else:
-                self._cache.add(key, out[:, i, : frames[i]])
+            for i, state in zip(missing, states.unbind(1), strict=True):
+                found[i] = state[:, : frames[i]]
+                self._cache.add(keys[i], found[i])
+        shape = (len(self.layers), len(wav), int(frames.max()), self.output_size())
+        out = found[0].new_zeros(shape, device=wav.device)
+        for i, state in found.items():
+            out[:, i, : frames[i]] = state.to(wav.device)
         return out, frames
 
 
@@ -260,10 +263,20 @@ def _check_source(student: dict[str, Any] | None) -> None:
             "frontend_conf: robust_student needs `student: {path: DIR}` or "
             "`student: {hf: HUB_ID_OR_DIR}`"
         )
-    if unknown := sorted(student.keys() - {"path", "hf", "arch"}):
+    if not isinstance(student, Mapping):
+        raise ConfigError(
+            f"frontend_conf: student: {student}: say which it is: `student: {{path: {student}}}`, "
+            f"a student directory, or `student: {{hf: {student}}}`, a model of transformers"
+        )
+    if unknown := sorted(map(str, student.keys() - {"path", "hf", "arch"})):
         raise ConfigError(f"frontend_conf: student: unknown key {', '.join(unknown)}")
     if ("path" in student) == ("hf" in student):
         raise ConfigError("frontend_conf: student: give path or hf, one of them")
+    for key in {"path", "hf"} & student.keys():
+        if not isinstance(student[key], str | Path) or not str(student[key]):
+            raise ConfigError(
+                f"frontend_conf: student: {key}: {student[key]!r} is no name of a directory"
+            )
 
 
 def _check_training(freeze: bool, freeze_steps: int, lr_scale: float, cache_gb: float) -> None:
@@ -294,6 +307,12 @@ def _check_window(max_seconds: float) -> None:
 
 def _read(student: dict[str, Any]) -> SpeechModel:
     return load_student(student["path"]) if "path" in student else load_teacher(student["hf"])
+
+
+def _precision(model: SpeechModel, device: str) -> bytes:
+    """What states are computed in, which cached ones must have been too."""
+    autocast = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
+    return f"{model.encoder.dtype} {autocast}".encode()
 
 
 class _Cache(dict):

@@ -19,6 +19,8 @@ from espnet_robust.plugin.blstm import BLSTMEncoder
 from espnet_robust.plugin.frontend import RobustFrontend
 from espnet_robust.plugin.hooks import hook_all_tasks, hook_task
 from espnet_robust.plugin.optim import ScaledAdamW
+from espnet_robust.plugin.quantization import hook_quantization
+from espnet_robust.plugin.training import hook_trainings
 
 FRONTENDS = {"robust_student": RobustFrontend}
 ENCODERS = {"blstm": BLSTMEncoder}
@@ -32,7 +34,8 @@ TASKS = (
 def register(tasks: tuple[str, ...] = TASKS) -> int:
     """Add our frontend to the ``frontend_choices`` of each task, our encoder to its encoders.
 
-    From then on ESPnet reads audio as we do: ``checked_audio.py``.
+    From then on ESPnet reads audio as we do (``checked_audio.py``), and its trainings are saved
+    all or nothing (``training.py``).
 
     Returns how many tables have the frontend.
 
@@ -43,17 +46,23 @@ def register(tasks: tuple[str, ...] = TASKS) -> int:
     """
     modules = list(filter(None, map(_module, tasks)))
     choices = {id(table): table for module in modules for table in _choices(module)}.values()
-    frontends = [table for table in choices if table.base_type is AbsFrontend]
-    for table in frontends:
-        _add(FRONTENDS, table.classes)
-    for table in choices:
+    for module in modules:
+        register_module(module)
+        _hook(module)
+    _add(OPTIMIZERS, optim_classes)
+    checked_audio.install()
+    hook_trainings()
+    hook_quantization()
+    return sum(table.base_type is AbsFrontend for table in choices)
+
+
+def register_module(module: ModuleType) -> None:
+    """Add our frontend and encoder to the tables of a module that holds a task."""
+    for table in _choices(module):
+        if table.base_type is AbsFrontend:
+            _add(FRONTENDS, table.classes)
         if table.base_type is AbsEncoder:
             _add(ENCODERS, table.classes)
-    _add(OPTIMIZERS, optim_classes)
-    for module in modules:
-        _hook(module)
-    checked_audio.install()
-    return len(frontends)
 
 
 def _add(ours: dict[str, type], table: dict[str, type]) -> None:

@@ -6,7 +6,7 @@ The encoder runs on batches of utterances of like length; ``search.py`` has what
 import argparse
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from espnet_robust.common.errors import ConfigError, ModelError
 from espnet_robust.common.files import write_atomic
-from espnet_robust.common.made_of import KEY
+from espnet_robust.common.made_of import Output
 from espnet_robust.data.audio import RATE, audio_info, read_audio
 from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.plugin.espnet_versions import from_nets
@@ -139,22 +139,22 @@ def _evaluate(model: nn.Module) -> None:
 def decode(
     recogniser: Decoder,
     conditions: dict[str, Path],
-    out: Path,
+    output: Output,
     batch_seconds: float,
-    made_of: Mapping[str, Any],
     table: str = "text",
 ) -> None:
-    """Decode each condition's data dir; write ``out/CONDITION/TABLE`` and ``out/decode.json``.
+    """Decode each condition's data dir; write ``CONDITION/TABLE`` and ``decode.json``.
 
     Args:
         conditions: name -> data dir.
+        output: where they go, and what decides them; see ``job.decoded_of``.
         batch_seconds: audio in a batch, padding included.
-        made_of: what decides the result, for the record; see ``job.decoded_of``.
 
-    ``decode.json`` comes last: where it stands, everything is complete. Its real-time factor is
-    the time from samples to text, reading excluded, over the duration of the audio.
+    The real-time factor in ``decode.json`` is the time from samples to text, reading excluded,
+    over the duration of the audio.
     """
-    (out / "decode.json").unlink(missing_ok=True)
+    out = output.path
+    output.begin()
     compute_seconds = audio_seconds = 0.0
     for name, data_dir in tqdm(conditions.items(), desc=f"decoding {out.name}", unit="condition"):
         entries = read_data_dir(data_dir).wav
@@ -169,8 +169,9 @@ def decode(
         lines = (f"{utt_id} {hypotheses[utt_id]}".rstrip(" ") for utt_id in entries)
         write_atomic(out / name / table, "\n".join(lines) + "\n")
     record = _costs(recogniser.model, compute_seconds, audio_seconds)
-    record |= {"checkpoint": recogniser.checkpoint, KEY: dict(made_of)}
+    record |= {"checkpoint": recogniser.checkpoint}
     write_atomic(out / "decode.json", json.dumps(record, indent=2) + "\n")
+    output.finish([*(f"{name}/{table}" for name in conditions), "decode.json"])
 
 
 def _costs(model: nn.Module, compute_seconds: float, audio_seconds: float) -> dict[str, Any]:

@@ -5,23 +5,62 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from espnet_robust.common.made_of import digest, is_current
+from espnet_robust.common.cli import Parser
+from espnet_robust.common.made_of import Output, sha256
+
+COPY = "distortion.json"  # what a distorted copy was made of
 
 TestSets = dict[str, dict[str, Path]]  # test set -> condition -> data dir
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of every command that decodes."""
-    parser.add_argument("--exp", type=Path, required=True, help="output_dir of the training")
+    parser.add_argument(
+        "--exp", type=Path, required=True, help="output_dir of the training to decode with"
+    )
     parser.add_argument("--checkpoint", default="valid.loss.best.pth", help="file in --exp")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--batch_seconds", type=float, default=60.0, help="audio in a batch")
+    parser.add_argument(
+        "--batch_seconds", type=float, default=60.0, help="seconds of audio in a batch"
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument(
         "--test_sets", type=Path, nargs="+", default=[], metavar="DATA_DIR",
         help="each with all of its conditions, DATA_DIR_CONDITION",
     )  # fmt: skip
+    parser.add_argument(
+        "--protocols", nargs="*", metavar="YAML",
+        help="with --test_sets: of the conditions that protocols made, take those of these; "
+        "default: all",
+    )  # fmt: skip
     parser.add_argument("data_dirs", type=Path, nargs="*", help="one for each condition")
+
+
+def add_search_options(parser: argparse.ArgumentParser) -> None:
+    """The options that decide the text."""
+    parser.add_argument("--method", choices=("greedy", "beam"), default="greedy")
+    parser.add_argument("--beam_size", type=int, default=10, help="with --method beam")
+    parser.add_argument(
+        "--ctc_weight", type=float, default=1.0,
+        help="with --method beam: weight of CTC; the attention decoder has the rest",
+    )  # fmt: skip
+
+
+def search_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Those that were given and matter, for ``decoded_of``."""
+    beam = {"beam_size": args.beam_size, "ctc_weight": args.ctc_weight}
+    return {"method": args.method, **(beam if args.method == "beam" else {})}
+
+
+def parse_search_options(words: str) -> dict[str, Any]:
+    """The same from a recipe's --decode_options, others among them passed over.
+
+    >>> parse_search_options("--method beam --batch_seconds 30")
+    {'method': 'beam', 'beam_size': 10, 'ctc_weight': 1.0}
+    """
+    parser = Parser(prog="--decode_options", add_help=False, allow_abbrev=False)
+    add_search_options(parser)
+    return search_options(parser.parse_known_args(words.split())[0])
 
 
 def test_sets(args: argparse.Namespace, parser: argparse.ArgumentParser) -> TestSets:
@@ -30,7 +69,7 @@ def test_sets(args: argparse.Namespace, parser: argparse.ArgumentParser) -> Test
         parser.error("name data dirs, or --test_sets")
     from espnet_robust.data.conditions import by_test_set, condition_dirs
 
-    dirs = [path for test_set in args.test_sets for path in condition_dirs(test_set)]
+    dirs = [p for test_set in args.test_sets for p in condition_dirs(test_set, args.protocols)]
     return by_test_set([*dirs, *args.data_dirs])
 
 
@@ -39,23 +78,28 @@ def decoded_of(
 ) -> dict[str, Any]:
     """What decides the texts of a test set: the model, how it is decoded, and the data."""
     return {
-        "config": digest(exp / "config.yaml"),
-        "checkpoint": digest(exp / checkpoint),
+        "model": {name: sha256(exp / name) for name in ("config.yaml", checkpoint)},
         "options": dict(options),
-        "data": {
-            name: [digest(path / file) for file in ("wav.scp", "distortion.json")]
-            for name, path in conditions.items()
-        },
+        **{f"condition {name}": _data_of(path) for name, path in conditions.items()},
     }
+
+
+def _data_of(data_dir: Path) -> dict[str, str]:
+    """Of a copy, what it was made of says it all; of other data, its audio."""
+    if (data_dir / COPY).is_file():
+        return {name: sha256(data_dir / name) for name in (COPY, "wav.scp")}
+    from espnet_robust.data.digests import OF_AUDIO, digests  # reads much
+
+    return digests(data_dir, OF_AUDIO)
 
 
 def undone(
     sets: TestSets, out: Path, exp: Path, checkpoint: str, options: Mapping[str, Any]
-) -> Sequence[tuple[str, dict[str, Path], dict[str, Any]]]:
-    """(test set, conditions, what decides its texts) of those that ``out`` does not hold yet."""
+) -> Sequence[tuple[Output, dict[str, Path]]]:
+    """(what is to be made, its conditions) of the test sets that ``out`` does not hold yet."""
     todo = []
     for name, conditions in sets.items():
-        made_of = decoded_of(exp, checkpoint, conditions, options)
-        if not is_current(out / name / "decode.json", made_of):
-            todo.append((name, conditions, made_of))
+        output = Output(out / name, decoded_of(exp, checkpoint, conditions, options))
+        if not output.is_done():
+            todo.append((output, conditions))
     return todo

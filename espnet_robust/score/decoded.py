@@ -7,12 +7,13 @@ which may be empty) or a table of labels, and once ``DECODE_DIR/decode.json``::
      "device": "cpu"}
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from espnet_robust.common.errors import UserError
 from espnet_robust.common.files import read_json
+from espnet_robust.common.made_of import sha256
 from espnet_robust.data.conditions import Condition, read_condition
 from espnet_robust.data.data_dir import iter_table
 from espnet_robust.score.counts import Counts, Edits, score_utterances, total
@@ -58,6 +59,35 @@ def score_decoded(
     except ValueError as e:
         raise UserError(f"{decode_dir}: {e}") from e
     return scores, {c.name: utterances for c, utterances in counted.items()}
+
+
+def scored_of(
+    conditions: Mapping[str, Path],
+    decode_dir: Path,
+    system: str,
+    seed: int,
+    task: str = "asr",
+    label: str = "",
+    missing: str = "refuse",
+) -> dict[str, Any]:
+    """What decides the scores of a system; see ``made_of.Output``.
+
+    Args:
+        conditions: name -> data dir.
+    """
+    table = label or "text"
+    return {
+        "options": {"system": system, "seed": seed, "task": task, "label": label}
+        | {"missing": missing},
+        **{
+            f"condition {name}": {
+                "reference": sha256(data_dir / table),
+                "decoded": sha256(decode_dir / name / table),
+            }
+            for name, data_dir in conditions.items()
+        },
+        "decode.json": sha256(decode_dir / "decode.json"),
+    }
 
 
 def _costs(path: Path) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """What all commands share."""
 
+from pathlib import Path
+
 import pytest
 
 from espnet_robust.common.cli import Parser, run, summary
@@ -61,3 +63,19 @@ def test_a_users_mistake_is_one_line(capsys):
         run(main)
     assert e.value.code == 1
     assert capsys.readouterr().err == "error: a.wav: no samples in it\n"
+
+
+def test_what_the_system_refuses_is_one_line(capsys):
+    def main():
+        with open("/dev/full", "w") as f:
+            f.write("x")
+
+    with pytest.raises(SystemExit) as e:
+        run(main)
+    assert e.value.code == 1
+    assert capsys.readouterr().err == "error: output: No space left on device\n"
+
+
+def test_other_errors_of_the_system_are_bugs():
+    with pytest.raises(FileNotFoundError):
+        run(Path("/none").read_text)

@@ -247,3 +247,23 @@ def test_registered_in_every_task():
 def test_the_package_itself_imports_nothing_heavy():
     code = "import sys, espnet_robust; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("exp/student", "say which it is: `student: {path: exp/student}`"),
+        ({"path": None}, "path: None is no name of a directory"),
+        ({"hf": 3}, "hf: 3 is no name of a directory"),
+    ],
+)
+def test_what_is_no_student(given, message):
+    with pytest.raises(ConfigError, match=message):
+        RobustFrontend(student=given)
+
+
+def test_a_teacher_as_a_student_and_the_other_way_round(teacher_dir, student_dir):
+    with pytest.raises(ModelError, match="a model of transformers, .* `student: {hf: "):
+        RobustFrontend(student={"path": str(teacher_dir)})
+    with pytest.raises(ModelError, match="a student directory, .* `student: {path: "):
+        RobustFrontend(student={"hf": str(student_dir)})

@@ -1,9 +1,6 @@
-import json
-
 import pytest
 
 from espnet_robust.bin import decode
-from espnet_robust.common.made_of import KEY
 from espnet_robust.recognise.job import undone
 
 
@@ -13,8 +10,9 @@ def experiment(tmp_path):
     for path, text in (
         ("exp/config.yaml", "a: 1\n"),
         ("exp/best.pth", "weights"),
-        ("test/wav.scp", "a a.wav\n"),
-        ("test_noise/wav.scp", "a a.wav\n"),
+        ("a.wav", "audio"),
+        ("test/wav.scp", f"a {tmp_path}/a.wav\n"),
+        ("test_noise/wav.scp", f"a {tmp_path}/a.wav\n"),
         ("test_noise/distortion.json", "{}"),
     ):
         (tmp_path / path).parent.mkdir(exist_ok=True)
@@ -30,17 +28,20 @@ def test_decoded_once_and_again_when_anything_changes(experiment, tmp_path):
 
     def todo(options: str = "greedy") -> int:
         found = undone(sets, out, exp, "best.pth", {"search": options})
-        for name, _, made_of in found:
-            (out / name).mkdir(parents=True, exist_ok=True)
-            (out / name / "decode.json").write_text(json.dumps({KEY: made_of}))
+        for output, _ in found:
+            output.begin()
+            (out / "test/decode.json").write_text("{}")
+            output.finish(["decode.json"])
         return len(found)
 
     assert (todo(), todo()) == (1, 0)
     assert (todo("beam"), todo("beam"), todo()) == (1, 0, 1)
-    for path in (exp / "config.yaml", exp / "best.pth", sets["test"]["noise"] / "wav.scp",
+    for path in (exp / "config.yaml", exp / "best.pth", tmp_path / "a.wav",
                  sets["test"]["noise"] / "distortion.json"):  # fmt: skip
         path.write_text(path.read_text() + "\n")
         assert (todo(), todo()) == (1, 0), path
+    (out / "test/decode.json").write_text("{ }")  # what is damaged is made again
+    assert (todo(), todo()) == (1, 0)
 
 
 def test_nothing_to_decode(capsys):

@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 
 export an4=  # directory with etc/ and wav/, of an4_sphere.tar.gz
 
-../../TEMPLATE/asr1/asr.sh \
+exec ../../TEMPLATE/asr1/asr.sh \
     --token_type char \
     --noise_source paper \
     --budget paper --ngpu 1 --nj 1 \

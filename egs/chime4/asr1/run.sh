@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 
 export chime4=  # CHiME3's directory, with data/audio and data/transcriptions
 
-../../TEMPLATE/asr1/asr.sh \
+exec ../../TEMPLATE/asr1/asr.sh \
     --protocol none \
     --token_type char \
     --noise_source paper_train \

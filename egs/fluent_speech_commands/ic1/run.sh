@@ -8,7 +8,7 @@ cd "$(dirname "$0")"
 
 export fluent_speech_commands=  # directory with data/train_data.csv and wavs/
 
-../../TEMPLATE/cls1/cls.sh \
+exec ../../TEMPLATE/cls1/cls.sh \
     --label utt2intent \
     --noise_source paper \
     --budget paper --ngpu 1 --nj 1 \

@@ -12,7 +12,7 @@ export librispeech_train=train-mini # sets of it, for training and for picking t
 export librispeech_dev=dev-mini
 export mini=false                   # distil on the mini corpus too (needs espeak-ng)
 
-../../TEMPLATE/asr1/asr.sh \
+exec ../../TEMPLATE/asr1/asr.sh \
     --token_type word \
     --noise_source esc10 \
     --distill_set data/distill_train --distill_dev_set data/distill_dev \

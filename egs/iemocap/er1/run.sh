@@ -9,7 +9,7 @@ cd "$(dirname "$0")"
 
 export iemocap=  # directory with Session1 ... Session5
 
-../../TEMPLATE/cls1/cls.sh \
+exec ../../TEMPLATE/cls1/cls.sh \
     --folds "1 2 3 4 5" \
     --noise_source paper \
     --budget paper --ngpu 1 --nj 1 \

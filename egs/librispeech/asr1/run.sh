@@ -30,4 +30,4 @@ case ${preset} in
         ;;
 esac
 
-../../TEMPLATE/asr1/asr.sh --test_sets "test test_other" "${defaults[@]}" "$@"
+exec ../../TEMPLATE/asr1/asr.sh --test_sets "test test_other" "${defaults[@]}" "$@"

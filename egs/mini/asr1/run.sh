@@ -4,4 +4,4 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-../../TEMPLATE/asr1/asr.sh --token_type bpe --nbpe 150 "$@"
+exec ../../TEMPLATE/asr1/asr.sh --token_type bpe --nbpe 150 "$@"

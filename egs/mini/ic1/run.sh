@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-../../TEMPLATE/cls1/cls.sh \
+exec ../../TEMPLATE/cls1/cls.sh \
     --label utt2intent \
     --classifier blstm \
     "$@"

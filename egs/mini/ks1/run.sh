@@ -4,4 +4,4 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-../../TEMPLATE/cls1/cls.sh "$@"
+exec ../../TEMPLATE/cls1/cls.sh "$@"

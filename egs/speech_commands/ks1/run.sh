@@ -13,6 +13,6 @@ export keywords=yes,no,up,down,left,right,on,off,stop,go
 export unknown_share=0.1    # number of other words, and of silences, relative to all keywords
 export silence_share=0.1
 
-../../TEMPLATE/cls1/cls.sh \
+exec ../../TEMPLATE/cls1/cls.sh \
     --noise_source esc10 \
     "$@"

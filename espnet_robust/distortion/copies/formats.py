@@ -80,7 +80,7 @@ class FileWriter:
         name = utt if _FILE_NAME.fullmatch(utt) else f"{len(self.files):02d}"
         file = self.folder / f"{name}.{self.suffix}"
         path = self.place.partial / file
-        write_atomic(path, encode_audio(wav, str(path)))
+        write_atomic(path, encode_audio(wav, str(path)), durable=False)
         if audio_info(path).num_samples != len(wav):
             raise AudioError(f"{path}: is not what was written to it; is the disk full or failing?")
         self.files.append(str(file))

@@ -21,7 +21,7 @@ class Job:
         seed: for all draws.
         format: one of ``FORMATS``.
         allow_pipe: whether commands in the ``wav.scp`` of ``src`` may be run.
-        hash_audio: tell audio files apart by content instead of by size and time.
+        hash_audio: read all audio to see whether it changed, whatever its files' sizes and times.
     """
 
     src: Path

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from espnet_robust.common.errors import ConfigError, DataDirError, UserError
+from espnet_robust.common.files import sync
+from espnet_robust.common.made_of import difference, summary
 from espnet_robust.common.processes import locked
 from espnet_robust.data.conditions import CLEAN, Condition, check_name, keep_condition
 from espnet_robust.data.replacing import refuse_foreign, replace_dir
@@ -51,7 +53,7 @@ def distort_data_dir(
         format: "flac" and "wav" files, "ark" and "flac.ark" of kaldiio, or "pipe": commands that
             make the audio when it is read.
         allow_pipe: whether commands in ``src/wav.scp`` may be run.
-        hash_audio: notice by its content that audio was replaced, instead of by size and time.
+        hash_audio: read all audio to see whether it changed, whatever its files' sizes and times.
         condition: what scoring calls the copy; None: see ``name_of_copy``.
 
     Raises:
@@ -95,16 +97,7 @@ def run_job(job: Job, *, nj: int = 1) -> None:
         raise ConfigError(f"seed {job.seed}: must be at least 0")
     if read_record(job.dst) is None:
         refuse_foreign(job.dst)
-    wanted = describe(
-        job.src,
-        job.distorter.data_dirs,
-        dst=job.dst,
-        config=job.config,
-        seed=job.seed,
-        format=job.format,
-        allow_pipe=job.allow_pipe,
-        hash_audio=job.hash_audio,
-    )
+    wanted = wanted_record(job)
     if not _is_done(job, wanted):
         total = check_source(job.src, allow_pipe=job.allow_pipe)
         with locked(job.dst.with_name(f".{job.dst.name}.lock"), job.dst):
@@ -112,16 +105,39 @@ def run_job(job: Job, *, nj: int = 1) -> None:
     keep_condition(job.dst, job.condition)
 
 
+def wanted_record(job: Job) -> dict:
+    """What the copy of this job is made of."""
+    return describe(
+        job.src,
+        job.distorter.data_dirs,
+        hash_audio=job.hash_audio,
+        dst=job.dst,
+        config=job.config,
+        seed=job.seed,
+        format=job.format,
+        allow_pipe=job.allow_pipe,
+    )
+
+
+def copy_changes(job: Job, wanted: dict) -> list[str]:
+    """What differs between the copy that is there and this job; [] where there is no difference."""
+    record = read_record(job.dst)
+    if record is None:
+        return ["it is not there, or does not say what it was made of"]
+    record.pop("files", None)
+    return difference(record, wanted)
+
+
 def _is_done(job: Job, wanted: dict) -> bool:
     record = read_record(job.dst)
     if record is None:
         return False
-    listed = record.pop("files", None)
-    if record != wanted:
+    if changes := copy_changes(job, wanted):
+        print(f"{job.dst}: made again: {summary(changes)}", file=sys.stderr)
         return False
-    wrong = damage(job.dst, listed)
+    wrong = damage(job.dst, record.get("files"))
     if wrong:
-        print(f"{job.dst}: {wrong}; it is made again", file=sys.stderr)
+        print(f"{job.dst}: made again: {wrong}", file=sys.stderr)
     return not wrong
 
 
@@ -136,6 +152,9 @@ def _make(job: Job, wanted: dict, total: int, nj: int) -> None:
         listed, turned_down = write_tables(job, total)
         write_record(job.partial, wanted | {"files": listed})
         shutil.rmtree(job.partial / "parts")
+        # Its audio was synced shard by shard.
+        sync([path for path in job.partial.iterdir() if path.is_file()])
+        sync([job.partial])
         replace_dir(job.partial, job.dst)
     except OSError as e:
         message = f"{job.dst}: cannot be written: {e.strerror}{_what_is_kept(job)}"

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from espnet_robust.common.files import write_atomic
-from espnet_robust.data.data_dir import iter_table, table_names
+from espnet_robust.common.made_of import sha256
+from espnet_robust.data.digests import digests
 
 FILE = "distortion.json"  # what the copy was made of; the same job finds it and has nothing to do
 MANIFEST = "distortion.files"  # SIZE SHA256 NAME for each file; the SHA-256 of audio is "-"
 
-_VERSION = 2  # changes with the layout and the sound; part of what makes two jobs the same
+_VERSION = 3  # changes with the layout and the sound; part of what makes two jobs the same
 
 
 def describe(
@@ -23,61 +24,21 @@ def describe(
     Args:
         src: the data dir to be distorted.
         drawn_from: data dirs of noise, rooms and voices.
-        hash_audio: tell audio files apart by content instead of by size and time.
+        hash_audio: read all audio, whatever the sizes and times of its files.
         options: the job's others.
 
     Raises:
         DataDirError: a data dir is missing, or a table damaged.
     """
+    # The records of the utterances hold the paths in the source's wav.scp.
+    source = digests(src, read_again=hash_audio) | {"wav.scp": sha256(src / "wav.scp")}
     return {
         "version": _VERSION,
         "src": str(src),
-        "src_tables": {path.name: _sha256(path) for path in _tables_of(src)},
-        "src_audio": _audio_state(src, hash_audio),
-        "drawn_from": {str(f): _sha256(f) for d in drawn_from for f in _tables_of(Path(d))},
-        "drawn_from_audio": {str(d): _audio_state(Path(d), hash_audio) for d in drawn_from},
-        "hash_audio": hash_audio,
+        "source": source,
+        "drawn_from": {d: digests(d, read_again=hash_audio) for d in map(str, drawn_from)},
         **json.loads(json.dumps(options, default=str)),
     }
-
-
-def _tables_of(path: Path) -> list[Path]:
-    return [path / name for name in table_names(path)]
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()
-
-
-def _audio_state(data_dir: Path, by_content: bool) -> str:
-    """A hash over the files of ``wav.scp``: it changes when one is replaced under its name."""
-    total = hashlib.sha256()
-    last, state = None, ""
-    for _, entry in iter_table(data_dir / "wav.scp"):
-        file = _file_of(entry)
-        if file != last:  # the utterances of an ark follow each other
-            last, state = file, _file_state(file, by_content)
-        total.update(f"{entry} {state}\n".encode())
-    return total.hexdigest()
-
-
-def _file_of(entry: str) -> Path | None:
-    """The file of an entry of ``wav.scp``; None for a command."""
-    if entry.endswith("|"):
-        return None
-    ark, colon, offset = entry.rpartition(":")
-    return Path(ark) if colon and offset.isdigit() and not Path(entry).exists() else Path(entry)
-
-
-def _file_state(file: Path | None, by_content: bool) -> str:
-    if file is None:
-        return ""
-    try:
-        about = file.stat()
-        return _sha256(file) if by_content else f"{about.st_size} {about.st_mtime_ns}"
-    except OSError:
-        return "missing"  # named when the source is checked
 
 
 def read_record(copy: Path) -> dict[str, Any] | None:
@@ -111,7 +72,7 @@ def list_files(copy: Path, tables: Iterable[str], audio: Iterable[tuple[str, int
 
 def _lines(copy: Path, tables: Iterable[str], audio: Iterable[tuple[str, int]]) -> Iterator[str]:
     for name in tables:
-        yield f"{(copy / name).stat().st_size} {_sha256(copy / name)} {name}\n"
+        yield f"{(copy / name).stat().st_size} {sha256(copy / name)} {name}\n"
     for name, size in audio:
         yield f"{size} - {name}\n"
 
@@ -128,10 +89,10 @@ def damage(copy: Path, listed: Any) -> str | None:
             for line in f:
                 total.update(line.encode())
                 number += 1
-                size, sha256, name = line.rstrip("\n").split(" ", 2)
+                size, digest, name = line.rstrip("\n").split(" ", 2)
                 if not same_size(copy, name, int(size)):
                     return f"{name} is lost or has another size"
-                if sha256 != "-" and _sha256(copy / name) != sha256:
+                if digest != "-" and sha256(copy / name) != digest:
                     return f"{name} is not what was written"
     except (OSError, ValueError):
         return f"{MANIFEST} is lost or damaged"

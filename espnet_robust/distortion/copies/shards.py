@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from espnet_robust.common.errors import UserError
-from espnet_robust.common.files import write_atomic
+from espnet_robust.common.files import sync, write_atomic
 from espnet_robust.common.processes import unordered
 from espnet_robust.data.audio import RATE, audio_info, read_audio
 from espnet_robust.data.data_dir import iter_wav
@@ -100,6 +100,9 @@ def _make_shard(job: Job, shard: tuple[int, list[Row]]) -> int:
         turned_down += scale < 1.0
         made.append((utt, num_samples, record))
     entries, files = writer.finish()
+    # On the disk before the part says that it is.
+    audio = [job.partial / file for file in files]
+    sync([*audio, *{path.parent for path in audio}])
     end = {
         "utterances": len(rows),
         "files": [[file, (job.partial / file).stat().st_size] for file in files],

@@ -19,9 +19,9 @@ def use_onednn(model: M) -> M:
     of float32 sums; on a GPU, and in lower precision the linear layers, it is the library's code
     that runs.
 
-    ``quantize_dynamic`` finds no ``nn.Linear`` in such a model: torch looks layers up by their
-    very class. (Setting ``forward`` on each instance would keep the class, but DataParallel's
-    replicas would then compute with the weights of the first GPU.)
+    torch's ``quantize_dynamic`` finds no ``nn.Linear`` in such a model, for it looks layers up by
+    their very class; ``as_torchs`` is for it. (Setting ``forward`` on each instance would keep the
+    class, but DataParallel's replicas would then compute with the weights of the first GPU.)
     """
     use_fast_linear(model)
     for module in model.modules():

@@ -6,6 +6,8 @@ not; torch has its product for the code that torch.compile makes. Values are tho
 lower precision, compiled or traced, the layer is torch's.
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -27,6 +29,28 @@ def use_fast_linear(module: nn.Module) -> None:
     """Make every ``nn.Linear`` within ``module`` ours; weights and keys stay."""
     for layer in module.modules():
         if type(layer) is nn.Linear:  # not what derives from it
+            layer.__class__ = Linear
+
+
+@contextlib.contextmanager
+def as_torchs(module: nn.Module) -> Iterator[None]:
+    """Within it ``use_fast_linear`` is undone: for what looks layers up by their class.
+
+    Not in WavLM's attention, which reads the weights of its layers and could not do with others.
+    """
+    kept = {
+        id(layer)
+        for parent in module.modules()
+        if type(parent).__name__ == "WavLMAttention"
+        for layer in parent.children()
+    }
+    ours: list[nn.Module] = [m for m in module.modules() if type(m) is Linear and id(m) not in kept]
+    for layer in ours:
+        layer.__class__ = nn.Linear
+    try:
+        yield
+    finally:
+        for layer in ours:
             layer.__class__ = Linear
 
 

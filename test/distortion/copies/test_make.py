@@ -11,7 +11,7 @@ from espnet_robust.bin import make_protocol as protocol_command
 from espnet_robust.bin import validate_data_dir
 from espnet_robust.common.errors import ConfigError, DataDirError, UserError
 from espnet_robust.data.audio import read_audio, to_int16
-from espnet_robust.data.conditions import Condition, read_condition
+from espnet_robust.data.conditions import Condition, read_condition, write_condition
 from espnet_robust.data.data_dir import read_data_dir, write_data_dir
 from espnet_robust.data.data_dir import validate_data_dir as validate
 from espnet_robust.distortion import load_distortion
@@ -115,7 +115,7 @@ def test_bad_audio_is_named_before_anything_is_made(broken, config, tmp_path, nj
     path = broken(str(tmp_path / "bad.wav"))
     with pytest.raises(DataDirError, match=r"utterance s4-140: .*bad.wav: not audio"):
         distort_data_dir(path, tmp_path / "copy", config, seed=1, nj=nj)
-    assert sorted(f.name for f in tmp_path.iterdir()) == ["bad.wav", "broken"]
+    assert sorted(f.name for f in tmp_path.glob("[!.]*")) == ["bad.wav", "broken"]
 
 
 def test_transcript_without_audio(broken, src, config, tmp_path, follow):
@@ -163,10 +163,11 @@ def test_commands(src, config, material, tmp_path, capsys):
     about = {
         d.name: json.loads((d / "condition.json").read_text()) for d in tmp_path.glob("test_*")
     }
+    of = {"protocol": str(tmp_path / "p.yaml")}
     assert about == {
-        "test_noise_snr20": {"name": "noise_snr20", "snr_db": 20},
-        "test_noise_snr0": {"name": "noise_snr0", "snr_db": 0},
-        "test_clip": {"name": "clip", "snr_db": None},
+        "test_noise_snr20": {"name": "noise_snr20", "snr_db": 20} | of,
+        "test_noise_snr0": {"name": "noise_snr0", "snr_db": 0} | of,
+        "test_clip": {"name": "clip", "snr_db": None} | of,
     }
     # The same noise, louder.
     crops = [
@@ -177,6 +178,19 @@ def test_commands(src, config, material, tmp_path, capsys):
         for d in (tmp_path / "test_noise_snr20", tmp_path / "test_noise_snr0")
     ]
     assert crops[0] == crops[1]
+    # A condition that is taken out of the protocol is gone; what is not of this protocol stays.
+    for name, of in (("test_own", None), ("test_other_clip", str(tmp_path / "p.yaml"))):
+        shutil.copytree(tmp_path / "test_clip", tmp_path / name)
+        write_condition(tmp_path / name, Condition(name.rpartition("_")[2], protocol=of))
+    del protocol["conditions"]["clip"]
+    (tmp_path / "p.yaml").write_text(json.dumps(protocol))
+    protocol_command.main(
+        ["--config", str(tmp_path / "p.yaml"), "--seed", "1", str(src), str(tmp_path / "test")]
+    )
+    assert "test_clip: removed: " in capsys.readouterr().err
+    assert sorted(d.name for d in tmp_path.glob("test_*")) == [
+        "test_noise_snr0", "test_noise_snr20", "test_other_clip", "test_own",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -47,11 +47,11 @@ def full_after(monkeypatch, number):
     """Let the disk be full after so many files."""
     calls = []
 
-    def write(path, data):
+    def write(path, data, **options):
         calls.append(path)
         if len(calls) > number:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        files.write_atomic(path, data)
+        files.write_atomic(path, data, **options)
 
     for module in ("formats", "provenance", "shards"):
         monkeypatch.setattr(f"espnet_robust.distortion.copies.{module}.write_atomic", write)

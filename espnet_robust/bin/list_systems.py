@@ -1,0 +1,32 @@
+"""Print the systems of an experiment whose scores follow from its present inputs.
+
+Those that are asked for come first, in their order, and must be current; others of the experiment
+follow if they are, with all of the seeds, and are named on stderr if they are not.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from espnet_robust.common.cli import Parser, run
+from espnet_robust.recipe.options import add_plan_options, plan_of
+
+
+def get_parser() -> argparse.ArgumentParser:
+    parser = Parser(prog="espnet-robust list_systems", description=__doc__)
+    add_plan_options(parser)
+    parser.add_argument("--systems", required=True, help="names, separated by blanks")
+    parser.add_argument("--seeds", default="0", help="separated by blanks")
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> None:
+    args = get_parser().parse_args(cmd)
+    from espnet_robust.recipe.skipped import check_skipped, current, others
+
+    plan, systems, seeds = plan_of(args), args.systems.split(), args.seeds.split()
+    check_skipped(plan, [10], systems, seeds)
+    print(*systems, *current(plan, others(plan, systems, seeds), seeds))
+
+
+if __name__ == "__main__":
+    run(main)

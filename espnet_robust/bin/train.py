@@ -1,0 +1,73 @@
+"""Run one training of a recipe: a distillation, or a recogniser or classifier on a student.
+
+A training that is done is skipped; one that was interrupted goes on. If it was made of something
+else (configuration, data, teacher, student), it is refused or, with --redo, made again.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from espnet_robust.common.cli import Parser, run
+from espnet_robust.recipe.options import add_plan_options, plan_of
+from espnet_robust.recipe.plan import DISTILL
+
+
+def get_parser() -> argparse.ArgumentParser:
+    parser = Parser(prog="espnet-robust train", description=__doc__)
+    add_plan_options(parser)
+    parser.add_argument("--ngpu", default="0", metavar="N", help="number of GPUs to train on")
+    parser.add_argument(
+        "--redo", action="store_true", help="delete a stale training and run it again"
+    )
+    parser.add_argument("what", choices=(DISTILL, "asr", "cls"))
+    parser.add_argument(
+        "system", help="YAML in conf/distill; for asr and cls also teacher or logmel"
+    )
+    parser.add_argument("seed")
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> None:
+    args = get_parser().parse_args(cmd)
+    from espnet_robust.recipe.outputs import BEST_STUDENT, Outputs
+    from espnet_robust.recipe.training import train
+
+    plan = plan_of(args)
+    outputs = Outputs(plan)
+    if args.what == DISTILL:
+        output, best = outputs.distilled(args.system, args.seed), BEST_STUDENT
+        command = ["espnet_robust.bin.distill_train"]
+        if not output.changes() and outputs.student(args.system, args.seed).is_done():
+            return  # its checkpoints may be gone
+    else:
+        output, best = outputs.trained(args.system, args.seed), "valid.loss.best.pth"
+        command = ["espnet_robust.run", f"espnet2.bin.{args.what}_train"]
+    options = {
+        "config": output.path / "train.yaml",
+        "output_dir": output.path,
+        "seed": args.seed,
+        "resume": "true",
+        "ngpu": args.ngpu,
+    }
+    words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
+    train(
+        output,
+        plan.config(args.what, args.system, args.seed),
+        [sys.executable, "-m", *command, *words],
+        f"{args.what} {args.system} {args.seed}",
+        best,
+        redo=args.redo,
+        check=_check,
+    )
+
+
+def _check(directory: Path, model: str) -> None:
+    from espnet_robust.plugin.checkpoints import check_trained  # torch: seconds, once trained
+
+    check_trained(directory, model)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,123 @@
+"""What a data dir holds, as digests: they change when its audio or its tables do.
+
+The audio is told by its content, wherever it lies. Reading all of it takes minutes for a large
+corpus, so ``.NAME.audio`` beside the data dir remembers the digest of each file with its size and
+time; a file is read again when either differs.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tqdm import tqdm
+
+from espnet_robust.common.errors import DataDirError
+from espnet_robust.common.files import write_atomic
+from espnet_robust.common.made_of import sha256
+from espnet_robust.data.data_dir import iter_table, table_names
+
+AUDIO = "audio"
+_MISSING = "missing"  # who reads the audio says so
+_THREADS = 4  # hashing leaves Python's lock to the others
+# Tables that say how utterances are cut from the audio and how long they are.
+OF_AUDIO = ("segments", "utt2num_samples")
+
+
+def digests(
+    data_dir: str | Path, tables: Iterable[str] | None = None, *, read_again: bool = False
+) -> dict[str, str]:
+    """{"audio": digest, table: digest, ...} of a data dir.
+
+    Args:
+        tables: those that matter, as far as they are there; None: all. ``wav.scp`` does not, as it
+            names files whose content is in the digest of the audio.
+        read_again: read all audio, whatever the sizes and times of its files.
+
+    Raises:
+        DataDirError: no such data dir, or its ``wav.scp`` is damaged.
+    """
+    data_dir = Path(data_dir)
+    if not (data_dir / "wav.scp").is_file():
+        raise DataDirError(f"{data_dir}: no wav.scp in it; was the stage that makes it run?")
+    names = table_names(data_dir) if tables is None else tables
+    found = {AUDIO: audio_digest(data_dir, read_again=read_again)}
+    for name in names:
+        if name != "wav.scp" and (data_dir / name).is_file():
+            found[name] = sha256(data_dir / name)
+    return found
+
+
+def audio_digest(data_dir: Path, *, read_again: bool = False) -> str:
+    """SHA-256 over the recordings of ``wav.scp``: their ids, and the content of their files."""
+    entries = (_file_of(entry) for _, entry in iter_table(data_dir / "wav.scp"))
+    files = {file for file in entries if file is not None}
+    content = _contents(data_dir, files, {} if read_again else _read_memory(data_dir))
+    total = hashlib.sha256()
+    for utt, entry in iter_table(data_dir / "wav.scp"):
+        file = _file_of(entry)
+        # Of an ark, the offset too; of a command, the command.
+        what = entry if file is None else f"{content[file]} {entry.removeprefix(file)}"
+        total.update(f"{utt} {what}\n".encode())
+    return total.hexdigest()
+
+
+def _file_of(entry: str) -> str | None:
+    """The file of an entry of ``wav.scp``; None for a command."""
+    if entry.endswith("|"):
+        return None
+    ark, colon, offset = entry.rpartition(":")
+    return ark if colon and offset.isdigit() and not Path(entry).exists() else entry
+
+
+def _contents(
+    data_dir: Path, files: set[str], known: Mapping[tuple[str, str], str]
+) -> dict[str, str]:
+    """File -> digest of its content; those that were read now are remembered."""
+    states = {file: _state(file) for file in files}
+    unread = sorted(file for file, state in states.items() if state and (file, state) not in known)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        shown = tqdm(
+            pool.map(_content, unread), total=len(unread), desc=f"reading {data_dir}", delay=2
+        )
+        read = dict(zip(unread, shown, strict=True))
+    found = {f: read.get(f) or known.get((f, s), _MISSING) for f, s in states.items()}
+    if unread:
+        lines = [f"{states[f]} {found[f]} {f}\n" for f in sorted(files) if states[f]]
+        with contextlib.suppress(OSError):  # a corpus that cannot be written to is read each time
+            write_atomic(_memory(data_dir), "".join(lines))
+    return found
+
+
+def _state(file: str) -> str:
+    try:
+        about = Path(file).stat()
+    except OSError:
+        return ""
+    return f"{about.st_size} {about.st_mtime_ns}"
+
+
+def _content(file: str) -> str:
+    try:
+        with open(file, "rb") as f:
+            return hashlib.file_digest(f, "sha256").hexdigest()
+    except OSError:
+        return _MISSING
+
+
+def _memory(data_dir: Path) -> Path:
+    return data_dir.with_name(f".{data_dir.name}.audio")
+
+
+def _read_memory(data_dir: Path) -> dict[tuple[str, str], str]:
+    """(file, "SIZE TIME") -> digest; nothing of lines that are damaged."""
+    known = {}
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        for line in _memory(data_dir).read_text(encoding="utf-8").splitlines():
+            size, _, rest = line.partition(" ")
+            time, _, rest = rest.partition(" ")
+            digest, _, file = rest.partition(" ")
+            if len(digest) == 64 and file:
+                known[file, f"{size} {time}"] = digest
+    return known

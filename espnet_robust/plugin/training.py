@@ -1,0 +1,127 @@
+"""Every training of ESPnet's made safe: killed at any moment, it can be resumed.
+
+``hook_trainings()`` replaces, once in a process, three class methods of ESPnet, each by one that
+calls the original:
+
+    Trainer.run                    what an epoch writes is all or nothing (``common/saving.py``)
+    AbsTask.main_worker            one process at a time trains in a directory
+    AbsTask.build_model_from_file  weights alone are read from a model (``checkpoints.py``)
+"""
+
+import argparse
+import contextlib
+from pathlib import Path
+
+import torch
+from espnet2.tasks.abs_task import AbsTask
+from espnet2.train.distributed_utils import DistributedOption
+from espnet2.train.trainer import Trainer
+from espnet2.utils.build_dataclass import build_dataclass
+
+from espnet_robust.common.errors import ModelError
+from espnet_robust.common.processes import locked
+from espnet_robust.common.saving import Saving
+from espnet_robust.plugin.checkpoints import difference, reading, weights_only
+
+LOCK = ".training.lock"
+# The workers of a killed training, which hold its lock too, end when they find their parent gone:
+# torch has them look every 5 s.
+PATIENCE_S = 12.0
+
+_HOOKED = "_espnet_robust_trains_safely"
+
+
+class SafeTrainer:
+    """What stands before the methods of a trainer of ESPnet's, as a base of it."""
+
+    @classmethod
+    def resume(cls, checkpoint, model, **kwargs) -> None:
+        """Load a checkpoint. Raises ModelError where it is of another model or unreadable."""
+        try:
+            super().resume(checkpoint=checkpoint, model=model, **kwargs)
+        except ModelError:
+            raise
+        except Exception as e:
+            raise ModelError(
+                f"{checkpoint}: training cannot go on from it: "
+                f"{difference(Path(checkpoint), model, e)}; use the configuration that it was "
+                "begun with, or remove the directory"
+            ) from e
+
+    @classmethod
+    def train_one_epoch(cls, *, options, distributed_option, **kwargs) -> bool:
+        if is_first_rank(distributed_option):
+            Saving(Path(options.output_dir)).end()  # of the epoch before
+        return super().train_one_epoch(
+            options=options, distributed_option=distributed_option, **kwargs
+        )
+
+    @classmethod
+    def validate_one_epoch(cls, *, options, distributed_option, **kwargs) -> None:
+        super().validate_one_epoch(options=options, distributed_option=distributed_option, **kwargs)
+        if is_first_rank(distributed_option):
+            Saving(Path(options.output_dir)).begin()
+
+
+def is_first_rank(option: DistributedOption) -> bool:
+    """Whether this process is the one that writes."""
+    return not option.distributed or option.dist_rank == 0
+
+
+def hook_trainings() -> None:
+    """See above. Idempotent."""
+    if _HOOKED in vars(AbsTask):
+        return
+    setattr(AbsTask, _HOOKED, True)
+    run, work = Trainer.run.__func__, AbsTask.main_worker.__func__
+    build = AbsTask.build_model_from_file.__func__
+
+    def safe_run(cls, *, trainer_options, distributed_option, **kwargs) -> None:
+        safe = type(cls.__name__, (SafeTrainer, cls), {})
+        saving, first = Saving(Path(trainer_options.output_dir)), is_first_rank(distributed_option)
+        if first:
+            saving.undo()
+        if distributed_option.distributed:
+            torch.distributed.barrier()
+        options = {"trainer_options": trainer_options, "distributed_option": distributed_option}
+        with _one_line_if_full(saving.out):
+            run(safe, **options, **kwargs)
+            if first:
+                saving.end()
+
+    def main_worker(cls, args: argparse.Namespace):
+        with _lock(args), weights_only():
+            return work(cls, args)
+
+    def build_model_from_file(cls, config_file=None, model_file=None, device="cpu"):
+        with reading(model_file):
+            return build(cls, config_file, model_file, device)
+
+    Trainer.run = classmethod(safe_run)
+    # By this name the processes of a training on several GPUs find it.
+    AbsTask.main_worker = classmethod(main_worker)
+    AbsTask.build_model_from_file = classmethod(build_model_from_file)
+
+
+@contextlib.contextmanager
+def _one_line_if_full(out: Path):
+    """torch's errors when it cannot write a file are RuntimeErrors about its insides."""
+    try:
+        yield
+    except RuntimeError as e:
+        if "PytorchStreamWriter" not in str(e) and "unexpected pos" not in str(e):
+            raise
+        raise ModelError(
+            f"{out}: a checkpoint cannot be written; is the disk full? make room and run this "
+            "again: it goes on after the last epoch that was saved"
+        ) from e
+
+
+def _lock(args: argparse.Namespace):
+    """The output directory's lock, for the process that writes there."""
+    option = build_dataclass(DistributedOption, args)
+    option.init_options()
+    if not is_first_rank(option) or not args.output_dir:
+        return contextlib.nullcontext()
+    out = Path(args.output_dir)
+    return locked(out / LOCK, out, patience_s=PATIENCE_S)

@@ -1,0 +1,1 @@
+"""What a recipe makes, which inputs decide it, whether it is current; trainings."""

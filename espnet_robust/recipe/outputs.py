@@ -1,0 +1,192 @@
+"""The outputs of a recipe for one system and seed, and what decides each of them.
+
+    distill/   the training of the student          stage 5
+    student/   the student                                6
+    asr/       the recogniser, or cls/, the classifier    7
+    decode/    its texts or labels, for each test set     8
+    ./         scores.json; ./SET for further test sets   9
+
+Each is decided by its own options and by what the one before it gives, so that a change costs what
+follows from it and nothing else.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from espnet_robust.common.config import read_yaml
+from espnet_robust.common.errors import ModelError
+from espnet_robust.common.experiment import NOT_DISTILLED, Config, find_teacher
+from espnet_robust.common.made_of import Output, gives, sha256
+from espnet_robust.data.conditions import by_test_set, condition_dirs
+from espnet_robust.data.digests import OF_AUDIO, digests
+from espnet_robust.recipe.plan import DISTILL, Plan
+from espnet_robust.recognise.job import decoded_of, parse_search_options
+from espnet_robust.score.decoded import scored_of
+
+STUDENT_FILES = ("config.yaml", "model.safetensors")
+BEST_STUDENT = "valid.distill.best.pth"
+# Options of a training that do not change what it makes.
+NEUTRAL = ("num_workers", "log_interval", "use_tensorboard", "use_wandb")
+MIXTURES = ("distortion", "valid_distortion")
+
+
+class Outputs:
+    """What a plan makes; the digests of data dirs are taken once."""
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        self._known: dict[tuple[Path, bool], dict[str, str]] = {}
+
+    def distilled(self, system: str, seed: str) -> Output:
+        """The training of a student.
+
+        Raises:
+            UserError: data, a mixture or the teacher is not there.
+        """
+        config = self.plan.config(DISTILL, system, seed)
+        teachers = config["teacher"] if isinstance(config["teacher"], list) else [config["teacher"]]
+        made_of = {
+            "config": _decisive(config),
+            "seed": seed,
+            **self._data(self.plan.distill_train, self.plan.distill_dev),
+            **drawn_from(config, self._digests),
+            **{f"teacher {teacher}": model_digest(teacher) for teacher in teachers},
+        }
+        return Output(self.plan.directory(system, seed) / DISTILL, made_of)
+
+    def student(self, system: str, seed: str) -> Output:
+        """The student that a training gives."""
+        training = self.plan.directory(system, seed) / DISTILL
+        return Output(self.plan.student(system, seed), student_of(training, BEST_STUDENT))
+
+    def trained(self, system: str, seed: str) -> Output:
+        """The recogniser or classifier on a student, a teacher or a filter bank.
+
+        Raises:
+            UserError: as ``distilled``; or there is no student.
+        """
+        plan = self.plan
+        config = plan.config(plan.task, system, seed)
+        made_of = {
+            "config": _decisive(config),
+            "seed": seed,
+            **self._data(plan.train, plan.dev),
+            **drawn_from(config.get("preprocessor_conf") or {}, self._digests),
+            "labels": {name: sha256(name) for name in _label_files(config)},
+        }
+        if system == "teacher":
+            teacher = find_teacher(plan.recipe, plan.teacher)
+            made_of[f"teacher {teacher}"] = model_digest(teacher)
+        elif system not in NOT_DISTILLED:
+            student = plan.student(system, seed)
+            made_of["student"] = {name: sha256(student / name) for name in STUDENT_FILES}
+        return Output(plan.directory(system, seed) / plan.task, made_of)
+
+    def decoded(self, system: str, seed: str) -> Iterator[Output]:
+        """What a test set was decoded into, for each of them."""
+        plan = self.plan
+        options = parse_search_options(plan.decode_options)
+        if plan.task == "cls":
+            options = {"table": plan.label}
+        directory = plan.directory(system, seed)
+        for name, conditions in self.conditions():
+            made_of = decoded_of(directory / plan.task, plan.checkpoint, conditions, options)
+            yield Output(directory / "decode" / name, made_of)
+
+    def scored(self, system: str, seed: str) -> Iterator[Output]:
+        """The scores of a test set, for each of them."""
+        directory = self.plan.directory(system, seed)
+        for number, (name, conditions) in enumerate(self.conditions()):
+            yield Output(
+                directory / name if number else directory,
+                scored_of(
+                    conditions, directory / "decode" / name, system, int(seed), self.plan.task,
+                    self.plan.label,
+                ),
+            )  # fmt: skip
+
+    def conditions(self) -> Iterator[tuple[str, Mapping[str, Path]]]:
+        """(test set, {condition: data dir}) of what this plan tests."""
+        for test_set in self.plan.test_sets:
+            yield from by_test_set(condition_dirs(test_set, self.plan.protocols)).items()
+
+    def _data(self, *data_dirs: Path) -> dict[str, Any]:
+        """What training reads of data dirs, beside labels."""
+        return {str(path): self._digests(path, OF_AUDIO) for path in data_dirs}
+
+    def _digests(self, path: Path, tables: tuple[str, ...] | None = None) -> dict[str, str]:
+        """Once a command: its inputs do not change while it runs."""
+        key = (path, tables is None)
+        if key not in self._known:
+            self._known[key] = digests(path, tables)
+        return self._known[key]
+
+
+def pretrained(config: Path, data_dirs: Sequence[Path], out: Path) -> Output:
+    """A teacher that is pretrained on data dirs, from the YAML of one round.
+
+    Raises:
+        UserError: the YAML, data, noises or a model that it begins with are not there.
+    """
+    content = read_yaml(config)
+    made_of: dict[str, Any] = {"config": content}
+    made_of |= {str(path): digests(path, ()) for path in data_dirs}
+    made_of |= drawn_from(content, digests)
+    units = content.get("units")
+    source = units.get("from", "mfcc") if isinstance(units, dict) else "mfcc"
+    for name in filter(None, (content.get("init"), None if source == "mfcc" else source)):
+        made_of[f"model {name}"] = model_digest(str(name))
+    return Output(out, made_of)
+
+
+def student_of(training: Path, checkpoint: str) -> dict[str, Any]:
+    """What decides the student of a distillation: what that gives, whether or not it is kept."""
+    given = gives(training) or {checkpoint: sha256(training / checkpoint)}
+    return {"checkpoint": checkpoint, "distill": given}
+
+
+def drawn_from(
+    config: Mapping[str, Any], digests: Callable[[Path], dict[str, str]]
+) -> dict[str, Any]:
+    """The mixtures of a configuration, if a file is named, and the noises and rooms in them."""
+    from espnet_robust.distortion.config import given_config, load_distortion  # SciPy: seconds
+
+    found: dict[str, Any] = {}
+    for key in MIXTURES:
+        mixture = config.get(key)
+        if isinstance(mixture, str):
+            found[key] = given_config(mixture)[0]
+        if mixture:
+            for path in sorted(load_distortion(mixture).data_dirs):
+                found[f"drawn from {path}"] = digests(Path(path))
+    return found
+
+
+def model_digest(name: str) -> Any:
+    """What tells one teacher from another: its files, or the revision that the hub gave."""
+    path = Path(name)
+    if path.is_dir():
+        files = sorted(f for f in path.iterdir() if f.suffix in (".json", ".safetensors", ".bin"))
+        return {f.name: sha256(f) for f in files}
+    from huggingface_hub import hf_hub_download
+
+    try:
+        config = hf_hub_download(name, "config.json")
+    except Exception as e:  # the hub's own, those of requests, an id that cannot be one
+        reason = " ".join(str(e).split())
+        raise ModelError(f"teacher {name}: no directory here, nor on the hub: {reason}") from None
+    return Path(config).parent.name
+
+
+def _decisive(config: Config) -> Config:
+    return {key: value for key, value in config.items() if key not in NEUTRAL}
+
+
+def _label_files(config: Config) -> list[str]:
+    """Files of a training whose content is part of what it learns."""
+    found = [config.get("token_list"), config.get("bpemodel")]
+    for split in ("train", "valid"):
+        sources = config.get(f"{split}_data_path_and_name_and_type") or []
+        found += [path for path, _, kind in sources if kind == "text"]
+    return [name for name in found if isinstance(name, str) and name != "none"]

@@ -1,0 +1,138 @@
+"""Stages that are passed over must have left what follows from the present inputs."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from espnet_robust.common.errors import UserError
+from espnet_robust.common.experiment import NOT_DISTILLED
+from espnet_robust.common.made_of import Output, commit, damage, made_by, summary
+from espnet_robust.recipe.outputs import Outputs
+from espnet_robust.recipe.plan import DISTILL, Plan
+
+COPIES, DISTILLATION, EXPORT, TRAINING, DECODING, SCORING = 3, 5, 6, 7, 8, 9
+SEED = 0  # of distorted copies
+
+ELSE = "was made of something else"
+Problem = tuple[int, str]  # stage that mends it, what is wrong
+
+
+def check_skipped(
+    plan: Plan, stages: Sequence[int], systems: Sequence[str], seeds: Sequence[str]
+) -> None:
+    """Check what the stages that are not among ``stages`` have left, as far as these need it.
+
+    Raises:
+        UserError: the first output that is missing or does not follow from what there is now, and
+            the stage to begin with.
+    """
+    for number, problem in _problems(plan, stages, systems, seeds):
+        redo = " --redo" if number in (DISTILLATION, TRAINING) and ELSE in problem else ""
+        raise UserError(f"{problem}; begin with --stage {number}{redo}")
+
+
+def current(plan: Plan, systems: Sequence[str], seeds: Sequence[str]) -> list[str]:
+    """Those of the systems whose scores, and all before them, follow from what there is now.
+
+    The others are named, with the reason, on stderr.
+    """
+    found = []
+    for system in systems:
+        problem = next(_of_system(plan, [SCORING + 1], [system], seeds), None)
+        if problem:
+            print(f"{system} is left out of the table: {problem[1]}", file=sys.stderr)
+        else:
+            found.append(system)
+    return found
+
+
+def others(plan: Plan, systems: Sequence[str], seeds: Sequence[str]) -> list[str]:
+    """Further systems that were scored in this experiment with all of the seeds."""
+    scored = (path.parent.name for path in plan.exp.glob("*_seed*/scores.json"))
+    counted = Counter(name.rpartition("_seed") for name in scored)
+    names = {system for system, _, seed in counted if seed in seeds} - {*systems}
+    return sorted(n for n in names if all((n, "_seed", seed) in counted for seed in seeds))
+
+
+def other_commits(plan: Plan, systems: Sequence[str], seeds: Sequence[str]) -> str:
+    """What to say where outputs were made by other commits than this one; "" where none were."""
+    now = commit()
+    directories = [plan.directory(system, seed) for seed in seeds for system in systems]
+    parts = (DISTILL, "student", plan.task, ".")
+    found = Counter(filter(None, (made_by(d / part) for d in directories for part in parts)))
+    if not now or not (old := [name for name in found if name != now]):
+        return ""
+    return (
+        f"{plan.exp}: {sum(found[name] for name in old)} of {found.total()} outputs are of commit "
+        f"{', '.join(old)}, this is {now}; what was done is not done again for that"
+    )
+
+
+def _problems(
+    plan: Plan, stages: Sequence[int], systems: Sequence[str], seeds: Sequence[str]
+) -> Iterator[Problem]:
+    if COPIES not in stages and stages[-1] >= DECODING:
+        for test_set in plan.test_sets:
+            yield from _of_copies(plan, test_set)
+    yield from _of_system(plan, stages, systems, seeds)
+
+
+def _of_copies(plan: Plan, test_set: Path) -> Iterator[Problem]:
+    if plan.protocols == ("none",):
+        return
+    from espnet_robust.distortion.copies.make import copy_changes, wanted_record  # SciPy
+    from espnet_robust.distortion.protocol import left_over, protocol_jobs
+
+    for config in plan.protocols:
+        jobs = protocol_jobs(test_set, str(test_set), config, seed=SEED)
+        for path in left_over(jobs, str(test_set), config):
+            yield COPIES, f"{path}: {config} has no such condition any more"
+        for job in jobs:
+            if changes := copy_changes(job, wanted_record(job)):
+                yield COPIES, f"{job.dst}: {_say(changes)}"
+
+
+def _of_system(
+    plan: Plan, stages: Sequence[int], systems: Sequence[str], seeds: Sequence[str]
+) -> Iterator[Problem]:
+    outputs = Outputs(plan)
+    for seed in seeds:
+        for system in systems:
+            for number, output in _taken_over(outputs, stages, system, seed):
+                changes = output.changes()
+                if not changes and (damaged := damage(output.path)):
+                    changes = [damaged]
+                if not changes and not output.is_done():
+                    changes = ["it is not finished"]
+                if changes:
+                    yield number, f"{output.path}: {_say(changes)}"
+
+
+def _taken_over(
+    outputs: Outputs, stages: Sequence[int], system: str, seed: str
+) -> Iterator[tuple[int, Output]]:
+    """(stage, what it makes) where that stage is not run, but a later one is."""
+    plan = outputs.plan
+    taken = {n for n in range(DISTILLATION, SCORING + 1) if n not in stages and n < stages[-1]}
+    distilled = system not in NOT_DISTILLED and plan.students is None
+    if distilled and DISTILLATION in taken and not _is_exported(outputs, taken, system, seed):
+        yield DISTILLATION, outputs.distilled(system, seed)
+    if distilled and EXPORT in taken:
+        yield EXPORT, outputs.student(system, seed)
+    if TRAINING in taken:
+        yield TRAINING, outputs.trained(system, seed)
+    if DECODING in taken:
+        yield from ((DECODING, output) for output in outputs.decoded(system, seed))
+    if SCORING in taken:
+        yield from ((SCORING, output) for output in outputs.scored(system, seed))
+
+
+def _is_exported(outputs: Outputs, taken: set[int], system: str, seed: str) -> bool:
+    """Whether the student is there, so that the training's checkpoints may be gone."""
+    training = outputs.distilled(system, seed)
+    return EXPORT in taken and not training.changes() and outputs.student(system, seed).is_done()
+
+
+def _say(changes: list[str]) -> str:
+    return changes[0] if changes[0].startswith("it is not") else f"{ELSE}: {summary(changes)}"

@@ -1,0 +1,152 @@
+"""One training of a recipe, in a process of its own, begun, gone on with or passed over."""
+
+import contextlib
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+import yaml
+
+from espnet_robust.common.errors import UserError
+from espnet_robust.common.experiment import Config
+from espnet_robust.common.files import write_atomic
+from espnet_robust.common.made_of import Output, damage, summary
+from espnet_robust.common.processes import end_with_parent, locked
+
+CONFIG = "train.yaml"
+_EPOCH = re.compile(r".* INFO: ([0-9/]*epoch started.*)")
+
+
+class TrainingFailed(UserError):
+    """A training ended with an error, which stands in its log."""
+
+
+def train(
+    output: Output,
+    config: Config,
+    command: Sequence[str],
+    name: str,
+    best: str,
+    *,
+    redo: bool,
+    check: Callable[[Path, str], None] | None = None,
+) -> None:
+    """Train, unless that is done.
+
+    Args:
+        output: the training's directory and what decides it.
+        config: of ESPnet; written to train.yaml in the directory.
+        command: what trains with that file; its output goes to DIRECTORY.log.
+        name: what to call it in messages.
+        best: the model that it leaves.
+        redo: delete a training that was made of something else, instead of refusing.
+        check: called with the directory and ``best`` before the training counts as done; raises
+            where that model cannot be used.
+
+    Raises:
+        UserError: it was begun or made with something else, or runs already.
+        TrainingFailed: as it says.
+    """
+    output.path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(output.path.with_name(f".{output.path.name}.lock"), output.path):
+        remove_stale(output, redo=redo)
+        if output.is_done():
+            return
+        output.begin()
+        text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+        write_atomic(output.path / CONFIG, text)
+        log = output.path.with_suffix(".log")
+        _run(command, name, log)
+        for name in ("config.yaml", best):
+            if not (output.path / name).is_file():
+                raise TrainingFailed(f"{output.path}: training left no {name}; see {log}")
+        if check:
+            check(output.path, best)
+        output.finish(["config.yaml", best])
+
+
+TAG = "--tag NAME keeps it and begins another"
+
+
+def remove_stale(output: Output, *, redo: bool, otherwise: str = TAG) -> None:
+    """Delete a training that would not come out as it is, if that is allowed.
+
+    Args:
+        otherwise: what else to do, for the message.
+
+    Raises:
+        UserError: it is not; says what has changed, and what to do.
+    """
+    if not output.exists():
+        return
+    reasons = output.changes()
+    if not reasons and (lost := damage(output.path)):
+        reasons = [lost]
+    if not reasons:
+        return
+    if not redo:
+        raise UserError(
+            f"{output.path}: was made of something else: {summary(reasons)}; --redo deletes it and "
+            f"makes it again, {otherwise}"
+        )
+    print(f"{output.path}: deleted, to be made again: {summary(reasons)}", file=sys.stderr)
+    output.remove()
+
+
+def _run(command: Sequence[str], name: str, log: Path) -> None:
+    """Run the command to its end, its output in ``log``; show when epochs begin."""
+    say(f"[{name}] begins; all output in {log}")
+    with (
+        open(log, "w", encoding="utf-8") as file,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            text=True, errors="replace", preexec_fn=end_with_parent,
+        ) as child,
+        _ending(child),
+    ):  # fmt: skip
+        assert child.stdout
+        reason = _copy(child.stdout, file, name)
+    if child.returncode:
+        raise TrainingFailed(f"[{name}] {reason or child.returncode}; all output in {log}")
+
+
+@contextlib.contextmanager
+def _ending(child: subprocess.Popen) -> Iterator[None]:
+    """Whatever ends this process meanwhile ends the child first."""
+
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    handlers = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    except BaseException:
+        child.terminate()
+        raise
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _copy(lines: Iterable[str], file: IO[str], name: str) -> str:
+    """Copy to ``file`` as it comes; returns the error in it, else the last line."""
+    error = last = ""
+    for line in lines:
+        file.write(line)
+        file.flush()
+        last = line.strip() or last
+        if found := _EPOCH.fullmatch(line.rstrip("\n")):
+            say(f"[{name}] {found[1]}")
+        if line.startswith("error: "):
+            error = line.removeprefix("error: ").strip()
+    return error or last
+
+
+def say(message: str) -> None:
+    """A line with the time on stderr, as utils/log.sh writes it."""
+    print(time.strftime("%Y-%m-%d %H:%M:%S"), message, file=sys.stderr, flush=True)

@@ -1,0 +1,61 @@
+"""A recipe that is ended takes everything that it started with it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def recipe(checkout, run):
+    if not shutil.which("espeak-ng"):
+        pytest.skip("espeak-ng is not installed")
+    few = "--train_utterances 4 --dev_utterances 3 --test_utterances 2"
+    made = run(checkout / "egs/mini/asr1", "--stop_stage", "2", f"--data_opts={few}")
+    assert made.returncode == 0, made.stderr[-3000:]
+    return checkout / "egs/mini/asr1"
+
+
+def working_in(folder: Path) -> list[str]:
+    """Command lines of the processes in a folder, zombies left out."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if Path(os.readlink(process / "cwd")).is_relative_to(folder):
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue  # it has ended, or is another user's
+    return [line for line in found if line]
+
+
+@pytest.mark.recipe
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_nothing_goes_on(recipe, number):
+    tag = number.name.lower()
+    process = subprocess.Popen(
+        ["./run.sh", "--tag", tag, "--stage", "5", "--systems", "distilhubert cdm1"],
+        cwd=recipe,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    logs = [
+        recipe / f"exp/{tag}/short/{name}_seed0/distill.log" for name in ("distilhubert", "cdm1")
+    ]
+    until = time.monotonic() + 120
+    while not all(log.exists() and "epoch started" in log.read_text() for log in logs):
+        assert time.monotonic() < until and process.poll() is None
+        time.sleep(0.1)
+    (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
+    assert process.wait(10) != 0
+    time.sleep(2)
+    assert not working_in(recipe)
+    record = json.loads((recipe / f"exp/{tag}/short/cdm1_seed0/distill/made_of.json").read_text())
+    assert not record["done"]
