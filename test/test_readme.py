@@ -7,7 +7,6 @@ recogniser and loading its model in Python are in test_asr.py.
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -110,10 +109,8 @@ def test_distil_a_student(root, teacher, tmp_path, monkeypatch):
 
 
 @pytest.mark.recipe
-def test_add_a_recipe_and_compare_two_training_snrs(root, teacher, tmp_path):
-    checkout = tmp_path / "checkout"
-    ignored = shutil.ignore_patterns(".git", ".venv*", "data", "exp", "__pycache__", ".*_cache")
-    shutil.copytree(root, checkout, ignore=ignored, symlinks=True)
+def test_add_a_recipe_and_compare_two_training_snrs(root, copy_checkout, teacher, tmp_path):
+    checkout = copy_checkout(tmp_path / "checkout")
     recipe = checkout / "egs/my/asr1"
     (recipe / "local").mkdir(parents=True)
     (recipe / "conf/distill").mkdir(parents=True)

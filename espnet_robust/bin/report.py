@@ -33,13 +33,19 @@ def get_parser() -> argparse.ArgumentParser:
         metavar="[NAME=]SCORES_JSON",
         help="NAME= shows the system under another name, such as that of its experiment",
     )
+    parser.add_argument(
+        "--results", default="", help="with --exp: RESULTS.md, a block of which gets the tables too"
+    )
+    parser.add_argument("--name", default="", help="of that block; default: that of EXP")
+    parser.add_argument("--command", default="", help="what was run, for that block")
     return parser
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
     parser = get_parser()
     args = parser.parse_args(cmd)
-    from espnet_robust.score.report import write_report
+    from espnet_robust.score.report import SUMMARY, write_report
+    from espnet_robust.score.results_page import write_results
 
     if bool(args.exp) == bool(args.scores):
         parser.error("name scores.json files, or --exp")
@@ -60,10 +66,18 @@ def main(cmd: Sequence[str] | None = None) -> None:
             for seed in args.seeds.split()
         ]
         write_report(args.out / below, scores, baseline=baseline, order=systems)
-        if number:
-            print(f"# {test_set}")
-        for path in sorted((args.out / below).glob("*.md")):
-            print(path.read_text(encoding="utf-8"))
+        tables = sorted((args.out / below).glob("*.md"))
+        print(f"\n{test_set}: {(args.out / below / SUMMARY).read_text('utf-8')}")
+        print(f"every condition: {tables[0]}   plot: {tables[0].with_suffix('.png')}")
+        if args.results:
+            name = args.name or args.exp.name
+            command = args.command or "espnet-robust report"
+            write_results(
+                Path(args.results),
+                f"{name}/{test_set}" if number else name,
+                [path.read_text("utf-8") for path in tables],
+                command,
+            )
 
 
 if __name__ == "__main__":

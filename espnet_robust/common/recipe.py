@@ -10,7 +10,7 @@ from espnet_robust.common.config import nearest, read_config
 from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.common.experiment import CONF, NOT_DISTILLED, Recipe, check_system, resolve
 
-STAGES = range(1, 11)
+STAGES = range(1, 13)
 OWN = "own"  # the source of one's own folders
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 # Options for directories with noises or room responses; conf/noise/*.yaml say which are needed.
@@ -72,6 +72,20 @@ def check_stages(stage: str, stop_stage: str) -> None:
     for number in (stage, stop_stage):
         if number not in map(str, STAGES):
             raise ConfigError(f"stage {number!r} does not exist: stages are 1 to {STAGES[-1]}")
+
+
+def wanted_stages(stage: str, stop_stage: str, skipped: str = "") -> list[int]:
+    """The stages that run; ``skipped``: those passed over, separated by blanks.
+
+    Raises:
+        ConfigError: a stage does not exist, or none is left.
+    """
+    check_stages(stage, stop_stage)
+    passed_over = {int(number) for number in skipped.split()}
+    wanted = [n for n in STAGES if int(stage) <= n <= int(stop_stage) and n not in passed_over]
+    if not wanted:
+        raise ConfigError(f"no stage is left from {stage} to {stop_stage} without those skipped")
+    return wanted
 
 
 def check_numbers(nj: str, ngpu: str, gpus: int) -> None:

@@ -151,8 +151,8 @@ class ConfigReader:
     def _one(self, given: Mapping, where: str, snr_db: Any) -> Step:
         name = given["name"]
         if not isinstance(name, str) or name not in KINDS:
-            known = _LABELS.get(str(name))
-            hint = f", did you mean {known!r}?" if known else nearest(name, KINDS)
+            kind_of = _LABELS.get(str(name))
+            hint = f", did you mean {kind_of!r}?" if kind_of else nearest(name, KINDS)
             self.error(where, f"unknown kind {name!r}{hint}")
             return Sequence(())
         kind = KINDS[name]

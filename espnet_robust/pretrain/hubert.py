@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import HubertConfig, HubertModel
 
-from espnet_robust.common.config import from_mapping, read_config
+from espnet_robust.common.config import read_config
 from espnet_robust.common.errors import ConfigError
 from espnet_robust.common.files import sync, sync_tree
 from espnet_robust.data.audio import RATE
@@ -74,7 +74,7 @@ class MaskedPrediction(nn.Module):
 def pretrain(config_path: Path, data_dirs: Sequence[Path], out: Path, device: str = "cpu") -> None:
     """Pretrain on the audio of the data dirs; write a transformers directory ``out``.
 
-    Resumes from ``out``.work, which is kept beside it; does nothing if ``out`` is done.
+    Resumes from ``out``.work, which is kept beside it.
 
     Args:
         device: ``cpu`` or ``cuda``.
@@ -85,8 +85,6 @@ def pretrain(config_path: Path, data_dirs: Sequence[Path], out: Path, device: st
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device cuda: torch finds no GPU here; use cpu (in a recipe: --ngpu 0)")
     config = read_config(config_path, PretrainConfig)
-    if is_done(out, config, config_path):
-        return
     work = out.with_name(out.name + ".work")
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
@@ -109,20 +107,6 @@ def pretrain(config_path: Path, data_dirs: Sequence[Path], out: Path, device: st
             device,
         ),
     )
-
-
-def is_done(out: Path, config: PretrainConfig, path: Path) -> bool:
-    """Whether ``out`` holds the teacher that ``config`` makes.
-
-    Raises:
-        ConfigError: it holds one that another configuration made.
-    """
-    if not (out / "model.safetensors").is_file():
-        return False
-    record = read_config(out / RECORD, Record)
-    if from_mapping(dict(record.pretrain_config), PretrainConfig, str(out / RECORD)) != config:
-        raise ConfigError(f"{out}: made with another {path}; delete it, or name another directory")
-    return True
 
 
 class _Run:

@@ -2,7 +2,7 @@
 
 ``wer.md`` has a row for each system and a column for each condition, ``wer.png`` plots it, and
 ``wer.csv`` has a line for each system, seed and condition. For a classification task the files are
-``accuracy.md``, ``accuracy.png`` and ``accuracy.csv``.
+``accuracy.md``, ``accuracy.png`` and ``accuracy.csv``. ``summary.txt`` is what a terminal shows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,10 @@ from espnet_robust.score.metrics import ACCURACY, METRICS, WER
 from espnet_robust.score.plot import draw
 from espnet_robust.score.results import Results, gather
 from espnet_robust.score.schema import read_scores
+from espnet_robust.score.summary import summary
 from espnet_robust.score.tables import table, to_csv
+
+SUMMARY = "summary.txt"
 
 
 def write_report(
@@ -54,6 +57,7 @@ def write_report(
     if results.measured(main):
         tables.append(confidence_table(results, main, baseline, directories))
         draw(out / f"{main.field}.png", results, main)
+        write_atomic(out / SUMMARY, summary(results, main, baseline, directories))
     write_atomic(out / f"{main.field}.md", "\n".join(tables))
     write_atomic(out / f"{main.field}.csv", to_csv(results, main))
     return results

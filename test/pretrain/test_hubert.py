@@ -1,4 +1,5 @@
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,13 +7,16 @@ import soundfile
 import torch
 import yaml
 
+from espnet_robust.bin import pretrain_teacher
 from espnet_robust.common.config import read_config
 from espnet_robust.common.errors import ConfigError, DataDirError, UserError
-from espnet_robust.data.data_dir import write_data_dir
+from espnet_robust.common.files import read_json
+from espnet_robust.data.audio import read_audio, write_audio
+from espnet_robust.data.data_dir import read_data_dir, write_data_dir
 from espnet_robust.models.speech_model import load_teacher
 from espnet_robust.pretrain.batches import Batches
 from espnet_robust.pretrain.config import PretrainConfig, Record
-from espnet_robust.pretrain.hubert import MaskedPrediction, is_done, pretrain
+from espnet_robust.pretrain.hubert import MaskedPrediction, pretrain
 
 CONFIG = {
     "model": {
@@ -105,16 +109,29 @@ def test_another_configuration_does_not_resume(data, config, tmp_path):
         pretrain(config, [data], tmp_path / "t")
 
 
-def test_what_is_done_is_kept_and_what_another_configuration_made_is_refused(
-    data, config, tmp_path
-):
-    pretrain(config, [data], tmp_path / "t")
-    made = (tmp_path / "t/model.safetensors").stat().st_mtime_ns
-    pretrain(config, [data], tmp_path / "t")
-    assert (tmp_path / "t/model.safetensors").stat().st_mtime_ns == made
+def test_what_is_done_is_kept_and_what_is_stale_refused(data, config, tmp_path, capsys):
+    out = tmp_path / "t"
+    command = ["--config", str(config), "--out", str(out), str(data)]
+    pretrain_teacher.main(command)
+    made = (out / "model.safetensors").stat().st_mtime_ns
+    pretrain_teacher.main(command)
+    assert (out / "model.safetensors").stat().st_mtime_ns == made
+    assert "t: done already" in capsys.readouterr().out
+    (out / "made_of.json").unlink()  # killed just before it was written
+    pretrain_teacher.main(command)
     config.write_text(yaml.safe_dump(CONFIG | {"lr": 0.1}))
-    with pytest.raises(ConfigError, match="t: made with another .*; delete it"):
-        pretrain(config, [data], tmp_path / "t")
+    with pytest.raises(UserError, match="was made of something else: config lr is new; --redo"):
+        pretrain_teacher.main(command)
+    pretrain_teacher.main([*command, "--redo"])
+    assert read_json(out / "pretraining.json")["pretrain_config"]["lr"] == 0.1
+    file = next(iter(read_data_dir(data).wav.values()))
+    content = Path(file).read_bytes()
+    try:
+        write_audio(file, -read_audio(file))
+        with pytest.raises(UserError, match="something else: .* audio changed; --redo"):
+            pretrain_teacher.main(command)
+    finally:
+        Path(file).write_bytes(content)
 
 
 @pytest.mark.parametrize(
@@ -184,9 +201,8 @@ def test_the_shipped_teachers_say_what_made_them(root):
     mini = root / "egs/mini/asr1"
     for name in ("teacher", "teacher_robust"):
         record = read_config(mini / name / "pretraining.json", Record)
-        PretrainConfig(**record.pretrain_config)
-    robust = mini / "conf/pretrain_robust.yaml"
-    assert is_done(mini / "teacher_robust", read_config(robust, PretrainConfig), robust)
+        made = PretrainConfig(**record.pretrain_config)
+    assert made == read_config(mini / "conf/pretrain_robust.yaml", PretrainConfig)
 
 
 def test_no_gpu_for_cuda(data, config, tmp_path, monkeypatch):

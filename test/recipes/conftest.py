@@ -13,9 +13,6 @@ import soundfile
 
 from espnet_robust.data.audio import RATE
 
-NOT_COPIED = shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache")
-MADE_BY_RECIPES = shutil.ignore_patterns("data", "exp", "downloads")  # the package has a data/ too
-
 # A few conditions instead of fifteen.
 PROTOCOL = """\
 conditions:
@@ -44,17 +41,11 @@ def mini_teacher() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
-def checkout(root, tmp_path_factory) -> Path:
+def checkout(copy_checkout, tmp_path_factory) -> Path:
     """A copy of the checkout without what recipes have made there."""
-    copy = tmp_path_factory.mktemp("checkout") / "espnet_robust"
-    shutil.copytree(root, copy, ignore=_not_copied, symlinks=True)
+    copy = copy_checkout(tmp_path_factory.mktemp("checkout") / "espnet_robust")
     (copy / "conf/distortion/few.yaml").write_text(PROTOCOL)
     return copy
-
-
-def _not_copied(directory: str, names: list[str]) -> set[str]:
-    made = MADE_BY_RECIPES(directory, names) if "egs" in Path(directory).parts else set()
-    return made | NOT_COPIED(directory, names)
 
 
 @pytest.fixture(scope="session")

@@ -227,6 +227,7 @@ def test_report_of_a_classification_task(tmp_path):
         "accuracy.csv",
         "accuracy.md",
         "accuracy.png",
+        "summary.txt",
     ]
     assert (out / "accuracy.csv").read_text().splitlines()[:3] == [
         "system,seed,condition,snr_db,utterances,accuracy,params,rtf,device",
@@ -250,8 +251,18 @@ def test_command(tmp_path, capsys):
     paths = write_all(tmp_path, scores("a"), scores("b"))
     out = tmp_path / "report"
     main(["--out", str(out), "--systems", "b a", "--baseline", "a", *map(str, paths)])
-    assert sorted(p.name for p in out.iterdir()) == ["wer.csv", "wer.md", "wer.png"]
+    files = ["summary.txt", "wer.csv", "wer.md", "wer.png"]
+    assert sorted(p.name for p in out.iterdir()) == files
     assert capsys.readouterr().out.strip() == f"report written to {out}"
+
+
+def test_one_system_of_two_experiments(tmp_path):
+    paths = [write_all(tmp_path / name, scores("a"))[0] for name in ("one", "two")]
+    with pytest.raises(UserError, match="two scores of system 'a' with seed 0"):
+        main(["--out", str(tmp_path), *map(str, paths)])
+    main(["--out", str(tmp_path), f"first={paths[0]}", f"second={paths[1]}"])
+    table = (tmp_path / "wer.md").read_text()
+    assert "| first |" in table and "| second |" in table
 
 
 def test_unknown_baseline_leaves_nothing(tmp_path):
