@@ -88,7 +88,7 @@ def pack_model(exp: Path, checkpoint: str, task: str, card: str, out: Path) -> N
 
 def _espnet_pack(folder: Path, task: str, checkpoint: str, out: Path, others: list[str]) -> None:
     """Call ``espnet2.bin.pack`` in ``folder``: it keeps paths relative to where it runs."""
-    from espnet2.bin import pack
+    from espnet2.bin.pack import main as espnet2_pack
 
     config, model = FILES[task]
     command = [task, "--outpath", str(out.resolve()), f"--{config}", "config.yaml"]
@@ -96,7 +96,7 @@ def _espnet_pack(folder: Path, task: str, checkpoint: str, out: Path, others: li
     for name in others:
         command += ["--option", name]
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
-        pack.main(command)
+        espnet2_pack(command)
 
 
 def _copy_student(student: Path, out: Path, card: str) -> None:
