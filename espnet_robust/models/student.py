@@ -78,8 +78,9 @@ class StudentConfig:
             example ``hidden_size``; not with ``init: teacher``.
         kind: ``teacher`` is the teacher's architecture; ``lstm`` or a transformers model type of
             waveforms (``hubert``, ...) has the teacher's width above the teacher's convolutions,
-            with layer norm in them unless they are copied, and otherwise that type's defaults. For devices: ``thin`` is
-            ``hubert`` on narrower, faster convolutions, ``log_mel`` on a filter bank.
+            with layer norm in them unless they are copied, and otherwise that type's defaults.
+            For devices: ``thin`` is ``hubert`` on narrower, faster convolutions, ``log_mel`` on a
+            filter bank.
         causal: a student that can hear a stream (``models/streaming.py``), of ``kind: log_mel``;
             with it, ``chunk_ms`` is what it hears together, and ``left_ms`` what its attention sees
             before that.
