@@ -76,7 +76,7 @@ def pack_model(exp: Path, checkpoint: str, task: str, card: str, out: Path) -> N
     config, files = portable(read_yaml(exp / "config.yaml"))
     if config.get("use_adapter") and config.get("save_strategy") != "all":
         raise ModelError(
-            f"{exp / checkpoint}: lacks the frozen model, so that it would not load elsewhere; train "
+            f"{exp / checkpoint}: lacks the frozen model and would not load elsewhere; train "
             "with `save_strategy: all`"
         )
     folder = out / task
