@@ -15,7 +15,7 @@ def shown_command(command: str, directory: Path) -> str:
         directory: where it is run; the program is named from there, and DIR stands for other
             absolute paths.
 
-    >>> shown_command("/c/egs/run.sh --stage 11 --systems 'a b' --musan /data/musan", Path("/c/egs"))
+    >>> shown_command("/c/egs/run.sh --stage 11 --systems 'a b' --musan /d/musan", Path("/c/egs"))
     "./run.sh --systems 'a b' --musan DIR"
     >>> shown_command("/c/egs/x/../run.sh --stop_stage=12 --seeds 0 --rir=/r", Path("/c/egs/x"))
     '../run.sh --seeds 0 --rir=DIR'
