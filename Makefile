@@ -25,6 +25,8 @@ endif
 
 demo: setup
 	cd egs/mini/asr1 && ./run.sh --budget short --systems "$(DEMO_SYSTEMS)"
+	@echo "next: look at egs/mini/asr1/exp/report/wer.png; the other systems, in egs/mini/asr1:"
+	@echo "      ./run.sh --systems all; your own data: README.md, Distil a student"
 
 test: setup
 ifeq ($(ESPNET),202511)

@@ -2,29 +2,73 @@
 
     espnet-robust run espnet2.bin.asr_train --config conf/asr.yaml ...
 
+As the interpreter of ESPnet's own recipes it runs whatever they ask Python for, modules and files:
+
+    ./run.sh --python "python3 -m espnet_robust.run"
+
 ESPnet's run-time checks of types are left out, for a quick start.
 """
 
+import runpy
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from espnet_robust.common.cli import run
 from espnet_robust.common.errors import ConfigError
 
+USAGE = "usage: espnet-robust run espnet2.bin.COMMAND [options]"
+
 
 def main() -> None:
-    if sys.argv[1:2] in (["-h"], ["--help"]):
+    args = sys.argv[1:]
+    if args[:1] in (["-h"], ["--help"]):
         print(__doc__)
         return
-    if len(sys.argv) < 2 or not sys.argv[1].startswith("espnet"):
-        raise ConfigError("usage: espnet-robust run espnet2.bin.COMMAND [options]")
+    if args[:1] == ["-m"] and len(args) > 1:
+        _run_module(args[1], args[2:])
+    elif args[:1] == ["-c"] and len(args) > 1:
+        sys.argv = ["-c", *args[2:]]
+        exec(args[1], {"__name__": "__main__"})  # what the caller of Python asked it to run
+    elif args and args[0].endswith(".py"):
+        _run_file(args[0], args[1:])
+    elif args and args[0].startswith("espnet"):
+        _run_espnet(args[0], args[1:])
+    else:
+        raise ConfigError(USAGE)
+
+
+def _run_espnet(name: str, args: list[str]) -> None:
     _register()
-    name = sys.argv.pop(1)
     try:
         command = import_module(name)
     except ModuleNotFoundError as e:
         raise ConfigError(f"{name}: {e}") from e
+    sys.argv[1:] = args
     command.main()
+
+
+def _run_module(name: str, args: list[str]) -> None:
+    """As ``python -m`` does; only what is ESPnet's needs to know of us."""
+    if name.startswith("espnet2.bin."):
+        _run_espnet(name, args)
+        return
+    sys.argv = [name, *args]
+    try:
+        runpy.run_module(name, run_name="__main__", alter_sys=True)
+    except ImportError as e:
+        if e.name and not name.startswith(e.name):
+            raise
+        raise ConfigError(f"{name}: {e}") from e
+
+
+def _run_file(path: str, args: list[str]) -> None:
+    """As ``python FILE`` does."""
+    if not Path(path).is_file():
+        raise ConfigError(f"{path}: no such file")
+    sys.argv = [path, *args]
+    sys.path[0] = str(Path(path).parent)
+    runpy.run_path(path, run_name="__main__")
 
 
 def _register() -> None:

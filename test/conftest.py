@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,6 +39,23 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def root() -> Path:
     """The checkout."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def copy_checkout(root):
+    """copy_checkout(directory): this checkout there, without what set-up and recipes made in it."""
+
+    def ignored(directory: str, names: list[str]) -> set[str]:
+        hidden = {name for name in names if name.startswith(".")}
+        recipe = Path(directory).parents[1].name == "egs"  # data/ is a wing of the package, too
+        made = {"data", "exp", "dump", "downloads"} if recipe else set()
+        return ({"__pycache__", "build"} | hidden | made) & set(names)
+
+    def copy(directory: Path) -> Path:
+        shutil.copytree(root, directory, ignore=ignored, symlinks=True)
+        return directory
+
+    return copy
 
 
 @pytest.fixture(scope="session")

@@ -106,9 +106,11 @@ def infer(data: Path, out: Path, **files: Path) -> dict[str, str]:
 
 @pytest.fixture
 def readme_section(root) -> dict[str, list[str]]:
-    """Language -> the code blocks of README's "Use it in an ESPnet you have"."""
+    """Language -> the code blocks of README's "Use it in an ESPnet you have", EZ's behind them."""
     readme = (root / "README.md").read_text(encoding="utf-8")
     section = readme.split("## Use it in an ESPnet you have")[1].split("\n## ")[0]
+    plugin = (root / "espnet_robust/plugin/README.md").read_text(encoding="utf-8")
+    section += plugin.split("## ESPnet-EZ")[1]
     blocks = {}
     for language, code in re.findall(r"```(\w+)\n(.*?)```", section, re.DOTALL):
         blocks.setdefault(language, []).append(code)

@@ -17,6 +17,8 @@ MAY_IMPORT = {
     "distill": {"common", "data", "distortion", "models"},
     "plugin": {"common", "data", "distortion", "models"},
     "recognise": {"common", "data", "plugin"},
+    "espnet3": {"common", "data", "distortion", "plugin", "score"},
+    "publish": {"common", "data", "score"},
     "recipe": {"common", "data", "distortion", "recognise", "score"},
     "doors": {"common", "plugin"},  # register() and run.py
 }
@@ -24,7 +26,8 @@ MAY_IMPORT = {
 NEEDS = {
     "torch": {"models", "pretrain", "distill", "plugin", "recognise"},
     "transformers": {"models", "pretrain", "distill"},
-    "espnet2": {"distill", "plugin", "recognise"},
+    "espnet2": {"distill", "espnet3", "plugin", "publish", "recognise"},
+    "espnet3": {"espnet3"},
     "espnet": {"recognise"},
     "torchaudio": set(),
 }

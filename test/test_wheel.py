@@ -38,7 +38,7 @@ def run(python: Path, *arguments, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def wheel(root, tmp_path_factory) -> Path:
-    """Built from a copy, so that the checkout stays as it is."""
+    """Built from an sdist, as pip does it, and that from a copy: the checkout stays as it is."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for path in root.iterdir():
         if path.name.startswith(".") or path.name in ("egs", "test", "build"):
@@ -48,7 +48,10 @@ def wheel(root, tmp_path_factory) -> Path:
         elif not path.name.endswith(".egg-info"):
             ignore = shutil.ignore_patterns("__pycache__")
             shutil.copytree(path, source / path.name, ignore=ignore)
-    pip = ("-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", out, source)
+    code = "import setuptools.build_meta as b, sys; b.build_sdist(sys.argv[1])"
+    run(Path(sys.executable), "-c", code, out, cwd=source)
+    (sdist,) = out.glob("*.tar.gz")
+    pip = ("-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", out, sdist)
     run(Path(sys.executable), *pip, cwd=out)
     (built,) = out.glob("*.whl")
     return built

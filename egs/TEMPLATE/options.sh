@@ -4,7 +4,12 @@ common_options=${BASH_SOURCE[0]} recipe_options=run.sh
 # the variables that its run.sh exports.
 
 stage=1
-stop_stage=10
+stop_stage=10 # 11 packs what was trained, 12 uploads it
+skip_data_prep=false    # stages 1 to 3
+skip_train=false        # 4 to 7
+skip_eval=false         # 8 to 10
+skip_packing=false      # 11
+skip_upload_hf=false    # 12
 nj=2          # systems trained at a time, and processes of data stages; one thread each
 ngpu=0        # GPUs of one training; decoding takes one of them
 seeds=0       # "0 1 2": distil and train with each
@@ -14,33 +19,47 @@ baseline=distilhubert                    # what the table compares with
 budget=short                             # conf/budget/*.yaml: numbers of steps; the recipe's or
                                          # those at the top of the checkout
 tag=                                     # experiments in exp/TAG instead of exp
+expdir=exp                               # another directory for experiments
+dumpdir=                                 # data/ becomes a link to this directory: a large disk
 redo=false                               # delete trainings that were made of something else (other
                                          # configuration, data, teacher) and make them again
 
 train_set=train
 dev_set=dev
+valid_set=                               # what ESPnet calls dev_set
 test_sets="test"                         # undistorted; their copies are data/TESTSET_CONDITION
 protocol=                                # YAMLs with the conditions of the copies, or none; default:
                                          # those of the noise source
 train_distortion=                        # default: what the YAML of each system says
 dev_distortion=                          # picks the best epoch; default: likewise, on dev data
+asr_distortion=                          # what recognisers and classifiers hear in training: train (the
+                                         # recipe's mixture) or a YAML; default: clean speech. Give
+                                         # it a --tag of its own; --students takes those there are
 distill_set=                             # data dir to distil on; default: the training set
 distill_dev_set=                         # data dir that picks its best epoch; default: the dev set
 students=        # an experiment such as ../asr1/exp/full whose students to take: no stage 5
 
 pretrain_teacher=false                   # make a teacher instead of taking ${teacher}
-pretrain_configs="conf/pretrain1.yaml conf/pretrain2.yaml"  # rounds; round N -> exp/teacherN
+pretrain_configs="conf/pretrain1.yaml conf/pretrain2.yaml"  # rounds; round N -> ${pretrain_out}N
+pretrain_out=exp/teacher
 pretrain_sets=                           # data dirs to pretrain on; default: the training set
 teacher=                                 # hub id or directory; default: what the YAMLs say
 
 distill_config=                          # what the recipe changes in conf/distill/SYSTEM.yaml;
                                          # default: its conf/distill.yaml, if it has one; or none
+distill_args=                            # options of ESPnet's training, for distillation:
+                                         # "--max_epoch 9 --optim_conf lr=0.0005"
 checkpoint=valid.loss.best.pth           # what is decoded with
+results=                                 # RESULTS.md to which stage 10 writes its tables, what people
+                                         # wrote there left as it is
+upload_hf=                               # USER/NAME on the hub, for stage 12; each model gets
+                                         # USER/NAME-SYSTEM_seedN-asr (or -cls), -student
+licence=other                            # of what is packed, as the hub calls it: cc-by-4.0, ...
 data_opts=                               # options of prepare_corpus: "--data_opts=--seed 1"
 export download=false                    # fetch the corpus, where its licence allows that
 
-noise_source=synthetic                   # or esc10, paper: conf/noise/*.yaml, which say what these
-noise=                                   # directories hold
+noise_source=synthetic                   # or esc10, paper, own: conf/noise/*.yaml, which say what
+noise=                                   # these directories hold; or DIR with your noise/ and rir/
 rir=
 musan=
 wham=

@@ -6,7 +6,9 @@
 #   prepare_students  stages 2 to 6: noises, copies, teacher, distillation, export
 #   each_system       for stage 7: a function for every system and seed, several at a time
 #   evaluate          stages 8 to 10, from trained models in DIR/${task} to tables and plots
+#   publish           stages 11 and 12: packed models and their cards; the hub
 
+[ -f local/data.sh ] || die "no local/data.sh here: a recipe's run.sh calls ${0##*/} in its directory"
 . "${root}/utils/python.sh"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 # oneDNN keeps what it compiled for each shape: gigabytes where batches differ in length.
@@ -16,13 +18,23 @@ export ESPNET_ROBUST_RECIPES="${ESPNET_ROBUST_RECIPES-} ${HOSTNAME}:$$"
 
 # bin NAME OPTIONS...: a command of this project.
 bin() { python -m "espnet_robust.bin.$1" "${@:2}"; }
-want() { [ "${stage}" -le "$1" ] && [ "$1" -le "${stop_stage}" ] && log "Stage $1: $2"; }
+want() {
+    [ "${stage}" -le "$1" ] && [ "$1" -le "${stop_stage}" ] && [[ "${skipped} " != *" $1 "* ]] &&
+        log "Stage $1: $2"
+}
 
+skipped= # stages
+[ "${skip_data_prep}" = false ] || skipped+=" 1 2 3"
+[ "${skip_train}" = false ] || skipped+=" 4 5 6 7"
+[ "${skip_eval}" = false ] || skipped+=" 8 9 10"
+[ "${skip_packing}" = false ] || skipped+=" 11"
+[ "${skip_upload_hf}" = false ] || skipped+=" 12"
+dev_set=${valid_set:-${dev_set}}
 [ "${systems}" = all ] && systems=${all_systems}
 if [ "${pretrain_teacher}" = true ]; then
-    teacher=exp/teacher$(wc -w <<<"${pretrain_configs}")
+    teacher=${pretrain_out}$(wc -w <<<"${pretrain_configs}")
 fi
-exp=exp${tag:+/${tag}}/${budget} report=exp${tag:+/${tag}}/report
+exp=${expdir}${tag:+/${tag}}/${budget} report=${expdir}${tag:+/${tag}}/report
 # What decides the outputs: for every command that compares them with their inputs. The driver has
 # set ${task}, ${task_config}, ${classifier}, ${label} and ${tokens}.
 plan=(
@@ -31,9 +43,19 @@ plan=(
     --train_set "${train_set}" --dev_set "${dev_set}" --test_sets "${test_sets}"
     --distill_set "${distill_set}" --distill_dev_set "${distill_dev_set}"
     --train_distortion "${train_distortion}" --dev_distortion "${dev_distortion}"
+    --asr_distortion "${asr_distortion}"
     --tokens "${tokens}" --token_type "${token_type-bpe}" --label "${label-}"
     --checkpoint "${checkpoint}" --students "${students}" "--decode_options=${decode_options-}"
+    "--distill_args=${distill_args}" "--task_args=${task_args}"
 )
+# Where the recipe's corpus, noises and rooms are, unless the command line says it.
+. "${root}/egs/db.sh"
+for _name in "$(basename "$(dirname "${PWD}")")" noise rir musan wham fsd50k dns; do
+    _root=${_name^^}
+    if declare -p "${_name}" >/dev/null 2>&1 && [ -z "${!_name}" ]; then
+        printf -v "${_name}" '%s' "${!_root-}"
+    fi
+done
 sources=(
     --noise "${noise}" --rir "${rir}" --musan "${musan}" --wham "${wham}" --fsd50k "${fsd50k}"
     --dns "${dns}"
@@ -41,9 +63,10 @@ sources=(
 checked=$(bin check_recipe "${plan[@]}" "${sources[@]}" --protocols "${protocol}" \
     --noise_source "${noise_source}" --systems "${systems}" --seeds "${seeds}" --tag "${tag}" \
     --stage "${stage}" --stop_stage "${stop_stage}" --nj "${nj}" --ngpu "${ngpu}" \
-    --folds "${folds-}")
+    --folds "${folds-}" --skipped_stages "${skipped}" --upload_hf "${upload_hf}")
 { read -r teacher && read -r protocol; } <<<"${checked}"
 plan+=(--protocols "${protocol}")
+[ -z "${dumpdir}" ] || bin link_data "${dumpdir}"
 device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
 # shellcheck disable=SC2086  # several test sets
 test_dirs=$(printf 'data/%s ' ${test_sets})
@@ -72,25 +95,19 @@ each_student() {
     each_system "$1"
 }
 
-# logged NAME FILE COMMAND...: output to FILE; epochs are shown, and of a failure what it says.
+# logged FILE COMMAND...: output to FILE; of a failure, what it says.
 logged() {
-    local name=$1 file=$2
-    shift 2
-    log "[${name}] begins; all output in ${file}"
-    if ! "$@" 2>&1 | tee "${file}" |
-        sed -un "s/.* INFO: \([0-9/]*epoch started.*\)/[${name}] \1/p"; then
-        grep '^error: ' "${file}" >&2 || tail -n 5 "${file}" >&2
-        log "[${name}] failed; see ${file}"
-        return 1
-    fi
+    log "$1: begins"
+    "${@:2}" >"$1" 2>&1 && return
+    grep '^error: ' "$1" >&2 || tail -n 5 "$1" >&2
+    return 1
 }
 
+redo_option=()
+[ "${redo}" = false ] || redo_option=(--redo)
+
 # train TASK SYSTEM SEED: one training, unless it is done.
-train() {
-    local redo_option=()
-    [ "${redo}" = false ] || redo_option=(--redo)
-    bin train "${plan[@]}" "${redo_option[@]}" --ngpu "${ngpu}" -- "$@"
-}
+train() { bin train "${plan[@]}" "${redo_option[@]}" --ngpu "${ngpu}" -- "$@"; }
 distil() { train distill "$1" "$2"; }
 train_one() { train "${task}" "$1" "$2"; }
 export_one() { bin export_student "$3/distill" "$3/student"; }
@@ -106,6 +123,9 @@ prepare_corpus() {
     sets=$(bin list_conditions --first ${test_dirs})
     # shellcheck disable=SC2086
     bin validate_data_dir --audio --add_tables "data/${train_set}" "data/${dev_set}" ${sets}
+    sets="${distill_set} ${distill_dev_set}"
+    # shellcheck disable=SC2086
+    [ "${sets}" = " " ] || bin validate_data_dir --need wav.scp --audio --add_tables ${sets}
 }
 
 stage_noise() {
@@ -128,8 +148,9 @@ prepare_students() {
     if want 4 "teacher ${teacher}"; then
         if [ "${pretrain_teacher}" = true ]; then
             # shellcheck disable=SC2086  # several files, several data dirs
-            OMP_NUM_THREADS=${nj} bin pretrain_teacher --config ${pretrain_configs} \
-                --out_prefix exp/teacher ${pretrain_sets:-data/${train_set}}
+            OMP_NUM_THREADS=${nj} bin pretrain_teacher "${redo_option[@]}" \
+                --config ${pretrain_configs} --device "${device}" --out_prefix "${pretrain_out}" \
+                ${pretrain_sets:-data/${train_set}}
         fi
         bin describe_model "${teacher}"
     fi
@@ -145,7 +166,7 @@ prepare_students() {
 # All conditions of all test sets in one process.
 decode_one() {
     # shellcheck disable=SC2086  # several test sets
-    logged "$1 $2" "$3/decode.log" bin "${decode_command[@]}" --exp "$3/${task}" \
+    logged "$3/decode.log" bin "${decode_command[@]}" --exp "$3/${task}" \
         --checkpoint "${checkpoint}" --out "$3/decode" --device "${device}" \
         --protocols ${protocol} --test_sets ${test_dirs}
 }
@@ -157,16 +178,32 @@ score_one() {
 }
 
 evaluate() {
+    local shown
     if want 8 "decode every condition of ${test_sets}"; then each_system decode_one; fi
     if want 9 "score"; then each_system score_one; fi
     if want 10 "table and plot -> ${report}"; then
         # The others of this experiment too, as far as they are current.
-        report_on "${exp}" "$(bin list_systems "${plan[@]}" --systems "${systems}" --seeds "${seeds}")"
+        shown=$(bin list_systems "${plan[@]}" --systems "${systems}" --seeds "${seeds}")
+        systems=${shown} report_on "${exp}"
     fi
 }
 
-# report_on EXP SYSTEMS: the tables and plots of an experiment, shown.
+# report_on EXP: the tables and plots of an experiment, shown.
 report_on() {
-    bin report --exp "$1" --out "${report}" --baseline "${baseline}" --systems "$2" \
-        --seeds "${seeds}" --test_sets "${test_sets}"
+    bin report --exp "$1" --out "${report}" --baseline "${baseline}" --systems "${systems}" \
+        --seeds "${seeds}" --test_sets "${test_sets}" --results "${results}" \
+        --name "${tag:+${tag}/}${budget}" --command "$0${_given}"
+}
+
+pack_one() {
+    bin pack "$3" --checkpoint "${checkpoint}" --noise_source "${noise_source}" \
+        --teacher "${teacher}" --command "$0${_given}" --upload_hf "${upload_hf}" \
+        --licence "${licence}"
+}
+
+upload_one() { bin upload --upload_hf "${upload_hf}" "$3"; }
+
+publish() {
+    if want 11 "pack -> ${exp}/*/packed"; then each_system pack_one; fi
+    if want 12 "upload to ${upload_hf}-*"; then each_system upload_one; fi
 }

@@ -1,4 +1,4 @@
-"""Take the student of another experiment: a link to its directory."""
+"""Use the student of another experiment, by a link to its directory."""
 
 import argparse
 from collections.abc import Sequence

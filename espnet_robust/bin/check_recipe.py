@@ -1,6 +1,6 @@
-"""Check a recipe's options before anything runs; print its teacher, then its protocols.
+"""Check a recipe's options before anything runs; print its teacher and its protocols.
 
-Where stages are passed over, what they have left must follow from the present inputs.
+If stages are skipped, what they left earlier must follow from the present inputs.
 """
 
 import argparse
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from espnet_robust.common.cli import Parser, run
 from espnet_robust.common.errors import UserError
+from espnet_robust.common.espnet_args import settings_of
 from espnet_robust.common.experiment import CHECKOUT, find_teacher
 from espnet_robust.common.recipe import (
     DIRECTORIES,
@@ -17,10 +18,11 @@ from espnet_robust.common.recipe import (
     check_names,
     check_numbers,
     check_seeds,
-    check_stages,
     check_trainings,
     read_noise_source,
+    wanted_stages,
 )
+from espnet_robust.publish.hub import check_upload
 from espnet_robust.recipe.options import add_plan_options, plan_of
 
 
@@ -29,10 +31,12 @@ def get_parser() -> argparse.ArgumentParser:
     add_plan_options(parser)
     parser.add_argument("--stage", default="1")
     parser.add_argument("--stop_stage", default="10")
+    parser.add_argument("--skipped_stages", default="", help="separated by blanks")
+    parser.add_argument("--upload_hf", default="", metavar="USER/NAME")
     parser.add_argument("--systems", required=True, help="names, separated by blanks")
     parser.add_argument("--seeds", default="0", help="separated by blanks")
     parser.add_argument("--tag", default="")
-    parser.add_argument("--folds", default="", help="each of them is checked by itself")
+    parser.add_argument("--folds", default="", help="each fold checks its own outputs")
     parser.add_argument("--nj", default="1")
     parser.add_argument("--ngpu", default="0")
     parser.add_argument("--noise_source", default="synthetic")
@@ -43,8 +47,8 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
-    check_stages(args.stage, args.stop_stage)
-    stages = range(int(args.stage), int(args.stop_stage) + 1)
+    stages = wanted_stages(args.stage, args.stop_stage, args.skipped_stages)
+    check_upload(args.upload_hf, stages)
     check_numbers(args.nj, args.ngpu, _gpus(args.ngpu, stages))
     check_seeds(args.seeds.split())
     for option in ("systems", "train_set", "dev_set", "test_sets"):
@@ -57,24 +61,26 @@ def main(cmd: Sequence[str] | None = None) -> None:
         args.protocols = " ".join(paths or ["none"])
     plan = plan_of(args)
     systems, seeds = args.systems.split(), args.seeds.split()
+    settings_of("distill_args", plan.distill_args)
+    settings_of(f"{plan.task}_args", plan.task_args)
     check_trainings(plan.task, systems, plan.recipe, plan.budget, plan.classifier)
     if plan.students and not plan.students.is_dir():
         raise UserError(
             f"--students {plan.students}: no such directory; it is the exp/BUDGET of another recipe"
         )
-    if stages.start <= 2:
+    if stages[0] <= 2:
         check_directories(args.noise_source, {name: getattr(args, name) for name in DIRECTORIES})
     from espnet_robust.recipe.skipped import check_skipped, other_commits  # reads much
 
     if not args.folds:
-        check_skipped(plan, stages.start, systems, seeds)
+        check_skipped(plan, stages, systems, seeds)
     if said := other_commits(plan, systems, seeds):
         print(said, file=sys.stderr)
     print(find_teacher(plan.recipe, args.teacher))
     print(args.protocols)
 
 
-def _gpus(ngpu: str, stages: range) -> int:
+def _gpus(ngpu: str, stages: Sequence[int]) -> int:
     """GPUs that torch finds; what was asked for, where no stage needs any."""
     if not ngpu.isdecimal() or not int(ngpu) or not {5, 6, 7, 8} & {*stages}:
         return int(ngpu) if ngpu.isdecimal() else 0

@@ -1,8 +1,8 @@
 """Decode every test condition of one system in one process, in batches: greedy CTC, or beam search.
 
 For a data dir SET and its distorted copies SET_CONDITION it writes OUT/SET/clean/text,
-OUT/SET/CONDITION/text and OUT/SET/decode.json. Output that the same model, options and data have
-made before is kept.
+OUT/SET/CONDITION/text and OUT/SET/decode.json. What the same model, options and data
+have made before is kept.
 """
 
 import argparse

@@ -1,25 +1,28 @@
-"""Print the size, layers and frame rate of a teacher, or why it cannot be loaded."""
+"""Print the size, layers and frame rate of a teacher or student, or why it cannot be loaded."""
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from espnet_robust.common.cli import Parser, run
 
 
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust describe_model", description=__doc__)
-    parser.add_argument("teacher", help="hub id or directory")
+    parser.add_argument("model", help="hub id or directory, or a student directory")
     return parser
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
     from espnet_robust.models.speech_model import load_teacher
+    from espnet_robust.models.student import load_student
 
-    model = load_teacher(args.teacher)
+    is_student = Path(args.model, "config.yaml").is_file()
+    model = load_student(Path(args.model)) if is_student else load_teacher(args.model)
     parameters = sum(p.numel() for p in model.parameters())
     print(
-        f"{args.teacher}: {model.config.model_type}, {parameters / 1e6:.2f} M parameters, "
+        f"{args.model}: {model.config.model_type}, {parameters / 1e6:.2f} M parameters, "
         f"{model.num_layers} layers of {model.hidden_size}, a frame every "
         f"{1000 * model.hop / model.rate:g} ms"
     )

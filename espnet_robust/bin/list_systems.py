@@ -24,7 +24,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
     from espnet_robust.recipe.skipped import check_skipped, current, others
 
     plan, systems, seeds = plan_of(args), args.systems.split(), args.seeds.split()
-    check_skipped(plan, 10, systems, seeds)
+    check_skipped(plan, [10], systems, seeds)
     print(*systems, *current(plan, others(plan, systems, seeds), seeds))
 
 

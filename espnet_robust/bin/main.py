@@ -13,6 +13,7 @@ COMMANDS = {
         "download": "espnet_robust.bin.download",
         "prepare_corpus": "espnet_robust.bin.prepare_corpus",
         "prepare_noise": "espnet_robust.bin.prepare_noise",
+        "link_data": "espnet_robust.bin.link_data",
     },
     "Data dirs": {
         "data validate": "espnet_robust.bin.validate_data_dir",
@@ -55,6 +56,10 @@ COMMANDS = {
         "average_folds": "espnet_robust.bin.average_folds",
         "list_systems": "espnet_robust.bin.list_systems",
         "report": "espnet_robust.bin.report",
+    },
+    "Publication": {
+        "pack": "espnet_robust.bin.pack",
+        "upload": "espnet_robust.bin.upload",
     },
 }
 ALL = {name: module for group in COMMANDS.values() for name, module in group.items()}

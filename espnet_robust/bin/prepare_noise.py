@@ -5,7 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.common.cli import Parser, run
-from espnet_robust.common.recipe import DIRECTORIES, check_directories, read_noise_source
+from espnet_robust.common.recipe import (
+    DIRECTORIES,
+    check_directories,
+    directories_of,
+    read_noise_source,
+)
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -13,13 +18,15 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=Path("data"), help="default: %(default)s")
     for name in DIRECTORIES:
         parser.add_argument(f"--{name}", default="", metavar="DIR")
-    parser.add_argument("source", help="YAML of conf/noise, such as synthetic")
+    parser.add_argument(
+        "source", help="YAML of conf/noise, such as synthetic, or a directory with noise/ and rir/"
+    )
     return parser
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
-    given = {name: getattr(args, name) for name in DIRECTORIES}
+    given = directories_of(args.source, {name: getattr(args, name) for name in DIRECTORIES})
     check_directories(args.source, given)
     from espnet_robust.corpora.noise_source import prepare_noise
 

@@ -1,25 +1,36 @@
 """Pretrain a small HuBERT teacher on data dirs by masked prediction of k-means units.
 
 Give one YAML for each round (HuBERT, arXiv:2106.07447, section II-D); round N is written to
-OUT_PREFIX followed by N. Finished rounds are skipped.
+OUT_PREFIX followed by N. A round that is done is skipped. One that was made of something else
+(another YAML, other speech, noises or models) is refused, or with --redo made again.
 """
 
 import argparse
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from espnet_robust.common.cli import Parser, run
+from espnet_robust.common.made_of import FILE
 
 
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust pretrain_teacher", description=__doc__)
     parser.add_argument(
-        "--config", type=Path, nargs="+", required=True, help="YAML, see PretrainConfig"
+        "--config", type=Path, nargs="+", required=True, help="one YAML a round; see PretrainConfig"
     )
     out = parser.add_mutually_exclusive_group(required=True)
-    out.add_argument("--out", type=Path, help="directory of the teacher, of one round")
-    out.add_argument("--out_prefix", help="of the directories of all rounds, such as exp/teacher")
+    out.add_argument("--out", type=Path, help="directory of the teacher, if there is one round")
+    out.add_argument(
+        "--out_prefix", help="what the directories of all rounds begin with, such as exp/teacher"
+    )
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda"), default="cpu", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--redo", action="store_true", help="delete a stale teacher and make it again"
+    )
     parser.add_argument("data_dirs", type=Path, nargs="+", help="data dirs of clean speech")
     return parser
 
@@ -30,12 +41,27 @@ def main(cmd: Sequence[str] | None = None) -> None:
     if args.out and len(args.config) > 1:
         parser.error("several rounds need --out_prefix")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    from espnet_robust.pretrain.hubert import pretrain
+    from espnet_robust.recipe.outputs import pretrained
+    from espnet_robust.recipe.training import remove_stale
 
     for number, config in enumerate(args.config, 1):
         out = args.out or Path(f"{args.out_prefix}{number}")
-        if not (out / "model.safetensors").is_file():
-            pretrain(config, args.data_dirs, out)
+        output = pretrained(config, args.data_dirs, out)
+        work = replace(output, path=out.with_name(f"{out.name}.work"))
+        options = {"redo": args.redo, "otherwise": "another output directory keeps it"}
+        remove_stale(work, **options)
+        if work.exists() and output.exists() and not (out / FILE).exists():
+            output.remove()  # killed before it could say that it was finished
+        remove_stale(output, **options)
+        if output.is_done():
+            print(f"{out}: done already")
+            continue
+        from espnet_robust.pretrain.hubert import pretrain
+
+        work.begin()
+        pretrain(config, args.data_dirs, out, args.device)
+        output.begin()
+        output.finish(path.name for path in out.iterdir() if path.name != FILE)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How well a linear reader tells clean from distorted speech by what models make of it."""
+"""Measure how well a linear classifier tells clean from distorted speech by a model's features."""
 
 import argparse
 from collections.abc import Sequence

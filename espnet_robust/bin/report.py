@@ -4,6 +4,8 @@ For a classification task the files are accuracy.md, accuracy.csv and accuracy.p
 """
 
 import argparse
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,20 +29,37 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--test_sets", default="test", help="of --exp: OUT is of the first, OUT/SET of the others"
     )
-    parser.add_argument("scores", type=Path, nargs="*", metavar="SCORES_JSON")
+    parser.add_argument(
+        "scores",
+        nargs="*",
+        metavar="[NAME=]SCORES_JSON",
+        help="NAME= shows the system under another name, such as that of its experiment",
+    )
+    parser.add_argument(
+        "--results", default="", help="RESULTS.md, a block of which gets the tables too"
+    )
+    parser.add_argument("--name", default="", help="of that block; default: that of EXP, or of OUT")
+    parser.add_argument("--command", default="", help="what was run, for that block; default: this")
     return parser
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
     parser = get_parser()
     args = parser.parse_args(cmd)
-    from espnet_robust.score.report import write_report
+    from espnet_robust.score.report import SUMMARY, write_report
+
+    given = shlex.join(["espnet-robust", "report", *(sys.argv[1:] if cmd is None else cmd)])
+    command = args.command or given
 
     if bool(args.exp) == bool(args.scores):
         parser.error("name scores.json files, or --exp")
     systems = args.systems.split()
     if not args.exp:
-        write_report(args.out, args.scores, baseline=args.baseline, order=systems)
+        named = [word.rpartition("=") for word in args.scores]
+        names = {Path(path): name for name, _, path in named if name}
+        paths = [Path(path) for _, _, path in named]
+        write_report(args.out, paths, baseline=args.baseline, order=systems, names=names)
+        _keep(args.results, args.name or args.out.name, args.out, command)
         print(f"report written to {args.out}")
         return
     baseline = args.baseline if args.baseline in systems else ""
@@ -52,10 +71,20 @@ def main(cmd: Sequence[str] | None = None) -> None:
             for seed in args.seeds.split()
         ]
         write_report(args.out / below, scores, baseline=baseline, order=systems)
-        if number:
-            print(f"# {test_set}")
-        for path in sorted((args.out / below).glob("*.md")):
-            print(path.read_text(encoding="utf-8"))
+        tables = sorted((args.out / below).glob("*.md"))
+        print(f"\n{test_set}: {(args.out / below / SUMMARY).read_text('utf-8')}")
+        print(f"every condition: {tables[0]}   plot: {tables[0].with_suffix('.png')}")
+        name = args.name or args.exp.name
+        _keep(args.results, f"{name}/{test_set}" if number else name, args.out / below, command)
+
+
+def _keep(results: str, name: str, out: Path, command: str) -> None:
+    """Put the tables in ``out`` into RESULTS.md, if one is named."""
+    if results:
+        from espnet_robust.score.results_page import write_results
+
+        tables = [path.read_text(encoding="utf-8") for path in sorted(out.glob("*.md"))]
+        write_results(Path(results), name, tables, command)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Print the whole configuration of one training, its YAML files laid over one another.
+"""Print the whole configuration of one training, put together from its YAML files.
 
 From a recipe's directory:
 
@@ -15,7 +15,8 @@ from collections.abc import Sequence
 import yaml
 
 from espnet_robust.common.cli import Parser, run
-from espnet_robust.common.experiment import parse_settings, resolve
+from espnet_robust.common.espnet_args import settings_of
+from espnet_robust.common.experiment import lay_over, parse_settings, resolve
 from espnet_robust.recipe.options import add_recipe_options, recipe_of
 
 
@@ -30,7 +31,13 @@ def get_parser() -> argparse.ArgumentParser:
         help="any key of the configuration; given last, or before another option",
     )
     parser.add_argument(
-        "system", help="YAML of conf/distill; with asr and cls also teacher, logmel"
+        "--espnet_args",
+        default="",
+        metavar="STRING",
+        help="settings as ESPnet's commands take them: '--max_epoch 5 --optim_conf lr=0.001'",
+    )
+    parser.add_argument(
+        "system", help="YAML in conf/distill; for asr and cls also teacher or logmel"
     )
     return parser
 
@@ -45,6 +52,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
             "valid_distortion": args.dev_distortion or None,
         }
     overrides = given | parse_settings(args.set)
+    overrides = lay_over(overrides, settings_of(f"{args.task}_args", args.espnet_args))
     config = resolve(
         args.task, args.system, recipe_of(args), args.budget, overrides, args.classifier
     )

@@ -1,12 +1,13 @@
-"""Do one training of a recipe: a distillation, or a recogniser or classifier on what it gave.
+"""Run one training of a recipe: a distillation, or a recogniser or classifier on a student.
 
-It is passed over where it is done, and goes on where it was interrupted. One that was made of
-something else (configuration, data, teacher, student) is refused, or with --redo made again.
+A training that is done is skipped; one that was interrupted goes on. If it was made of something
+else (configuration, data, teacher, student), it is refused or, with --redo, made again.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from espnet_robust.common.cli import Parser, run
 from espnet_robust.recipe.options import add_plan_options, plan_of
@@ -16,10 +17,14 @@ from espnet_robust.recipe.plan import DISTILL
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust train", description=__doc__)
     add_plan_options(parser)
-    parser.add_argument("--ngpu", default="0", help="GPUs of the training")
-    parser.add_argument("--redo", action="store_true", help="delete what is stale")
+    parser.add_argument("--ngpu", default="0", metavar="N", help="number of GPUs to train on")
+    parser.add_argument(
+        "--redo", action="store_true", help="delete a stale training and run it again"
+    )
     parser.add_argument("what", choices=(DISTILL, "asr", "cls"))
-    parser.add_argument("system", help="YAML of conf/distill; not for distill: teacher, logmel")
+    parser.add_argument(
+        "system", help="YAML in conf/distill; for asr and cls also teacher or logmel"
+    )
     parser.add_argument("seed")
     return parser
 
@@ -54,7 +59,14 @@ def main(cmd: Sequence[str] | None = None) -> None:
         f"{args.what} {args.system} {args.seed}",
         best,
         redo=args.redo,
+        check=_check,
     )
+
+
+def _check(directory: Path, model: str) -> None:
+    from espnet_robust.plugin.checkpoints import check_trained  # torch: seconds, once trained
+
+    check_trained(directory, model)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ SYSTEM.yaml`` and the tests ask here, so all of them train the same thing. Layer
       (a variant)                               conf/TASK/logmel.yaml
     conf/budget/BUDGET.yaml: distill          conf/TASK.yaml of the recipe
     the user's options                        conf/budget/BUDGET.yaml: asr or cls
+                                              conf/downstream/distorted.yaml, if asked for
                                               the user's options
 
 Any YAML may name a ``base`` that it is laid over: a system, or a path from its own directory.
@@ -53,6 +54,8 @@ class Recipe:
             ``none`` nothing.
         task_config: likewise for its recognisers or classifiers, conf/asr.yaml or conf/cls.yaml.
         train_set, dev_set: data/NAME, whose speech babble is made of.
+        asr_distortion: what recognisers and classifiers hear in training: "" is the speech as it
+            is, ``train`` the recipe's own mixture for distillation, else a YAML of a distortion.
     """
 
     directory: Path
@@ -60,6 +63,7 @@ class Recipe:
     task_config: Path | None = None
     train_set: str = "train"
     dev_set: str = "dev"
+    asr_distortion: str = ""
 
     @property
     def own(self) -> Path:
@@ -121,6 +125,8 @@ def resolve(
         config = lay_over(config, read_yaml(path))
     config = lay_over(config, recipe.layer(recipe.task_config, f"{task}.yaml"))
     config = lay_over(config, recipe.budget(budget, task))
+    if recipe.asr_distortion:
+        config = lay_over(config, _distorting(system, recipe))
     return derive(lay_over(config, given), f"{task} on {system} with budget {budget}")
 
 
@@ -258,6 +264,18 @@ def _task_yaml(task: str, classifier: str) -> Path:
         kinds = sorted(p.stem for p in path.parent.glob("*.yaml") if p.stem != "logmel")
         raise ConfigError(f"classifier {classifier!r} is not {' or '.join(kinds)}")
     return path
+
+
+def _distorting(system: str, recipe: Recipe) -> Config:
+    """What a recogniser or classifier hears in training, and on development data."""
+    mixture: Any = recipe.asr_distortion
+    if mixture == "train":
+        mixture = _system("cdm1", recipe)["distortion"]
+    config = read_yaml(CONF / "downstream/distorted.yaml")
+    if system == "logmel":
+        del config["frontend_conf"]  # no speech model, and nothing of it to keep
+    heard = _with_mixtures({"distortion": mixture}, recipe.directory, recipe)
+    return lay_over(config, {"preprocessor_conf": heard})
 
 
 def _owner(path: Path) -> Path:

@@ -10,7 +10,8 @@ from espnet_robust.common.config import nearest, read_config
 from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.common.experiment import CONF, NOT_DISTILLED, Recipe, check_system, resolve
 
-STAGES = range(1, 11)
+STAGES = range(1, 13)
+OWN = "own"  # the source of one's own folders
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 # Options for directories with noises or room responses; conf/noise/*.yaml say which are needed.
 DIRECTORIES = ("noise", "rir", "musan", "wham", "fsd50k", "dns")
@@ -33,20 +34,32 @@ class NoiseSource:
 
 
 def read_noise_source(name: str) -> NoiseSource:
-    """The source conf/noise/NAME.yaml.
+    """The source conf/noise/NAME.yaml; that of one's own folders where NAME is a directory.
 
     Raises:
         ConfigError: there is none of that name.
     """
-    path = CONF / "noise" / f"{name}.yaml"
+    path = CONF / "noise" / f"{OWN if _is_own(name) else name}.yaml"
     if not path.is_file():
         known = sorted(p.stem for p in path.parent.glob("*.yaml"))
         raise ConfigError(f"unknown noise_source {name!r}{nearest(name, known)}")
     return read_config(path, NoiseSource)
 
 
+def _is_own(name: str) -> bool:
+    return Path(name).is_dir() and not (CONF / "noise" / f"{name}.yaml").is_file()
+
+
+def directories_of(name: str, given: Mapping[str, str]) -> dict[str, str]:
+    """{option: directory} as given; of a source that is a directory, those in it."""
+    if not _is_own(name):
+        return dict(given)
+    return {**given, **{option: str(Path(name, option)) for option in ("noise", "rir")}}
+
+
 def check_directories(name: str, given: Mapping[str, str]) -> None:
     """Raises UserError where a directory that the source ``name`` needs is not named or there."""
+    given = directories_of(name, given)
     for option, holds in read_noise_source(name).directories.items():
         if not given.get(option):
             raise UserError(f"noise_source {name} needs --{option} DIR, which holds {holds}")
@@ -59,6 +72,20 @@ def check_stages(stage: str, stop_stage: str) -> None:
     for number in (stage, stop_stage):
         if number not in map(str, STAGES):
             raise ConfigError(f"stage {number!r} does not exist: stages are 1 to {STAGES[-1]}")
+
+
+def wanted_stages(stage: str, stop_stage: str, skipped: str = "") -> list[int]:
+    """The stages that run; ``skipped``: those passed over, separated by blanks.
+
+    Raises:
+        ConfigError: a stage does not exist, or none is left.
+    """
+    check_stages(stage, stop_stage)
+    passed_over = {int(number) for number in skipped.split()}
+    wanted = [n for n in STAGES if int(stage) <= n <= int(stop_stage) and n not in passed_over]
+    if not wanted:
+        raise ConfigError(f"no stage is left from {stage} to {stop_stage} without those skipped")
+    return wanted
 
 
 def check_numbers(nj: str, ngpu: str, gpus: int) -> None:

@@ -148,6 +148,26 @@ def share_of(key: str, dev: float, test: float) -> str:
     return "dev" if place < test + dev else "train"
 
 
+def deal(keys: Iterable[str], dev: float = 0.1, test: float = 0.1) -> dict[str, str]:
+    """Key -> "train", "dev" or "test", by a hash of its name, none of them empty.
+
+    For a handful of recordings or rooms, of which ``share_of`` might leave a part without any.
+
+    Raises:
+        UserError: fewer than three keys.
+    """
+    order = sorted(set(keys), key=lambda key: (zlib.crc32(key.encode()), key))
+    if len(order) < len(PARTS):
+        raise UserError(
+            f"{', '.join(sorted(order)) or 'nothing'}: need three for training, dev and test"
+        )
+    ends = {
+        part: max(1, round(share * len(order))) for part, share in (("test", test), ("dev", dev))
+    }
+    parts = ["test"] * ends["test"] + ["dev"] * ends["dev"]
+    return dict(zip(order, parts + ["train"] * (len(order) - len(parts)), strict=True))
+
+
 def add_shares(parser: argparse.ArgumentParser, of: str) -> None:
     """Options for corpora without official parts."""
     for part, share in (("dev", 0.05), ("test", 0.1)):

@@ -1,7 +1,8 @@
 """Room impulse responses in one directory a room: ROOM/*.wav or *.flac.
 
-Rooms are selected by name, so that training and test can have different ones, and become the
-groups to sample by: a room with many positions then counts as much as a room with one.
+Rooms are selected by name, so that training and test can have different ones, or with ``--split``
+dealt to NAME_train, NAME_dev and NAME_test. They become the groups to sample by: a room with many
+positions then counts as much as a room with one.
 """
 
 import argparse
@@ -12,9 +13,11 @@ from espnet_robust.corpora.layout import (
     Recording,
     add_root,
     comma_list,
+    deal,
     file_id,
     find_audio,
     visible,
+    write_parts,
     write_recordings,
 )
 
@@ -23,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "one directory for each room")
     parser.add_argument("--name", required=True, help="names the data dir, such as rir_train")
     parser.add_argument("--groups", type=comma_list, help="rooms to take (default: all)")
+    parser.add_argument("--split", action="store_true", help="into training, dev and test")
 
 
 def prepare(
@@ -31,10 +35,11 @@ def prepare(
     root: Path,
     name: str,
     groups: tuple[str, ...] | None = None,
+    split: bool = False,
     copy: bool = False,
     skip_bad: bool = False,
 ) -> list[Path]:
-    """Write OUT/NAME with the room in ``utt2group``.
+    """Write OUT/NAME, or its three parts, with the room in ``utt2group``.
 
     Raises:
         UserError: no such directory, no rooms in it, or not the rooms named.
@@ -52,4 +57,11 @@ def prepare(
         for room in groups or rooms
         for path in find_audio(rooms[room])
     ]
+    if split:
+        part = deal(groups or rooms)
+        of_room = {"_".join(room.split()): name for room, name in part.items()}
+        return write_parts(
+            out / name, recordings, lambda r: of_room[r.entries["utt2group"]],
+            copy=copy, skip_bad=skip_bad,
+        )  # fmt: skip
     return write_recordings({out / name: recordings}, copy=copy, skip_bad=skip_bad)

@@ -62,6 +62,16 @@ def given_config(config: str | Path | Mapping) -> tuple[Mapping, str]:
     return read_yaml(Path(config)), str(config)
 
 
+# Labels of domains that are not the name of a kind, and other words for one.
+_LABELS = {
+    "reverb": "rir",
+    "reverberation": "rir",
+    "room": "rir",
+    "additive": "noise",
+    "mp3": "codec",
+}
+
+
 class ConfigReader:
     """Builds chains and gathers what is wrong with them.
 
@@ -83,6 +93,11 @@ class ConfigReader:
         prefix = f"{where}." if where else ""
         if not isinstance(given, Mapping):
             self.error(where or "top level", f"need a mapping with `chain`, got {given!r}")
+            return Distorter(Sequence(()))
+        if "conditions" in given and not where:
+            self.error(
+                "conditions", "this is a protocol of many conditions: make_protocol makes them"
+            )
             return Distorter(Sequence(()))
         self.unknown(given, _TOP, where)
         policies = {}
@@ -136,7 +151,9 @@ class ConfigReader:
     def _one(self, given: Mapping, where: str, snr_db: Any) -> Step:
         name = given["name"]
         if not isinstance(name, str) or name not in KINDS:
-            self.error(where, f"unknown kind {name!r}{nearest(name, KINDS)}")
+            kind_of = _LABELS.get(str(name))
+            hint = f", did you mean {kind_of!r}?" if kind_of else nearest(name, KINDS)
+            self.error(where, f"unknown kind {name!r}{hint}")
             return Sequence(())
         kind = KINDS[name]
         known = {field.name: field for field in fields(kind)}

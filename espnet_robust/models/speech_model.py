@@ -8,7 +8,6 @@ mates or on how far it is padded.
 """
 
 import json
-import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -275,7 +274,10 @@ def _load_pretrained(name: str) -> SpeechModel:
     try:
         config = AutoConfig.from_pretrained(name)
         _check_model_type(config)
-        encoder, info = AutoModel.from_pretrained(name, config=config, output_loading_info=True)
+        # Weights kept in half precision would be computed with in half precision.
+        encoder, info = AutoModel.from_pretrained(
+            name, config=config, dtype=torch.float32, output_loading_info=True
+        )
     except (OSError, ValueError, RuntimeError, StrictDataclassError, SafetensorError) as e:
         first_line = str(e).strip().splitlines()[0]
         raise ModelError(f"teacher {name}: cannot be loaded: {first_line}") from e
@@ -304,9 +306,14 @@ def _check_model_type(config: PretrainedConfig) -> None:
 def _input_format(name: str) -> tuple[bool, int]:
     try:
         extractor = AutoFeatureExtractor.from_pretrained(name)
-    except (OSError, ValueError):
-        logging.warning("%s has no preprocessor_config.json: input not normalised, 16 kHz", name)
-        return False, 16000
+    except (OSError, ValueError) as e:
+        # Guessing wrong makes a worse model and says nothing.
+        raise ModelError(
+            f"teacher {name}: no preprocessor_config.json that can be read, which says how its "
+            'input is scaled; fix: put that of the model there, or {"feature_extractor_type": '
+            '"Wav2Vec2FeatureExtractor", "sampling_rate": 16000, "do_normalize": true}, with false '
+            "where it was trained on samples as they are"
+        ) from e
     return bool(getattr(extractor, "do_normalize", False)), int(extractor.sampling_rate)
 
 

@@ -27,7 +27,7 @@ ENCODERS = {"blstm": BLSTMEncoder}
 OPTIMIZERS = {"scaled_adamw": ScaledAdamW}
 TASKS = (
     "asr", "asr_transducer", "slu", "cls", "spk", "lid", "st", "s2t", "s2t_ctc", "diar",
-    "hubert", "ssl", "asvspoof", "enh_s2t", "s2st", "uasr",
+    "hubert", "ssl", "asvspoof", "enh_s2t", "s2st", "uasr", "aqa",
 )  # fmt: skip
 
 
@@ -46,19 +46,23 @@ def register(tasks: tuple[str, ...] = TASKS) -> int:
     """
     modules = list(filter(None, map(_module, tasks)))
     choices = {id(table): table for module in modules for table in _choices(module)}.values()
-    frontends = [table for table in choices if table.base_type is AbsFrontend]
-    for table in frontends:
-        _add(FRONTENDS, table.classes)
-    for table in choices:
-        if table.base_type is AbsEncoder:
-            _add(ENCODERS, table.classes)
-    _add(OPTIMIZERS, optim_classes)
     for module in modules:
+        register_module(module)
         _hook(module)
+    _add(OPTIMIZERS, optim_classes)
     checked_audio.install()
     hook_trainings()
     hook_quantization()
-    return len(frontends)
+    return sum(table.base_type is AbsFrontend for table in choices)
+
+
+def register_module(module: ModuleType) -> None:
+    """Add our frontend and encoder to the tables of a module that holds a task."""
+    for table in _choices(module):
+        if table.base_type is AbsFrontend:
+            _add(FRONTENDS, table.classes)
+        if table.base_type is AbsEncoder:
+            _add(ENCODERS, table.classes)
 
 
 def _add(ours: dict[str, type], table: dict[str, type]) -> None:

@@ -1,7 +1,10 @@
 """Pretraining of a small HuBERT: masked prediction of k-means units (arXiv:2106.07447).
 
-The units are k-means clusters of MFCCs or, in a second round, of a layer of an earlier model.
-All randomness is keyed by the seed and the step, so that a resumed run equals an uninterrupted one.
+The units are k-means clusters of MFCCs or, in a second round, of a layer of an earlier model. The
+model may hear distorted speech while the units are those of the undistorted (WavLM's denoising,
+arXiv:2110.13900), and may begin with the weights of another.
+All randomness is keyed by the seed and the step, or by the seed, the utterance and the epoch, so
+that a resumed run equals an uninterrupted one.
 """
 
 import csv
@@ -9,10 +12,8 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,60 +23,20 @@ from tqdm import tqdm
 from transformers import HubertConfig, HubertModel
 
 from espnet_robust.common.config import read_config
-from espnet_robust.common.errors import ConfigError, DataDirError
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.common.files import sync, sync_tree
-from espnet_robust.data.audio import RATE, read_audio
-from espnet_robust.data.data_dir import read_data_dir
-from espnet_robust.models.padding import frame_mask
-from espnet_robust.models.spans import independent_spans
+from espnet_robust.data.audio import RATE
 from espnet_robust.models.speech_model import (
     SpeechModel,
     build_speech_model,
+    load_teacher,
     write_preprocessor_config,
 )
+from espnet_robust.pretrain.batches import Batches, Speech, read_speech
+from espnet_robust.pretrain.config import PretrainConfig, Record
 from espnet_robust.pretrain.units import UnitsConfig, find_units
 
-
-@dataclass(frozen=True)
-class PretrainConfig:
-    """What the YAML of a pretraining run says.
-
-    Attributes:
-        model: HubertConfig options.
-        clusters: number of units.
-        units: ``{from: mfcc}``, or ``{from: DIR, layer: N}`` for the features of another model.
-        steps: updates. ``warmup`` of them raise the learning rate linearly; it then falls to 0.
-        batch_seconds: audio seconds in a batch.
-        max_seconds: longer utterances are cropped at random to this many seconds.
-        mask_prob, mask_frames: each frame starts a masked span with this probability.
-        unmasked_weight: weight of the loss on unmasked frames beside that on masked ones. HuBERT's
-            alpha; above 0 the convolutions learn the units' acoustics within few steps.
-        precision: fp32, or bf16 where the processor has it (about 1.5 times as fast).
-    """
-
-    model: dict[str, Any]
-    clusters: int
-    steps: int
-    units: dict[str, Any] = field(default_factory=lambda: {"from": "mfcc"})
-    batch_seconds: float = 80.0
-    max_seconds: float = 8.0
-    lr: float = 1e-3
-    warmup: int = 100
-    weight_decay: float = 0.01
-    clip: float = 5.0
-    mask_prob: float = 0.08
-    mask_frames: int = 10
-    unmasked_weight: float = 0.0
-    precision: str = "fp32"
-    seed: int = 0
-    log_every: int = 50
-    save_every: int = 250
-
-    def __post_init__(self):
-        if self.precision not in ("fp32", "bf16"):
-            raise ConfigError(f"precision: {self.precision!r} is not fp32 or bf16")
-        if self.units.get("from") != "mfcc" and "layer" not in self.units:
-            raise ConfigError("units: a directory in `from` needs `layer`, or write {from: mfcc}")
+RECORD = "pretraining.json"
 
 
 class MaskedPrediction(nn.Module):
@@ -84,8 +45,11 @@ class MaskedPrediction(nn.Module):
     def __init__(self, config: PretrainConfig):
         super().__init__()
         # The encoder's own masking is off in it: masked spans are passed explicitly.
-        encoder = HubertModel(HubertConfig(**config.model))
-        self.speech_model = build_speech_model(encoder, normalize=True)
+        if config.init is None:
+            encoder = HubertModel(HubertConfig(**(config.model or {})))
+            self.speech_model = build_speech_model(encoder, normalize=True)
+        else:
+            self.speech_model = load_teacher(config.init).requires_grad_(True)
         self.head = nn.Linear(self.speech_model.hidden_size, config.clusters)
         self.unmasked_weight = config.unmasked_weight
 
@@ -107,27 +71,42 @@ class MaskedPrediction(nn.Module):
         return loss, accuracy
 
 
-def pretrain(config_path: Path, data_dirs: Sequence[Path], out: Path) -> None:
+def pretrain(config_path: Path, data_dirs: Sequence[Path], out: Path, device: str = "cpu") -> None:
     """Pretrain on the audio of the data dirs; write a transformers directory ``out``.
 
     Resumes from ``out``.work, which is kept beside it.
 
+    Args:
+        device: ``cpu`` or ``cuda``.
+
     Raises:
-        ConfigError, DataDirError, AudioError: see their messages.
+        ConfigError, DataDirError, AudioError, ModelError: see their messages.
     """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device cuda: torch finds no GPU here; use cpu (in a recipe: --ngpu 0)")
     config = read_config(config_path, PretrainConfig)
     work = out.with_name(out.name + ".work")
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    model = MaskedPrediction(config)
+    model = MaskedPrediction(config).to(device)
     speech_model = model.speech_model
-    wavs = _read_all(data_dirs, speech_model.min_samples)
+    speech = read_speech(data_dirs, speech_model.min_samples)
     clustering = UnitsConfig(config.units, config.clusters, config.seed)
-    units = find_units(clustering, wavs, speech_model, work / "units.npz")
+    units = find_units(clustering, speech.wavs, speech_model, work / "units.npz", device)
     run = _Run(config, config_path, model, work)
-    _train(run, wavs, units)
-    audio_seconds = sum(len(w) for w in wavs) / RATE
-    _save(speech_model, out, config, audio_seconds, run.seconds)
+    _train(run, speech, units)
+    audio_seconds = sum(len(w) for w in speech.wavs) / RATE
+    _save(
+        speech_model,
+        out,
+        Record(
+            vars(config),
+            round(audio_seconds, 1),
+            round(run.seconds, 1),
+            torch.get_num_threads(),
+            device,
+        ),
+    )
 
 
 class _Run:
@@ -140,6 +119,7 @@ class _Run:
 
     def __init__(self, config: PretrainConfig, path: Path, model: MaskedPrediction, work: Path):
         self.config, self.model, self.work = config, model, work
+        self.device = next(model.parameters()).device
         self.optimizer = torch.optim.AdamW(
             model.parameters(), lr=config.lr, betas=(0.9, 0.98), weight_decay=config.weight_decay
         )
@@ -157,7 +137,7 @@ class _Run:
         return time.monotonic() - self._began
 
     def _load(self, path: Path) -> float:
-        state = torch.load(self.checkpoint, weights_only=True)
+        state = torch.load(self.checkpoint, weights_only=True, map_location=self.device)
         if state["config"] != yaml.safe_dump(vars(self.config)):
             raise ConfigError(f"{self.checkpoint}: made with another {path}; delete {self.work}")
         self.model.load_state_dict(state["model"])
@@ -183,8 +163,8 @@ class _Run:
     def update(self, batch: tuple[Tensor, ...]) -> tuple[float, float]:
         """One step on a batch: loss and accuracy."""
         bf16 = self.config.precision == "bf16"
-        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-            loss, accuracy = self.model(*batch)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
+            loss, accuracy = self.model(*(part.to(self.device) for part in batch))
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
@@ -194,18 +174,18 @@ class _Run:
         return loss.item(), accuracy.item()
 
 
-def _train(run: _Run, wavs: list[np.ndarray], units: list[np.ndarray]) -> None:
+def _train(run: _Run, speech: Speech, units: list[np.ndarray]) -> None:
     """All steps that are left, with a line of the curve and a checkpoint now and then."""
     config = run.config
     run.model.train()
-    batches = _batches([len(w) for w in wavs], config, run.step)
+    batches = Batches(config, speech, units, run.model.speech_model.frames)
+    plan = batches.plan(run.step)
     bar = tqdm(range(run.step, config.steps), initial=run.step, total=config.steps, unit="step")
     recent: list[tuple[float, float]] = []
     for step in bar:
         rng = np.random.default_rng([config.seed, 1, step])
         torch.manual_seed(int(rng.integers(2**62)))  # dropout
-        speech_model = run.model.speech_model
-        recent.append(run.update(_collate(next(batches), wavs, units, speech_model, config, rng)))
+        recent.append(run.update(batches.collate(*next(plan), step / config.steps, rng)))
         if run.step % config.log_every == 0 or run.step == config.steps:
             mean = np.mean(recent, axis=0)
             recent.clear()
@@ -215,19 +195,11 @@ def _train(run: _Run, wavs: list[np.ndarray], units: list[np.ndarray]) -> None:
             run.save()
 
 
-def _save(
-    model: SpeechModel, out: Path, config: PretrainConfig, audio_seconds: float, seconds: float
-) -> None:
+def _save(model: SpeechModel, out: Path, record: Record) -> None:
     partial = out.with_name(out.name + ".partial")
     model.encoder.save_pretrained(partial)
-    write_preprocessor_config(partial, normalize=True)
-    record = {
-        "pretrain_config": vars(config),
-        "audio_seconds": round(audio_seconds, 1),
-        "wall_seconds": round(seconds, 1),
-        "threads": torch.get_num_threads(),
-    }
-    (partial / "pretraining.json").write_text(json.dumps(record, indent=2) + "\n")
+    write_preprocessor_config(partial, normalize=model.normalize)
+    (partial / RECORD).write_text(json.dumps(vars(record), indent=2) + "\n")
     out.mkdir(exist_ok=True)
     sync_tree(partial)
     for path in sorted(partial.iterdir()):
@@ -249,69 +221,3 @@ def _log(path: Path, *row: float) -> None:
         if new:
             writer.writerow(["step", "loss", "masked_accuracy", "seconds"])
         writer.writerow([row[0], *(f"{value:.4f}" for value in row[1:])])
-
-
-def _read_all(data_dirs: Sequence[Path], min_samples: int) -> list[np.ndarray]:
-    wavs = []
-    for data_dir in data_dirs:
-        entries = read_data_dir(data_dir).wav
-        for utt_id, entry in tqdm(entries.items(), desc=f"reading {data_dir}", unit="utt"):
-            wav = read_audio(entry)
-            if len(wav) < min_samples:
-                raise DataDirError(
-                    f"{data_dir}: {utt_id} has {len(wav)} samples; one frame needs {min_samples}"
-                )
-            wavs.append(wav)
-    return wavs
-
-
-def _batches(lengths: list[int], config: PretrainConfig, skip: int) -> Iterator[list[int]]:
-    """Batches of utterances of like length, shuffled in each epoch; endless."""
-    longest = int(config.max_seconds * RATE)
-    capped = np.minimum(lengths, longest)
-    budget = int(config.batch_seconds * RATE)
-    epoch = 0
-    while True:
-        rng = np.random.default_rng([config.seed, 2, epoch])
-        order = np.lexsort((rng.random(len(capped)), capped // (RATE // 4)))
-        batches: list[list[int]] = []
-        batch: list[int] = []
-        for i in order.tolist():
-            if batch and (len(batch) + 1) * max(capped[i], capped[batch[-1]]) > budget:
-                batches.append(batch)
-                batch = []
-            batch.append(i)
-        batches.append(batch)
-        for k in rng.permutation(len(batches)).tolist():
-            if skip:
-                skip -= 1
-            else:
-                yield batches[k]
-        epoch += 1
-
-
-def _collate(
-    batch: list[int],
-    wavs: list[np.ndarray],
-    units: list[np.ndarray],
-    model: SpeechModel,
-    config: PretrainConfig,
-    rng: np.random.Generator,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    longest = int(config.max_seconds * RATE)
-    crops = []
-    for i in batch:
-        spare = max(0, len(wavs[i]) - longest) // model.hop  # crops start on a frame
-        start = int(rng.integers(spare + 1))
-        wav = wavs[i][start * model.hop :][:longest]
-        crops.append((wav, units[i][start:][: model.num_frames(len(wav))]))
-    lengths = torch.tensor([len(wav) for wav, _ in crops])
-    frames = torch.tensor([len(u) for _, u in crops])
-    padded = nn.utils.rnn.pad_sequence([torch.from_numpy(w) for w, _ in crops], batch_first=True)
-    unit = nn.utils.rnn.pad_sequence(
-        [torch.from_numpy(u) for _, u in crops], batch_first=True, padding_value=-1
-    )
-    spans = independent_spans(rng, (len(unit), unit.shape[1]), config.mask_prob, config.mask_frames)
-    masked = torch.from_numpy(spans) & frame_mask(unit, frames)
-    masked[:, 0] |= ~masked.any(1)  # a row without a masked frame would teach nothing
-    return padded, lengths, unit, masked

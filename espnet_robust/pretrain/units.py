@@ -49,7 +49,11 @@ class UnitsConfig:
 
 
 def find_units(
-    config: UnitsConfig, wavs: list[np.ndarray], model: SpeechModel, cache: Path
+    config: UnitsConfig,
+    wavs: list[np.ndarray],
+    model: SpeechModel,
+    cache: Path,
+    device: str = "cpu",
 ) -> list[np.ndarray]:
     """(T,) int64 for each utterance (N,): the cluster of each frame of ``model``.
 
@@ -61,7 +65,7 @@ def find_units(
         stored = np.load(cache)
         if stored["ends"].tolist() == ends.tolist() and str(stored["key"]) == str(config.source):
             return np.split(stored["units"].astype(np.int64), ends[:-1])
-    features = np.concatenate(list(_unit_features(config, wavs, model)))
+    features = np.concatenate(list(_unit_features(config, wavs, model, device)))
     rng = np.random.default_rng([config.seed, 0])
     sample = features[rng.permutation(len(features))[:KMEANS_FRAMES]]
     kmeans = MiniBatchKMeans(config.clusters, batch_size=10_000, n_init=3, random_state=config.seed)
@@ -74,15 +78,15 @@ def find_units(
 
 
 def _unit_features(
-    config: UnitsConfig, wavs: list[np.ndarray], model: SpeechModel
+    config: UnitsConfig, wavs: list[np.ndarray], model: SpeechModel, device: str
 ) -> Iterator[np.ndarray]:
     if config.source["from"] == "mfcc":
         for wav in tqdm(wavs, desc="MFCC", unit="utt"):
             yield mfcc(wav, model.hop, model.min_samples).astype(np.float32)
         return
     layer = int(config.source["layer"])
-    earlier = load_teacher(config.source["from"], [layer])
+    earlier = load_teacher(config.source["from"], [layer]).to(device)
     with torch.inference_mode():
         for wav in tqdm(wavs, desc="features", unit="utt"):
-            hidden = earlier(torch.from_numpy(wav)[None], torch.tensor([len(wav)]))
-            yield hidden.states[layer][0].numpy()
+            one = torch.from_numpy(wav)[None].to(device), torch.tensor([len(wav)], device=device)
+            yield earlier(*one).states[layer][0].cpu().numpy()

@@ -1,6 +1,7 @@
 """The options of run.sh as commands take them, all of them text and any of them empty."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 from espnet_robust.common.experiment import Recipe
@@ -12,44 +13,73 @@ def path(text: str) -> Path | None:
     return Path(text) if text else None
 
 
+# name: (default, placeholder, help); a default of None stands for a path that may be missing
+Texts = Mapping[str, tuple[str | None, str, str]]
+OF_RECIPE: Texts = {
+    "budget": ("short", "NAME", "conf/budget/NAME.yaml sets numbers of steps"),
+    "distill_config": (None, "YAML", "default: the recipe's conf/distill.yaml, if any"),
+    "task_config": (None, "YAML", "default: the recipe's conf/TASK.yaml, if any"),
+    "classifier": ("linear", "NAME", "for cls: conf/cls/NAME.yaml"),
+    "train_set": ("train", "NAME", "train on data/NAME"),
+    "dev_set": ("dev", "NAME", "pick the best epoch on data/NAME"),
+    "teacher": ("", "MODEL", "hub id or directory; default: the one in the YAML"),
+    "train_distortion": ("", "YAML", "distil on this mixture instead of the system's"),
+    "dev_distortion": ("", "YAML", "validate on this mixture; default: as in training"),
+    "asr_distortion": ("", "YAML", "mixture that recognisers and classifiers hear in training, or "
+                       "`train` for the recipe's; default: clean speech"),
+}  # fmt: skip
+OF_PLAN: Texts = {
+    "distill_set": (None, "DATA_DIR", "distil on this; default: the training set"),
+    "distill_dev_set": (None, "DATA_DIR", "default: the dev set"),
+    "label": ("", "TABLE", "for cls: the table that holds the classes"),
+    "test_sets": ("test", "NAMES", "test on data/NAME, separated by blanks"),
+    "protocols": ("", "YAMLS", "their conditions, separated by blanks; or none"),
+    "checkpoint": ("valid.loss.best.pth", "FILE", "model to decode with"),
+    "decode_options": ("", "OPTIONS", "how to decode: options of decode"),
+    "distill_args": ("", "OPTIONS", "ESPnet's, for distillation"),
+    "task_args": ("", "OPTIONS", "ESPnet's, for the recogniser or classifier"),
+    "students": (None, "DIR", "take the students of this experiment"),
+}
+
+
+def _add(parser: argparse.ArgumentParser, texts: Texts) -> None:
+    for name, (default, metavar, text) in texts.items():
+        kind = path if default is None else str
+        parser.add_argument(f"--{name}", type=kind, default=default, metavar=metavar, help=text)
+
+
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     """What decides which YAML files are read."""
     parser.add_argument("--task", choices=("distill", "asr", "cls"), default="distill")
-    parser.add_argument("--budget", default="short", help="YAML of conf/budget")
-    parser.add_argument("--recipe", type=Path, default=Path(), help="directory (default: this one)")
     parser.add_argument(
-        "--distill_config", type=path, help="default: conf/distill.yaml of the recipe, if any"
+        "--recipe", type=Path, default=Path(), metavar="DIR", help="default: this directory"
     )
-    parser.add_argument(
-        "--task_config", type=path, help="default: conf/TASK.yaml of the recipe, if any"
-    )
-    parser.add_argument("--classifier", default="linear", help="with --task cls")
-    parser.add_argument("--train_set", default="train", help="data/NAME")
-    parser.add_argument("--dev_set", default="dev", help="data/NAME")
-    parser.add_argument("--teacher", default="", help="hub id or directory; default: its YAML's")
-    parser.add_argument("--train_distortion", default="", help="instead of the system's mixture")
-    parser.add_argument("--dev_distortion", default="", help="default: that on development data")
+    _add(parser, OF_RECIPE)
 
 
 def recipe_of(args: argparse.Namespace) -> Recipe:
     """The recipe that ``add_recipe_options`` describes."""
-    return Recipe(args.recipe, args.distill_config, args.task_config, args.train_set, args.dev_set)
+    return Recipe(
+        args.recipe,
+        args.distill_config,
+        args.task_config,
+        args.train_set,
+        args.dev_set,
+        args.asr_distortion,
+    )
 
 
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
     """All that decides the outputs of a recipe; see ``Plan``."""
     add_recipe_options(parser)
-    parser.add_argument("--exp", type=Path, default=Path("exp/short"), help="of the experiment")
-    parser.add_argument("--distill_set", type=path, help="data dir; default: the training set")
-    parser.add_argument("--distill_dev_set", type=path, help="data dir; default: the dev set")
-    parser.add_argument("--tokens", type=Path, default=Path("data/tokens"), help="or classes")
+    parser.add_argument(
+        "--exp", type=Path, default=Path("exp/short"), metavar="DIR", help="the experiment"
+    )
+    parser.add_argument(
+        "--tokens", type=Path, default=Path("data/tokens"), metavar="DIR", help="tokens or classes"
+    )
     parser.add_argument("--token_type", default="bpe", choices=("bpe", "char", "word"))
-    parser.add_argument("--label", default="", help="with --task cls: table with the classes")
-    parser.add_argument("--test_sets", default="test", help="data/NAME, separated by blanks")
-    parser.add_argument("--protocols", default="", help="YAMLs, separated by blanks; or none")
-    parser.add_argument("--checkpoint", default="valid.loss.best.pth", help="to decode with")
-    parser.add_argument("--decode_options", default="", help="of decode, separated by blanks")
-    parser.add_argument("--students", type=path, help="experiment whose students to take")
+    _add(parser, OF_PLAN)
 
 
 def plan_of(args: argparse.Namespace) -> Plan:
@@ -75,5 +105,7 @@ def plan_of(args: argparse.Namespace) -> Plan:
         protocols=tuple(args.protocols.split()),
         checkpoint=args.checkpoint,
         decode_options=args.decode_options,
+        distill_args=args.distill_args,
+        task_args=args.task_args,
         students=args.students,
     )

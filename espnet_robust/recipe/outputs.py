@@ -10,10 +10,11 @@ Each is decided by its own options and by what the one before it gives, so that 
 follows from it and nothing else.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from espnet_robust.common.config import read_yaml
 from espnet_robust.common.errors import ModelError
 from espnet_robust.common.experiment import NOT_DISTILLED, Config, find_teacher
 from espnet_robust.common.made_of import Output, gives, sha256
@@ -49,7 +50,7 @@ class Outputs:
             "config": _decisive(config),
             "seed": seed,
             **self._data(self.plan.distill_train, self.plan.distill_dev),
-            **self._drawn_from(config),
+            **drawn_from(config, self._digests),
             **{f"teacher {teacher}": model_digest(teacher) for teacher in teachers},
         }
         return Output(self.plan.directory(system, seed) / DISTILL, made_of)
@@ -71,7 +72,7 @@ class Outputs:
             "config": _decisive(config),
             "seed": seed,
             **self._data(plan.train, plan.dev),
-            **self._drawn_from(config.get("preprocessor_conf") or {}),
+            **drawn_from(config.get("preprocessor_conf") or {}, self._digests),
             "labels": {name: sha256(name) for name in _label_files(config)},
         }
         if system == "teacher":
@@ -114,21 +115,7 @@ class Outputs:
         """What training reads of data dirs, beside labels."""
         return {str(path): self._digests(path, OF_AUDIO) for path in data_dirs}
 
-    def _drawn_from(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """The mixtures, where they are named by a file, and the noises and rooms in them."""
-        from espnet_robust.distortion.config import given_config, load_distortion  # SciPy: seconds
-
-        found: dict[str, Any] = {}
-        for key in MIXTURES:
-            mixture = config.get(key)
-            if isinstance(mixture, str):
-                found[key] = given_config(mixture)[0]
-            if mixture:
-                for path in sorted(load_distortion(mixture).data_dirs):
-                    found[f"drawn from {path}"] = self._digests(Path(path), None)
-        return found
-
-    def _digests(self, path: Path, tables: tuple[str, ...] | None) -> dict[str, str]:
+    def _digests(self, path: Path, tables: tuple[str, ...] | None = None) -> dict[str, str]:
         """Once a command: its inputs do not change while it runs."""
         key = (path, tables is None)
         if key not in self._known:
@@ -136,10 +123,44 @@ class Outputs:
         return self._known[key]
 
 
+def pretrained(config: Path, data_dirs: Sequence[Path], out: Path) -> Output:
+    """A teacher that is pretrained on data dirs, from the YAML of one round.
+
+    Raises:
+        UserError: the YAML, data, noises or a model that it begins with are not there.
+    """
+    content = read_yaml(config)
+    made_of: dict[str, Any] = {"config": content}
+    made_of |= {str(path): digests(path, ()) for path in data_dirs}
+    made_of |= drawn_from(content, digests)
+    units = content.get("units")
+    source = units.get("from", "mfcc") if isinstance(units, dict) else "mfcc"
+    for name in filter(None, (content.get("init"), None if source == "mfcc" else source)):
+        made_of[f"model {name}"] = model_digest(str(name))
+    return Output(out, made_of)
+
+
 def student_of(training: Path, checkpoint: str) -> dict[str, Any]:
     """What decides the student of a distillation: what that gives, whether or not it is kept."""
     given = gives(training) or {checkpoint: sha256(training / checkpoint)}
     return {"checkpoint": checkpoint, "distill": given}
+
+
+def drawn_from(
+    config: Mapping[str, Any], digests: Callable[[Path], dict[str, str]]
+) -> dict[str, Any]:
+    """The mixtures of a configuration, if a file is named, and the noises and rooms in them."""
+    from espnet_robust.distortion.config import given_config, load_distortion  # SciPy: seconds
+
+    found: dict[str, Any] = {}
+    for key in MIXTURES:
+        mixture = config.get(key)
+        if isinstance(mixture, str):
+            found[key] = given_config(mixture)[0]
+        if mixture:
+            for path in sorted(load_distortion(mixture).data_dirs):
+                found[f"drawn from {path}"] = digests(Path(path))
+    return found
 
 
 def model_digest(name: str) -> Any:

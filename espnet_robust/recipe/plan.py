@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_robust.common.config import read_yaml
+from espnet_robust.common.espnet_args import settings_of
 from espnet_robust.common.experiment import (
     NOT_DISTILLED,
     Config,
@@ -38,6 +39,7 @@ class Plan:
         protocols: YAMLs with the conditions of its copies.
         checkpoint: what is decoded with.
         decode_options: how, as options of ``decode``.
+        distill_args, task_args: options of ESPnet's training, as its commands take them.
         students: an experiment whose students are taken; None: they are distilled here.
     """
 
@@ -60,6 +62,8 @@ class Plan:
     protocols: tuple[str, ...] = ()
     checkpoint: str = "valid.loss.best.pth"
     decode_options: str = ""
+    distill_args: str = ""
+    task_args: str = ""
     students: Path | None = None
 
     def directory(self, system: str, seed: str) -> Path:
@@ -80,6 +84,8 @@ class Plan:
             given = self._of_distillation()
         else:
             given = lay_over(self._of_speech_model(system, seed), self._of_labels())
+        text = self.distill_args if task == DISTILL else self.task_args
+        given = lay_over(given, settings_of(f"{task}_args", text))
         return resolve(task, system, self.recipe, self.budget, given, self.classifier)
 
     def _of_distillation(self) -> Config:

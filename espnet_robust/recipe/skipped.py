@@ -18,16 +18,16 @@ ELSE = "was made of something else"
 Problem = tuple[int, str]  # stage that mends it, what is wrong
 
 
-def check_skipped(plan: Plan, stage: int, systems: Sequence[str], seeds: Sequence[str]) -> None:
-    """Check what the stages before ``stage`` have left.
+def check_skipped(
+    plan: Plan, stages: Sequence[int], systems: Sequence[str], seeds: Sequence[str]
+) -> None:
+    """Check what the stages that are not among ``stages`` have left, as far as these need it.
 
     Raises:
         UserError: the first output that is missing or does not follow from what there is now, and
             the stage to begin with.
     """
-    if stage <= COPIES:
-        return
-    for number, problem in _problems(plan, stage, systems, seeds):
+    for number, problem in _problems(plan, stages, systems, seeds):
         redo = " --redo" if number in (DISTILLATION, TRAINING) and ELSE in problem else ""
         raise UserError(f"{problem}; begin with --stage {number}{redo}")
 
@@ -39,7 +39,7 @@ def current(plan: Plan, systems: Sequence[str], seeds: Sequence[str]) -> list[st
     """
     found = []
     for system in systems:
-        problem = next(_of_system(plan, SCORING + 1, [system], seeds), None)
+        problem = next(_of_system(plan, [SCORING + 1], [system], seeds), None)
         if problem:
             print(f"{system} is left out of the table: {problem[1]}", file=sys.stderr)
         else:
@@ -70,11 +70,12 @@ def other_commits(plan: Plan, systems: Sequence[str], seeds: Sequence[str]) -> s
 
 
 def _problems(
-    plan: Plan, stage: int, systems: Sequence[str], seeds: Sequence[str]
+    plan: Plan, stages: Sequence[int], systems: Sequence[str], seeds: Sequence[str]
 ) -> Iterator[Problem]:
-    for test_set in plan.test_sets:
-        yield from _of_copies(plan, test_set)
-    yield from _of_system(plan, stage, systems, seeds)
+    if COPIES not in stages and stages[-1] >= DECODING:
+        for test_set in plan.test_sets:
+            yield from _of_copies(plan, test_set)
+    yield from _of_system(plan, stages, systems, seeds)
 
 
 def _of_copies(plan: Plan, test_set: Path) -> Iterator[Problem]:
@@ -93,12 +94,12 @@ def _of_copies(plan: Plan, test_set: Path) -> Iterator[Problem]:
 
 
 def _of_system(
-    plan: Plan, stage: int, systems: Sequence[str], seeds: Sequence[str]
+    plan: Plan, stages: Sequence[int], systems: Sequence[str], seeds: Sequence[str]
 ) -> Iterator[Problem]:
     outputs = Outputs(plan)
     for seed in seeds:
         for system in systems:
-            for number, output in _made_before(outputs, stage, system, seed):
+            for number, output in _taken_over(outputs, stages, system, seed):
                 changes = output.changes()
                 if not changes and (damaged := damage(output.path)):
                     changes = [damaged]
@@ -108,27 +109,29 @@ def _of_system(
                     yield number, f"{output.path}: {_say(changes)}"
 
 
-def _made_before(
-    outputs: Outputs, stage: int, system: str, seed: str
+def _taken_over(
+    outputs: Outputs, stages: Sequence[int], system: str, seed: str
 ) -> Iterator[tuple[int, Output]]:
+    """(stage, what it makes) where that stage is not run, but a later one is."""
     plan = outputs.plan
+    taken = {n for n in range(DISTILLATION, SCORING + 1) if n not in stages and n < stages[-1]}
     distilled = system not in NOT_DISTILLED and plan.students is None
-    if distilled and stage > DISTILLATION and not _is_exported(outputs, stage, system, seed):
+    if distilled and DISTILLATION in taken and not _is_exported(outputs, taken, system, seed):
         yield DISTILLATION, outputs.distilled(system, seed)
-    if distilled and stage > EXPORT:
+    if distilled and EXPORT in taken:
         yield EXPORT, outputs.student(system, seed)
-    if stage > TRAINING:
+    if TRAINING in taken:
         yield TRAINING, outputs.trained(system, seed)
-    if stage > DECODING:
+    if DECODING in taken:
         yield from ((DECODING, output) for output in outputs.decoded(system, seed))
-    if stage > SCORING:
+    if SCORING in taken:
         yield from ((SCORING, output) for output in outputs.scored(system, seed))
 
 
-def _is_exported(outputs: Outputs, stage: int, system: str, seed: str) -> bool:
+def _is_exported(outputs: Outputs, taken: set[int], system: str, seed: str) -> bool:
     """Whether the student is there, so that the training's checkpoints may be gone."""
     training = outputs.distilled(system, seed)
-    return stage > EXPORT and not training.changes() and outputs.student(system, seed).is_done()
+    return EXPORT in taken and not training.changes() and outputs.student(system, seed).is_done()
 
 
 def _say(changes: list[str]) -> str:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -27,7 +27,14 @@ class TrainingFailed(UserError):
 
 
 def train(
-    output: Output, config: Config, command: Sequence[str], name: str, best: str, *, redo: bool
+    output: Output,
+    config: Config,
+    command: Sequence[str],
+    name: str,
+    best: str,
+    *,
+    redo: bool,
+    check: Callable[[Path, str], None] | None = None,
 ) -> None:
     """Train, unless that is done.
 
@@ -38,6 +45,8 @@ def train(
         name: what to call it in messages.
         best: the model that it leaves.
         redo: delete a training that was made of something else, instead of refusing.
+        check: called with the directory and ``best`` before the training counts as done; raises
+            where that model cannot be used.
 
     Raises:
         UserError: it was begun or made with something else, or runs already.
@@ -56,11 +65,19 @@ def train(
         for name in ("config.yaml", best):
             if not (output.path / name).is_file():
                 raise TrainingFailed(f"{output.path}: training left no {name}; see {log}")
+        if check:
+            check(output.path, best)
         output.finish(["config.yaml", best])
 
 
-def remove_stale(output: Output, *, redo: bool) -> None:
+TAG = "--tag NAME keeps it and begins another"
+
+
+def remove_stale(output: Output, *, redo: bool, otherwise: str = TAG) -> None:
     """Delete a training that would not come out as it is, if that is allowed.
+
+    Args:
+        otherwise: what else to do, for the message.
 
     Raises:
         UserError: it is not; says what has changed, and what to do.
@@ -73,17 +90,12 @@ def remove_stale(output: Output, *, redo: bool) -> None:
     if not reasons:
         return
     if not redo:
-        raise UserError(f"{output.path}: {stale(reasons)}")
+        raise UserError(
+            f"{output.path}: was made of something else: {summary(reasons)}; --redo deletes it and "
+            f"makes it again, {otherwise}"
+        )
     print(f"{output.path}: deleted, to be made again: {summary(reasons)}", file=sys.stderr)
     output.remove()
-
-
-def stale(reasons: list[str]) -> str:
-    """What to say of a training that does not follow from what there is now."""
-    return (
-        f"was made of something else: {summary(reasons)}; --redo deletes it and makes it again, "
-        "--tag NAME keeps it and begins another"
-    )
 
 
 def _run(command: Sequence[str], name: str, log: Path) -> None:

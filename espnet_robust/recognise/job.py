@@ -15,10 +15,14 @@ TestSets = dict[str, dict[str, Path]]  # test set -> condition -> data dir
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of every command that decodes."""
-    parser.add_argument("--exp", type=Path, required=True, help="output_dir of the training")
+    parser.add_argument(
+        "--exp", type=Path, required=True, help="output_dir of the training to decode with"
+    )
     parser.add_argument("--checkpoint", default="valid.loss.best.pth", help="file in --exp")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--batch_seconds", type=float, default=60.0, help="audio in a batch")
+    parser.add_argument(
+        "--batch_seconds", type=float, default=60.0, help="seconds of audio in a batch"
+    )
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument(
         "--test_sets", type=Path, nargs="+", default=[], metavar="DATA_DIR",

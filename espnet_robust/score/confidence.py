@@ -1,5 +1,6 @@
 """The section of a report that says how far its rates and differences can be trusted."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -47,6 +48,26 @@ def confidence_table(
     if problems:
         text += f"\nLeft out: {'; '.join(problems)}\n"
     return text
+
+
+def distorted_differences(
+    results: Results, metric: Metric, baseline: str, directories: Mapping[tuple[str, int], Path]
+) -> dict[str, str]:
+    """System -> how its mean over the distorted conditions differs from the baseline's, in points,
+    with a 95 % interval; without those that cannot be compared (see ``confidence_table``)."""
+    sets = {"distorted": results.distorted}
+    found = {}
+    try:
+        base = _read_errors(results.system(baseline), sets, directories)["distorted"]
+    except UserError:
+        return {}
+    for system in results.systems:
+        with contextlib.suppress(UserError):
+            errors = _read_errors(system, sets, directories)["distorted"]
+            if system.name != baseline:
+                d = compare(errors, base).rate.map(metric.difference)
+                found[system.name] = f"{d.value:+.1f} [{d.low:+.1f}, {d.high:+.1f}]"
+    return found
 
 
 def _read_errors(

@@ -30,7 +30,7 @@ def table(results: Results, metric: Metric, baseline: str = "") -> str:
         columns["mean distorted"] = lambda s: _cell(s.averaged(results.distorted, metric))
         notes.append("`mean distorted`: all conditions but `clean`, each counting the same.")
     if baseline and (reference := _mean_distorted(results.system(baseline), results, metric)):
-        columns[f"against {baseline}"] = lambda s: _change(
+        columns[f"against {baseline}"] = lambda s: change(
             _mean_distorted(s, results, metric), reference, metric
         )
         what = "difference in points" if metric.higher_is_better else "relative change"
@@ -91,7 +91,8 @@ def _measured_on(run: Scores) -> str:
     return f"{run.threads} CPU thread{'' if run.threads == 1 else 's'}"
 
 
-def _change(value: Spread | None, reference: Spread, metric: Metric) -> str:
+def change(value: Spread | None, reference: Spread, metric: Metric) -> str:
+    """In points for an accuracy, relative for an error rate."""
     if value is None:
         return NOTHING
     points = value.mean - reference.mean

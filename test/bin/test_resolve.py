@@ -31,3 +31,12 @@ def test_directories_are_wanted_until_they_are_read(mini):
         check_recipe.main(["--task", "asr", "--systems", "cdm1", "--noise_source", "esc10"])
     with pytest.raises(UserError, match="--students none: no such directory"):
         check_recipe.main(["--task", "asr", "--systems", "cdm1", "--students", "none"])
+
+
+def test_espnets_options_go_into_the_configuration(mini, capsys):
+    args = "--max_epoch 3 --num_iters_per_epoch 7 --optim_conf lr=0.5"
+    resolve.main(["--task", "asr", "--budget", "tiny", f"--espnet_args={args}", "logmel"])
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert config["max_epoch"] == 3 and config["optim_conf"]["lr"] == 0.5
+    assert config["scheduler_conf"]["total_steps"] == 21
+    assert config["scheduler_conf"]["max_lr"] == 0.5

@@ -255,6 +255,39 @@ def test_teacher_of_the_recipe(tmp_path):
     assert find_teacher(Recipe(ROOT / "egs/an4/asr1"), "a/wavlm") == "a/wavlm"
 
 
+def test_a_recogniser_hears_the_mixture_of_distillation_if_asked_to():
+    mini = Recipe(ROOT / "egs/mini/asr1", asr_distortion="train", dev_set="dev2")
+    student = {"frontend_conf": {"student": {"path": "DIR/student"}}}
+    asr = resolve("asr", "cdm1", mini, "short", student)
+    distil = resolve("distill", "cdm1", mini, "short")
+    assert asr["preprocessor"] == "distorting"
+    assert asr["preprocessor_conf"]["distortion"] == distil["distortion"]
+    assert asr["preprocessor_conf"]["valid_distortion"] == distil["valid_distortion"]
+    assert "data/dev2" in str(asr["preprocessor_conf"]["valid_distortion"])
+    assert asr["frontend_conf"]["cache_gb"] == 0  # else every epoch would hear the first draw
+
+    clean = resolve("asr", "cdm1", Recipe(mini.directory), "short", student)
+    assert "preprocessor" not in clean
+    del asr["preprocessor"], asr["preprocessor_conf"]
+    assert change(clean, asr) == {"frontend_conf": {"cache_gb": 0.0}}
+
+
+@pytest.mark.parametrize(("task", "system"), [("asr", "logmel"), ("cls", "logmel")])
+def test_log_mel_features_have_no_cache_to_switch_off(task, system):
+    hearing = resolve(task, system, Recipe(ROOT / "egs/mini/ic1", asr_distortion="train"), "short")
+    assert hearing["preprocessor"] == "distorting" and "cache_gb" not in hearing["frontend_conf"]
+
+
+def test_a_recogniser_hears_the_mixture_of_a_yaml(tmp_path):
+    (tmp_path / "white.yaml").write_text("chain: [{name: white, snr_db: 5}]")
+    recipe = Recipe(ROOT / "egs/mini/asr1", asr_distortion=str(tmp_path / "white.yaml"))
+    heard = resolve("asr", "teacher", recipe, "short")["preprocessor_conf"]
+    assert heard["distortion"] == {"chain": [{"name": "white", "snr_db": 5}]}
+    missing = Recipe(ROOT / "egs/mini/asr1", asr_distortion="trian")
+    with pytest.raises(ConfigError, match="trian: no such file"):
+        resolve("asr", "teacher", missing, "short")
+
+
 @pytest.mark.parametrize(
     ("system", "budget", "files", "message"),
     [

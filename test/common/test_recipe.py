@@ -13,6 +13,7 @@ from espnet_robust.common.recipe import (
     check_stages,
     check_trainings,
     read_noise_source,
+    wanted_stages,
 )
 from espnet_robust.corpora import CORPORA
 
@@ -44,11 +45,17 @@ def test_unknown_source():
         read_noise_source("papper")
 
 
-@pytest.mark.parametrize("stage", ["0", "11", "x", ""])
+@pytest.mark.parametrize("stage", ["0", "13", "x", ""])
 def test_stages(stage):
-    with pytest.raises(ConfigError, match=f"stage '{stage}' does not exist: stages are 1 to 10"):
+    with pytest.raises(ConfigError, match=f"stage '{stage}' does not exist: stages are 1 to 12"):
         check_stages("1", stage)
-    check_stages("1", "10")
+    check_stages("1", "12")
+
+
+def test_stages_that_are_skipped():
+    assert wanted_stages("2", "6", " 1 2 3") == [4, 5, 6]
+    with pytest.raises(ConfigError, match="no stage is left from 1 to 3 without those skipped"):
+        wanted_stages("1", "3", "1 2 3")
 
 
 @pytest.mark.parametrize(

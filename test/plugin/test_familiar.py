@@ -1,4 +1,4 @@
-"""Configurations of ESPnet's other frontends; README's table of what changes."""
+"""Configurations of ESPnet's other frontends; plugin/README.md on what changes."""
 
 import argparse
 import logging
@@ -114,7 +114,7 @@ def test_trainings_look_at_it(model):
 
 def test_readme_shows_what_changes(root, student_dir):
     """Each row: keys of another frontend work as the row says, or the answer says it."""
-    readme = (root / "README.md").read_text()
+    readme = (root / "espnet_robust/plugin/README.md").read_text()
     section = readme.split("From the s3prl or huggingface frontend:")[1].split("\n\n")[1]
     rows = re.findall(r"^\| `(.+?)` \| (.+?) \|$", section, re.MULTILINE)
     assert len(rows) >= 6

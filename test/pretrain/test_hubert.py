@@ -1,4 +1,5 @@
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,11 +7,16 @@ import soundfile
 import torch
 import yaml
 
-from espnet_robust.common.errors import ConfigError, DataDirError
-from espnet_robust.data.data_dir import write_data_dir
+from espnet_robust.bin import pretrain_teacher
+from espnet_robust.common.config import read_config
+from espnet_robust.common.errors import ConfigError, DataDirError, UserError
+from espnet_robust.common.files import read_json
+from espnet_robust.data.audio import read_audio, write_audio
+from espnet_robust.data.data_dir import read_data_dir, write_data_dir
 from espnet_robust.models.speech_model import load_teacher
-from espnet_robust.pretrain import hubert as module
-from espnet_robust.pretrain.hubert import pretrain
+from espnet_robust.pretrain.batches import Batches
+from espnet_robust.pretrain.config import PretrainConfig, Record
+from espnet_robust.pretrain.hubert import MaskedPrediction, is_done, pretrain
 
 CONFIG = {
     "model": {
@@ -31,6 +37,8 @@ CONFIG = {
     "log_every": 2,
     "save_every": 2,
 }
+
+NOISE = {"chain": [{"name": "white", "snr_db": [0, 5]}]}
 
 
 @pytest.fixture(scope="module")
@@ -69,18 +77,19 @@ def test_second_round_takes_its_units_from_a_layer_of_the_first(data, config, tm
     assert units[0].shape == units[1].shape and not np.array_equal(*units)
 
 
-def test_resumed_equals_uninterrupted(data, config, tmp_path, monkeypatch):
+def _interrupt_and_resume(data, config, tmp_path, monkeypatch, at):
+    """Train straight, and once killed at batch ``at`` and resumed: the same weights."""
     pretrain(config, [data], tmp_path / "straight")
-    batches, calls = module._collate, []
+    collate, calls = Batches.collate, []
 
     def killed(*args):
         calls.append(1)
-        if len(calls) == 6:
+        if len(calls) == at:
             raise KeyboardInterrupt
-        return batches(*args)
+        return collate(*args)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(module, "_collate", killed)
+        patch.setattr(Batches, "collate", killed)
         pretrain(config, [data], tmp_path / "resumed")
     assert not (tmp_path / "resumed").exists()
     pretrain(config, [data], tmp_path / "resumed")
@@ -88,11 +97,41 @@ def test_resumed_equals_uninterrupted(data, config, tmp_path, monkeypatch):
     assert all(torch.equal(a[key], b[key]) for key in a)
 
 
+def test_resumed_equals_uninterrupted(data, config, tmp_path, monkeypatch):
+    _interrupt_and_resume(data, config, tmp_path, monkeypatch, 6)
+
+
 def test_another_configuration_does_not_resume(data, config, tmp_path):
     pretrain(config, [data], tmp_path / "t")
+    (tmp_path / "t/model.safetensors").unlink()
     config.write_text(yaml.safe_dump(CONFIG | {"lr": 0.1}))
-    with pytest.raises(ConfigError, match="made with another"):
+    with pytest.raises(ConfigError, match="checkpoint.pth: made with another"):
         pretrain(config, [data], tmp_path / "t")
+
+
+def test_what_is_done_is_kept_and_what_is_stale_refused(data, config, tmp_path, capsys):
+    out = tmp_path / "t"
+    command = ["--config", str(config), "--out", str(out), str(data)]
+    pretrain_teacher.main(command)
+    made = (out / "model.safetensors").stat().st_mtime_ns
+    pretrain_teacher.main(command)
+    assert (out / "model.safetensors").stat().st_mtime_ns == made
+    assert "t: done already" in capsys.readouterr().out
+    (out / "made_of.json").unlink()  # killed just before it was written
+    pretrain_teacher.main(command)
+    config.write_text(yaml.safe_dump(CONFIG | {"lr": 0.1}))
+    with pytest.raises(UserError, match="was made of something else: config lr is new; --redo"):
+        pretrain_teacher.main(command)
+    pretrain_teacher.main([*command, "--redo"])
+    assert read_json(out / "pretraining.json")["pretrain_config"]["lr"] == 0.1
+    file = next(iter(read_data_dir(data).wav.values()))
+    content = Path(file).read_bytes()
+    try:
+        write_audio(file, -read_audio(file))
+        with pytest.raises(UserError, match="something else: .* audio changed; --redo"):
+            pretrain_teacher.main(command)
+    finally:
+        Path(file).write_bytes(content)
 
 
 @pytest.mark.parametrize(
@@ -101,11 +140,20 @@ def test_another_configuration_does_not_resume(data, config, tmp_path):
         ({"precision": "fp8"}, "not fp32 or bf16"),
         ({"units": {"from": "dir"}}, "needs `layer`"),
         ({"step": 3}, "did you mean 'steps'"),
+        ({"init": "dir"}, "either `model`, of a new model, or `init`"),
+        ({"model": None}, "either `model`, of a new model, or `init`"),
+        ({"model": None, "init": "./none"}, "teacher ./none: no such directory"),
+        ({"distortion": "none.yaml"}, "none.yaml: cannot be read"),
+        ({"distortion": {"chain": [{"name": "wite"}]}}, "did you mean 'white'"),
+        (
+            {"distortion": {"chain": [{"name": "speed", "length": "map"}]}},
+            "speed changes the length of u",
+        ),
     ],
 )
 def test_refused_configurations(data, config, tmp_path, change, message):
     config.write_text(yaml.safe_dump(CONFIG | change))
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises(UserError, match=message):
         pretrain(config, [data], tmp_path / "t")
 
 
@@ -114,3 +162,62 @@ def test_an_utterance_shorter_than_a_frame(config, tmp_path):
     write_data_dir(tmp_path / "d", {"wav.scp": {"x": str(tmp_path / "x.wav")}})
     with pytest.raises(DataDirError, match="x has 300 samples; one frame needs 400"):
         pretrain(config, [tmp_path / "d"], tmp_path / "t")
+
+
+def test_units_are_those_of_clean_speech_whatever_is_heard(data, config, tmp_path):
+    pretrain(config, [data], tmp_path / "clean")
+    config.write_text(yaml.safe_dump(CONFIG | {"distortion": NOISE}))
+    pretrain(config, [data], tmp_path / "noisy")
+    units = [np.load(tmp_path / f"{name}.work/units.npz")["units"] for name in ("clean", "noisy")]
+    assert np.array_equal(*units)
+    clean, noisy = (load_teacher(tmp_path / name).state_dict() for name in ("clean", "noisy"))
+    assert not all(torch.equal(clean[key], noisy[key]) for key in clean)
+
+
+def test_begins_with_the_weights_of_another_model(data, config, tmp_path):
+    pretrain(config, [data], tmp_path / "first")
+    path = str(tmp_path / "first")
+    further = {key: value for key, value in CONFIG.items() if key != "model"} | {"init": path}
+    begun = MaskedPrediction(PretrainConfig(**further)).speech_model
+    assert all(p.requires_grad for p in begun.parameters())
+    first = load_teacher(path).state_dict()
+    assert all(torch.equal(first[key], value) for key, value in begun.state_dict().items())
+
+    config.write_text(yaml.safe_dump(further | {"units": {"from": path, "layer": 1}}))
+    pretrain(config, [data], tmp_path / "second")
+    second = load_teacher(tmp_path / "second", [1, 2]).state_dict()
+    assert not all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_resumed_equals_uninterrupted_with_init_and_distortion(data, config, tmp_path, monkeypatch):
+    pretrain(config, [data], tmp_path / "first")
+    further = {key: value for key, value in CONFIG.items() if key != "model"}
+    further |= {"init": str(tmp_path / "first"), "distortion": NOISE, "steps": 8}
+    config.write_text(yaml.safe_dump(further))
+    _interrupt_and_resume(data, config, tmp_path, monkeypatch, 6)
+
+
+def test_the_shipped_teachers_say_what_made_them(root):
+    mini = root / "egs/mini/asr1"
+    for name in ("teacher", "teacher_robust"):
+        record = read_config(mini / name / "pretraining.json", Record)
+        PretrainConfig(**record.pretrain_config)
+    robust = mini / "conf/pretrain_robust.yaml"
+    assert is_done(mini / "teacher_robust", read_config(robust, PretrainConfig), robust)
+
+
+def test_no_gpu_for_cuda(data, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="torch finds no GPU here"):
+        pretrain(config, [data], tmp_path / "t", "cuda")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_it_learns_as_on_a_cpu(data, config, tmp_path):
+    curves = []
+    for device in ("cpu", "cuda"):
+        pretrain(config, [data], tmp_path / device, device)
+        with (tmp_path / f"{device}.work/curve.csv").open() as f:
+            curves.append([float(row["loss"]) for row in csv.DictReader(f)])
+    assert curves[1] == pytest.approx(curves[0], rel=0.02)

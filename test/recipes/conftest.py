@@ -13,10 +13,6 @@ import soundfile
 
 from espnet_robust.data.audio import RATE
 
-NOT_COPIED = shutil.ignore_patterns(
-    ".git", ".venv", "data", "exp", "downloads", "__pycache__", ".*_cache"
-)
-
 # A few conditions instead of fifteen.
 PROTOCOL = """\
 conditions:
@@ -45,10 +41,9 @@ def mini_teacher() -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="session")
-def checkout(root, tmp_path_factory) -> Path:
+def checkout(copy_checkout, tmp_path_factory) -> Path:
     """A copy of the checkout without what recipes have made there."""
-    copy = tmp_path_factory.mktemp("checkout") / "espnet_robust"
-    shutil.copytree(root, copy, ignore=NOT_COPIED, symlinks=True)
+    copy = copy_checkout(tmp_path_factory.mktemp("checkout") / "espnet_robust")
     (copy / "conf/distortion/few.yaml").write_text(PROTOCOL)
     return copy
 

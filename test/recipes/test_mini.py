@@ -3,6 +3,8 @@ import json
 import shutil
 
 import pytest
+import torch
+import yaml
 
 from espnet_robust.models.speech_model import load_teacher
 
@@ -80,6 +82,42 @@ def test_a_teacher_of_two_rounds_can_be_pretrained(recipe, run):
 
 
 @pytest.mark.recipe
+def test_a_teacher_can_be_trained_on_to_hear_distortions(recipe, run):
+    few = {"steps": 2, "warmup": 1, "batch_seconds": 4.0, "clusters": 4}
+    config = yaml.safe_load((recipe / "conf/pretrain_robust.yaml").read_text())
+    (recipe / "conf/few_robust.yaml").write_text(json.dumps(config | few))
+    result = run(
+        recipe, *TINY, "--stage", "4", "--stop_stage", "4", "--pretrain_teacher", "true",
+        "--pretrain_configs", "conf/few_robust.yaml", "--pretrain_out", "exp/teacher_robust",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr[-3000:] + result.stdout[-3000:]
+    assert load_teacher(recipe / "exp/teacher_robust1").num_layers == 6
+
+
+@pytest.mark.recipe
+def test_recognisers_hear_distortions_on_students_there_are(recipe, run):
+    result = run(
+        recipe, *TINY, "--stage", "6", "--tag", "noisy", "--asr_distortion", "train",
+        "--students", "exp/tiny",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr[-3000:] + result.stdout[-3000:]
+    for system in SYSTEMS.split():
+        asr = f"exp/noisy/tiny/{system}_seed0/asr"
+        heard = yaml.safe_load((recipe / asr / "config.yaml").read_text())
+        assert heard["preprocessor"] == "distorting"
+        assert (
+            heard["preprocessor_conf"]["valid_distortion"]
+            != heard["preprocessor_conf"]["distortion"]
+        )
+        weights = [
+            torch.load(recipe / path / "valid.loss.best.pth", weights_only=True)
+            for path in (asr, asr.replace("noisy/", ""))
+        ]
+        assert not all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    assert (recipe / "exp/noisy/report/wer.csv").is_file()
+
+
+@pytest.mark.recipe
 def test_another_configuration_is_not_mixed_in(recipe, run):
     budget = recipe.parents[2] / "conf/budget/tiny.yaml"
     original = budget.read_text()
@@ -89,7 +127,9 @@ def test_another_configuration_is_not_mixed_in(recipe, run):
     finally:
         budget.write_text(original)
     assert result.returncode == 1
-    assert "begun with another configuration" in result.stderr
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: exp/")][:1]
+    assert "was made of something else: config num_iters_per_epoch: 2 -> 3" in line
+    assert "--redo deletes it and makes it again, --tag NAME keeps it" in line
 
 
 @pytest.mark.recipe
@@ -131,3 +171,43 @@ def test_other_decoding_decodes_anew(recipe, run):
         assert result.returncode == 0, result.stderr
         times.append(done.stat().st_mtime_ns)
     assert times[0] == times[1] < times[2] == times[3] < times[4]
+
+
+@pytest.mark.recipe
+def test_the_advice_mends_what_is_stale(recipe, run):
+    one = ("--budget", "tiny", "--systems", "logmel")
+    before = json.loads((recipe / "exp/tiny/logmel_seed0/made_of.json").read_text())
+    (recipe / "conf/asr.yaml").write_text("optim_conf: {lr: 0.1}\n")
+    try:
+        refused = run(recipe, *one, "--stage", "8")
+        (line,) = refused.stderr.splitlines()[-1:]
+        assert refused.returncode == 1 and line.endswith("begin with --stage 7 --redo")
+        assert "logmel_seed0/asr: was made of something else: config optim_conf.lr: " in line
+        for options in (("--stage", "7", "--redo"), ("--stage", "8")):
+            done = run(recipe, *one, *options)
+            assert done.returncode == 0, done.stderr
+    finally:
+        (recipe / "conf/asr.yaml").unlink()
+    after = json.loads((recipe / "exp/tiny/logmel_seed0/made_of.json").read_text())
+    assert before["made_of"]["decode.json"] != after["made_of"]["decode.json"]
+    # What was not asked for is in the table too, as far as it follows from what there is now: the
+    # other recognisers would have trained with that rate as well.
+    assert "teacher is left out of the table: " in done.stderr
+    table = (recipe / "exp/report/wer.md").read_text()
+    assert "| logmel |" in table and "| teacher |" not in table
+    again = run(recipe, *TINY, "--stage", "7", "--redo")
+    assert again.returncode == 0, again.stderr
+    assert "| teacher |" in (recipe / "exp/report/wer.md").read_text()
+
+
+def test_what_was_trained_is_packed(recipe, run):
+    options = ("--systems", "cdm2_dat logmel", "--upload_hf", "me/mini")
+    result = run(recipe, *TINY, *options, "--stage", "11", "--stop_stage", "11")
+    assert result.returncode == 0, result.stderr
+    student, none = (recipe / f"exp/tiny/{s}_seed0/packed" for s in ("cdm2_dat", "logmel"))
+    assert sorted(p.name for p in student.iterdir()) == ["asr", "asr.zip", "student"]
+    assert sorted(p.name for p in none.iterdir()) == ["asr", "asr.zip"]
+    card = (student / "asr/README.md").read_text()
+    assert "me/mini-cdm2_dat_seed0-asr" in card and "--budget tiny" in card
+    assert "egs/mini/asr1/teacher | Apache 2.0" in card and card.count("noise_in_snr") == 4
+    assert "log-mel features" in (none / "asr/README.md").read_text()

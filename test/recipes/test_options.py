@@ -1,5 +1,6 @@
 """What recipes refuse before they do anything."""
 
+import re
 import subprocess
 import sys
 
@@ -13,7 +14,15 @@ MINI = ("--preset=mini", "--noise_source", "synthetic")
     ("options", "message"),
     [
         (("--systems", "teacher cdm9"), "unknown system 'cdm9'"),
-        (("--stage", "11"), "stage '11' does not exist"),
+        (("--stage", "13"), "stage '13' does not exist"),
+        (("--stop_stage", "12"), "stage 12 uploads to the hub: name a repository, --upload_hf"),
+        (("--stop_stage", "12", "--upload_hf", "mini"), "--upload_hf 'mini' is no name"),
+        (("--stop_stage", "12", "--upload_hf", "me/mini"), "there is no token for the hub"),
+        (("--upload_hf", "me/mini"), "--upload_hf: stage 12 uploads: add --stop_stage 12"),
+        (("--hf_repo", "me/mini"), "unknown option --hf_repo (here: --upload_hf)"),
+        (("--stop_stage", "3", "--skip_data_prep", "true"), "no stage is left from 1 to 3"),
+        (("--asr_args", "5"), "--asr_args: '5' belongs to no option"),
+        (("--dumpdir", "data/deep"), "--dumpdir data/deep: data is there already"),
         (("--stop_stage", "x"), "stage 'x' does not exist"),
         (("--budget", "huge"), "no budget 'huge'"),
         (("--sistems", "teacher"), "unknown option --sistems"),
@@ -24,6 +33,8 @@ MINI = ("--preset=mini", "--noise_source", "synthetic")
 )
 def test_mini_refuses(checkout, run, options, message, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("HF_HOME", str(checkout / "no_token"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
     result = run(checkout / "egs/mini/asr1", *options)
     assert result.returncode == 1
     assert [line for line in result.stderr.splitlines() if line] == [result.stderr.strip()]
@@ -36,6 +47,19 @@ def test_help_shows_the_options_of_driver_templates_and_recipe(checkout, run):
     for start in ("token_type=bpe", "budget=short", "export fsdd=", "#   ./run.sh --fsdd DIR"):
         assert sum(line.startswith(start) for line in shown) == 1, start
     assert not [line for line in shown if line.startswith(("set -", "cd ", "../"))]
+
+
+@pytest.mark.recipe
+def test_a_driver_outside_a_recipe(checkout, tmp_path):
+    driver = checkout / "egs/TEMPLATE/asr1/asr.sh"
+    helped, done = (
+        subprocess.run([driver, *args], cwd=tmp_path, capture_output=True, text=True, check=False)
+        for args in (["--help"], [])
+    )
+    assert helped.returncode == 0 and "token_type=bpe" in helped.stdout and not helped.stderr
+    assert done.returncode == 1 and done.stderr == (
+        "error: no local/data.sh here: a recipe's run.sh calls asr.sh in its directory\n"
+    )
 
 
 @pytest.mark.recipe
@@ -57,3 +81,17 @@ def test_wrapper_refuses_what_is_no_espnet_command(root, arguments):
     )  # fmt: skip
     assert result.returncode == 1
     assert result.stderr.strip().splitlines()[-1].startswith("error: ")
+
+
+def test_familiar_options_name_what_there_is(root):
+    """No recipe has them, and what they are called here is an option of one."""
+    template = root / "egs/TEMPLATE"
+    sources = [template / "options.sh", template / "asr1/asr.sh", template / "cls1/cls.sh"]
+    known = set(re.findall(r"^(\w+)=", "\n".join(p.read_text() for p in sources), re.MULTILINE))
+    lines = (root / "utils/familiar_options.txt").read_text().splitlines()
+    assert lines == sorted(lines)
+    for line in lines:
+        name, ours = line.split(": ")
+        assert name not in known
+        here = re.findall(r"(?<![\w-])--(\w+)", ours.partition(' "')[0])
+        assert set(here) <= known, line

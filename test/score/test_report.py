@@ -227,6 +227,7 @@ def test_report_of_a_classification_task(tmp_path):
         "accuracy.csv",
         "accuracy.md",
         "accuracy.png",
+        "summary.txt",
     ]
     assert (out / "accuracy.csv").read_text().splitlines()[:3] == [
         "system,seed,condition,snr_db,utterances,accuracy,params,rtf,device",
@@ -250,8 +251,18 @@ def test_command(tmp_path, capsys):
     paths = write_all(tmp_path, scores("a"), scores("b"))
     out = tmp_path / "report"
     main(["--out", str(out), "--systems", "b a", "--baseline", "a", *map(str, paths)])
-    assert sorted(p.name for p in out.iterdir()) == ["wer.csv", "wer.md", "wer.png"]
+    files = ["summary.txt", "wer.csv", "wer.md", "wer.png"]
+    assert sorted(p.name for p in out.iterdir()) == files
     assert capsys.readouterr().out.strip() == f"report written to {out}"
+
+
+def test_one_system_of_two_experiments(tmp_path):
+    paths = [write_all(tmp_path / name, scores("a"))[0] for name in ("one", "two")]
+    with pytest.raises(UserError, match="two scores of system 'a' with seed 0"):
+        main(["--out", str(tmp_path), *map(str, paths)])
+    main(["--out", str(tmp_path), f"first={paths[0]}", f"second={paths[1]}"])
+    table = (tmp_path / "wer.md").read_text()
+    assert "| first |" in table and "| second |" in table
 
 
 def test_unknown_baseline_leaves_nothing(tmp_path):
@@ -259,3 +270,17 @@ def test_unknown_baseline_leaves_nothing(tmp_path):
     with pytest.raises(UserError, match="no scores of a system 'c'; there are: a, b"):
         write_report(tmp_path / "report", paths, baseline="c")
     assert not (tmp_path / "report").exists()
+
+
+def test_results_page_of_an_experiment(tmp_path, capsys):
+    write_all(tmp_path / "exp/short", scores("a"), scores("b", wers={"clean": 20.0}))
+    page = tmp_path / "RESULTS.md"
+    page.write_text("# Mine\n\nWords.\n")
+    options = ["--out", str(tmp_path / "out"), "--results", str(page), "--systems", "a"]
+    main([*options, "--exp", str(tmp_path / "exp/short"), "--command", "./run.sh --seeds 0"])
+    text = page.read_text()
+    assert text.startswith("# Mine\n\nWords.\n\n<!-- report: short -->\n\n    ./run.sh --seeds 0\n")
+    assert "| a | - | - | 40.0 | 10.0 |" in text.replace("  ", " ") and "torch " in text
+    main([*options[:4], str(tmp_path / "exp/short/b_seed0/scores.json")])
+    text = page.read_text()
+    assert "<!-- report: out -->" in text and "    espnet-robust report --out" in text

@@ -7,6 +7,7 @@
 #         3  distorted copies of the test sets     8  decode every condition
 #         4  teacher                               9  score
 #         5  distil a student for each system      10 table and plot -> exp/report
+#        11  pack, if asked for                    12  upload to the hub, if asked for
 #
 # A stage that is done is passed over; one that was interrupted goes on where it stopped.
 set -euo pipefail
@@ -16,11 +17,14 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 asr_config=      # what the recipe changes in conf/{downstream,asr}/*.yaml; default: its conf/asr.yaml
 token_type=bpe   # or char, or word where every word is known
 nbpe=100
-decode_options=  # of espnet_robust.bin.decode: "--decode_options=--method beam --beam_size 20"
+asr_args=        # options of ESPnet's training: "--max_epoch 9 --use_wandb true"
+decode_options=  # of espnet_robust.bin.decode: "--method beam --beam_size 20"
+inference_args=  # what ESPnet calls decode_options
 
 . "${root}/utils/log.sh"
 . "${root}/utils/parse_options.sh"
-task=asr task_config=${asr_config} classifier=
+task=asr task_config=${asr_config} task_args=${asr_args} classifier=
+decode_options=${inference_args:-${decode_options}}
 tokens=data/tokens_${token_type}
 [ "${token_type}" = bpe ] && tokens+="${nbpe}"
 . "${root}/egs/TEMPLATE/stages.sh"
@@ -36,3 +40,4 @@ if want 7 "recognisers on ${systems}"; then
     each_system train_one
 fi
 evaluate
+publish

@@ -7,6 +7,7 @@
 #         3  distorted copies of the test sets     8  classify every condition
 #         4  teacher                               9  score
 #         5  distil a student for each system      10 table and plot -> exp/report
+#        11  pack, if asked for                    12  upload to the hub, if asked for
 #
 # A stage that is done is passed over; one that was interrupted goes on where it stopped.
 set -euo pipefail
@@ -16,23 +17,24 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 label=utt2label  # table of the data dirs with the classes; "a|b|c" has three slots
 classifier=linear  # or blstm: conf/cls/*.yaml
 cls_config=      # what the recipe changes in conf/{downstream,cls}/*.yaml; default: its conf/cls.yaml
+cls_args=        # options of ESPnet's training: "--max_epoch 9 --use_wandb true"
 folds=           # "1 2 3": all of this on data/foldN_{train,dev,test}, then the mean of the folds
 
 _arguments=("$@")
 . "${root}/utils/log.sh"
 . "${root}/utils/parse_options.sh"
-task=cls task_config=${cls_config} tokens=data/classes_${train_set}
+task=cls task_config=${cls_config} task_args=${cls_args} tokens=data/classes_${train_set}
 . "${root}/egs/TEMPLATE/stages.sh"
 decode_command=(classify --table "${label}")
 score_command=(score --task cls --label "${label}")
 
 # mean_of_folds: exp/mean/BUDGET/SYSTEM_seedN from those of exp/foldN, and its table.
 mean_of_folds() {
-    local parent=exp${tag:+/${tag}}
+    local parent=${expdir}${tag:+/${tag}}
     # shellcheck disable=SC2046,SC2086  # several folds
     bin average_folds --systems "${systems}" --seeds "${seeds}" --out "${parent}/mean/${budget}" \
         $(printf "${parent}/fold%s/${budget} " ${folds})
-    test_sets=mean report_on "${parent}/mean/${budget}" "${systems}"
+    test_sets=mean report_on "${parent}/mean/${budget}"
 }
 
 if [ -n "${folds}" ]; then
@@ -40,8 +42,8 @@ if [ -n "${folds}" ]; then
     export fold # for local/data.sh
     for fold in ${folds}; do
         "$0" "${_arguments[@]}" --folds= --tag "${tag:+${tag}/}fold${fold}" \
-            --train_set "fold${fold}_train" --dev_set "fold${fold}_dev" \
-            --test_sets "fold${fold}_test"
+            --train_set "fold${fold}_train" --dev_set "fold${fold}_dev" --valid_set= --results= \
+            --test_sets "fold${fold}_test" ${upload_hf:+--upload_hf "${upload_hf}-fold${fold}"}
     done
     if want 10 "mean of folds ${folds} -> ${report}"; then mean_of_folds; fi
     exit
@@ -55,3 +57,4 @@ prepare_students
 
 if want 7 "classifiers on ${systems}"; then each_system train_one; fi
 evaluate
+publish

@@ -1,0 +1,34 @@
+"""Upload packed systems to the hub: what `espnet-robust pack` has made of each EXP.
+
+EXP is exp/BUDGET/SYSTEM_seedN. Each of its models gets a repository, USER/NAME-SYSTEM_seedN-asr (or
+-cls) and -student. An upload that broke goes on when it is run again.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from espnet_robust.common.cli import Parser, run
+
+
+def get_parser() -> argparse.ArgumentParser:
+    parser = Parser(prog="espnet-robust upload", description=__doc__)
+    parser.add_argument("--upload_hf", required=True, metavar="USER/NAME")
+    parser.add_argument("--private", action="store_true", help="make repositories private")
+    parser.add_argument("exp", type=Path, nargs="+", metavar="EXP")
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> None:
+    args = get_parser().parse_args(cmd)
+    from espnet_robust.publish.hub import check_repo, upload
+    from espnet_robust.publish.repos import packed_folders
+
+    check_repo(args.upload_hf)
+    for exp in args.exp:
+        for folder, repo in packed_folders(args.upload_hf, exp):
+            print(f"{folder} -> {upload(folder, repo, args.private)}")
+
+
+if __name__ == "__main__":
+    run(main)

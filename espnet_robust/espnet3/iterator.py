@@ -1,0 +1,37 @@
+"""Batches of ESPnet3 that tell distortions which epoch it is."""
+
+from typing import Any
+
+from espnet2.iterators.sequence_iter_factory import SequenceIterFactory
+
+from espnet_robust.common.errors import ConfigError
+from espnet_robust.plugin.preprocessor import DistortingPreprocessor
+
+
+class EpochIterFactory(SequenceIterFactory):
+    """ESPnet's SequenceIterFactory; before an epoch's workers start, preprocessors hear of it.
+
+    Args:
+        dataset: ESPnet3's CombinedDataset.
+        max_epochs: ``${trainer.max_epochs}``; a distortion that ramps ends with it.
+        others: of SequenceIterFactory.
+
+    Raises:
+        ConfigError: no preprocessor of the dataset distorts.
+    """
+
+    def __init__(self, dataset: Any, batches: Any, max_epochs: int, **others: Any):
+        super().__init__(dataset, batches, **others)
+        self.max_epochs = max_epochs
+        preprocessors = [preprocessor for _, preprocessor in dataset.transforms]
+        self.distorting = [p for p in preprocessors if isinstance(p, DistortingPreprocessor)]
+        if not self.distorting:
+            raise ConfigError(
+                "iter_factory: EpochIterFactory is for a DistortingPreprocessor, and this dataset "
+                "has none; use espnet2.iterators.sequence_iter_factory.SequenceIterFactory"
+            )
+
+    def build_iter(self, epoch: int, shuffle: bool | None = None):
+        for preprocessor in self.distorting:
+            preprocessor.set_epoch(epoch, progress=(epoch - 1) / self.max_epochs)
+        return super().build_iter(epoch, shuffle)

@@ -1,0 +1,76 @@
+"""What the YAML of a pretraining run says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from espnet_robust.common.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """What the YAML of a pretraining run says.
+
+    Attributes:
+        clusters: number of units.
+        steps: updates. ``warmup`` of them raise the learning rate linearly; it then falls to 0.
+        model: HubertConfig options of a new model.
+        init: in place of ``model``: a hub id or directory whose model is trained on, with a new
+            head.
+        units: ``{from: mfcc}``, or ``{from: DIR, layer: N}`` for the features of another model;
+            always those of the undistorted speech.
+        distortion: what the model hears, a YAML of conf/distortion or what stands in one; none:
+            undistorted speech. With units of undistorted speech the model learns to denoise, as
+            WavLM does (arXiv:2110.13900, section III-B).
+        batch_seconds: audio seconds in a batch.
+        max_seconds: longer utterances are cropped at random to this many seconds.
+        mask_prob, mask_frames: each frame starts a masked span with this probability.
+        unmasked_weight: weight of the loss on unmasked frames beside that on masked ones. HuBERT's
+            alpha; above 0 the convolutions learn the units' acoustics within few steps.
+        precision: fp32, or bf16 where the processor has it (about 1.5 times as fast).
+    """
+
+    clusters: int
+    steps: int
+    model: dict[str, Any] | None = None
+    init: str | None = None
+    units: dict[str, Any] = field(default_factory=lambda: {"from": "mfcc"})
+    distortion: str | Mapping[str, Any] | None = None
+    batch_seconds: float = 80.0
+    max_seconds: float = 8.0
+    lr: float = 1e-3
+    warmup: int = 100
+    weight_decay: float = 0.01
+    clip: float = 5.0
+    mask_prob: float = 0.08
+    mask_frames: int = 10
+    unmasked_weight: float = 0.0
+    precision: str = "fp32"
+    seed: int = 0
+    log_every: int = 50
+    save_every: int = 250
+
+    def __post_init__(self):
+        if self.precision not in ("fp32", "bf16"):
+            raise ConfigError(f"precision: {self.precision!r} is not fp32 or bf16")
+        if self.units.get("from") != "mfcc" and "layer" not in self.units:
+            raise ConfigError("units: a directory in `from` needs `layer`, or write {from: mfcc}")
+        if (self.model is None) == (self.init is None):
+            raise ConfigError("name either `model`, of a new model, or `init`, one to train on")
+
+
+@dataclass(frozen=True)
+class Record:
+    """What ``pretraining.json`` says of a teacher beside it.
+
+    Attributes:
+        pretrain_config: the keys of PretrainConfig.
+        audio_seconds: of all data.
+        wall_seconds: of all steps, with ``threads`` threads on ``device``, cpu or cuda.
+    """
+
+    pretrain_config: Mapping[str, Any]
+    audio_seconds: float
+    wall_seconds: float
+    threads: int
+    device: str = "cpu"

@@ -1,0 +1,155 @@
+"""Pack a trained system: its recogniser or classifier as ESPnet packs it, its student as it is.
+
+What ``pack_system`` leaves in OUT::
+
+    asr.zip, or cls.zip   as ``espnet2.bin.pack`` writes it, the student's weights inside
+    asr/, or cls/         the same unpacked, as the hub keeps it
+    student/              the student directory, and its card
+
+No path of the machine on which it was trained is left in any of them.
+"""
+
+import contextlib
+import io
+import os
+import shutil
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from espnet_robust.common.config import read_yaml
+from espnet_robust.common.errors import ModelError
+from espnet_robust.publish.card import packed_card, student_card
+from espnet_robust.publish.run_facts import RunFacts
+
+# Task -> what espnet2.bin.pack, and then the constructor of its inference, call the two files.
+FILES = {
+    "asr": ("asr_train_config", "asr_model_file"),
+    "cls": ("classification_train_config", "classification_model_file"),
+}
+# Keys of ESPnet's configuration that name places of the training, of no use to inference.
+_PLACES = ("_data_path_and_name_and_type", "_shape_file", "_data_key_file")
+_OF_TRAINING = (
+    "config",
+    "output_dir",
+    "resume",
+    "init_param",
+    "ignore_init_mismatch",
+    "pretrain_path",
+)
+STUDENT_FILES = ("config.yaml", "model.safetensors")
+
+
+def pack_system(exp: Path, checkpoint: str, facts: RunFacts, out: Path, repo: str = "") -> Path:
+    """Pack one system of a recipe into ``out``, which is replaced whole.
+
+    Args:
+        exp: exp/BUDGET/SYSTEM_seedN.
+        checkpoint: file in its ``asr`` or ``cls``.
+        repo: name on the hub that the card gives.
+
+    Raises:
+        ModelError: training has not finished.
+    """
+    task = facts.scores.task
+    partial = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    partial.mkdir(parents=True)
+    try:
+        pack_model(exp / task, checkpoint, task, packed_card(facts, repo or f"{task}.zip"), partial)
+        if facts.provenance:
+            _copy_student(exp / "student", partial / "student", student_card(facts))
+        shutil.rmtree(out, ignore_errors=True)
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return out
+
+
+def pack_model(exp: Path, checkpoint: str, task: str, card: str, out: Path) -> None:
+    """An ESPnet experiment -> ``out/TASK`` and ``out/TASK.zip``."""
+    for path in (exp / "config.yaml", exp / checkpoint):
+        if not path.is_file():
+            raise ModelError(f"{path}: not found; has training finished?")
+    folder = out / task
+    folder.mkdir()
+    config, files = portable(read_yaml(exp / "config.yaml"))
+    for name, source in files.items():
+        shutil.copyfile(source, folder / name)
+    shutil.copyfile(exp / checkpoint, folder / checkpoint)
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+    (folder / "README.md").write_text(card, encoding="utf-8")
+    _espnet_pack(folder, task, checkpoint, out / f"{task}.zip", ["README.md", *files])
+    with zipfile.ZipFile(out / f"{task}.zip") as archive:
+        archive.extract("meta.yaml", folder)
+
+
+def _espnet_pack(folder: Path, task: str, checkpoint: str, out: Path, others: list[str]) -> None:
+    """Call ``espnet2.bin.pack`` in ``folder``: it keeps paths relative to where it runs."""
+    from espnet2.bin.pack import main as espnet2_pack
+
+    config, model = FILES[task]
+    command = [task, "--outpath", str(out.resolve()), f"--{config}", "config.yaml"]
+    command += [f"--{model}", checkpoint]
+    for name in others:
+        command += ["--option", name]
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+        espnet2_pack(command)
+
+
+def _copy_student(student: Path, out: Path, card: str) -> None:
+    out.mkdir()
+    for name in STUDENT_FILES:
+        if not (student / name).is_file():
+            raise ModelError(f"{student / name}: not found; export the student again, in stage 6")
+    content = _map_strings(read_yaml(student / "config.yaml"), _last_part)
+    (out / "config.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    shutil.copyfile(student / "model.safetensors", out / "model.safetensors")
+    (out / "README.md").write_text(card, encoding="utf-8")
+
+
+def portable(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
+    """An ESPnet configuration that holds elsewhere.
+
+    Returns:
+        the configuration, and {name beside it: file} of what it needs, such as a model of BPE.
+    """
+    files: dict[str, Path] = {}
+
+    def beside(value: str) -> str:
+        path = Path(value)
+        if not value or not path.is_file():
+            return _last_part(value)
+        # Two files of one name: the second is told from the first by its directory.
+        name = (
+            path.name if files.get(path.name, path) == path else f"{path.parent.name}_{path.name}"
+        )
+        files[name] = path
+        return name
+
+    kept: dict[str, Any] = {}
+    for key, value in config.items():
+        if key.endswith(_PLACES):
+            kept[key] = []
+        elif key in _OF_TRAINING:
+            kept[key] = [] if isinstance(value, list) else None
+        elif key == "frontend_conf":
+            kept[key] = _map_strings(value, _last_part)
+        else:
+            kept[key] = _map_strings(value, beside) if key != "token_list" else value
+    return kept, files
+
+
+def _last_part(value: str) -> str:
+    """A path of this machine -> its last part; all else as it is."""
+    return Path(value).name if os.path.isabs(value) else value
+
+
+def _map_strings(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _map_strings(v, change) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_map_strings(v, change) for v in value]
+    return change(value) if isinstance(value, str) else value

@@ -1,0 +1,167 @@
+"""What a recipe's run says of itself: its scores, its student, its data, its commit."""
+
+import shlex
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from espnet_robust.common.config import read_yaml
+from espnet_robust.common.errors import UserError
+from espnet_robust.common.experiment import CHECKOUT, CONF
+from espnet_robust.common.made_of import commit, made_by
+from espnet_robust.common.recipe import read_noise_source
+from espnet_robust.score.metrics import ACCURACY, WER, Metric
+from espnet_robust.score.schema import Scores, read_counts, read_scores
+from espnet_robust.score.significance import Interval, collect, error_rate
+
+# Options that say which part of a recipe is run, not what it makes.
+_WHICH_PART = ("stage", "stop_stage", "upload_hf", "nj", "expdir", "dumpdir")
+
+
+@dataclass(frozen=True)
+class Material:
+    """A corpus: what it is called, its licence, its language if it is speech."""
+
+    title: str
+    licence: str
+    language: str | None = None
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a card is written from.
+
+    Args:
+        scores: of the recogniser or classifier.
+        intervals: condition -> its WER or accuracy with a 95 % interval.
+        provenance: how the student was distilled; empty where there is none.
+        data: corpora of speech, noises and rooms.
+        teacher: as it is named, and its licence.
+        command: what trained it, in the directory ``recipe`` of the checkout.
+        commit: that trained it, or else of the checkout.
+        remote: https address of its repository; empty where it has none.
+        licence: of what is published: an identifier of the hub, or ``other``.
+    """
+
+    scores: Scores
+    intervals: Mapping[str, Interval]
+    provenance: Mapping[str, Any]
+    data: Sequence[Material]
+    teacher: tuple[str, str]
+    recipe: str
+    command: str
+    commit: str
+    remote: str
+    licence: str
+
+    @property
+    def metric(self) -> Metric:
+        return ACCURACY if self.scores.conditions[0].accuracy is not None else WER
+
+
+def read_facts(
+    exp: Path, recipe: Path, noise_source: str, teacher: str, command: str, licence: str
+) -> RunFacts:
+    """The facts of the run of one system and seed.
+
+    Args:
+        exp: its directory, which holds ``scores.json``, ``counts.tsv`` and ``student``.
+        recipe: directory of the recipe, CORPUS/TASK.
+        noise_source: a YAML of conf/noise.
+        teacher: hub id or directory; the student's own word counts more.
+
+    Raises:
+        UserError: the system has not been scored yet, or files that are broken.
+    """
+    if not (exp / "scores.json").is_file():
+        raise UserError(f"{exp}/scores.json: not found; score the system first, in stage 9")
+    scores = read_scores(exp / "scores.json")
+    provenance: Mapping[str, Any] = {}
+    if (exp / "student/config.yaml").is_file():
+        provenance = read_yaml(exp / "student/config.yaml").get("provenance") or {}
+    place = recipe.resolve()
+    name = _name(provenance.get("teacher") or teacher, place)
+    known = read_yaml(CONF / "licences.yaml")
+    return RunFacts(
+        scores=scores,
+        intervals=_intervals(exp, scores),
+        provenance=provenance,
+        data=[_material(known["corpora"], corpus) for corpus in _corpora(place, noise_source)],
+        teacher=(name, known["teachers"].get(name, "unknown here")),
+        recipe=f"egs/{place.parent.name}/{place.name}",
+        command=without_stages(command),
+        commit=made_by(exp / scores.task) or commit() or "unknown (no git checkout)",
+        remote=_remote(place),
+        licence=licence,
+    )
+
+
+def _name(teacher: Any, recipe: Path) -> str:
+    """A teacher, or several, without the directories of this machine."""
+    names = [str(one) for one in (teacher if isinstance(teacher, list) else [teacher])]
+    return ", ".join(_without_machine(name, recipe) for name in names)
+
+
+def _without_machine(name: str, recipe: Path) -> str:
+    path = (recipe / name).resolve()
+    if name and path.is_dir() and path.is_relative_to(CHECKOUT.resolve()):
+        return str(path.relative_to(CHECKOUT.resolve()))
+    return path.name if Path(name).is_absolute() else name
+
+
+def _corpora(recipe: Path, noise_source: str) -> list[str]:
+    return [recipe.parent.name, *(d["corpus"] for d in read_noise_source(noise_source).data)]
+
+
+def _material(known: Mapping[str, Mapping], corpus: str) -> Material:
+    return Material(**known.get(corpus, {"title": corpus, "licence": "unknown here"}))
+
+
+def _intervals(exp: Path, scores: Scores) -> dict[str, Interval]:
+    """Of every condition for which ``counts.tsv`` has what was counted."""
+    counts = read_counts(exp / "counts.tsv")
+    metric = ACCURACY if scores.conditions[0].accuracy is not None else WER
+    return {
+        c.name: error_rate(collect([counts], [c.name])).map(metric.value) for c in scores.conditions
+    }
+
+
+def without_stages(command: str) -> str:
+    """A command without the options that only say which of its stages to run.
+
+    >>> without_stages("./run.sh --stage 11 --systems 'cdm1 cdm2' --stop_stage=12 --seeds 0")
+    "./run.sh --systems 'cdm1 cdm2' --seeds 0"
+    """
+    kept: list[str] = []
+    skip = False
+    for word in shlex.split(command):
+        name, equals, _ = word.removeprefix("--").partition("=")
+        named = word.startswith("--") and name.replace("-", "_") in _WHICH_PART
+        if not (named or (skip and not word.startswith("--"))):
+            kept.append(word)
+        skip = named and not equals
+    return shlex.join(kept)
+
+
+def _remote(directory: Path) -> str:
+    """Where the checkout was cloned from, if others can reach that."""
+    command = ["git", "-C", str(directory), "config", "--get", "remote.origin.url"]
+    try:
+        url = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""  # no git, no checkout, or nothing that it was cloned from
+    return url if url.startswith("https://") and "@" not in url else ""
+
+
+def versions() -> dict[str, str]:
+    """{package: version} of what decides a result."""
+    found = {}
+    for package in ("espnet_robust", "espnet", "torch", "transformers", "numpy"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found

@@ -1,0 +1,230 @@
+"""Uploads, through huggingface_hub, to a server on this machine that speaks the hub's protocol."""
+
+import base64
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from espnet_robust.common.errors import UserError
+from espnet_robust.publish.hub import check_repo
+from espnet_robust.publish.repos import packed_folders
+
+TOKEN = "hf_writer"
+
+
+class Hub:
+    """Repositories, and the store of large files; the next ``broken`` large files do not arrive."""
+
+    def __init__(self):
+        self.repos: dict[str, dict[str, bytes]] = {}
+        self.stored: dict[str, bytes] = {}
+        self.received: list[str] = []
+        self.broken = 0
+
+
+class Handler(BaseHTTPRequestHandler):
+    """The part of the hub's API by which a folder is uploaded: repositories, LFS, commits."""
+
+    hub: Hub
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return self.answer(401, {"error": "Invalid credentials"})
+        if self.path == "/api/validate-yaml":
+            return self.answer(200, {"errors": [], "warnings": []})
+        if self.path == "/api/repos/create":
+            return self.create(json.loads(body))
+        repo = "/".join(self.path.removeprefix("/api/models/").lstrip("/").split("/")[:2])
+        if self.path.endswith("/info/lfs/objects/batch"):
+            return self.batch(json.loads(body))
+        if "/preupload/" in self.path:
+            files = [
+                {"path": f["path"], "shouldIgnore": False,
+                 "uploadMode": "lfs" if f["path"].endswith((".pth", ".safetensors")) else "regular"}
+                for f in json.loads(body)["files"]
+            ]  # fmt: skip
+            return self.answer(200, {"files": files})
+        if "/commit/" in self.path:
+            return self.commit(repo, body)
+        return self.answer(404, {"error": f"no {self.path}"})
+
+    def do_PUT(self):
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        oid = self.path.rpartition("/")[2]
+        if self.hub.broken:
+            self.hub.broken -= 1
+            return self.answer(400, {"error": "the connection broke"})
+        assert hashlib.sha256(data).hexdigest() == oid
+        self.hub.stored[oid] = data
+        self.hub.received.append(oid)
+        return self.answer(200, {})
+
+    def do_GET(self):
+        if self.path.startswith("/api/models/"):
+            name = "/".join(self.path.removeprefix("/api/models/").split("/")[:2])
+            if name in self.hub.repos:
+                return self.answer(200, {"id": name, "sha": "0" * 40, "siblings": []})
+        return self.answer(404, {"error": "not found"})
+
+    def create(self, wanted):
+        owner = wanted.get("organization") or "me"
+        if owner != "me":
+            return self.answer(403, {"error": f"no rights in namespace {owner}"})
+        name = f"{owner}/{wanted['name']}"
+        new = name not in self.hub.repos
+        self.hub.repos.setdefault(name, {})
+        return self.answer(200 if new else 409, {"url": f"{self.root}/{name}", "id": name})
+
+    def batch(self, wanted):
+        objects = []
+        for one in wanted["objects"]:
+            if one["oid"] not in self.hub.stored:
+                one["actions"] = {"upload": {"href": f"{self.root}/store/{one['oid']}"}}
+            objects.append(one)
+        return self.answer(200, {"transfer": "basic", "objects": objects})
+
+    def commit(self, repo, body):
+        for line in body.decode().splitlines():
+            change = json.loads(line)
+            value = change["value"]
+            if change["key"] == "file":
+                self.hub.repos[repo][value["path"]] = base64.b64decode(value["content"])
+            elif change["key"] == "lfsFile":
+                self.hub.repos[repo][value["path"]] = self.hub.stored[value["oid"]]
+        oid, root = "1" * 40, f"{self.root}/{repo}"
+        return self.answer(200, {"commitUrl": f"{root}/commit/{oid}", "commitOid": oid,
+                                 "success": True, "hookOutput": ""})  # fmt: skip
+
+    @property
+    def root(self):
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+    def answer(self, status, content):
+        data = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def hub():
+    """(the hub's content, its address)"""
+    content = Hub()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"hub": content}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield content, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture
+def exp(tmp_path):
+    """exp/short/cdm1_seed0, with something packed."""
+    directory = tmp_path / "exp/short/cdm1_seed0"
+    for kind, weights in (("asr", "valid.loss.best.pth"), ("student", "model.safetensors")):
+        folder = directory / "packed" / kind
+        folder.mkdir(parents=True)
+        (folder / "README.md").write_text(f"---\nlicense: other\n---\n# {kind}\n")
+        (folder / weights).write_bytes(kind.encode() * 100)
+    return directory
+
+
+@pytest.fixture
+def upload(hub, exp, root, tmp_path):
+    """upload(repo, token=TOKEN) -> the finished command, in a process of its own."""
+
+    def run(repo="me/mini", **env):
+        given = {"HF_ENDPOINT": hub[1], "HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "0",
+                 "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(tmp_path / "hf"),
+                 "HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONPATH": str(root)} | env  # fmt: skip
+        given = {k: v for k, v in (os.environ | given).items() if v != "none"}
+        return subprocess.run(
+            [sys.executable, "-m", "espnet_robust", "upload", "--upload_hf", repo, str(exp)],
+            env=given, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    return run
+
+
+def one_error(done):
+    assert done.returncode == 1, done.stdout + done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "Traceback" not in done.stderr
+    return line
+
+
+def test_both_models_arrive(hub, exp, upload):
+    done = upload()
+    assert done.returncode == 0, done.stderr
+    for kind in ("asr", "student"):
+        sent = {p.name: p.read_bytes() for p in (exp / "packed" / kind).iterdir()}
+        assert hub[0].repos[f"me/mini-cdm1_seed0-{kind}"] == sent
+        assert f"{hub[1]}/me/mini-cdm1_seed0-{kind}" in done.stdout
+
+
+def test_an_upload_that_broke_goes_on(hub, exp, upload):
+    first = hub[0]
+    assert upload().returncode == 0  # asr and student are there
+    (exp / "packed/asr/valid.loss.best.pth").write_bytes(b"new" * 100)
+    (exp / "packed/student/model.safetensors").write_bytes(b"newer" * 100)
+    first.received.clear()
+    first.broken = 1
+    message = one_error(upload())
+    assert "broke" in message and "run it again" in message
+    assert first.repos["me/mini-cdm1_seed0-asr"]["valid.loss.best.pth"] == b"asr" * 100
+    assert upload().returncode == 0
+    assert first.repos["me/mini-cdm1_seed0-asr"]["valid.loss.best.pth"] == b"new" * 100
+    assert len(first.received) == len(set(first.received)) == 2
+
+
+def test_what_is_there_is_not_sent_again(hub, upload):
+    assert upload().returncode == 0 and upload().returncode == 0
+    assert len(hub[0].received) == len(set(hub[0].received)) == 2
+
+
+def test_no_token(upload):
+    message = one_error(upload(HF_TOKEN="none"))
+    assert "there is no token for the hub; log in by `hf auth login`, or set HF_TOKEN" in message
+
+
+def test_an_unknown_token(upload):
+    assert "the hub does not know this token; log in" in one_error(upload(HF_TOKEN="hf_wrong"))
+
+
+def test_somebody_elses_name(upload):
+    message = one_error(upload("nobody/mini"))
+    assert "there is no user or organisation 'nobody', or this token may not write" in message
+
+
+def test_offline(upload):
+    assert "HF_HUB_OFFLINE is set; unset it" in one_error(upload(HF_HUB_OFFLINE="1"))
+
+
+def test_no_hub(upload):
+    message = one_error(upload(HF_ENDPOINT="http://127.0.0.1:1"))
+    assert "broke" in message and "run it again" in message
+
+
+@pytest.mark.parametrize(
+    "repo", ["mini", "me/", "me/a/b", "../x", "me/a b", "me/a--b", "a/" + "b" * 99]
+)
+def test_names_that_are_none(repo):
+    with pytest.raises(UserError, match="is no name of a repository on the hub; write USER/NAME"):
+        check_repo(repo)
+    check_repo("some-user/mini.1_x")
+
+
+def test_nothing_packed(tmp_path):
+    with pytest.raises(UserError, match="nothing is packed there; pack the system first"):
+        packed_folders("me/mini", tmp_path)
