@@ -1,6 +1,6 @@
 """A recurrent speech encoder: HuBERT's convolution stack below LSTM layers.
 
-``speech_model`` registers it with transformers as model type ``conv_lstm``, so that it is built,
+``architectures`` registers it with transformers as model type ``conv_lstm``, so that it is built,
 described and saved like every other encoder. Student directories hold a copy of this file, from
 which plain transformers reads them: it imports nothing of this package.
 """

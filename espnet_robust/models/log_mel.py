@@ -1,7 +1,7 @@
 """A speech encoder for devices: a log-mel filter bank, in the graph, below HuBERT's transformer.
 
 The seven convolutions of HuBERT are two thirds of a small student's arithmetic; this front is a
-hundredth of them and has no weights to train. ``speech_model`` registers it with transformers as
+hundredth of them and has no weights to train. ``architectures`` registers it with transformers as
 model type ``log_mel``. Student directories hold a copy of this file, from which plain transformers
 reads them: it imports nothing of this package.
 """

@@ -27,30 +27,12 @@ from transformers.utils import logging as transformers_logging
 
 from espnet_robust.common.errors import ModelError
 from espnet_robust.common.files import write_atomic
-from espnet_robust.models.conv_lstm import ConvLSTMConfig, ConvLSTMModel
+from espnet_robust.models.architectures import FILTER_BANK_MODELS, WAVEFORM_MODELS
 from espnet_robust.models.filter_bank import FilterBank
 from espnet_robust.models.frames import Frames
-from espnet_robust.models.log_mel import LogMelConfig, LogMelModel
 from espnet_robust.models.onednn import use_onednn
 from espnet_robust.models.padding import frame_mask
 from espnet_robust.models.row_norm import RowGroupNorm, use_row_norm
-from espnet_robust.models.streaming import StreamConfig, StreamModel
-
-# Models of raw samples whose frames are those of ``conv_kernel`` and ``conv_stride``.
-WAVEFORM_MODELS = (
-    "hubert", "wavlm", "wav2vec2", "data2vec-audio", "unispeech-sat",
-    "conv_lstm", "log_mel", "log_mel_stream",
-)  # fmt: skip
-FILTER_BANK_MODELS = ("wav2vec2-bert",)
-
-_OURS = (
-    (ConvLSTMConfig, ConvLSTMModel),
-    (LogMelConfig, LogMelModel),
-    (StreamConfig, StreamModel),
-)
-for _config, _model in _OURS:
-    AutoConfig.register(_config.model_type, _config)
-    AutoModel.register(_config, _model)
 
 
 @dataclass(frozen=True)

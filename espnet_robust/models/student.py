@@ -25,12 +25,11 @@ from transformers import AutoConfig, AutoModel
 from espnet_robust.common.config import nearest, read_yaml
 from espnet_robust.common.errors import ConfigError, ModelError
 from espnet_robust.common.files import write_atomic
+from espnet_robust.models.architectures import FILTER_BANK_MODELS, WAVEFORM_MODELS
 from espnet_robust.models.card import card
 from espnet_robust.models.conv_lstm import ConvLSTMConfig
 from espnet_robust.models.log_mel import LogMelConfig
 from espnet_robust.models.speech_model import (
-    FILTER_BANK_MODELS,
-    WAVEFORM_MODELS,
     SpeechModel,
     build_speech_model,
     write_preprocessor_config,
