@@ -76,13 +76,11 @@ class StudentConfig:
         overrides: transformers configuration values that differ from those of ``kind``, for
             example ``hidden_size``; not with ``init: teacher``.
         kind: ``teacher`` is the teacher's architecture; ``lstm`` or a transformers model type of
-            waveforms (``hubert``, ...) has the teacher's width above the teacher's convolutions,
-            with layer norm in them unless they are copied, and otherwise that type's defaults.
-            For devices: ``thin`` is ``hubert`` on narrower, faster convolutions, ``log_mel`` on a
-            filter bank.
-        causal: a student that can hear a stream (``models/streaming.py``), of ``kind: log_mel``;
-            with it, ``chunk_ms`` is what it hears together, and ``left_ms`` what its attention sees
-            before that.
+            waveforms (``hubert``, ...) stands on the teacher's convolutions, with layer norm in
+            them unless they are copied, and has its width. For devices: ``thin`` is ``hubert`` on
+            narrower, faster convolutions, ``log_mel`` on a filter bank.
+        causal: a student that can hear a stream (``models/streaming.py``), of ``kind: log_mel``: it
+            hears ``chunk_ms`` together, and its attention sees ``left_ms`` before that.
     """
 
     num_layers: int = 2
