@@ -183,6 +183,77 @@ def kill_everywhere(models):
     return kill_everywhere
 
 
+class Disk:
+    """A small file system in a file, which can lose power.
+
+    Names reach it when anything is synced; content only when it is synced itself, as on a machine
+    whose kernel has not written it back yet.
+    """
+
+    def __init__(self, folder: Path):
+        self.image, self.path = folder / "image", folder / "disk"
+        self.failures: list[Path] = []
+        self.path.mkdir()
+        with open(self.image, "wb") as f:
+            f.truncate(64 << 20)
+        subprocess.run(["mkfs.ext4", "-q", self.image], check=True, capture_output=True)
+        self.mount(self.image)
+
+    def mount(self, image: Path) -> None:
+        how = "loop,commit=600,data=writeback,noauto_da_alloc"
+        subprocess.run(["mount", "-o", how, image, self.path], check=True, capture_output=True)
+
+    def unmount(self) -> None:
+        subprocess.run(["umount", self.path], check=False, capture_output=True)
+
+    def fail(self) -> None:
+        """Keep what would be left if the power failed now."""
+        with open(self.path / "other", "w") as f:
+            os.fsync(f.fileno())
+        copy = self.image.with_name(f"failure{len(self.failures)}")
+        subprocess.run(["cp", "--sparse=always", self.image, copy], check=True)
+        self.failures.append(copy)
+
+    def after(self, failure: Path) -> Path:
+        """The disk as it was left, with the power back."""
+        self.unmount()
+        self.mount(failure)
+        return self.path
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A ``Disk``; skips the test where none can be mounted."""
+    try:
+        disk = Disk(tmp_path)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no file system can be mounted here")
+    yield disk
+    disk.unmount()
+
+
+@pytest.fixture
+def failing_at(monkeypatch):
+    """failing_at(disk, every): from now on the power fails after every so many renames."""
+
+    def failing_at(disk: Disk, every: int) -> None:
+        count = [0]
+
+        def failing(rename):
+            def call(*args, **kwargs):
+                rename(*args, **kwargs)
+                count[0] += 1
+                if count[0] % every == 0:
+                    disk.fail()
+
+            return call
+
+        for name in ("replace", "rename"):
+            monkeypatch.setattr(os, name, failing(getattr(os, name)))
+
+    return failing_at
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Small real corpora beside the checkout; skips the test where there are none."""

@@ -1,7 +1,9 @@
 """The frontend in every ESPnet task that has one: the task's own parser, model and loss."""
 
 import importlib
+import pkgutil
 
+import espnet2.tasks
 import pytest
 import torch
 import yaml
@@ -119,6 +121,7 @@ NAMES = {
     "hubert": "its encoders need fairseq, or read raw samples",
     "uasr": "it needs fairseq, and trains on features made beforehand",
     "s2st": "it trains on a vocoder's features",
+    "aqa": "new in 202611; it learns metrics of recordings, not what is said",
 }
 
 
@@ -129,6 +132,11 @@ def registered():
 
 def build(task, conf, student_dir, tmp_path):
     """The model, through the parser and ``build_model`` of the task in ``espnet2.tasks``."""
+    return build_with_args(task, conf, student_dir, tmp_path)[1]
+
+
+def build_with_args(task, conf, student_dir, tmp_path):
+    """(the task's class, the model, the options as the experiment's config.yaml has them)"""
     module = importlib.import_module(f"espnet2.tasks.{task}")
     names = (name for name in vars(module) if name.endswith("Task") and name != "AbsTask")
     classes = [vars(module)[name] for name in names]
@@ -139,7 +147,8 @@ def build(task, conf, student_dir, tmp_path):
     }
     (tmp_path / "train.yaml").write_text(yaml.safe_dump(conf))
     command = ["--config", str(tmp_path / "train.yaml"), "--output_dir", str(tmp_path / "exp")]
-    return task_class.build_model(task_class.get_parser().parse_args(command))
+    args = task_class.get_parser().parse_args(command)
+    return task_class, task_class.build_model(args), args
 
 
 def frontends(model):
@@ -160,6 +169,20 @@ def speech():
 
 def test_no_task_is_forgotten():
     assert CASES.keys() | ENCODERS.keys() | NAMES.keys() == set(TASKS)
+
+
+def test_no_table_of_frontends_is_forgotten():
+    """Every task of this ESPnet whose frontend reads speech, as far as the task imports here."""
+    found = set()
+    for module in pkgutil.iter_modules(espnet2.tasks.__path__, "espnet2.tasks."):
+        try:
+            table = vars(importlib.import_module(module.name)).get("frontend_choices")
+        except ImportError:
+            continue
+        if table is not None and "default" in table.classes:  # not mt, which embeds text
+            assert table.get_class("robust_student") is RobustFrontend, module.name
+            found.add(module.name.rpartition(".")[2])
+    assert {"asr", "cls", "diar", "s2t", "slu", "spk", "st"} <= found
 
 
 @pytest.mark.parametrize("task", CASES)

@@ -4,6 +4,8 @@ For a classification task the files are accuracy.md, accuracy.csv and accuracy.p
 """
 
 import argparse
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -34,10 +36,10 @@ def get_parser() -> argparse.ArgumentParser:
         help="NAME= shows the system under another name, such as that of its experiment",
     )
     parser.add_argument(
-        "--results", default="", help="with --exp: RESULTS.md, a block of which gets the tables too"
+        "--results", default="", help="RESULTS.md, a block of which gets the tables too"
     )
-    parser.add_argument("--name", default="", help="of that block; default: that of EXP")
-    parser.add_argument("--command", default="", help="what was run, for that block")
+    parser.add_argument("--name", default="", help="of that block; default: that of EXP, or of OUT")
+    parser.add_argument("--command", default="", help="what was run, for that block; default: this")
     return parser
 
 
@@ -45,7 +47,9 @@ def main(cmd: Sequence[str] | None = None) -> None:
     parser = get_parser()
     args = parser.parse_args(cmd)
     from espnet_robust.score.report import SUMMARY, write_report
-    from espnet_robust.score.results_page import write_results
+
+    given = shlex.join(["espnet-robust", "report", *(sys.argv[1:] if cmd is None else cmd)])
+    command = args.command or given
 
     if bool(args.exp) == bool(args.scores):
         parser.error("name scores.json files, or --exp")
@@ -55,6 +59,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
         names = {Path(path): name for name, _, path in named if name}
         paths = [Path(path) for _, _, path in named]
         write_report(args.out, paths, baseline=args.baseline, order=systems, names=names)
+        _keep(args.results, args.name or args.out.name, args.out, command)
         print(f"report written to {args.out}")
         return
     baseline = args.baseline if args.baseline in systems else ""
@@ -69,15 +74,17 @@ def main(cmd: Sequence[str] | None = None) -> None:
         tables = sorted((args.out / below).glob("*.md"))
         print(f"\n{test_set}: {(args.out / below / SUMMARY).read_text('utf-8')}")
         print(f"every condition: {tables[0]}   plot: {tables[0].with_suffix('.png')}")
-        if args.results:
-            name = args.name or args.exp.name
-            command = args.command or "espnet-robust report"
-            write_results(
-                Path(args.results),
-                f"{name}/{test_set}" if number else name,
-                [path.read_text("utf-8") for path in tables],
-                command,
-            )
+        name = args.name or args.exp.name
+        _keep(args.results, f"{name}/{test_set}" if number else name, args.out / below, command)
+
+
+def _keep(results: str, name: str, out: Path, command: str) -> None:
+    """Put the tables in ``out`` into RESULTS.md, if one is named."""
+    if results:
+        from espnet_robust.score.results_page import write_results
+
+        tables = [path.read_text(encoding="utf-8") for path in sorted(out.glob("*.md"))]
+        write_results(Path(results), name, tables, command)
 
 
 if __name__ == "__main__":

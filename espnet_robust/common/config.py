@@ -131,7 +131,10 @@ def load_yaml(text: str, name: str | Path) -> Any:
         ConfigError: not YAML, a key twice in one mapping (YAML's own loaders keep the last and say
             nothing), a value that contains itself, nesting too deep to read.
     """
-    loader = yaml.SafeLoader(text)
+    try:
+        loader = yaml.SafeLoader(text)
+    except yaml.reader.ReaderError as e:  # a character that YAML does not have, such as NUL
+        raise ConfigError(f"{name}: not valid YAML: {' '.join(str(e).split())}") from None
     try:
         node = loader.get_single_node()
         if node is None:

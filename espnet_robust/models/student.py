@@ -58,6 +58,7 @@ THIN = {
     "feat_extract_norm": "layer",
     "num_feat_extract_layers": 5,
 }
+WIDTH = ("hidden_size", "num_attention_heads", "intermediate_size")
 STACK_KEYS = (
     "conv_dim", "conv_kernel", "conv_stride", "conv_bias", "feat_extract_activation",
 )  # fmt: skip
@@ -75,12 +76,11 @@ class StudentConfig:
         overrides: transformers configuration values that differ from those of ``kind``, for
             example ``hidden_size``; not with ``init: teacher``.
         kind: ``teacher`` is the teacher's architecture; ``lstm`` or a transformers model type of
-            waveforms (``hubert``, ...) has that type's default shape above the teacher's
-            convolutions, with layer norm in them unless they are copied. For devices: ``thin`` is
-            ``hubert`` on narrower, faster convolutions, ``log_mel`` on a filter bank.
-        causal: a student that can hear a stream (``models/streaming.py``), of ``kind: log_mel``;
-            with it, ``chunk_ms`` is what it hears together, and ``left_ms`` what its attention sees
-            before that.
+            waveforms (``hubert``, ...) stands on the teacher's convolutions, with layer norm in
+            them unless they are copied, and has its width. For devices: ``thin`` is ``hubert`` on
+            narrower, faster convolutions, ``log_mel`` on a filter bank.
+        causal: a student that can hear a stream (``models/streaming.py``), of ``kind: log_mel``: it
+            hears ``chunk_ms`` together, and its attention sees ``left_ms`` before that.
     """
 
     num_layers: int = 2
@@ -151,15 +151,17 @@ def _architecture(teacher: SpeechModel, config: StudentConfig) -> dict[str, Any]
     """Its configuration as a mapping, before overrides."""
     if config.kind == "teacher":
         return teacher.config.to_dict()
+    # Unasked, another kind is as wide as its teacher, not as its type's default of 768.
+    width = {key: getattr(teacher.config, key) for key in WIDTH if hasattr(teacher.config, key)}
     if config.kind == "thin":
-        return dict(THIN)
+        return THIN | width
     if config.causal:
         chunks = {"chunk_ms": config.chunk_ms, "left_ms": config.left_ms}
         return {"model_type": STREAM, "sampling_rate": teacher.rate} | chunks
     if config.kind == LOG_MEL:
         return {"model_type": LOG_MEL, "sampling_rate": teacher.rate}
     stack = _convolution_stack(teacher, copied=config.init == "convolutions")
-    return {"model_type": LSTM if config.kind == "lstm" else config.kind} | stack
+    return {"model_type": LSTM if config.kind == "lstm" else config.kind} | width | stack
 
 
 def _check_initialisation(teacher: SpeechModel, config: StudentConfig) -> None:

@@ -35,9 +35,10 @@ from espnet_robust.models.student import (
     load_student,
     load_weights,
 )
-from espnet_robust.plugin.adapters import adapters, eval_but
+from espnet_robust.plugin.adapters import adapters, eval_but, unmerge
 from espnet_robust.plugin.familiar import read_familiar
 from espnet_robust.plugin.optim import check_lr_scale, set_lr_scale
+from espnet_robust.plugin.states_cache import StatesCache, precision
 
 _LEAST_WINDOW_S = 3 * CONTEXT_S
 
@@ -104,7 +105,7 @@ class RobustFrontend(AbsFrontend):
             self.register_buffer("steps", torch.zeros(()))
         if lr_scale != 1:
             set_lr_scale(self.speech_model, lr_scale)
-        self._cache = _Cache(int(cache_gb * 1e9))
+        self._cache = StatesCache(int(cache_gb * 1e9))
         self.max_samples = round(max_seconds * self.speech_model.rate) or sys.maxsize
 
     def _build(self, student: dict[str, Any]) -> SpeechModel:
@@ -138,11 +139,9 @@ class RobustFrontend(AbsFrontend):
         # leave this frontend untouched without a word.
         want = {prefix + key for key in self.state_dict()}
         have = {key for key in state_dict if key.startswith(prefix)}
-        if adapters(self.speech_model) and self.freeze and have < want:
-            raise ModelError(
-                f"the checkpoint lacks {len(want - have)} keys of frontend robust_student, first "
-                f"{min(want - have)}; train adapters with `save_strategy: all`"
-            )
+        if self.freeze and have < want:
+            state_dict |= self._left_out(want - have, prefix)
+            have = want
         if differing := sorted(want ^ have):
             raise ModelError(
                 f"the checkpoint does not fit frontend robust_student: {len(differing)} keys "
@@ -151,6 +150,23 @@ class RobustFrontend(AbsFrontend):
         self._loaded = True
         self._cache.clear()
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _left_out(self, keys: set[str], prefix: str) -> dict[str, Tensor]:
+        """What ESPnet's ``save_strategy: required_grad_only`` left out: from where it came.
+
+        Raises:
+            ModelError: what was trained is left out too, or nothing is there now.
+        """
+        remedy = "train adapters with `save_strategy: all`"
+        try:
+            theirs = _read(self._source).state_dict()
+        except (ModelError, ConfigError) as e:
+            raise ModelError(f"the checkpoint lacks the frozen model, and {e}; {remedy}") from e
+        start = prefix + "speech_model."
+        if trained := sorted(key for key in keys if key.removeprefix(start) not in theirs):
+            raise ModelError(f"the checkpoint lacks {trained[0]}, which was trained; {remedy}")
+        unmerge(self.speech_model)
+        return {key: theirs[key.removeprefix(start)] for key in keys}
 
     def train(self, mode: bool = True) -> "RobustFrontend":
         super().train(mode)
@@ -240,9 +256,9 @@ class RobustFrontend(AbsFrontend):
     def _frozen_states(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         if not self._cache.limit:
             return self._states(wav, lengths)
-        precision = _precision(self.speech_model, wav.device.type)
+        computed_in = precision(self.speech_model, wav.device.type)
         rows = zip(wav, lengths.tolist(), strict=True)
-        keys = [audio_key(row[:n]) + precision for row, n in rows]
+        keys = [audio_key(row[:n]) + computed_in for row, n in rows]
         found = {i: self._cache[key] for i, key in enumerate(keys) if key in self._cache}
         frames = self.speech_model.num_frames(lengths)
         if missing := [i for i in range(len(keys)) if i not in found]:
@@ -307,28 +323,3 @@ def _check_window(max_seconds: float) -> None:
 
 def _read(student: dict[str, Any]) -> SpeechModel:
     return load_student(student["path"]) if "path" in student else load_teacher(student["hf"])
-
-
-def _precision(model: SpeechModel, device: str) -> bytes:
-    """What states are computed in, which cached ones must have been too."""
-    autocast = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
-    return f"{model.encoder.dtype} {autocast}".encode()
-
-
-class _Cache(dict):
-    """Tensors by ``audio_key``, up to ``limit`` bytes; what comes later is computed each time."""
-
-    def __init__(self, limit: int):
-        super().__init__()
-        self.limit = limit
-        self.size = 0
-
-    def add(self, key: bytes, value: Tensor) -> None:
-        size = value.numel() * value.element_size()
-        if self.size + size <= self.limit:
-            self[key] = value.cpu().clone()
-            self.size += size
-
-    def clear(self) -> None:
-        super().clear()
-        self.size = 0

@@ -27,7 +27,7 @@ ENCODERS = {"blstm": BLSTMEncoder}
 OPTIMIZERS = {"scaled_adamw": ScaledAdamW}
 TASKS = (
     "asr", "asr_transducer", "slu", "cls", "spk", "lid", "st", "s2t", "s2t_ctc", "diar",
-    "hubert", "ssl", "asvspoof", "enh_s2t", "s2st", "uasr",
+    "hubert", "ssl", "asvspoof", "enh_s2t", "s2st", "uasr", "aqa",
 )  # fmt: skip
 
 

@@ -21,7 +21,9 @@ from espnet2.utils.build_dataclass import build_dataclass
 from espnet_robust.common.errors import ModelError
 from espnet_robust.common.processes import locked
 from espnet_robust.common.saving import Saving
-from espnet_robust.plugin.checkpoints import difference, reading, weights_only
+from espnet_robust.plugin.adapters import check_whole
+from espnet_robust.plugin.checkpoints import difference, read_weights, reading, weights_only
+from espnet_robust.plugin.frontend import RobustFrontend
 
 LOCK = ".training.lock"
 # The workers of a killed training, which hold its lock too, end when they find their parent gone:
@@ -95,7 +97,11 @@ def hook_trainings() -> None:
 
     def build_model_from_file(cls, config_file=None, model_file=None, device="cpu"):
         with reading(model_file):
-            return build(cls, config_file, model_file, device)
+            model, args = build(cls, config_file, model_file, device)
+        if model_file is not None and getattr(args, "use_adapter", False):
+            path = Path(model_file)
+            check_whole(model, read_weights(path).keys(), path, RobustFrontend)
+        return model, args
 
     Trainer.run = classmethod(safe_run)
     # By this name the processes of a training on several GPUs find it.

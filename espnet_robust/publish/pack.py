@@ -73,9 +73,14 @@ def pack_model(exp: Path, checkpoint: str, task: str, card: str, out: Path) -> N
     for path in (exp / "config.yaml", exp / checkpoint):
         if not path.is_file():
             raise ModelError(f"{path}: not found; has training finished?")
+    config, files = portable(read_yaml(exp / "config.yaml"))
+    if config.get("use_adapter") and config.get("save_strategy") != "all":
+        raise ModelError(
+            f"{exp / checkpoint}: lacks the frozen model and would not load elsewhere; train "
+            "with `save_strategy: all`"
+        )
     folder = out / task
     folder.mkdir()
-    config, files = portable(read_yaml(exp / "config.yaml"))
     for name, source in files.items():
         shutil.copyfile(source, folder / name)
     shutil.copyfile(exp / checkpoint, folder / checkpoint)
@@ -88,7 +93,7 @@ def pack_model(exp: Path, checkpoint: str, task: str, card: str, out: Path) -> N
 
 def _espnet_pack(folder: Path, task: str, checkpoint: str, out: Path, others: list[str]) -> None:
     """Call ``espnet2.bin.pack`` in ``folder``: it keeps paths relative to where it runs."""
-    from espnet2.bin import pack
+    from espnet2.bin.pack import main as espnet2_pack
 
     config, model = FILES[task]
     command = [task, "--outpath", str(out.resolve()), f"--{config}", "config.yaml"]
@@ -96,7 +101,7 @@ def _espnet_pack(folder: Path, task: str, checkpoint: str, out: Path, others: li
     for name in others:
         command += ["--option", name]
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
-        pack.main(command)
+        espnet2_pack(command)
 
 
 def _copy_student(student: Path, out: Path, card: str) -> None:

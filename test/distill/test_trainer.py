@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+import torch
 
 from espnet_robust.distill.trainer import DistillTrainer
 
@@ -73,3 +74,20 @@ def test_killed_by_the_system_at_three_points(
     for epoch in (1, 2, 3, 4):
         assert_same_weights(out, whole, epoch)
     assert models(out) == models(whole)
+
+
+@pytest.mark.recipe
+def test_power_failure(train, disk, failing_at, monkeypatch, tmp_path, models, weights):
+    options = {"keep_nbest_models": 1, "batch_size": 12, "max_epoch": 3}
+    whole = train(tmp_path / "whole", **options)
+    failing_at(disk, 1)
+    train(disk.path / "exp", **options)
+    disk.fail()
+    monkeypatch.undo()
+    assert len(disk.failures) >= 10
+    for failure in disk.failures:
+        exp = disk.after(failure) / "exp"
+        train(exp, **options)
+        assert models(exp) == models(whole)
+        a, b = weights(exp), weights(whole)
+        assert all(torch.equal(a[key], b[key]) for key in b)

@@ -118,6 +118,13 @@ def test_gradients_reach_every_weight_that_is_used(teacher, batch, kind):
     assert without <= {"encoder.masked_spec_embed"}
 
 
+@pytest.mark.parametrize("kind", ["lstm", "hubert", "wavlm", "thin"])
+def test_another_kind_is_as_wide_as_its_teacher(teacher, kind):
+    student = build_student(teacher, StudentConfig(kind=kind, init="random", num_layers=1))
+    assert student.hidden_size == teacher.hidden_size == 16
+    assert student.config.intermediate_size == teacher.config.intermediate_size
+
+
 @pytest.mark.parametrize("kind", ["deep", "lstm"])
 def test_convolutions_of_the_teacher(teacher, kind):
     student = build(teacher, STUDENTS[kind])

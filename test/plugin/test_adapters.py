@@ -111,10 +111,10 @@ def test_trains_resumes_and_reloads(speech_and_text, student_dir, tmp_path):
     exp = train(tmp_path / "straight", speech_and_text, student)
     train(tmp_path / "resumed", speech_and_text, student, max_epoch=1)
     resumed = train(tmp_path / "resumed", speech_and_text, student, resume=True)
-    shutil.rmtree(student)
     saved = torch.load(exp / "2epoch.pth")
     lora = [key for key in saved if "lora_B" in key]
     assert len(lora) == 4 and all(saved[key].abs().max() > 0 for key in lora)
+    shutil.rmtree(student)
     found = features(exp)
     torch.testing.assert_close(features(resumed), found, atol=1e-4, rtol=1e-4)
     plain = Model(student_dir, adapted=False).eval().frontend
@@ -122,7 +122,40 @@ def test_trains_resumes_and_reloads(speech_and_text, student_dir, tmp_path):
     assert (plain(wav(), LENGTHS)[0] - found).abs().max() > 1e-3
 
 
-def test_a_checkpoint_of_adapters_only_is_refused(speech_and_text, student_dir, tmp_path):
-    exp = train(tmp_path / "a", speech_and_text, student_dir, save_strategy="adapter_only")
-    with pytest.raises(ModelError, match="lacks .* keys .* `save_strategy: all`"):
+def test_what_was_left_out_is_read_from_where_it_came(speech_and_text, student_dir, tmp_path):
+    student = tmp_path / "student"
+    shutil.copytree(student_dir, student)
+    expected = features(train(tmp_path / "all", speech_and_text, student))
+    few = {"save_strategy": "required_grad_only"}
+    exp = train(tmp_path / "few", speech_and_text, student, **few)
+    assert not [k for k in torch.load(exp / "2epoch.pth") if k.endswith("q_proj.weight")]
+    torch.testing.assert_close(features(exp), expected)
+    train(tmp_path / "resumed", speech_and_text, student, max_epoch=1, **few)
+    resumed = train(tmp_path / "resumed", speech_and_text, student, resume=True, **few)
+    torch.testing.assert_close(features(resumed), expected, atol=1e-4, rtol=1e-4)
+    shutil.rmtree(student)
+    with pytest.raises(ModelError, match="lacks the frozen model, and .*no such student.*save_str"):
+        features(exp)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [("weighted_sum", "layer_weights, which was trained"), ("last", "layer_weights, which was")],
+)
+def test_a_checkpoint_of_adapters_only_is_refused(
+    speech_and_text, student_dir, tmp_path, layers, message
+):
+    """It lacks the recogniser too."""
+    conf = {"student": {"path": str(student_dir)}, "layers": layers}
+    more = {"save_strategy": "adapter_only", "frontend_conf": conf}
+    exp = train(tmp_path / "a", speech_and_text, student_dir, **more)
+    with pytest.raises(ModelError, match=f"lacks .*{message}.*`save_strategy: all`"):
+        features(exp)
+
+
+def test_a_frozen_encoder_cannot_be_left_out(speech_and_text, student_dir, tmp_path):
+    """ESPnet would go on with the encoder as it was drawn."""
+    more = {"save_strategy": "required_grad_only", "freeze_param": ["encoder"]}
+    exp = train(tmp_path / "a", speech_and_text, student_dir, **more)
+    with pytest.raises(ModelError, match="lacks 10 weights of the model, first encoder.lstms"):
         features(exp)

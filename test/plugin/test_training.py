@@ -14,7 +14,7 @@ from espnet2.tasks.asr import ASRTask
 from espnet_robust.common.errors import DataDirError, ModelError
 from espnet_robust.common.saving import CHECKPOINT
 from espnet_robust.plugin import training
-from espnet_robust.plugin.checkpoints import check_trained, read_checkpoint
+from espnet_robust.plugin.checkpoints import check_trained, read_checkpoint, read_weights
 from espnet_robust.plugin.registration import register
 
 TRAIN = {"asr": asr_train, "cls": cls_train}
@@ -213,3 +213,23 @@ def test_two_at_once_are_refused(train, exp, monkeypatch):
         with pytest.raises(DataDirError, match="another process is making it"):
             train("asr", exp, max_epoch=4)
     assert (exp / "config.yaml").read_bytes() == before
+
+
+@pytest.mark.recipe
+@pytest.mark.parametrize("task", ["asr", "cls"])
+def test_power_failure(train, disk, failing_at, monkeypatch, tmp_path, models, task):
+    whole = train(task, tmp_path / "whole", max_epoch=6)
+    failing_at(disk, 1)
+    train(task, disk.path / "exp", max_epoch=6)
+    disk.fail()
+    monkeypatch.undo()
+    assert len(disk.failures) >= 10
+    for failure in disk.failures:
+        exp = disk.after(failure) / "exp"
+        train(task, exp, max_epoch=6)
+        check_trained(exp, "valid.loss.best.pth")
+        assert models(exp) == models(whole)
+        for name in models(whole):
+            if name != CHECKPOINT:
+                a, b = (read_weights(e / name) for e in (exp, whole))
+                assert all(torch.equal(a[key], b[key]) for key in b), name

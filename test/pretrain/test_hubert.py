@@ -8,13 +8,14 @@ import torch
 import yaml
 
 from espnet_robust.bin import pretrain_teacher
+from espnet_robust.common.config import read_config
 from espnet_robust.common.errors import ConfigError, DataDirError, UserError
 from espnet_robust.common.files import read_json
 from espnet_robust.data.audio import read_audio, write_audio
 from espnet_robust.data.data_dir import read_data_dir, write_data_dir
 from espnet_robust.models.speech_model import load_teacher
 from espnet_robust.pretrain.batches import Batches
-from espnet_robust.pretrain.config import PretrainConfig
+from espnet_robust.pretrain.config import PretrainConfig, Record
 from espnet_robust.pretrain.hubert import MaskedPrediction, pretrain
 
 CONFIG = {
@@ -196,7 +197,17 @@ def test_resumed_equals_uninterrupted_with_init_and_distortion(data, config, tmp
     _interrupt_and_resume(data, config, tmp_path, monkeypatch, 6)
 
 
-def test_no_gpu_for_ngpu_1(data, config, tmp_path, monkeypatch):
+def test_the_shipped_teachers_say_what_made_them(root):
+    mini = root / "egs/mini/asr1"
+    for name in ("teacher", "teacher_robust"):
+        record = read_config(mini / name / "pretraining.json", Record)
+        PretrainConfig(**record.pretrain_config)
+    robust = read_config(mini / "conf/pretrain_robust.yaml", PretrainConfig)
+    record = read_config(mini / "teacher_robust/pretraining.json", Record)
+    assert PretrainConfig(**record.pretrain_config) == robust
+
+
+def test_no_gpu_for_cuda(data, config, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ConfigError, match="torch finds no GPU here"):
         pretrain(config, [data], tmp_path / "t", "cuda")

@@ -270,3 +270,17 @@ def test_unknown_baseline_leaves_nothing(tmp_path):
     with pytest.raises(UserError, match="no scores of a system 'c'; there are: a, b"):
         write_report(tmp_path / "report", paths, baseline="c")
     assert not (tmp_path / "report").exists()
+
+
+def test_results_page_of_an_experiment(tmp_path, capsys):
+    write_all(tmp_path / "exp/short", scores("a"), scores("b", wers={"clean": 20.0}))
+    page = tmp_path / "RESULTS.md"
+    page.write_text("# Mine\n\nWords.\n")
+    options = ["--out", str(tmp_path / "out"), "--results", str(page), "--systems", "a"]
+    main([*options, "--exp", str(tmp_path / "exp/short"), "--command", "./run.sh --seeds 0"])
+    text = page.read_text()
+    assert text.startswith("# Mine\n\nWords.\n\n<!-- report: short -->\n\n    ./run.sh --seeds 0\n")
+    assert "| a | - | - | 40.0 | 10.0 |" in text.replace("  ", " ") and "torch " in text
+    main([*options[:4], str(tmp_path / "exp/short/b_seed0/scores.json")])
+    text = page.read_text()
+    assert "<!-- report: out -->" in text and "    espnet-robust report --out" in text

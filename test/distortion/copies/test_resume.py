@@ -163,3 +163,18 @@ def test_workers_of_a_killed_run_keep_the_lock(src, config, tmp_path):
         os.kill(worker, signal.SIGCONT)
     subprocess.run(cmd, cwd=tmp_path, env=env, check=True, stderr=subprocess.DEVNULL)
     assert sorted(f.name for f in tmp_path.iterdir()) == ["c.yaml", "copy"]
+
+
+@pytest.mark.recipe
+@pytest.mark.parametrize("format", ["flac", "ark"])
+def test_power_failure(digest, src, config, reference, disk, failing_at, monkeypatch, format):
+    with monkeypatch.context():
+        failing_at(disk, 15 if format == "flac" else 1)
+        distort_data_dir(src, disk.path / "copy", config, seed=1, format=format)
+        disk.fail()
+        monkeypatch.undo()
+    assert len(disk.failures) >= 8
+    for failure in disk.failures:
+        dst = disk.after(failure) / "copy"
+        distort_data_dir(src, dst, config, seed=1, format=format)
+        assert digest(dst) == digest(reference)
