@@ -21,7 +21,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="JSON lines with word times")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
-        "--window", type=float, default=60, metavar="SECONDS",
+        "--window", type=float, default=20, metavar="SECONDS",
         help="longer files are heard in windows of that length (default: %(default)s)",
     )  # fmt: skip
     return parser
@@ -30,8 +30,8 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd: Sequence[str] | None = None) -> None:
     parser = get_parser()
     args = parser.parse_args(cmd)
-    if args.window < 15:
-        parser.error("--window: need at least 15 seconds")
+    if args.window < 10:
+        parser.error("--window: need at least 10 seconds")
     if args.threads < 1:
         parser.error("--threads: need at least 1")
     from espnet_robust.device.runtime import recogniser

@@ -132,6 +132,11 @@ def test_only_matrix_products_are_of_integers(exported):
     assert "MatMulInteger" in after and "MatMulInteger" not in before
     assert {"Conv", "LSTM"} <= after
     assert not {"ConvInteger", "QLinearConv", "DynamicQuantizeLSTM"} & after
+    # What stands on the speech model decides about text, and is little of the arithmetic.
+    nodes = onnx.load(exported / "model.int8.onnx").graph.node
+    kept = [node.name for node in nodes if node.op_type == "MatMul"]
+    assert any("ctc_lo" in name for name in kept)
+    assert not any("q_proj" in name for name in kept)
 
 
 def test_static_int8_uses_the_speech_that_it_is_given(experiment, exported, data, tmp_path, capsys):
