@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "distill": {"common", "data", "distortion", "models"},
     "plugin": {"common", "data", "distortion", "models"},
     "recognise": {"common", "data", "plugin"},
+    "device": {"common", "data", "models", "score"},
     "espnet3": {"common", "data", "distortion", "plugin", "score"},
     "publish": {"common", "data", "score"},
     "recipe": {"common", "data", "distortion", "recognise", "score"},
@@ -24,7 +25,7 @@ MAY_IMPORT = {
 }
 # Heavy packages, and the wings that may import them; bin/ imports what it calls.
 NEEDS = {
-    "torch": {"models", "pretrain", "distill", "plugin", "recognise"},
+    "torch": {"models", "pretrain", "distill", "plugin", "recognise", "device"},
     "transformers": {"models", "pretrain", "distill"},
     "espnet2": {"distill", "espnet3", "plugin", "publish", "recognise"},
     "espnet3": {"espnet3"},

@@ -51,6 +51,12 @@ COMMANDS = {
         "decode": "espnet_robust.bin.decode",
         "classify": "espnet_robust.bin.classify",
     },
+    "On a device": {
+        "export": "espnet_robust.bin.export",
+        "compare_exports": "espnet_robust.bin.compare_exports",
+        "transcribe": "espnet_robust.bin.transcribe",
+        "bench": "espnet_robust.bin.bench",
+    },
     "Results": {
         "score": "espnet_robust.bin.score",
         "average_folds": "espnet_robust.bin.average_folds",

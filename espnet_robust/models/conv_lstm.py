@@ -1,7 +1,8 @@
 """A recurrent speech encoder: HuBERT's convolution stack below LSTM layers.
 
-Registered with transformers as model type ``conv_lstm``, so that it is built, described and saved
-like every other encoder.
+``architectures`` registers it with transformers as model type ``conv_lstm``, so that it is built,
+described and saved like every other encoder. Student directories hold a copy of this file, from
+which plain transformers reads them: it imports nothing of this package.
 """
 
 from typing import ClassVar
@@ -9,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
-from transformers import AutoConfig, AutoModel, HubertConfig, HubertModel
+from transformers import HubertConfig, HubertModel
 from transformers.modeling_outputs import BaseModelOutput
 from transformers.models.hubert.modeling_hubert import (
     HubertFeatureEncoder,
@@ -87,7 +88,3 @@ class ConvLSTMModel(HubertModel):
             self.masked_spec_embed = nn.Parameter(torch.empty(config.hidden_size))
         self.encoder = LSTMEncoder(config)
         self.post_init()
-
-
-AutoConfig.register(ConvLSTMConfig.model_type, ConvLSTMConfig)
-AutoModel.register(ConvLSTMConfig, ConvLSTMModel)

@@ -26,15 +26,13 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from espnet_robust.common.errors import ModelError
+from espnet_robust.common.files import write_atomic
+from espnet_robust.models.architectures import FILTER_BANK_MODELS, WAVEFORM_MODELS
 from espnet_robust.models.filter_bank import FilterBank
 from espnet_robust.models.frames import Frames
 from espnet_robust.models.onednn import use_onednn
 from espnet_robust.models.padding import frame_mask
 from espnet_robust.models.row_norm import RowGroupNorm, use_row_norm
-
-# Models of raw samples whose frames are those of ``conv_kernel`` and ``conv_stride``.
-WAVEFORM_MODELS = ("hubert", "wavlm", "wav2vec2", "data2vec-audio", "unispeech-sat", "conv_lstm")
-FILTER_BANK_MODELS = ("wav2vec2-bert",)
 
 
 @dataclass(frozen=True)
@@ -140,9 +138,16 @@ class SpeechModel(nn.Module):
             states = self._encode(wav, None if equal else lengths, mask_time_indices)
         return Hidden(dict(enumerate(states)), self.num_frames(lengths))
 
-    def encode(self, wav: Tensor) -> tuple[Tensor, ...]:
-        """(B, N) samples, normalised if the model wants it, all valid -> (B, T, D) by layer."""
-        return self._encode(wav, None)
+    @property
+    def padding_leaks(self) -> bool:
+        """Whether the encoder itself would let padding change a row: rows of one length only."""
+        return self._padding_leaks
+
+    def encode(self, wav: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, ...]:
+        """(B, N) samples, normalised if the model wants it, zeros in the padding -> (B, T, D) by
+        layer. ``lengths`` (B,): None where all rows are whole.
+        """
+        return self._encode(wav, lengths)
 
     def _encode(
         self, wav: Tensor, lengths: Tensor | None, mask_time_indices: Tensor | None = None
@@ -318,7 +323,7 @@ def _input_format(name: str) -> tuple[bool, int]:
 
 
 def write_preprocessor_config(directory: Path, normalize: bool, rate: int = 16000) -> None:
-    """The file in which transformers keeps the input format of a speech encoder."""
+    """Write the file in which transformers keeps the input format of a speech encoder."""
     content = {
         "feature_extractor_type": "Wav2Vec2FeatureExtractor",
         "feature_size": 1,
@@ -327,4 +332,4 @@ def write_preprocessor_config(directory: Path, normalize: bool, rate: int = 1600
         "do_normalize": normalize,
         "return_attention_mask": True,
     }
-    (directory / "preprocessor_config.json").write_text(json.dumps(content, indent=2) + "\n")
+    write_atomic(directory / "preprocessor_config.json", json.dumps(content, indent=2) + "\n")

@@ -1,9 +1,15 @@
 """The student: built from a teacher, kept in a directory that needs neither teacher nor ESPnet.
 
 A student directory holds ``config.yaml`` (the encoder's transformers configuration, input format,
-provenance) and ``model.safetensors``.
+provenance) and ``model.safetensors``. ``config.json`` and ``preprocessor_config.json`` say the same
+to transformers: ``AutoModel.from_pretrained(directory)`` gives the encoder. An architecture that
+transformers does not have comes with its file and needs ``trust_remote_code=True``.
 """
 
+import importlib
+import inspect
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,27 +19,46 @@ import yaml
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from espnet_robust.common.config import nearest, read_yaml
 from espnet_robust.common.errors import ConfigError, ModelError
 from espnet_robust.common.files import write_atomic
+from espnet_robust.models.architectures import FILTER_BANK_MODELS, WAVEFORM_MODELS
+from espnet_robust.models.card import card
 from espnet_robust.models.conv_lstm import ConvLSTMConfig
+from espnet_robust.models.log_mel import LogMelConfig
 from espnet_robust.models.speech_model import (
-    FILTER_BANK_MODELS,
-    WAVEFORM_MODELS,
     SpeechModel,
     build_speech_model,
+    write_preprocessor_config,
 )
+from espnet_robust.models.streaming import StreamConfig
 
-VERSION = 1  # of the student directory
+VERSION = 2  # of the student directory; version 1 has keys with ENCODER before them, no config.json
+PACKAGE = "espnet_robust.models."
+ENCODER = "encoder."  # before the encoder's keys in those of a SpeechModel
 SIZES = {  # keys of transformers' configurations: whole numbers, or one for each convolution
     "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "conv_dim",
     "conv_kernel", "conv_stride", "num_conv_pos_embeddings", "num_conv_pos_embedding_groups",
 }  # fmt: skip
 MOST, MOST_LAYERS = 100_000, 1000
 LSTM = ConvLSTMConfig.model_type
+LOG_MEL = LogMelConfig.model_type
+STREAM = StreamConfig.model_type
+# Five convolutions with the frames of HuBERT's seven and about a thirtieth of their arithmetic:
+# strides are taken early, while there are few channels.
+THIN = {
+    "model_type": "hubert",
+    "conv_dim": [64, 128, 256, 256, 512],
+    "conv_kernel": [20, 7, 3, 2, 2],
+    "conv_stride": [10, 4, 2, 2, 2],
+    "conv_bias": True,
+    "feat_extract_norm": "layer",
+    "num_feat_extract_layers": 5,
+}
+WIDTH = ("hidden_size", "num_attention_heads", "intermediate_size")
 STACK_KEYS = (
     "conv_dim", "conv_kernel", "conv_stride", "conv_bias", "feat_extract_activation",
 )  # fmt: skip
@@ -51,17 +76,28 @@ class StudentConfig:
         overrides: transformers configuration values that differ from those of ``kind``, for
             example ``hidden_size``; not with ``init: teacher``.
         kind: ``teacher`` is the teacher's architecture; ``lstm`` or a transformers model type of
-            waveforms (``hubert``, ...) has that type's default shape above the teacher's
-            convolutions, with layer norm in them unless they are copied.
+            waveforms (``hubert``, ...) stands on the teacher's convolutions, with layer norm in
+            them unless they are copied, and has its width. For devices: ``thin`` is ``hubert`` on
+            narrower, faster convolutions, ``log_mel`` on a filter bank.
+        causal: a student that can hear a stream (``models/streaming.py``), of ``kind: log_mel``: it
+            hears ``chunk_ms`` together, and its attention sees ``left_ms`` before that.
     """
 
     num_layers: int = 2
     init: str = "teacher"
     overrides: Mapping[str, Any] = field(default_factory=dict)
     kind: str = "teacher"
+    causal: bool = False
+    chunk_ms: int = 320
+    left_ms: int = 1280
 
     def __post_init__(self):
-        kinds = ("teacher", "lstm", *(m for m in WAVEFORM_MODELS if m != LSTM))
+        kinds = (
+            "teacher",
+            "lstm",
+            "thin",
+            *(m for m in WAVEFORM_MODELS if m not in (LSTM, STREAM)),
+        )
         if self.kind not in kinds:
             raise ConfigError(f"kind: {self.kind!r} is not one of {', '.join(kinds)}")
         if self.init not in ("teacher", "convolutions", "random"):
@@ -73,6 +109,10 @@ class StudentConfig:
                 "kind and overrides need `init: convolutions` or `init: random`; "
                 "another shape than the teacher's cannot take its layers"
             )
+        if self.init == "convolutions" and self.kind in ("thin", LOG_MEL):
+            raise ConfigError(f"kind: {self.kind} has a front of its own: use `init: random`")
+        if self.causal and self.kind != LOG_MEL:
+            raise ConfigError(f"causal: needs `kind: {LOG_MEL}`, not {self.kind}")
         if reserved := sorted({"model_type", "num_hidden_layers"} & self.overrides.keys()):
             raise ConfigError(f"overrides: {reserved[0]} is set by kind and num_layers")
 
@@ -85,15 +125,12 @@ def build_student(teacher: SpeechModel, config: StudentConfig) -> SpeechModel:
             change the frames.
     """
     _check_initialisation(teacher, config)
-    if config.kind == "teacher":
-        arch = teacher.config.to_dict()
-    else:
-        arch = {"model_type": LSTM if config.kind == "lstm" else config.kind}
-        arch |= _convolution_stack(teacher, copied=config.init == "convolutions")
+    arch = _architecture(teacher, config)
     _check_overrides(arch["model_type"], config.overrides)
     arch |= {"num_hidden_layers": config.num_layers} | dict(config.overrides)
     # Filter banks are normalised by utterance; waveforms in their place should be too.
-    normalize = teacher.normalize or teacher.filter_bank is not None
+    # A stream's loudness is not known before its end.
+    normalize = (teacher.normalize or teacher.filter_bank is not None) and not config.causal
     student = build_from_arch(arch, normalize, teacher.rate)
     if (student.hop, student.min_samples) != (teacher.hop, teacher.min_samples):
         raise ModelError("student_conf: overrides: the student's frames differ from the teacher's")
@@ -108,6 +145,23 @@ def build_student(teacher: SpeechModel, config: StudentConfig) -> SpeechModel:
             "student_conf: init: convolutions",
         )
     return student.train()
+
+
+def _architecture(teacher: SpeechModel, config: StudentConfig) -> dict[str, Any]:
+    """Its configuration as a mapping, before overrides."""
+    if config.kind == "teacher":
+        return teacher.config.to_dict()
+    # Unasked, another kind is as wide as its teacher, not as its type's default of 768.
+    width = {key: getattr(teacher.config, key) for key in WIDTH if hasattr(teacher.config, key)}
+    if config.kind == "thin":
+        return THIN | width
+    if config.causal:
+        chunks = {"chunk_ms": config.chunk_ms, "left_ms": config.left_ms}
+        return {"model_type": STREAM, "sampling_rate": teacher.rate} | chunks
+    if config.kind == LOG_MEL:
+        return {"model_type": LOG_MEL, "sampling_rate": teacher.rate}
+    stack = _convolution_stack(teacher, copied=config.init == "convolutions")
+    return {"model_type": LSTM if config.kind == "lstm" else config.kind} | width | stack
 
 
 def _check_initialisation(teacher: SpeechModel, config: StudentConfig) -> None:
@@ -212,8 +266,37 @@ def save_student(student: SpeechModel, out: Path, provenance: Mapping[str, Any])
     out.mkdir(parents=True, exist_ok=True)
     content = {"version": VERSION, **describe(student), "provenance": dict(provenance)}
     write_atomic(out / "config.yaml", yaml.safe_dump(content, sort_keys=False))
-    weights = {k: v.detach().cpu().contiguous() for k, v in student.state_dict().items()}
-    write_atomic(out / "model.safetensors", save(weights))
+    _write_transformers_config(student, out, content["arch"])
+    write_atomic(out / "README.md", card(out.resolve().name, student, _plain(provenance)))
+    weights = {
+        k.removeprefix(ENCODER): v.detach().cpu().contiguous()
+        for k, v in student.state_dict().items()
+    }
+    write_atomic(out / "model.safetensors", save(weights, metadata={"format": "pt"}))
+
+
+def _write_transformers_config(student: SpeechModel, out: Path, arch: Mapping[str, Any]) -> None:
+    """config.json, preprocessor_config.json and, if transformers needs it, the model's own file."""
+    # Its class may be one of ours that stands in for the library's.
+    name = type(student.encoder).__name__
+    content = dict(arch) | {"architectures": [name], "dtype": "float32"}
+    module = type(student.encoder).__module__
+    if module.startswith(PACKAGE):
+        file = module.replace(PACKAGE, "modeling_")
+        config_name = type(student.config).__name__
+        content["auto_map"] = {"AutoConfig": f"{file}.{config_name}", "AutoModel": f"{file}.{name}"}
+        _copy_module(module, out)
+    write_atomic(out / "config.json", json.dumps(content, indent=2) + "\n")
+    write_preprocessor_config(out, student.normalize, student.rate)
+
+
+def _copy_module(module: str, out: Path) -> None:
+    """Write a module of ours, and those of ours that it imports, as transformers wants them."""
+    text = inspect.getsource(importlib.import_module(module))
+    for name in re.findall(rf"^from ({re.escape(PACKAGE)}\w+) import", text, re.MULTILINE):
+        _copy_module(name, out)
+    text = text.replace(f"from {PACKAGE}", "from .modeling_")
+    write_atomic(out / f"{module.replace(PACKAGE, 'modeling_')}.py", text)
 
 
 def read_student_config(path: Path) -> dict[str, Any]:
@@ -229,18 +312,19 @@ def read_student_config(path: Path) -> dict[str, Any]:
     config = read_yaml(path / "config.yaml")
     if missing := {"version", "arch", "normalize", "rate"} - config.keys():
         raise ModelError(f"{path}/config.yaml: not a student: no {', '.join(sorted(missing))}")
-    if config["version"] != VERSION:
+    if config["version"] not in range(1, VERSION + 1):
         raise ModelError(
-            f"{path}/config.yaml: version {config['version']}, this package reads {VERSION}"
+            f"{path}/config.yaml: version {config['version']}, this package reads 1 to {VERSION}"
         )
     return config
 
 
 def read_student_weights(path: Path) -> dict[str, Tensor]:
-    """The state dict in a student directory."""
+    """The state dict in a student directory, of either version, with the keys of a SpeechModel."""
     weights = Path(path) / "model.safetensors"
+    prefix = "" if read_student_config(path)["version"] == 1 else ENCODER
     try:
-        return load_file(weights)
+        return {prefix + key: value for key, value in load_file(weights).items()}
     except (OSError, SafetensorError) as e:
         raise ModelError(f"{weights}: cannot be read ({e}); export the student again") from e
 
@@ -257,10 +341,10 @@ def load_student(path: Path) -> SpeechModel:
     return student.eval()
 
 
-def load_weights(student: SpeechModel, weights: Mapping[str, Tensor], where: str) -> None:
+def load_weights(model: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
     """``load_state_dict`` whose refusal is one line."""
     try:
-        student.load_state_dict(weights)
+        model.load_state_dict(weights)
     except RuntimeError as e:
         reason = " ".join(str(e).split())[:300]
         raise ModelError(f"{where}: weights do not fit the configuration: {reason}") from e

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from espnet_robust.common.errors import AudioError, ConfigError, ModelError
 from espnet_robust.models.audio_key import audio_key
+from espnet_robust.models.layers import select_layers
 from espnet_robust.models.long_audio import CONTEXT_S, in_windows
 from espnet_robust.models.padding import frame_mask
 from espnet_robust.models.speech_model import SpeechModel, load_teacher
@@ -90,7 +91,7 @@ class RobustFrontend(AbsFrontend):
         self._loaded = False
         self.speech_model = self._build(student)
         _check_rate(fs, self.speech_model.rate)
-        self.layers = _select(layers, self.speech_model.num_layers)
+        self.layers = select_layers(layers, self.speech_model.num_layers)
         self.layer_weights = nn.Parameter(
             torch.zeros(len(self.layers)), requires_grad=len(self.layers) > 1
         )
@@ -322,17 +323,3 @@ def _check_window(max_seconds: float) -> None:
 
 def _read(student: dict[str, Any]) -> SpeechModel:
     return load_student(student["path"]) if "path" in student else load_teacher(student["hf"])
-
-
-def _select(layers: str | int | list[int], depth: int) -> list[int]:
-    if layers == "weighted_sum":
-        return list(range(depth + 1))
-    if layers == "last":
-        return [depth]
-    given = layers if isinstance(layers, list) else [layers]
-    if given and all(type(n) is int and -depth - 1 <= n <= depth for n in given):
-        return sorted({n % (depth + 1) for n in given})
-    raise ConfigError(
-        f"frontend_conf: layers: {layers!r} is not weighted_sum, last, a number in "
-        f"{-depth - 1}..{depth} or a list of such numbers"
-    )

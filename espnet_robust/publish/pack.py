@@ -73,9 +73,14 @@ def pack_model(exp: Path, checkpoint: str, task: str, card: str, out: Path) -> N
     for path in (exp / "config.yaml", exp / checkpoint):
         if not path.is_file():
             raise ModelError(f"{path}: not found; has training finished?")
+    config, files = portable(read_yaml(exp / "config.yaml"))
+    if config.get("use_adapter") and config.get("save_strategy") != "all":
+        raise ModelError(
+            f"{exp / checkpoint}: lacks the frozen model and would not load elsewhere; train "
+            "with `save_strategy: all`"
+        )
     folder = out / task
     folder.mkdir()
-    config, files = portable(read_yaml(exp / "config.yaml"))
     for name, source in files.items():
         shutil.copyfile(source, folder / name)
     shutil.copyfile(exp / checkpoint, folder / checkpoint)

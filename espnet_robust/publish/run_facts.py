@@ -1,6 +1,5 @@
 """What a recipe's run says of itself: its scores, its student, its data, its commit."""
 
-import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +12,10 @@ from espnet_robust.common.errors import UserError
 from espnet_robust.common.experiment import CHECKOUT, CONF
 from espnet_robust.common.made_of import commit, made_by
 from espnet_robust.common.recipe import read_noise_source
+from espnet_robust.common.shown_command import shown_command
 from espnet_robust.score.metrics import ACCURACY, WER, Metric
 from espnet_robust.score.schema import Scores, read_counts, read_scores
 from espnet_robust.score.significance import Interval, collect, error_rate
-
-# Options that say which part of a recipe is run, not what it makes.
-_WHICH_PART = ("stage", "stop_stage", "upload_hf", "nj", "expdir", "dumpdir")
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ def read_facts(
         data=[_material(known["corpora"], corpus) for corpus in _corpora(place, noise_source)],
         teacher=(name, known["teachers"].get(name, "unknown here")),
         recipe=f"egs/{place.parent.name}/{place.name}",
-        command=without_stages(command),
+        command=shown_command(command, place),
         commit=made_by(exp / scores.task) or commit() or "unknown (no git checkout)",
         remote=_remote(place),
         licence=licence,
@@ -127,23 +124,6 @@ def _intervals(exp: Path, scores: Scores) -> dict[str, Interval]:
     return {
         c.name: error_rate(collect([counts], [c.name])).map(metric.value) for c in scores.conditions
     }
-
-
-def without_stages(command: str) -> str:
-    """A command without the options that only say which of its stages to run.
-
-    >>> without_stages("./run.sh --stage 11 --systems 'cdm1 cdm2' --stop_stage=12 --seeds 0")
-    "./run.sh --systems 'cdm1 cdm2' --seeds 0"
-    """
-    kept: list[str] = []
-    skip = False
-    for word in shlex.split(command):
-        name, equals, _ = word.removeprefix("--").partition("=")
-        named = word.startswith("--") and name.replace("-", "_") in _WHICH_PART
-        if not (named or (skip and not word.startswith("--"))):
-            kept.append(word)
-        skip = named and not equals
-    return shlex.join(kept)
 
 
 def _remote(directory: Path) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from espnet_robust.common.errors import UserError
 from espnet_robust.common.files import write_atomic
 from espnet_robust.common.made_of import commit
+from espnet_robust.common.shown_command import shown_command
 
 PACKAGES = ("espnet", "torch", "transformers", "numpy")
 
@@ -46,7 +47,7 @@ def write_results(
     begin, end = f"<!-- report: {name} -->", f"<!-- end of report: {name} -->"
     facts = facts_here() if facts is None else facts
     said = "; ".join(f"{what} {value}" for what, value in facts.items())
-    lines = [f"    {command}", "", said]
+    lines = [f"    {shown_command(command, Path())}", "", said]
     block = "\n".join([begin, "", *lines, "", *(t.strip() + "\n" for t in tables), end])
     before = path.read_text(encoding="utf-8") if path.exists() else f"# {_title(path)}\n"
     write_atomic(path, _placed(before, block, begin, end, path))

@@ -1,11 +1,16 @@
+import subprocess
+import sys
+
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file, save_file
 
 from espnet_robust.common.config import from_mapping
 from espnet_robust.common.errors import ConfigError, ModelError
 from espnet_robust.models.speech_model import load_teacher
 from espnet_robust.models.student import (
+    ENCODER,
     StudentConfig,
     build_student,
     describe,
@@ -42,6 +47,27 @@ STUDENTS = {
         },
     },
     "lstm": {"kind": "lstm", "init": "convolutions", "overrides": {"hidden_size": 24}},
+    "thin_front": {
+        "kind": "thin",
+        "init": "random",
+        "overrides": {
+            "hidden_size": 16,
+            "num_attention_heads": 2,
+            "num_conv_pos_embeddings": 15,
+            "conv_dim": [8, 12, 16, 16, 16],
+        },
+    },
+    "log_mel": {
+        "kind": "log_mel",
+        "init": "random",
+        "overrides": {"hidden_size": 16, "num_attention_heads": 2, "num_conv_pos_embeddings": 15},
+    },
+    "stream": {
+        "kind": "log_mel",
+        "init": "random",
+        "causal": True,
+        "overrides": {"hidden_size": 16, "num_attention_heads": 2},
+    },
     "lstm_forward": {
         "kind": "lstm",
         "num_layers": 3,
@@ -59,7 +85,7 @@ def build(teacher, conf):
 @pytest.mark.parametrize("kind", STUDENTS)
 def test_frames_are_the_teachers(teacher, kind):
     student = build(teacher, STUDENTS[kind])
-    assert (student.normalize, student.rate) == (teacher.normalize, teacher.rate)
+    assert (student.normalize, student.rate) == (kind != "stream", teacher.rate)
     for samples in (400, 719, 720, 3000, 8000):
         wav, lengths = torch.randn(1, samples), torch.tensor([samples])
         ours, theirs = student.eval()(wav, lengths), teacher(wav, lengths)
@@ -90,6 +116,13 @@ def test_gradients_reach_every_weight_that_is_used(teacher, batch, kind):
     student(*batch).states[student.num_layers].square().sum().backward()
     without = {name for name, p in student.named_parameters() if p.grad is None}
     assert without <= {"encoder.masked_spec_embed"}
+
+
+@pytest.mark.parametrize("kind", ["lstm", "hubert", "wavlm", "thin"])
+def test_another_kind_is_as_wide_as_its_teacher(teacher, kind):
+    student = build_student(teacher, StudentConfig(kind=kind, init="random", num_layers=1))
+    assert student.hidden_size == teacher.hidden_size == 16
+    assert student.config.intermediate_size == teacher.config.intermediate_size
 
 
 @pytest.mark.parametrize("kind", ["deep", "lstm"])
@@ -146,7 +179,20 @@ def test_masked_frames_are_the_mask_vector(teacher_dirs, batch, kind):
         ({"num_layers": 9}, "9 layers cannot be initialised"),
         ({"num_layers": 0}, "at least 1"),
         ({"init": "clone"}, "not teacher, convolutions or random"),
-        ({"kind": "gru"}, "'gru' is not one of teacher, lstm, hubert"),
+        ({"kind": "gru"}, "'gru' is not one of teacher, lstm, thin, hubert"),
+        (
+            {"kind": "thin", "init": "convolutions"},
+            "thin has a front of its own: use `init: random`",
+        ),
+        (
+            {"kind": "log_mel", "init": "random", "overrides": {"conv_dim": [80, 80]}},
+            "cannot be built: conv_dim: \\[80, 80\\]: need filters, and filters times the 2",
+        ),
+        ({"kind": "thin", "init": "random", "causal": True}, "causal: needs `kind: log_mel`"),
+        (
+            {"kind": "log_mel", "init": "random", "causal": True, "left_ms": 300},
+            "chunk_ms: 320, left_ms: 300: need a multiple of 20 ms, and a multiple of chunk_ms",
+        ),
         ({"num_layer": 2}, "did you mean 'num_layers'"),
         ({"overrides": {"hidden_size": 8}}, "need `init: convolutions` or `init: random`"),
         ({"kind": "lstm"}, "need `init: convolutions` or `init: random`"),
@@ -179,6 +225,52 @@ def test_directory_gives_back_the_same_student(teacher, batch, tmp_path, kind):
     assert describe(loaded) == describe(student)
     assert torch.equal(loaded(*batch).states[2], student(*batch).states[2])
     assert yaml.safe_load((tmp_path / "s/config.yaml").read_text())["provenance"] == {"seed": 3}
+
+
+PLAIN = """
+import sys
+import torch
+from transformers import AutoFeatureExtractor, AutoModel
+directory, trust, wav, out = sys.argv[1], sys.argv[2] == "True", sys.argv[3], sys.argv[4]
+model = AutoModel.from_pretrained(directory, trust_remote_code=trust).eval()
+extractor = AutoFeatureExtractor.from_pretrained(directory)
+inputs = extractor([row.numpy() for row in torch.load(wav)], sampling_rate=16000, padding=True,
+                   return_tensors="pt")
+torch.save(model(**inputs, output_hidden_states=True).hidden_states, out)
+assert not [name for name in sys.modules if name.startswith("espnet")]
+"""
+
+
+@pytest.mark.parametrize("kind", ["distilhubert", "wavlm", "lstm", "log_mel", "stream"])
+def test_transformers_alone_loads_a_student_directory(teacher, batch, tmp_path, kind):
+    student = build(teacher, STUDENTS[kind]).eval()
+    save_student(student, tmp_path / "s", {"teacher": "a"})
+    wav, lengths = batch
+    rows = [row[:n] for row, n in zip(wav, lengths.tolist(), strict=True)]
+    torch.save(rows, tmp_path / "wav")
+    trust = "trust_remote_code=True" in (tmp_path / "s/README.md").read_text()
+    assert trust is (kind in ("lstm", "log_mel", "stream"))
+    arguments = [tmp_path / "s", trust, tmp_path / "wav", tmp_path / "out"]
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PLAIN, *map(str, arguments)],
+        check=True, cwd=tmp_path, env={"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")},
+    )  # fmt: skip
+    ours, theirs = student(wav, lengths), torch.load(tmp_path / "out")
+    for layer, state in ours.states.items():
+        for i, n in enumerate(ours.lengths.tolist()):
+            torch.testing.assert_close(theirs[layer][i, :n], state[i, :n], atol=1e-5, rtol=1e-5)
+
+
+def test_a_directory_of_version_1_still_loads(teacher, batch, tmp_path):
+    student = build(teacher, STUDENTS["distilhubert"]).eval()
+    save_student(student, tmp_path, {})
+    weights = load_file(tmp_path / "model.safetensors")
+    assert not any(key.startswith("encoder.encoder.") for key in weights)
+    save_file({ENCODER + key: v for key, v in weights.items()}, tmp_path / "model.safetensors")
+    config = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config | {"version": 1}))
+    loaded = load_student(tmp_path)
+    assert torch.equal(loaded(*batch).states[2], student(*batch).states[2])
 
 
 def test_student_of_a_group_norm_teacher_does_not_see_padding(teacher_dirs, batch):

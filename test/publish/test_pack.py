@@ -162,3 +162,14 @@ def test_another_checkpoint(trained, recipe):
     with pytest.raises(ModelError, match="gone.pth: not found; has training finished"):
         pack.main([str(trained), "--recipe", str(recipe), "--checkpoint", "gone.pth"])
     assert not list(trained.glob(".packed*"))
+
+
+def test_a_checkpoint_without_the_frozen_model(trained, recipe, tmp_path):
+    exp = tmp_path / "cdm1_seed0"
+    shutil.copytree(trained, exp)
+    config = yaml.safe_load((exp / "asr/config.yaml").read_text())
+    config |= {"use_adapter": True, "save_strategy": "required_grad_only"}
+    (exp / "asr/config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(ModelError, match="lacks the frozen model.*train with `save_strategy: all`"):
+        pack.main([str(exp), "--recipe", str(recipe), "--out", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()

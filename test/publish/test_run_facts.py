@@ -3,7 +3,7 @@ import pytest
 from espnet_robust.common.config import read_yaml
 from espnet_robust.common.experiment import CHECKOUT, CONF
 from espnet_robust.corpora import CORPORA
-from espnet_robust.publish.run_facts import Material, read_facts, without_stages
+from espnet_robust.publish.run_facts import Material, read_facts
 
 
 def test_every_corpus_has_a_title_and_a_licence():
@@ -35,8 +35,3 @@ def test_the_teacher_of_a_recipe_is_named_by_its_place(trained):
     facts = read_facts(trained, recipe, "synthetic", "teacher", "./run.sh", "mit")
     assert facts.teacher[0] == "facebook/hubert-base-ls960"  # the student knows better
     assert facts.recipe == "egs/mini/asr1" and facts.licence == "mit"
-
-
-def test_options_that_only_say_which_part():
-    command = "asr.sh --nj 4 --tag 'a b' --upload_hf me/x --stop_stage 12"
-    assert without_stages(command) == "asr.sh --tag 'a b'"

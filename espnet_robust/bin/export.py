@@ -1,0 +1,55 @@
+"""Export a student or a whole recogniser to ONNX and sherpa-onnx, for use without torch and ESPnet.
+
+SOURCE is a student directory or the output_dir of an ASR training on one. OUT then holds
+
+  model.onnx        samples and lengths -> hidden states, or log probabilities of tokens
+  model.int8.onnx   the same with matrix products of eight-bit integers
+  sherpa.onnx, sherpa.int8.onnx, tokens.txt    what sherpa-onnx reads (of a recogniser)
+
+and every file has been run by onnxruntime and compared with torch.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from espnet_robust.common.cli import Parser, run
+
+FORMATS = ("onnx", "onnx-int8", "sherpa", "all")
+
+
+def get_parser() -> argparse.ArgumentParser:
+    parser = Parser(prog="espnet-robust export", description=__doc__)
+    parser.add_argument("source", type=Path, help="student directory or ASR experiment")
+    parser.add_argument("out", type=Path, help="directory for the files")
+    parser.add_argument("--format", choices=FORMATS, default="all")
+    parser.add_argument(
+        "--checkpoint", default="valid.loss.best.pth", help="of an experiment (%(default)s)"
+    )
+    parser.add_argument(
+        "--calibrate", type=Path, nargs="+", default=[], metavar="DATA_DIR",
+        help="static int8: activations are scaled by what they span on this (distorted) speech; "
+        "without it, by each utterance's own",
+    )  # fmt: skip
+    parser.add_argument(
+        "--utterances", type=int, default=64, help="of those (default: %(default)s)"
+    )
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> None:
+    args = get_parser().parse_args(cmd)
+    from espnet_robust.device.compare import some_utterances
+    from espnet_robust.device.export import export
+
+    calibration = some_utterances(args.calibrate, args.utterances)
+    exported = export(args.source, args.out, args.format, args.checkpoint, calibration)
+    if not all(done.batch for done in exported):
+        print("padding would change what this model hears: the files take one utterance at a time")
+    for done in exported:
+        size = done.path.stat().st_size / 2**20
+        print(f"{done.path}: {size:.1f} MiB, at most {done.difference:.1e} from torch")
+
+
+if __name__ == "__main__":
+    run(main)

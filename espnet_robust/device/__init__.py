@@ -1,0 +1,1 @@
+"""Students and recognisers as files that run without ESPnet and without torch."""

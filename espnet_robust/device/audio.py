@@ -1,0 +1,100 @@
+"""Audio of any rate and any number of channels as a stream of mono blocks, in flat memory.
+
+With soundfile and soxr only; data dirs have their own reader.
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from espnet_robust.common.errors import AudioError
+from espnet_robust.device.runtime import package
+
+BLOCK_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Source:
+    """An audio file.
+
+    Attributes:
+        frames: samples in each channel, as its header says.
+        rate: in Hz.
+    """
+
+    path: Path
+    frames: int
+    rate: int
+    channels: int
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / self.rate
+
+
+def open_source(path: Path) -> Source:
+    """Raises AudioError where the file is missing, empty, or not audio."""
+    soundfile = package("soundfile")
+    if not path.is_file():
+        raise AudioError(f"{path}: no such file")
+    if not path.stat().st_size:
+        raise AudioError(f"{path}: empty file")
+    try:
+        info = soundfile.info(str(path))
+    except soundfile.LibsndfileError as e:
+        raise AudioError(f"{path}: not audio that can be read: {e.error_string}") from e
+    if not info.frames:
+        raise AudioError(f"{path}: no samples")
+    return Source(path, info.frames, info.samplerate, info.channels)
+
+
+def changes(source: Source, rate: int) -> str:
+    """What ``read_blocks`` does to the audio besides reading it; nothing: an empty string."""
+    done = []
+    if source.rate != rate:
+        done.append(f"resampled from {source.rate} to {rate} Hz")
+    if source.channels > 1:
+        done.append(f"{source.channels} channels averaged")
+    return ", ".join(done)
+
+
+def read_blocks(source: Source, rate: int) -> Iterator[np.ndarray]:
+    """Mono float32 blocks at ``rate`` Hz, of ``BLOCK_SECONDS`` or less.
+
+    Raises:
+        AudioError: broken off, or with NaN or infinite samples.
+    """
+    soundfile, stream = package("soundfile"), None
+    if source.rate != rate:
+        stream = package("soxr").ResampleStream(source.rate, rate, 1, dtype="float32", quality="HQ")
+    try:
+        with soundfile.SoundFile(str(source.path)) as file:
+            left = source.frames
+            while left > 0:
+                block = file.read(BLOCK_SECONDS * source.rate, dtype="float32", always_2d=True)
+                if not len(block):
+                    raise AudioError(f"{source.path}: ends {left} samples before its header says")
+                left -= len(block)
+                mono = block.mean(1) if source.channels > 1 else block[:, 0]
+                if not np.isfinite(mono).all():
+                    raise AudioError(f"{source.path}: NaN or infinite samples")
+                yield mono if stream is None else stream.resample_chunk(mono, last=left <= 0)
+    except soundfile.LibsndfileError as e:
+        raise AudioError(f"{source.path}: cannot be read: {e.error_string}") from e
+
+
+def with_progress(blocks: Iterator[np.ndarray], source: Source, rate: int) -> Iterator[np.ndarray]:
+    """``blocks``, with a bar on the terminal where there is one and the file is long."""
+    shown = source.seconds > 60 and sys.stderr.isatty()
+    done = 0
+    for block in blocks:
+        yield block
+        done += len(block)
+        if shown:
+            share = min(1.0, done / rate / source.seconds)
+            bar = "#" * round(30 * share)
+            end = "\n" if share == 1 else ""
+            print(f"\r{source.path.name} [{bar:<30}] {share:4.0%}", end=end, file=sys.stderr)

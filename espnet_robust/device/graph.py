@@ -1,0 +1,169 @@
+"""The graphs that are exported: modules whose inputs and outputs are those of the ONNX file."""
+
+import copy
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from espnet_robust.common.errors import ModelError
+from espnet_robust.device.recogniser import Features, Recogniser
+
+OPSET = 18
+FRAME_MS = 20  # sherpa-onnx's; it reads times off the number of frames
+_IMPOSSIBLE = -1e4  # added to the logit of a token that is not to be put out
+
+
+class StudentGraph(nn.Module):
+    """(B, N) samples, (B,) lengths -> (B, layers, T, D) hidden states, (B,) frames."""
+
+    outputs = ("hidden_states", "frames")
+    axes = ({0: "batch", 2: "frames"}, {0: "batch"})
+
+    def __init__(self, features: Features):
+        super().__init__()
+        self.features = features
+
+    def forward(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        states = self.features.states(*_given(wav, lengths, self.features))
+        return torch.stack(states, 1), self.features.speech_model.num_frames(lengths)
+
+
+class RecogniserGraph(nn.Module):
+    """(B, N) samples, (B,) lengths -> (B, T, V) log probabilities, (B,) frames."""
+
+    outputs = ("log_probs", "frames")
+    axes = ({0: "batch", 1: "frames"}, {0: "batch"})
+
+    def __init__(self, recogniser: Recogniser):
+        super().__init__()
+        self.recogniser = recogniser
+
+    def forward(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        log_probs, frames = self.recogniser(*_given(wav, lengths, self.recogniser.frontend))
+        if frames is None:
+            frames = torch.full_like(lengths, 1) * log_probs.shape[1]
+        return log_probs, frames
+
+
+def _given(wav: Tensor, lengths: Tensor, features: Features) -> tuple[Tensor, Tensor | None]:
+    """What the model takes: a batch with its lengths, or the one utterance cut to its length."""
+    if features.speech_model.padding_leaks:
+        return wav[:, : lengths.max()], None
+    return wav, lengths
+
+
+class SherpaGraph(nn.Module):
+    """(N, samples) -> (N, frames of 20 ms, V) log probabilities: what sherpa-onnx reads.
+
+    It knows no lengths, prints whatever token is the likeliest, and takes a frame for 20 ms. So
+    here a token that is no text is impossible, and a frame of 40 ms comes twice, which a greedy
+    search merges.
+
+    Args:
+        silent: ids of tokens that are not text, besides the blank.
+
+    Raises:
+        ModelError: an utterance must be normalised, as sherpa-onnx does anyway; or frames are not
+            a multiple of 20 ms.
+    """
+
+    def __init__(self, recogniser: Recogniser, silent: list[int]):
+        super().__init__()
+        model = recogniser.frontend.speech_model
+        if not model.normalize:
+            raise ModelError(
+                "sherpa-onnx scales each utterance to unit variance; this speech model was trained "
+                "on samples as recorded: use --format onnx"
+            )
+        self.repeats, rest = divmod(1000 * recogniser.hop, FRAME_MS * model.rate)
+        if rest or not self.repeats:
+            ms = 1000 * recogniser.hop / model.rate
+            raise ModelError(f"frames of {ms:g} ms: sherpa-onnx needs a multiple of {FRAME_MS} ms")
+        self.recogniser = recogniser
+        self.tokens = recogniser.ctc.ctc_lo.out_features
+        bias = torch.zeros(self.tokens)
+        bias[silent] = _IMPOSSIBLE
+        self.register_buffer("bias", bias)
+
+    def forward(self, wav: Tensor) -> Tensor:
+        log_probs = (self.recogniser(wav, None)[0] + self.bias).log_softmax(-1)
+        if self.repeats == 1:
+            return log_probs
+        rows, frames, _ = log_probs.shape
+        repeated = log_probs[:, :, None].expand(rows, frames, self.repeats, self.tokens)
+        return repeated.reshape(rows, -1, self.tokens)
+
+
+def trace(graph: nn.Module, rate: int, batch: bool, path: str) -> None:
+    """Write ``graph`` as ONNX.
+
+    Args:
+        rate: sampling rate in Hz, for the example.
+        batch: whether the file takes several utterances at once.
+
+    torch's older exporter: equal to the new one to the last digits of float32 (both were tried),
+    a tenth of its time, and without its need of onnxscript.
+    """
+    graph = _for_export(graph)
+    rows = 2 if batch else 1
+    wav = 0.1 * torch.randn(rows, rate, generator=torch.Generator().manual_seed(0))
+    sizes = {0: "batch", 1: "samples"} if batch else {1: "samples"}
+    if isinstance(graph, SherpaGraph):
+        inputs: tuple[Tensor, ...] = (wav,)
+        names, outputs = ["x"], ["log_probs"]
+        axes = {"x": sizes, "log_probs": {0: "batch", 1: "frames"}}
+    else:
+        assert isinstance(graph, StudentGraph | RecogniserGraph)
+        inputs = (wav, torch.tensor([rate, rate * 3 // 4])[:rows])
+        names, outputs = ["samples", "lengths"], list(graph.outputs)
+        axes = {"samples": sizes, **dict(zip(graph.outputs, graph.axes, strict=True))}
+        if batch:
+            axes["lengths"] = {0: "batch"}
+    with _quiet(), torch.no_grad():
+        torch.onnx.export(
+            graph, inputs, path, input_names=names, output_names=outputs, dynamic_axes=axes,
+            opset_version=OPSET, dynamo=False,
+        )  # fmt: skip
+
+
+def _for_export(graph: nn.Module) -> nn.Module:
+    """A copy with attention in plain operations and weight norm multiplied out."""
+    graph = copy.deepcopy(graph).eval()
+    for module in list(graph.modules()):
+        set_attention = getattr(module, "set_attn_implementation", None)
+        if callable(set_attention):
+            set_attention("eager")
+        for name, part in module.named_children():
+            if parametrize.is_parametrized(part):
+                setattr(module, name, _plain(part))
+    return graph
+
+
+def _plain(part: nn.Module) -> nn.Conv1d:
+    """A convolution with the weights that a parametrized one computes.
+
+    ``remove_parametrizations`` would take them from the class, which the original model shares.
+    """
+    assert isinstance(part, nn.Conv1d)
+    conv = nn.Conv1d(
+        part.in_channels, part.out_channels, part.kernel_size[0],
+        groups=part.groups, bias=part.bias is not None,
+    )  # fmt: skip
+    conv.stride, conv.padding, conv.dilation = part.stride, part.padding, part.dilation
+    with torch.no_grad():
+        conv.weight.copy_(part.weight)
+        if conv.bias is not None and part.bias is not None:
+            conv.bias.copy_(part.bias)
+    return conv
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    # That the exporter is the older one, that lengths become constants where they may.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,65 @@
+"""Greedy CTC: the likeliest token of each frame, repetitions merged, blanks dropped; with times."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from espnet_robust.device.metadata import BOUNDARY, text_of
+
+BLANK = 0
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token and the frames that it holds: ``first`` to ``last``, both its own."""
+
+    id: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word and its times in seconds: from its first token's first frame to the end of its last
+    token's last frame. CTC puts tokens where they are sure, mostly late in a word.
+    """
+
+    word: str
+    start: float
+    end: float
+
+
+def best_path(frames: Iterable[np.ndarray]) -> Iterator[Token]:
+    """Blocks of log probabilities (T_i, V), one after another in time -> tokens.
+
+    A token that goes on in the next block is one token.
+    """
+    now, first, position = BLANK, 0, 0
+    for block in frames:
+        for token in block.argmax(-1).tolist():
+            if token != now:
+                if now != BLANK:
+                    yield Token(now, first, position - 1)
+                now, first = token, position
+            position += 1
+    if now != BLANK:
+        yield Token(now, first, position - 1)
+
+
+def words(tokens: Iterable[Token], pieces: list[str], frame_seconds: float) -> Iterator[Word]:
+    """Tokens -> words, each as soon as the next one begins."""
+    held: list[Token] = []
+    for token in tokens:
+        if held and pieces[token.id].startswith(BOUNDARY):
+            yield from _word(held, pieces, frame_seconds)
+            held = []
+        held.append(token)
+    yield from _word(held, pieces, frame_seconds)
+
+
+def _word(tokens: list[Token], pieces: list[str], frame_seconds: float) -> Iterator[Word]:
+    text = text_of([pieces[token.id] for token in tokens])
+    if text:
+        start, end = tokens[0].first * frame_seconds, (tokens[-1].last + 1) * frame_seconds
+        yield Word(text, round(start, 3), round(end, 3))

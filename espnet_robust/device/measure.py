@@ -1,0 +1,95 @@
+"""One model measured in a process of its own: ``python -m espnet_robust.device.measure``.
+
+So that its peak of memory is its own, and what it imports is what a device needs: an ONNX file runs
+without torch here too. Prints one JSON object.
+"""
+
+import argparse
+import json
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+RATE = 16000
+
+
+def measure(path: Path, threads: int, lengths: list[float], repeats: int) -> dict[str, object]:
+    """Time and memory of a student directory (torch) or an ONNX file (onnxruntime).
+
+    Returns:
+        load: seconds until the model is ready, imports included; first: until the first result,
+        of the shortest length; wall and cpu: {seconds of audio: the median of ``repeats`` runs};
+        peak_mib: of the process.
+    """
+    began = time.perf_counter()
+    run = _onnx(path, threads) if path.suffix == ".onnx" else _torch(path, threads)
+    load = time.perf_counter() - began
+    rng = np.random.default_rng(0)
+    wavs = [(0.1 * rng.standard_normal(round(n * RATE))).astype(np.float32) for n in lengths]
+    run(wavs[0])
+    first = time.perf_counter() - began
+    wall, cpu = {}, {}
+    for seconds, wav in zip(lengths, wavs, strict=True):
+        run(wav)  # what is prepared for a shape is not counted
+        times = [_timed(run, wav) for _ in range(repeats)]
+        wall[f"{seconds:g}"] = float(np.median([one[0] for one in times]))
+        cpu[f"{seconds:g}"] = float(np.median([one[1] for one in times]))
+    return {"load": load, "first": first, "wall": wall, "cpu": cpu, "peak_mib": _peak_mib()}
+
+
+def _peak_mib() -> float:
+    """The most memory that this process has held.
+
+    Linux's own figure; getrusage's would include that of the process which began this one.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        line = next(one for one in status.read_text().splitlines() if one.startswith("VmHWM"))
+        return int(line.split()[1]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def _timed(run: Callable[[np.ndarray], object], wav: np.ndarray) -> tuple[float, float]:
+    """(wall clock, processor time of all threads), s."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    run(wav)
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def _onnx(path: Path, threads: int) -> Callable[[np.ndarray], object]:
+    from espnet_robust.device.runtime import Runtime
+
+    runtime = Runtime(path, threads)
+    return lambda wav: runtime.rows([wav])
+
+
+def _torch(path: Path, threads: int) -> Callable[[np.ndarray], object]:
+    import torch
+
+    from espnet_robust.models.student import load_student
+
+    torch.set_num_threads(threads)
+    model = load_student(path)
+
+    def run(wav: np.ndarray) -> object:
+        with torch.inference_mode():
+            return model(torch.from_numpy(wav)[None], torch.tensor([len(wav)]))
+
+    return run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("path", type=Path)
+    parser.add_argument("threads", type=int)
+    parser.add_argument("repeats", type=int)
+    parser.add_argument("seconds", type=float, nargs="+")
+    args = parser.parse_args()
+    print(json.dumps(measure(args.path, args.threads, args.seconds, args.repeats)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""What an exported ONNX file says of itself, in one JSON value of its metadata."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+from espnet_robust.common.errors import ModelError
+
+KEY = "espnet_robust"
+SPACE = "<space>"  # ESPnet's name of the blank between words in character lists
+BOUNDARY = "▁"  # before a piece that begins a word, as sentencepiece writes it
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a program needs beside the graph.
+
+    Attributes:
+        kind: ``recogniser`` (log probabilities) or ``student`` (features).
+        rate: sampling rate in Hz.
+        hop: samples from one output frame to the next.
+        min_samples: the fewest samples that yield one frame.
+        batch: whether utterances of different lengths go together in one run; else one at a time.
+        pieces: tokens by id, the blank first, ``BOUNDARY`` where a word begins; of a recogniser.
+    """
+
+    kind: str
+    rate: int
+    hop: int
+    min_samples: int
+    batch: bool = True
+    pieces: list[str] = field(default_factory=list)
+
+    def dump(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+def parse(properties: Mapping[str, str], where: str) -> Metadata:
+    """The metadata in the properties of an ONNX file.
+
+    Raises:
+        ModelError: the file is not one that ``export`` wrote.
+    """
+    try:
+        return Metadata(**json.loads(properties[KEY]))
+    except (KeyError, ValueError, TypeError) as e:
+        raise ModelError(f"{where}: not written by espnet-robust export") from e
+
+
+def pieces(tokens: list[str], token_type: str) -> list[str]:
+    """Tokens of ESPnet as pieces that ``text_of`` joins.
+
+    >>> pieces(["<blank>", "A", "<space>"], "char"), pieces(["<blank>", "<unk>", "ON"], "word")
+    (['<blank>', 'A', '▁'], ['<blank>', '▁<unk>', '▁ON'])
+    """
+    blank, *rest = tokens
+    if token_type == "char":
+        return [blank, *(BOUNDARY if token == SPACE else token for token in rest)]
+    if token_type == "word":
+        return [blank, *(BOUNDARY + token for token in rest)]
+    # What sentencepiece makes of an unknown piece.
+    return [blank, *(f"{BOUNDARY}⁇{BOUNDARY}" if token == "<unk>" else token for token in rest)]
+
+
+def text_of(found: list[str]) -> str:
+    """The text of a row of pieces, one blank between words.
+
+    >>> text_of(["▁TURN", "▁O", "N"]), text_of([])
+    ('TURN ON', '')
+    """
+    return " ".join("".join(found).replace(BOUNDARY, " ").split())

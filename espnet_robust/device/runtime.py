@@ -1,0 +1,94 @@
+"""An exported model in onnxruntime. Needs neither torch nor ESPnet."""
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from espnet_robust.common.errors import ConfigError, ModelError
+from espnet_robust.device.metadata import Metadata, parse
+
+EXTRA = "pip install 'espnet_robust[device]'"
+LENGTHS = "lengths"  # the input that sherpa-onnx's graph does not have
+
+
+def package(name: str) -> ModuleType:
+    """An optional package. Raises ConfigError, with how to install it, where it is missing."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as e:
+        raise ConfigError(f"{name} is needed and not installed ({e}); fix: {EXTRA}") from e
+
+
+class Runtime:
+    """A model and what it says of itself.
+
+    Args:
+        path: an ONNX file that ``espnet-robust export`` wrote.
+        threads: computing threads.
+
+    Raises:
+        ModelError: no such file, not ONNX, or made by something else.
+    """
+
+    def __init__(self, path: Path, threads: int = 1):
+        if not path.is_file():
+            raise ModelError(f"{path}: no such file; make it with espnet-robust export")
+        onnxruntime = package("onnxruntime")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = threads
+        options.log_severity_level = 3  # errors
+        # Else a thread that waits keeps its core busy.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            # By its name, so that the file is not in memory twice.
+            self.session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as e:  # its classes of errors have no common base
+            raise ModelError(f"{path}: not an ONNX model that runs here: {_first_line(e)}") from e
+        properties = self.session.get_modelmeta().custom_metadata_map
+        self.metadata: Metadata = parse(properties, str(path))
+        self.inputs = [one.name for one in self.session.get_inputs()]
+
+    def __call__(self, wav: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(B, N) float32 samples, (B,) int64 -> the file's output by row, and (B,) its frames."""
+        if LENGTHS in self.inputs:
+            values: Sequence[Any] = self.session.run(None, {"samples": wav, LENGTHS: lengths})
+            return values[0], values[1]
+        (out,) = self.session.run(None, {self.inputs[0]: wav})
+        return out, np.full(len(wav), out.shape[1])
+
+    def rows(self, wavs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Utterances (samples,) float32 -> for each its output (T, V), or (layers, T, D) of a
+        student: in one run where the file allows it, else one after another.
+        """
+        together = self.metadata.batch and LENGTHS in self.inputs
+        groups = [list(wavs)] if together else [[wav] for wav in wavs]
+        rows = []
+        for group in groups:
+            lengths = np.array([len(wav) for wav in group])
+            wav = np.zeros((len(group), lengths.max()), np.float32)
+            for row, one in zip(wav, group, strict=True):
+                row[: len(one)] = one
+            out, frames = self(wav, lengths)
+            rows += [row[..., :n, :] for row, n in zip(out, frames.tolist(), strict=True)]
+        return rows
+
+
+def recogniser(path: Path, threads: int = 1) -> Runtime:
+    """A ``Runtime`` that recognises. Raises ModelError where the file is a student's features."""
+    runtime = Runtime(path, threads)
+    if runtime.metadata.kind != "recogniser":
+        raise ModelError(
+            f"{path}: holds a {runtime.metadata.kind} without a recogniser on it; export the "
+            "directory of an ASR experiment"
+        )
+    return runtime
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else repr(error)

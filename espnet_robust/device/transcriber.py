@@ -1,0 +1,89 @@
+"""Audio files to text and word times with an exported recogniser: no torch, no ESPnet.
+
+Up to ``WINDOW_S`` seconds are one run. What is longer is heard in windows of that length, each with
+``CONTEXT_S`` more on either side than is taken from it, so that memory does not grow with the file.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from espnet_robust.common.errors import AudioError
+from espnet_robust.device.audio import changes, open_source, read_blocks, with_progress
+from espnet_robust.device.greedy import Word, best_path, words
+from espnet_robust.device.runtime import Runtime
+
+WINDOW_S = 20
+CONTEXT_S = 3
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was said in one file.
+
+    Attributes:
+        file: its path as given.
+        seconds: its duration.
+        text: all words, one blank between them.
+    """
+
+    file: str
+    seconds: float
+    text: str
+    words: list[Word]
+
+
+def transcribe(
+    model: Runtime, path: Path, note: Callable[[str], None], window_s: float = WINDOW_S
+) -> Transcript:
+    """One file to text.
+
+    Args:
+        note: is told what is done to the audio, if anything.
+        window_s: the longest run, in seconds; more than three times ``CONTEXT_S``.
+
+    Raises:
+        AudioError: not audio, or shorter than one frame.
+    """
+    rate = model.metadata.rate
+    source = open_source(path)
+    if source.seconds * rate < model.metadata.min_samples:
+        raise AudioError(
+            f"{path}: {1000 * source.seconds:.0f} ms, shorter than one frame "
+            f"({1000 * model.metadata.min_samples / rate:.0f} ms)"
+        )
+    if done := changes(source, rate):
+        note(f"{path}: {done}")
+    blocks = with_progress(read_blocks(source, rate), source, rate)
+    tokens = best_path(log_probs(model, blocks, window_s))
+    found = list(words(tokens, model.metadata.pieces, frame_seconds(model)))
+    text = " ".join(word.word for word in found)
+    return Transcript(str(path), round(source.seconds, 3), text, found)
+
+
+def frame_seconds(model: Runtime) -> float:
+    return model.metadata.hop / model.metadata.rate
+
+
+def log_probs(
+    model: Runtime, blocks: Iterable[np.ndarray], window_s: float = WINDOW_S
+) -> Iterator[np.ndarray]:
+    """Blocks of samples -> blocks of log probabilities (T_i, V), as the windows are done."""
+    hop, rate = model.metadata.hop, model.metadata.rate
+    context = round(CONTEXT_S * rate / hop)  # frames
+    window = round(window_s * rate / hop)
+    assert window > 3 * context, (window_s, CONTEXT_S)
+    held = np.zeros(0, np.float32)
+    left = 0  # frames at the beginning of ``held`` that are context only
+    for block in blocks:
+        held = np.concatenate([held, block])
+        while len(held) > window * hop:
+            (out,) = model.rows([held[: window * hop]])
+            yield out[left : window - context]
+            held = held[(window - 2 * context) * hop :]
+            left = context
+    if len(held) >= model.metadata.min_samples:
+        (out,) = model.rows([held])
+        yield out[left:]

@@ -1,0 +1,97 @@
+"""Bidirectional LSTM layers over padded sequences, each below a linear projection.
+
+ESPnet packs the batch, and torch trains packed LSTMs step by step; on padded sequences oneDNN takes
+the whole sequence at once. Of torch operations that ONNX has.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from espnet_robust.common.errors import ConfigError
+from espnet_robust.models.padding import frame_mask
+
+
+class BLSTM(nn.Module):
+    """Bidirectional LSTM layers, each below a linear projection, with tanh between layers.
+
+    Equal to ESPnet's ``RNNEncoder(rnn_type="lstm", use_projection=True)`` with the same weights.
+
+    Args:
+        input_size: dimension of the frames.
+        output_size: dimension of each projection.
+        hidden_size: LSTM units in each direction.
+        num_layers: LSTM layers.
+        subsample: for each layer, take every n-th of its frames.
+        dropout: probability, on the projections between layers.
+
+    Raises:
+        ConfigError: ``subsample`` is not ``num_layers`` positive numbers.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        output_size: int = 320,
+        hidden_size: int = 320,
+        num_layers: int = 4,
+        subsample: Sequence[int] = (2, 2, 1, 1),
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        if num_layers < 1 or len(subsample) != num_layers or min(subsample) < 1:
+            raise ConfigError(
+                f"encoder_conf: subsample: {list(subsample)} is not a positive number for each of "
+                f"{num_layers} layers, of which there must be one"
+            )
+        self.size, self.subsample, self.dropout = output_size, tuple(subsample), dropout
+        self.lstms, self.projections = nn.ModuleList(), nn.ModuleList()
+        for layer in range(num_layers):
+            size = output_size if layer else input_size
+            lstm = nn.LSTM(size, hidden_size, batch_first=True, bidirectional=True)
+            self.lstms.append(lstm)
+            self.projections.append(nn.Linear(2 * hidden_size, output_size))
+
+    def encode(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """(B, T, D) and (B,), or None where all rows are whole -> (B, T', ``output_size``), zero on
+        padding, and its lengths.
+        """
+        layers = zip(self.lstms, self.projections, self.subsample, strict=True)
+        for layer, (lstm, projection, step) in enumerate(layers):
+            if layer:
+                x = torch.tanh(F.dropout(x, self.dropout, self.training))
+            out = lstm(x)[0] if lengths is None else both_directions(lstm, x, lengths)
+            x = projection(out[:, ::step])
+            lengths = None if lengths is None else (lengths + step - 1) // step
+        if lengths is None:
+            return x, None
+        return x.masked_fill(~frame_mask(x, lengths)[..., None], 0.0), lengths
+
+
+def both_directions(lstm: nn.Module, x: Tensor, lengths: Tensor) -> Tensor:
+    """(B, T, 2H): a bidirectional layer, each sequence read back from its own last frame."""
+    if not isinstance(lstm, nn.LSTM):  # quantised: it has no weights that could be taken
+        packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        return pad_packed_sequence(lstm(packed)[0], True, total_length=x.shape[1])[0]
+    time = torch.arange(x.shape[1], device=x.device)
+    back = torch.where(frame_mask(x, lengths), lengths[:, None] - 1 - time, time)
+    backwards = _reordered(_one_direction(lstm, _reordered(x, back), "_reverse"), back)
+    return torch.cat([_one_direction(lstm, x, ""), backwards], dim=-1)
+
+
+def _reordered(x: Tensor, order: Tensor) -> Tensor:
+    return x.gather(1, order[..., None].expand_as(x))
+
+
+def _one_direction(lstm: nn.LSTM, x: Tensor, suffix: str) -> Tensor:
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    weights = [getattr(lstm, name + suffix) for name in names]
+    zeros = x.new_zeros(1, x.shape[0], lstm.hidden_size)
+    return torch.lstm(
+        x, [zeros, zeros], weights,
+        has_biases=True, num_layers=1, dropout=0.0, train=lstm.training, bidirectional=False,
+        batch_first=True,
+    )[0]  # fmt: skip

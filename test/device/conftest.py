@@ -1,0 +1,92 @@
+"""A recogniser trained by ESPnet for a few steps, and what it is exported to."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+TOKENS = ["<blank>", "<unk>", "<space>", "A", "B", "C", "<sos/eos>"]
+CONFIG = {
+    "token_type": "char",
+    "frontend": "robust_student",
+    "normalize": "utterance_mvn",
+    "encoder": "blstm",
+    "encoder_conf": {"num_layers": 2, "hidden_size": 16, "output_size": 16, "subsample": [2, 1]},
+    "model_conf": {"ctc_weight": 1.0},
+    "decoder": None,
+    "optim": "adamw",
+    "optim_conf": {"lr": 0.02},
+    "batch_type": "sorted",
+    "batch_size": 3,
+    "num_iters_per_epoch": 60,
+    "max_epoch": 1,
+    "num_workers": 0,
+    "use_tensorboard": False,
+    "num_att_plot": 0,
+}
+CHECKPOINT = "1epoch.pth"
+
+
+def spoken(text: str, seed: int = 0) -> np.ndarray:
+    """(samples,) float32: A a low tone, B a high one, C noise, a blank silence; 0.2 s each."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(3200) / 16000
+    sounds = {
+        "A": np.sin(2 * np.pi * 200 * time),
+        "B": np.sin(2 * np.pi * 2000 * time),
+        "C": rng.standard_normal(3200),
+        " ": np.zeros(3200),
+    }
+    return 0.1 * np.concatenate([sounds[letter] for letter in text]).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory) -> Path:
+    """A data dir of six utterances."""
+    out = tmp_path_factory.mktemp("device_data") / "test"
+    out.mkdir()
+    tables = {"wav.scp": [], "text": [], "utt2spk": [], "utt2num_samples": []}
+    for i, text in enumerate(["AB C", "CA", "BB A", "CB", "A", "B C A"]):
+        path, wav = out / f"u{i}.wav", spoken(text)
+        soundfile.write(path, wav, 16000)
+        for table, value in zip(tables, (path, text, f"u{i}", len(wav)), strict=True):
+            tables[table].append(f"u{i} {value}\n")
+    for table, lines in tables.items():
+        (out / table).write_text("".join(lines))
+    return out
+
+
+@pytest.fixture(scope="session")
+def experiment(tmp_path_factory, data, student_dir) -> Path:
+    """output_dir of ESPnet's asr_train."""
+    from espnet2.bin import asr_train
+
+    import espnet_robust
+
+    espnet_robust.register()
+    out = tmp_path_factory.mktemp("device_asr")
+    (out / "tokens.txt").write_text("\n".join(TOKENS) + "\n")
+    config = CONFIG | {"frontend_conf": {"student": {"path": str(student_dir)}}}
+    (out / "train.yaml").write_text(yaml.safe_dump(config))
+    options = ["--config", out / "train.yaml", "--output_dir", out / "exp",
+               "--token_list", out / "tokens.txt"]  # fmt: skip
+    for split in ("train", "valid"):
+        options += [
+            f"--{split}_shape_file", data / "utt2num_samples",
+            f"--{split}_data_path_and_name_and_type", f"{data}/wav.scp,speech,sound",
+            f"--{split}_data_path_and_name_and_type", f"{data}/text,text,text",
+        ]  # fmt: skip
+    asr_train.main([str(option) for option in options])
+    return out / "exp"
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory, experiment) -> Path:
+    """The directory with every format of it."""
+    from espnet_robust.device.export import export
+
+    out = tmp_path_factory.mktemp("exported")
+    export(experiment, out, "all", CHECKPOINT)
+    return out

@@ -1,0 +1,77 @@
+"""The recogniser read without ESPnet is ESPnet's."""
+
+import shutil
+
+import pytest
+import torch
+import yaml
+
+from espnet_robust.common.errors import ModelError
+from espnet_robust.device.recogniser import normalized, read_experiment
+from espnet_robust.models.speech_model import normalize_waveform
+from espnet_robust.recognise.decode import load_recogniser
+
+CHECKPOINT = "1epoch.pth"
+
+
+def test_it_computes_what_espnet_computes(experiment, batch):
+    ours = read_experiment(experiment, CHECKPOINT)
+    theirs = load_recogniser(experiment, CHECKPOINT).model
+    with torch.no_grad():
+        encoded, frames = theirs.encode(*batch)
+        expected = theirs.ctc.log_softmax(encoded)
+        log_probs, ours_frames = ours.model(*batch)
+        assert ours_frames.tolist() == frames.tolist()
+        for row, other, n in zip(log_probs, expected, frames.tolist(), strict=True):
+            torch.testing.assert_close(row[:n], other[:n], rtol=0, atol=1e-5)
+        one, none = ours.model(batch[0][:1], None)
+    assert none is None
+    torch.testing.assert_close(one[0], expected[0], rtol=0, atol=1e-5)
+    assert ours.model.hop == 640
+
+
+def test_normalisation_in_float64_is_normalisation(batch):
+    wav = batch[0] * (torch.arange(8000) < batch[1][:, None])
+    expected = normalize_waveform(*batch)
+    torch.testing.assert_close(normalized(wav, batch[1]), expected, rtol=1e-5, atol=1e-6)
+    whole = normalized(wav[2:, :3000], None)
+    torch.testing.assert_close(whole, expected[2:, :3000], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model_conf": {"ctc_weight": 0.0}}, "attention only; train it with ctc_weight above 0"),
+        ({"frontend": "default"}, "frontend: default; only robust_student is known"),
+        ({"encoder": "conformer"}, "encoder: conformer; only blstm is known"),
+        ({"normalize": "global_mvn"}, "normalize: global_mvn; only utterance_mvn or None"),
+        ({"normalize_conf": {"norm_vars": True}}, "only means taken off, variances kept"),
+        ({"token_type": "phn"}, "token_type phn; need bpe, char or word"),
+        ({"encoder_conf": {"num_layer": 3}}, "encoder_conf: .*num_layer"),
+        ({"encoder_conf": {"hidden_size": 12}}, "weights do not fit"),
+        ({"frontend_conf": {}}, "student: no arch"),
+    ],
+)
+def test_experiments_that_are_refused(experiment, tmp_path, change, message):
+    exp = tmp_path / "exp"
+    exp.mkdir()
+    shutil.copy(experiment / CHECKPOINT, exp)
+    config = yaml.safe_load((experiment / "config.yaml").read_text()) | change
+    (exp / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(ModelError, match=message) as refusal:
+        read_experiment(exp, CHECKPOINT)
+    assert "\n" not in str(refusal.value)
+
+
+def test_checkpoints_that_are_not(experiment, tmp_path):
+    with pytest.raises(ModelError, match="has training finished"):
+        read_experiment(experiment, "9epoch.pth")
+    exp = tmp_path / "exp"
+    exp.mkdir()
+    shutil.copy(experiment / "config.yaml", exp)
+    (exp / "a.pth").write_bytes(b"rubbish")
+    with pytest.raises(ModelError, match="not a model file"):
+        read_experiment(exp, "a.pth")
+    (exp / "config.yaml").write_text("optim: adam\n")
+    with pytest.raises(ModelError, match="neither a student nor an ASR experiment"):
+        read_experiment(exp, "a.pth")
