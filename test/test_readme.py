@@ -33,7 +33,8 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def commands(text: str) -> list[list[str]]:
-    """The indented lines, those that end in a backslash joined, as words."""
+    """The indented lines outside of fences, those that end in a backslash joined, as words."""
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     lines = "\n".join(line[4:] for line in text.splitlines() if line.startswith("    "))
     return [shlex.split(line, comments=True) for line in lines.replace("\\\n", " ").splitlines()]
 
