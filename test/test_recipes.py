@@ -33,6 +33,8 @@ def test_a_colon_in_the_path_is_refused(root, tmp_path):
     checkout = tmp_path / "12:30"
     for folder in ("utils", "egs/TEMPLATE"):
         shutil.copytree(root / folder, checkout / folder)
+    (checkout / "local").mkdir()
+    (checkout / "local/data.sh").touch(0o755)
     done = subprocess.run(
         [checkout / "egs/TEMPLATE/asr1/asr.sh"], cwd=checkout, capture_output=True, text=True
     )

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import pytest
 
+FEW = ("--protocol", "../../../conf/distortion/few.yaml")
+
 
 @pytest.fixture(scope="module")
 def recipe(checkout, run):
     if not shutil.which("espeak-ng"):
         pytest.skip("espeak-ng is not installed")
     few = "--train_utterances 4 --dev_utterances 3 --test_utterances 2"
-    made = run(checkout / "egs/mini/asr1", "--stop_stage", "2", f"--data_opts={few}")
+    made = run(checkout / "egs/mini/asr1", *FEW, "--stop_stage", "4", f"--data_opts={few}")
     assert made.returncode == 0, made.stderr[-3000:]
     return checkout / "egs/mini/asr1"
 
@@ -39,7 +41,7 @@ def working_in(folder: Path) -> list[str]:
 def test_nothing_goes_on(recipe, number):
     tag = number.name.lower()
     process = subprocess.Popen(
-        ["./run.sh", "--tag", tag, "--stage", "5", "--systems", "distilhubert cdm1"],
+        ["./run.sh", *FEW, "--tag", tag, "--stage", "5", "--systems", "distilhubert cdm1"],
         cwd=recipe,
         env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         stdout=subprocess.DEVNULL,
