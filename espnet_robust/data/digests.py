@@ -107,7 +107,8 @@ def _content(file: str) -> str:
 
 
 def _memory(data_dir: Path) -> Path:
-    return data_dir.with_name(f".{data_dir.name}.audio")
+    path = data_dir.resolve()  # "." has no name
+    return path.with_name(f".{path.name}.audio")
 
 
 def _read_memory(data_dir: Path) -> dict[tuple[str, str], str]:

@@ -28,6 +28,11 @@ RECIPE = {
 }
 
 
+def hear_ctrl_c() -> None:
+    """Whoever runs the tests in the background has SIGINT ignored, and a shell keeps that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(tmp_path: Path, how: str, recipe: str = "${HOSTNAME}:$$") -> tuple[subprocess.Popen, int]:
     """A shell with a command, and the command's id."""
     script = f'export ESPNET_ROBUST_RECIPES="{recipe}"; {RECIPE[how]}'
@@ -37,6 +42,7 @@ def start(tmp_path: Path, how: str, recipe: str = "${HOSTNAME}:$$") -> tuple[sub
         env=os.environ | {"PYTHONPATH": ":".join(sys.path)},
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        preexec_fn=hear_ctrl_c,
     )
     while not (pid_file.exists() and pid_file.read_text()):
         time.sleep(0.01)
@@ -46,7 +52,7 @@ def start(tmp_path: Path, how: str, recipe: str = "${HOSTNAME}:$$") -> tuple[sub
 def lives(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().split(")")[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 

@@ -82,6 +82,7 @@ runpy.run_module(sys.argv.pop(1), run_name="__main__")
     ],
 )
 def test_commands_say_it_in_one_line(command, options, release, message, tmp_path):
+    (tmp_path / "wav.scp").write_text("a a.wav\n")
     done = subprocess.run(
         [sys.executable, "-c", COMMAND, release, f"espnet_robust.{command}", *options],
         cwd=tmp_path,

@@ -262,8 +262,12 @@ def test_what_is_no_student(given, message):
         RobustFrontend(student=given)
 
 
-def test_a_teacher_as_a_student_and_the_other_way_round(teacher_dir, student_dir):
+def test_a_teacher_is_no_student_but_a_student_is_a_model_of_transformers(teacher_dir, student_dir):
     with pytest.raises(ModelError, match="a model of transformers, .* `student: {hf: "):
         RobustFrontend(student={"path": str(teacher_dir)})
-    with pytest.raises(ModelError, match="a student directory, .* `student: {path: "):
-        RobustFrontend(student={"hf": str(student_dir)})
+    wav, lengths = torch.randn(2, 4000), torch.tensor([4000, 3000])
+    features = [
+        RobustFrontend(student={key: str(student_dir)}, layers="last").eval()(wav, lengths)[0]
+        for key in ("path", "hf")
+    ]
+    torch.testing.assert_close(*features)

@@ -47,6 +47,8 @@ def test_nothing_goes_on(recipe, number):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        # Whoever runs the tests in the background has SIGINT ignored, and a shell keeps that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     logs = [
         recipe / f"exp/{tag}/short/{name}_seed0/distill.log" for name in ("distilhubert", "cdm1")
