@@ -52,7 +52,7 @@ def test_distils_on_librispeech_too(recipe):
         ((), "esc10 needs --noise DIR"),
         (
             ("--noise_source", "rain"),
-            "noise_source 'rain'; known: esc10, paper, paper_train,",
+            "noise_source 'rain'; known: esc10, own, paper,",
         ),
         (("--noise_source", "synthetic"), "name the directory of the corpus with --fsdd DIR"),
         (("--noise_source", "synthetic", "--fsdd", "conf"), "conf is not the Free Spoken Digit"),
