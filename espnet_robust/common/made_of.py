@@ -152,11 +152,6 @@ def _sha256(path: str, size: int, time: int) -> str:
         return hashlib.file_digest(f, "sha256").hexdigest()
 
 
-def digest_of(*parts: str) -> str:
-    """SHA-256 of strings, in hex."""
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
 @functools.cache
 def commit() -> str:
     """The commit of this code, ``-changed`` where it is not quite that; "" outside a checkout."""

@@ -23,6 +23,7 @@ _MISSING = "missing"  # who reads the audio says so
 _THREADS = 4  # hashing leaves Python's lock to the others
 # Tables that say how utterances are cut from the audio and how long they are.
 OF_AUDIO = ("segments", "utt2num_samples")
+OF_NOISE = (*OF_AUDIO, "utt2group")  # all that is read of noises, rooms and voices of babble
 
 
 def digests(

@@ -19,7 +19,7 @@ from espnet_robust.common.errors import ModelError
 from espnet_robust.common.experiment import NOT_DISTILLED, Config, find_teacher
 from espnet_robust.common.made_of import Output, gives, sha256
 from espnet_robust.data.conditions import by_test_set, condition_dirs
-from espnet_robust.data.digests import OF_AUDIO, digests
+from espnet_robust.data.digests import OF_AUDIO, OF_NOISE, digests
 from espnet_robust.recipe.plan import DISTILL, Plan
 from espnet_robust.recognise.job import decoded_of, parse_search_options
 from espnet_robust.score.decoded import scored_of
@@ -36,7 +36,7 @@ class Outputs:
 
     def __init__(self, plan: Plan):
         self.plan = plan
-        self._known: dict[tuple[Path, bool], dict[str, str]] = {}
+        self._known: dict[tuple[Path, tuple[str, ...]], dict[str, str]] = {}
 
     def distilled(self, system: str, seed: str) -> Output:
         """The training of a student.
@@ -115,12 +115,11 @@ class Outputs:
         """What training reads of data dirs, beside labels."""
         return {str(path): self._digests(path, OF_AUDIO) for path in data_dirs}
 
-    def _digests(self, path: Path, tables: tuple[str, ...] | None = None) -> dict[str, str]:
+    def _digests(self, path: Path, tables: tuple[str, ...]) -> dict[str, str]:
         """Once a command: its inputs do not change while it runs."""
-        key = (path, tables is None)
-        if key not in self._known:
-            self._known[key] = digests(path, tables)
-        return self._known[key]
+        if (path, tables) not in self._known:
+            self._known[path, tables] = digests(path, tables)
+        return self._known[path, tables]
 
 
 def pretrained(config: Path, data_dirs: Sequence[Path], out: Path) -> Output:
@@ -131,7 +130,7 @@ def pretrained(config: Path, data_dirs: Sequence[Path], out: Path) -> Output:
     """
     content = read_yaml(config)
     made_of: dict[str, Any] = {"config": content}
-    made_of |= {str(path): digests(path, ()) for path in data_dirs}
+    made_of |= {str(path): digests(path, OF_AUDIO) for path in data_dirs}
     made_of |= drawn_from(content, digests)
     units = content.get("units")
     source = units.get("from", "mfcc") if isinstance(units, dict) else "mfcc"
@@ -147,7 +146,7 @@ def student_of(training: Path, checkpoint: str) -> dict[str, Any]:
 
 
 def drawn_from(
-    config: Mapping[str, Any], digests: Callable[[Path], dict[str, str]]
+    config: Mapping[str, Any], digests: Callable[[Path, tuple[str, ...]], dict[str, str]]
 ) -> dict[str, Any]:
     """The mixtures of a configuration, if a file is named, and the noises and rooms in them."""
     from espnet_robust.distortion.config import given_config, load_distortion  # SciPy: seconds
@@ -159,7 +158,7 @@ def drawn_from(
             found[key] = given_config(mixture)[0]
         if mixture:
             for path in sorted(load_distortion(mixture).data_dirs):
-                found[f"drawn from {path}"] = digests(Path(path))
+                found[f"drawn from {path}"] = digests(Path(path), OF_NOISE)
     return found
 
 

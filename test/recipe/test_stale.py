@@ -14,7 +14,9 @@ import pytest
 
 from espnet_robust.common.errors import UserError
 from espnet_robust.common.files import read_json
+from espnet_robust.common.made_of import difference
 from espnet_robust.data.audio import write_audio
+from espnet_robust.recipe.outputs import Outputs, pretrained
 from espnet_robust.recipe.skipped import check_skipped, current, other_commits, others
 from test.recipe.conftest import PROTOCOL, RECIPE_YAML, SYSTEMS, write_speech
 
@@ -268,3 +270,27 @@ def test_another_commit_is_said_and_nothing_else(recipe, monkeypatch):
     assert set(run().values()) == {"kept"}
     if record["commit"]:
         assert f"outputs are of commit {now}, this is 1234567890" in said
+
+
+def test_what_is_read_of_babble_is_its_audio(recipe):
+    """Its voices are those of the training set, whose text does not matter to a distillation."""
+    babble = "chain: [{name: babble, speech: data/train, voices: 1, snr_db: 5}]\n"
+    Path(f"{CONF}/distortion/own.yaml").write_text(babble)
+    run = recipe()
+    run()
+    edit("data/train/text", "a A B C", "a C B A")(run)
+    assert Outputs(run.plan).distilled("cdm1", "0").changes() == []
+    assert Outputs(run.plan).trained("cdm1", "0").changes() == ["labels data/train/text changed"]
+    other_audio("train")(run)
+    assert (
+        "drawn from data/train audio changed" in Outputs(run.plan).distilled("cdm1", "0").changes()
+    )
+
+
+def test_segments_decide_a_pretrained_teacher(recipe):
+    recipe()
+    Path("round.yaml").write_text("steps: 1\n")
+    before = pretrained(Path("round.yaml"), [Path("data/train")], Path("exp/t")).made_of
+    Path("data/train/segments").write_text("a a 0 0.05\n")
+    after = pretrained(Path("round.yaml"), [Path("data/train")], Path("exp/t")).made_of
+    assert difference(before, after) == ["data/train segments is new"]
