@@ -45,7 +45,7 @@ class Output:
     made_of: Mapping[str, Any]
 
     def changes(self) -> list[str]:
-        """What differs from what it was made of, and what of it is lost; [] where it is current.
+        """What differs from what it was made of; [] where nothing does. ``damage`` finds losses.
 
         An output that was begun and not finished is compared likewise: it may be gone on with.
         """
