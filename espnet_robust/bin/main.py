@@ -35,6 +35,7 @@ COMMANDS = {
         "resolve": "espnet_robust.bin.resolve",
         "check_recipe": "espnet_robust.bin.check_recipe",
         "train": "espnet_robust.bin.train",
+        "launch": "espnet_robust.bin.launch",
     },
     "Distillation": {
         "pretrain_teacher": "espnet_robust.bin.pretrain_teacher",
