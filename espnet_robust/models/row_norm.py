@@ -1,8 +1,8 @@
-"""Group norm over time that a row's padding and batch mates do not change.
+"""Group norm over time that does not depend on a row's padding or on other rows.
 
-HuBERT Base, WavLM Base+, wav2vec 2.0 Base and their like normalise each channel of the first
-convolution over all frames of an utterance. In a padded batch the padding would count; here it does
-not, so that utterances of any lengths share one pass.
+HuBERT Base, WavLM Base+, wav2vec 2.0 Base and similar models normalise each channel of the first
+convolution over all frames of an utterance. In a padded batch the padding would be included; here
+it is not, so that utterances of different lengths can share one pass.
 """
 
 from typing import TypeVar
@@ -24,10 +24,10 @@ class RowGroupNorm(nn.GroupNorm):
     frames: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, T) -> (B, C, T), zero past a row's frames but for the bias."""
+        """(B, C, T) -> (B, C, T), equal to the bias past a row's frames."""
         if self.frames is None:
             return super().forward(x)
-        # As autocast has it for group norm: float32, whatever the convolutions are in.
+        # float32 whatever the precision of the convolutions, as autocast does for group norm.
         with torch.autocast(x.device.type, enabled=False):
             exact = x.to(torch.promote_types(self.weight.dtype, torch.float32))
             groups = exact.unflatten(1, (self.num_groups, -1))  # (B, G, C / G, T)
@@ -42,7 +42,7 @@ class RowGroupNorm(nn.GroupNorm):
 
 
 def use_row_norm(model: M) -> M:
-    """Make every ``nn.GroupNorm`` within ``model`` ours, in place; weights and keys stay."""
+    """Replace every ``nn.GroupNorm`` within ``model`` by ours, in place; keys stay the same."""
     for layer in model.modules():
         if type(layer) is nn.GroupNorm:
             layer.__class__ = RowGroupNorm
