@@ -27,6 +27,10 @@ class TrainingError(UserError):
     """Training cannot go on: a loss is NaN or infinite, or there is nothing to learn from."""
 
 
+class JobError(UserError):
+    """A cluster does not take a job, or a job of it failed for good."""
+
+
 def one_line_errors(batches: Iterable) -> Iterator:
     """``batches``, where an error of a user in a worker process keeps its one line."""
     try:
