@@ -37,6 +37,7 @@ COMMANDS = {
         "check_recipe": "espnet_robust.bin.check_recipe",
         "run_jobs": "espnet_robust.bin.run_jobs",
         "train": "espnet_robust.bin.train",
+        "launch": "espnet_robust.bin.launch",
     },
     "Distillation": {
         "pretrain_teacher": "espnet_robust.bin.pretrain_teacher",

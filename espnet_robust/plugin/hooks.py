@@ -2,13 +2,14 @@
 
 ESPnet tells a preprocessor no epoch, tells validation and inference not apart, lets only some tasks
 choose their preprocessor, and passes over a ``freeze_param`` that freezes nothing. So
-``register()`` replaces, once in a process, four class methods, each by one that calls the original
-and is its equal where nobody asks for what is ours:
+``register()`` replaces, once in a process, four class methods and a function by ones that call
+the original and do as it does where nobody asks for what is ours:
 
     TASK.add_task_arguments      has ``--preprocessor`` and ``--preprocessor_conf`` in every task
     TASK.build_preprocess_fn     the task's own; in training behind the distortion
     AbsTask.build_iter_factory   validation too behind the distortion; the epoch is told
     AbsTask.build_optimizers     a ``freeze_param`` of our frontend is looked at
+    abs_task.create_adapter      an adapter that our frontend cannot have is refused
 """
 
 import argparse
@@ -16,12 +17,14 @@ from collections.abc import Iterable, Iterator
 
 import torch
 from espnet2.iterators.abs_iter_factory import AbsIterFactory
+from espnet2.tasks import abs_task
 from espnet2.tasks.abs_task import AbsTask
 from espnet2.train.class_choices import ClassChoices
 from espnet2.utils.nested_dict_action import NestedDictAction
 
 from espnet_robust.common.errors import ConfigError, one_line_errors
 from espnet_robust.data.audio import RATE
+from espnet_robust.plugin.adapters import check_adapter
 from espnet_robust.plugin.checked_audio import rate_of
 from espnet_robust.plugin.familiar import check_freeze_param
 from espnet_robust.plugin.frontend import RobustFrontend
@@ -103,7 +106,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def hook_all_tasks() -> None:
-    """Let tasks tell the epoch, distort validation and look at ``freeze_param``. Idempotent."""
+    """Let tasks tell the epoch, distort validation, and check ``freeze_param`` and ``adapter``.
+
+    Calling it again changes nothing.
+    """
     if _HOOKED in vars(AbsTask):
         return
     setattr(AbsTask, _HOOKED, True)
@@ -127,6 +133,13 @@ def hook_all_tasks() -> None:
                 check_freeze_param(args, model, frontend.freeze)
         return build(cls, args, model)
 
+    create = abs_task.create_adapter
+
+    def create_adapter(model: torch.nn.Module, adapter: str, conf: dict) -> None:
+        check_adapter(model, adapter, RobustFrontend)
+        create(model, adapter, conf)
+
+    abs_task.create_adapter = create_adapter
     AbsTask.build_iter_factory = classmethod(build_iter_factory)
     AbsTask.build_optimizers = classmethod(build_optimizers)
 
