@@ -15,6 +15,8 @@ BACKENDS = ("nccl", "gloo")
 PORT = 29500  # torchrun's own
 # What says in the environment of each node which one it is, and where the first one is.
 NODE_RANK, MASTER_ADDR, MASTER_PORT = "NODE_RANK", "MASTER_ADDR", "MASTER_PORT"
+# Utterance id of the batch of a rank that has no utterance of its own (``plugin/shares.py``).
+IDLE = "<idle>"
 
 
 def torchrun_command(
