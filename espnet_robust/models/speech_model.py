@@ -142,10 +142,8 @@ class SpeechModel(nn.Module):
         inputs = inputs.to(self.encoder.dtype)  # of a model in half or double precision
         mask = None if counts is None else frame_mask(inputs, counts).long()
         extra = {} if mask_time_indices is None else {"mask_time_indices": mask_time_indices}
-        for layer in self._row_layers if lengths is not None else ():
-            # The group norm follows the first convolution, the others all of them.
-            first = isinstance(layer, RowGroupNorm)
-            layer.frames = (self.frames.first_layer if first else self.num_frames)(lengths)
+        if lengths is not None:
+            self._tell_row_layers(lengths)
         # transformers masks the given frames only if this is set; without any it draws its own.
         self.config.apply_spec_augment = mask_time_indices is not None
         try:
@@ -156,6 +154,12 @@ class SpeechModel(nn.Module):
             self.config.apply_spec_augment = False
             for layer in self._row_layers:
                 layer.frames = None
+
+    def _tell_row_layers(self, lengths: Tensor) -> None:
+        # The group norm follows the first convolution, the others all of them.
+        for layer in self._row_layers:
+            first = isinstance(layer, RowGroupNorm)
+            layer.frames = (self.frames.first_layer if first else self.num_frames)(lengths)
 
 
 def mask_padding(wav: Tensor, lengths: Tensor) -> Tensor:
