@@ -27,6 +27,10 @@ class TrainingError(UserError):
     """Training cannot go on: a loss is NaN or infinite, or there is nothing to learn from."""
 
 
+class JobError(UserError):
+    """A cluster does not take a job, or a job of it failed for good."""
+
+
 def one_line_errors(batches: Iterable) -> Iterator:
     """Yield from ``batches``; a UserError from a worker process keeps its one-line message."""
     try:

@@ -20,7 +20,8 @@ class Metadata:
         rate: sampling rate in Hz.
         hop: samples from one output frame to the next.
         min_samples: the fewest samples that yield one frame.
-        batch: whether one run can take utterances of different lengths; else one at a time.
+        batch: whether one run can take utterances of different lengths; false in files of earlier
+            versions, from models into which padding leaked.
         pieces: for a recogniser: tokens by id, the blank first, with ``BOUNDARY`` before words.
     """
 

@@ -121,9 +121,7 @@ def make_protocol(
         src, out_prefix, config, seed=seed, format=format, allow_pipe=allow_pipe,
         hash_audio=hash_audio,
     )  # fmt: skip
-    for path in left_over(jobs, out_prefix, config):
-        print(f"{path}: removed: {config} no longer has this condition", file=sys.stderr)
-        shutil.rmtree(path)
+    remove_left_over(jobs, out_prefix, config)
     for job in jobs:
         run_job(job, nj=nj)
     return [job.dst for job in jobs]
@@ -144,6 +142,13 @@ def protocol_jobs(
         )
         for made in load_protocol(config)
     ]  # fmt: skip
+
+
+def remove_left_over(jobs: Sequence[Job], out_prefix: str, config: str | Path | Mapping) -> None:
+    """Remove copies that this protocol made for conditions that it no longer has."""
+    for path in left_over(jobs, out_prefix, config):
+        print(f"{path}: removed: {config} no longer has this condition", file=sys.stderr)
+        shutil.rmtree(path)
 
 
 def left_over(jobs: Sequence[Job], out_prefix: str, config: str | Path | Mapping) -> list[Path]:

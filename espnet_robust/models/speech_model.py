@@ -32,7 +32,7 @@ from espnet_robust.models.filter_bank import FilterBank
 from espnet_robust.models.frames import Frames
 from espnet_robust.models.onednn import use_onednn
 from espnet_robust.models.padding import frame_mask
-from espnet_robust.models.row_norm import RowGroupNorm, use_row_norm
+from espnet_robust.models.row_layers import RowGroupNorm, RowLayer, use_row_layers
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class SpeechModel(nn.Module):
     """A transformers speech encoder: one of WAVEFORM_MODELS or FILTER_BANK_MODELS.
 
     ``build_speech_model`` makes one with all changes that we need; this class alone does not change
-    the encoder that it is given.
+    the encoder, some of whose layers may let padding leak in (``row_layers``).
 
     Args:
         encoder: the transformers model; it has ``encoder.layers``.
@@ -76,17 +76,8 @@ class SpeechModel(nn.Module):
         else:
             kernels, strides = config.conv_kernel, config.conv_stride
         self.frames = Frames(rate, tuple(zip(kernels, strides, strict=True)))
-        # After the first convolution; in a list, so that they are not registered here as well.
-        self._row_norms = [m for m in encoder.modules() if isinstance(m, RowGroupNorm)]
-        # transformers' group norm takes statistics over time, including padding. data2vec's stacked
-        # positional convolutions let padding leak into the last frames, and so does a batch norm
-        # before the positional convolution.
-        group_norm = getattr(config, "feat_extract_norm", "layer") == "group"
-        self._padding_leaks = (
-            (group_norm and not self._row_norms)
-            or getattr(config, "conv_pos_batch_norm", False)
-            or config.model_type == "data2vec-audio"
-        )
+        # In a list, so that they are not registered here as well.
+        self._row_layers = [m for m in encoder.modules() if isinstance(m, RowLayer)]
 
     @property
     def config(self) -> PretrainedConfig:
@@ -132,16 +123,8 @@ class SpeechModel(nn.Module):
         wav = wav[:, : int(lengths.max())]
         wav = normalize_waveform(wav, lengths) if self.normalize else mask_padding(wav, lengths)
         equal = bool((lengths == wav.shape[1]).all())
-        if self._padding_leaks and not equal:
-            states = self._one_length_at_a_time(wav, lengths, mask_time_indices)
-        else:
-            states = self._encode(wav, None if equal else lengths, mask_time_indices)
+        states = self._encode(wav, None if equal else lengths, mask_time_indices)
         return Hidden(dict(enumerate(states)), self.num_frames(lengths))
-
-    @property
-    def padding_leaks(self) -> bool:
-        """Whether padding would change a row, so that a pass may only have rows of one length."""
-        return self._padding_leaks
 
     def encode(self, wav: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, ...]:
         """(B, N) samples, normalised if the model needs it, zeros in the padding -> (B, T, D) per
@@ -159,8 +142,8 @@ class SpeechModel(nn.Module):
         inputs = inputs.to(self.encoder.dtype)  # for a model in half or double precision
         mask = None if counts is None else frame_mask(inputs, counts).long()
         extra = {} if mask_time_indices is None else {"mask_time_indices": mask_time_indices}
-        for norm in self._row_norms:
-            norm.frames = None if lengths is None else self.frames.first_layer(lengths)
+        if lengths is not None:
+            self._tell_row_layers(lengths)
         # transformers masks the given frames only if this is set; if none are given, it draws some.
         self.config.apply_spec_augment = mask_time_indices is not None
         try:
@@ -169,26 +152,14 @@ class SpeechModel(nn.Module):
             ).hidden_states
         finally:
             self.config.apply_spec_augment = False
-            for norm in self._row_norms:
-                norm.frames = None
+            for layer in self._row_layers:
+                layer.frames = None
 
-    def _one_length_at_a_time(
-        self, wav: Tensor, lengths: Tensor, mask_time_indices: Tensor | None
-    ) -> tuple[Tensor, ...]:
-        # Rows of equal length share a pass, so that no row has padding.
-        frames = int(self.num_frames(lengths.max()))
-        out: list[Tensor] = []
-        for length in lengths.unique().tolist():
-            rows = (lengths == length).nonzero().squeeze(1)
-            masked = mask_time_indices
-            if masked is not None:
-                masked = masked[rows, : int(self.num_frames(length))]
-            for layer, state in enumerate(self._encode(wav[rows, :length], None, masked)):
-                if layer == len(out):
-                    out.append(state.new_zeros(len(wav), frames, state.shape[-1]))
-                padded = nn.functional.pad(state, (0, 0, 0, frames - state.shape[1]))
-                out[layer] = out[layer].index_copy(0, rows, padded)
-        return tuple(out)
+    def _tell_row_layers(self, lengths: Tensor) -> None:
+        # The group norm follows the first convolution, the others all of them.
+        for layer in self._row_layers:
+            first = isinstance(layer, RowGroupNorm)
+            layer.frames = (self.frames.first_layer if first else self.num_frames)(lengths)
 
 
 def mask_padding(wav: Tensor, lengths: Tensor) -> Tensor:
@@ -211,14 +182,14 @@ def normalize_waveform(wav: Tensor, lengths: Tensor) -> Tensor:
 def build_speech_model(encoder: nn.Module, normalize: bool, rate: int = 16000) -> SpeechModel:
     """Wrap a transformers encoder for use as teacher or student; the encoder is changed in place.
 
-    Its own augmentation is switched off (``disable_augmentation``), group norms ignore padding
-    (``use_row_norm``), and layers are replaced by faster ones (``use_onednn``). The arguments are
+    Its own augmentation is switched off (``disable_augmentation``), all layers ignore padding
+    (``use_row_layers``), and some are replaced by faster ones (``use_onednn``). The arguments are
     those of ``SpeechModel``.
 
     Raises:
         ModelError: the model type is not supported.
     """
-    model = SpeechModel(use_row_norm(encoder), normalize, rate)
+    model = SpeechModel(use_row_layers(encoder), normalize, rate)
     disable_augmentation(encoder.config)
     return use_onednn(model)
 

@@ -10,7 +10,16 @@ from pathlib import Path
 
 from torch import nn
 
-from espnet_robust.common.errors import ModelError
+from espnet_robust.common.errors import ConfigError, ModelError
+
+
+def check_adapter(model: nn.Module, adapter: str, frontend: type) -> None:
+    """ConfigError where ESPnet cannot put ``adapter`` into ``frontend``, which is ours."""
+    if adapter == "houlsby" and any(isinstance(m, frontend) for m in model.modules()):
+        raise ConfigError(
+            "adapter: houlsby works with ESPnet's s3prl frontend only; write `adapter: lora` and "
+            "`adapter_conf: {target_modules: [q_proj, v_proj]}`"
+        )
 
 
 def unmerge(module: nn.Module) -> None:

@@ -2,13 +2,14 @@
 
 ESPnet does not tell a preprocessor the epoch or whether it serves validation or inference, lets
 only some tasks choose their preprocessor, and ignores a ``freeze_param`` that freezes nothing. So
-``register()`` replaces four class methods, once per process. Each new method calls the original and
-behaves like it unless our features are used:
+``register()`` replaces four class methods and a function, once per process. Each replacement calls
+the original and behaves like it unless our features are used:
 
     TASK.add_task_arguments      adds ``--preprocessor`` and ``--preprocessor_conf`` to every task
     TASK.build_preprocess_fn     in training, distorts before the task's own preprocessor
     AbsTask.build_iter_factory   distorts in validation too, and tells the preprocessor the epoch
     AbsTask.build_optimizers     checks a ``freeze_param`` for our frontend
+    abs_task.create_adapter      refuses an adapter that our frontend cannot have
 """
 
 import argparse
@@ -16,12 +17,14 @@ from collections.abc import Iterable, Iterator
 
 import torch
 from espnet2.iterators.abs_iter_factory import AbsIterFactory
+from espnet2.tasks import abs_task
 from espnet2.tasks.abs_task import AbsTask
 from espnet2.train.class_choices import ClassChoices
 from espnet2.utils.nested_dict_action import NestedDictAction
 
 from espnet_robust.common.errors import ConfigError, one_line_errors
 from espnet_robust.data.audio import RATE
+from espnet_robust.plugin.adapters import check_adapter
 from espnet_robust.plugin.checked_audio import rate_of
 from espnet_robust.plugin.familiar import check_freeze_param
 from espnet_robust.plugin.frontend import RobustFrontend
@@ -103,7 +106,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def hook_all_tasks() -> None:
-    """Make tasks tell the epoch, distort in validation and check ``freeze_param``. Idempotent."""
+    """Make tasks tell the epoch, distort in validation and check two options. Idempotent."""
     if _HOOKED in vars(AbsTask):
         return
     setattr(AbsTask, _HOOKED, True)
@@ -127,6 +130,13 @@ def hook_all_tasks() -> None:
                 check_freeze_param(args, model, frontend.freeze)
         return build(cls, args, model)
 
+    create = abs_task.create_adapter
+
+    def create_adapter(model: torch.nn.Module, adapter: str, conf: dict) -> None:
+        check_adapter(model, adapter, RobustFrontend)
+        create(model, adapter, conf)
+
+    abs_task.create_adapter = create_adapter
     AbsTask.build_iter_factory = classmethod(build_iter_factory)
     AbsTask.build_optimizers = classmethod(build_optimizers)
 

@@ -1,10 +1,11 @@
 """Make every ESPnet training safe to kill: it can be resumed from any moment.
 
-``hook_trainings()`` replaces three class methods of ESPnet, once per process. Each new method calls
+``hook_trainings()`` replaces four class methods of ESPnet, once per process. Each new method calls
 the original:
 
     Trainer.run                    writes an epoch's files all or nothing (``common/saving.py``)
-    AbsTask.main_worker            lets only one process at a time train in a directory
+    AbsTask.main_worker            lets one training at a time use a directory, one rank a GPU
+    AbsTask.build_sequence_iter_factory   shares one process's batches among ranks (``shares.py``)
     AbsTask.build_model_from_file  loads only the weights of a model (``checkpoints.py``)
 """
 
@@ -18,18 +19,20 @@ from espnet2.train.distributed_utils import DistributedOption
 from espnet2.train.trainer import Trainer
 from espnet2.utils.build_dataclass import build_dataclass
 
-from espnet_robust.common.errors import ModelError
+from espnet_robust.common.errors import ConfigError, ModelError
 from espnet_robust.common.processes import locked
 from espnet_robust.common.saving import Saving
 from espnet_robust.plugin.adapters import check_whole
 from espnet_robust.plugin.checkpoints import difference, read_weights, reading, weights_only
 from espnet_robust.plugin.frontend import RobustFrontend
+from espnet_robust.plugin.shares import build_shares, weigh_shares
 
 LOCK = ".training.lock"
 # The workers of a killed training hold its lock too. They end when they find their parent gone,
 # which torch makes them check every 5 s.
 PATIENCE_S = 12.0
 
+_RANK_SEED = 1_000_003  # more than there are epochs
 _HOOKED = "_espnet_robust_trains_safely"
 
 
@@ -54,6 +57,10 @@ class SafeTrainer:
     def train_one_epoch(cls, *, options, distributed_option, **kwargs) -> bool:
         if is_first_rank(distributed_option):
             Saving(Path(options.output_dir)).end()  # for the epoch before
+        else:
+            # ESPnet seeds all ranks alike; each is to have dropout of its own.
+            seed = options.seed + kwargs["reporter"].epoch
+            torch.manual_seed(seed + _RANK_SEED * distributed_option.dist_rank)
         return super().train_one_epoch(
             options=options, distributed_option=distributed_option, **kwargs
         )
@@ -77,23 +84,34 @@ def hook_trainings() -> None:
     setattr(AbsTask, _HOOKED, True)
     run, work = Trainer.run.__func__, AbsTask.main_worker.__func__
     build = AbsTask.build_model_from_file.__func__
+    iterate = AbsTask.build_sequence_iter_factory.__func__
 
-    def safe_run(cls, *, trainer_options, distributed_option, **kwargs) -> None:
+    def safe_run(cls, *, model, trainer_options, distributed_option, **kwargs) -> None:
         safe = type(cls.__name__, (SafeTrainer, cls), {})
         saving, first = Saving(Path(trainer_options.output_dir)), is_first_rank(distributed_option)
         if first:
             saving.undo()
         if distributed_option.distributed:
+            weigh_shares(model)
             torch.distributed.barrier()
         options = {"trainer_options": trainer_options, "distributed_option": distributed_option}
         with _one_line_if_full(saving.out):
-            run(safe, **options, **kwargs)
+            run(safe, model=model, **options, **kwargs)
             if first:
                 saving.end()
 
     def main_worker(cls, args: argparse.Namespace):
+        if args.ngpu > 1:  # torch's DataParallel, which copies the model at each step
+            raise ConfigError(
+                f"ngpu {args.ngpu}: a process trains on one GPU; start as many as there are GPUs: "
+                f"espnet-robust launch --processes {args.ngpu} MODULE --ngpu 1 ..."
+            )
         with _lock(args), weights_only():
-            return work(cls, args)
+            work(cls, args)
+            _end_group()
+
+    def build_sequence_iter_factory(cls, args, iter_options, mode):
+        return build_shares(iterate, cls, args, iter_options, mode)
 
     def build_model_from_file(cls, config_file=None, model_file=None, device="cpu"):
         with reading(model_file):
@@ -106,7 +124,15 @@ def hook_trainings() -> None:
     Trainer.run = classmethod(safe_run)
     # The processes of multi-GPU training find it by this name.
     AbsTask.main_worker = classmethod(main_worker)
+    AbsTask.build_sequence_iter_factory = classmethod(build_sequence_iter_factory)
     AbsTask.build_model_from_file = classmethod(build_model_from_file)
+
+
+def _end_group() -> None:
+    """Leave together: threads of the process group, still there at exit, may abort a process."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 @contextlib.contextmanager

@@ -61,7 +61,10 @@ def refused(train, tmp_path):
         ({"ema": 1.0}, "ema: 1.0"),
         ({"use_amp": True}, "use_amp: say `amp: bf16`"),
         ({"amp": "fp16"}, "fp16 needs a GPU"),
-        ({"ngpu": 2}, "add --multiprocessing_distributed true"),
+        (
+            {"ngpu": 2},
+            "ngpu 2: a process trains on one GPU; start as many as there are GPUs: espnet",
+        ),
         ({"student_mask_prob": 1.5}, "student_mask_prob: 1.5"),
         ({"target_norm": "batch"}, "target_norm: 'batch' is not one of"),
         ({"target_norm": "statistics", "statistics_batches": 0}, "need at least 1"),

@@ -17,7 +17,17 @@ does not grow with the corpus.
 
 from espnet_robust.distortion.copies.formats import FORMATS
 from espnet_robust.distortion.copies.job import Job
-from espnet_robust.distortion.copies.make import distort_data_dir, run_job, single_snr
+from espnet_robust.distortion.copies.make import (
+    begun_job,
+    distort_data_dir,
+    run_job,
+    run_jobs,
+    single_snr,
+)
 from espnet_robust.distortion.copies.remake import remake
+from espnet_robust.distortion.copies.shards import SHARD, make_shards, missing_shards
 
-__all__ = ["FORMATS", "Job", "distort_data_dir", "remake", "run_job", "single_snr"]
+__all__ = [
+    "FORMATS", "SHARD", "Job", "begun_job", "distort_data_dir", "make_shards", "missing_shards",
+    "remake", "run_job", "run_jobs", "single_snr",
+]  # fmt: skip

@@ -1,8 +1,9 @@
 """Make a distorted copy of a data dir."""
 
+import contextlib
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from espnet_robust.common.errors import ConfigError, DataDirError, UserError
@@ -23,6 +24,8 @@ from espnet_robust.distortion.copies.provenance import (
 from espnet_robust.distortion.copies.shards import make_shards
 from espnet_robust.distortion.copies.source import check_source
 from espnet_robust.distortion.copies.tables import write_tables
+
+Todo = tuple[Job, int]  # a copy to be made, and how many utterances its source has
 
 
 def distort_data_dir(
@@ -93,16 +96,68 @@ def single_snr(config: Mapping) -> float | None:
 
 def run_job(job: Job, *, nj: int = 1) -> None:
     """Do one job, or the rest of it. See ``distort_data_dir``."""
+    run_jobs([job], lambda todo: make_shards(*todo[0], nj))
+
+
+def run_jobs(jobs: Sequence[Job], make: Callable[[Sequence[Todo]], object]) -> None:
+    """Do these jobs, or the rest of them, all their shards at once.
+
+    Args:
+        make: makes the shards of these copies that are not there yet; it is called with the copies
+            that are not done.
+
+    Raises:
+        UserError: as ``distort_data_dir``, and what ``make`` raises.
+    """
+    with contextlib.ExitStack() as stack:
+        todo = [(job, total) for job in jobs if (total := _begin(job, stack))]
+        if todo:
+            with _kept([job for job, _ in todo]):
+                make(todo)
+        for job, total in todo:
+            with _kept([job]):
+                _finish(job, total)
+    for job in jobs:
+        keep_condition(job.dst, job.condition)
+
+
+def _begin(job: Job, stack: contextlib.ExitStack) -> int:
+    """Prepare a copy, with a lock that ends with ``stack``; its utterances, 0 where it is done."""
     if job.seed < 0:
         raise ConfigError(f"seed {job.seed}: must be at least 0")
     if read_record(job.dst) is None:
         refuse_foreign(job.dst)
     wanted = wanted_record(job)
-    if not _is_done(job, wanted):
-        total = check_source(job.src, allow_pipe=job.allow_pipe)
-        with locked(job.dst.with_name(f".{job.dst.name}.lock"), job.dst):
-            _make(job, wanted, total, nj)
-    keep_condition(job.dst, job.condition)
+    if _is_done(job, wanted):
+        return 0
+    total = check_source(job.src, allow_pipe=job.allow_pipe)
+    stack.enter_context(locked(job.dst.with_name(f".{job.dst.name}.lock"), job.dst))
+    with _kept([job]):
+        if read_record(job.partial) != wanted:
+            shutil.rmtree(job.partial, ignore_errors=True)
+        job.partial.mkdir(parents=True, exist_ok=True)
+        write_record(job.partial, wanted)
+    forget()
+    return total
+
+
+def begun_job(src: Path, dst: Path, *, allow_pipe: bool = False) -> Job:
+    """The job of a copy that another process has begun, from its record.
+
+    Args:
+        allow_pipe: whether commands in ``src/wav.scp`` may be run. The record cannot allow it.
+
+    Raises:
+        DataDirError: no copy of ``src`` is begun there.
+    """
+    here = dst.with_name(f".{dst.name}.partial")
+    record = read_record(here)
+    if record is None or record.get("src") != str(src):
+        raise DataDirError(f"{here}: no copy of {src} has been begun there")
+    config = record["config"]
+    condition = Condition(name_of_copy(src, dst), single_snr(config))
+    what = (load_distortion(config), config, condition)
+    return Job(src, dst, *what, record["seed"], record["format"], allow_pipe)
 
 
 def wanted_record(job: Job) -> dict:
@@ -141,26 +196,16 @@ def _is_done(job: Job, wanted: dict) -> bool:
     return not wrong
 
 
-def _make(job: Job, wanted: dict, total: int, nj: int) -> None:
-    try:
-        if read_record(job.partial) != wanted:
-            shutil.rmtree(job.partial, ignore_errors=True)
-        job.partial.mkdir(parents=True, exist_ok=True)
-        write_record(job.partial, wanted)
-        forget()
-        make_shards(job, total, nj)
-        listed, turned_down = write_tables(job, total)
-        write_record(job.partial, wanted | {"files": listed})
-        shutil.rmtree(job.partial / "parts")
-        # The audio was synced shard by shard.
-        sync([path for path in job.partial.iterdir() if path.is_file()])
-        sync([job.partial])
-        replace_dir(job.partial, job.dst)
-    except OSError as e:
-        message = f"{job.dst}: cannot be written: {e.strerror}{_what_is_kept(job)}"
-        raise DataDirError(message) from None
-    except UserError as e:
-        raise type(e)(f"{e}{_what_is_kept(job)}") from None
+def _finish(job: Job, total: int) -> None:
+    """Give a copy whose shards are all there its name."""
+    wanted = read_record(job.partial) or {}
+    listed, turned_down = write_tables(job, total)
+    write_record(job.partial, wanted | {"files": listed})
+    shutil.rmtree(job.partial / "parts")
+    # The audio was synced shard by shard.
+    sync([path for path in job.partial.iterdir() if path.is_file()])
+    sync([job.partial])
+    replace_dir(job.partial, job.dst)
     if turned_down:
         print(
             f"{job.dst}: {turned_down} of {total} utterances exceeded full scale and were turned"
@@ -169,9 +214,26 @@ def _make(job: Job, wanted: dict, total: int, nj: int) -> None:
         )
 
 
-def _what_is_kept(job: Job) -> str:
-    parts = job.partial / "parts"
-    if parts.is_dir() and any(parts.iterdir()):
-        return f"; finished shards are kept in {job.partial}; run the same command to resume"
-    shutil.rmtree(job.partial, ignore_errors=True)
-    return ""
+@contextlib.contextmanager
+def _kept(jobs: Sequence[Job]) -> Iterator[None]:
+    """Say in an error what is kept of these copies."""
+    try:
+        yield
+    except OSError as e:
+        message = f"{jobs[0].dst}: cannot be written: {e.strerror}{_what_is_kept(jobs)}"
+        raise DataDirError(message) from None
+    except UserError as e:
+        raise type(e)(f"{e}{_what_is_kept(jobs)}") from None
+
+
+def _what_is_kept(jobs: Sequence[Job]) -> str:
+    kept = []
+    for partial in (job.partial for job in jobs):
+        parts = partial / "parts"
+        if parts.is_dir() and any(parts.iterdir()):
+            kept.append(str(partial))
+        else:
+            shutil.rmtree(partial, ignore_errors=True)
+    if not kept:
+        return ""
+    return f"; finished shards are kept in {', '.join(kept)}; run the same command to resume"

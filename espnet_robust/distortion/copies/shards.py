@@ -42,22 +42,36 @@ class Part(NamedTuple):
     turned_down: int
 
 
-def make_shards(job: Job, total: int, nj: int) -> None:
-    """Make the missing shards, ``nj`` at a time."""
+def make_shards(job: Job, total: int, nj: int = 1, only: range | None = None) -> None:
+    """Make the missing shards, ``nj`` at a time.
+
+    Args:
+        total: utterances of the source, for a progress bar.
+        only: numbers of the shards to make, if others are made elsewhere; None: all.
+    """
     (job.partial / "parts").mkdir(parents=True, exist_ok=True)
+    if only is not None:
+        total = max(0, min(total, only.stop * SHARD) - only.start * SHARD)
     with tqdm(total=total, desc=job.dst.name, unit="utt", disable=None) as bar:
-        for made in unordered(partial(_make_shard, job), _missing(job, bar), nj):
+        for made in unordered(partial(_make_shard, job), _missing(job, bar, only), nj):
             bar.update(made)
 
 
-def _missing(job: Job, bar: tqdm) -> Iterator[tuple[int, list[Row]]]:
+def missing_shards(job: Job) -> list[int]:
+    """The numbers of the shards that are not there yet."""
+    with tqdm(disable=True) as bar:
+        return [number for number, _ in _missing(job, bar, None)]
+
+
+def _missing(job: Job, bar: tqdm, only: range | None) -> Iterator[tuple[int, list[Row]]]:
     rows = iter_wav(job.src)
     number = 0
     while shard := list(islice(rows, SHARD)):
-        if _is_whole(job.partial, number, shard):
-            bar.update(len(shard))
-        else:
-            yield number, shard
+        if only is None or number in only:
+            if _is_whole(job.partial, number, shard):
+                bar.update(len(shard))
+            else:
+                yield number, shard
         number += 1
 
 
