@@ -140,8 +140,8 @@ def _results(facts: RunFacts) -> str:
     rows.sort(key=lambda row: row[0] != CLEAN)
     table = markdown_table(["condition", "utterances", f"{name}, %", "95 % interval"], rows)
     return (
-        f"{table}\nIntervals are from a bootstrap over speakers, or over utterances if the speakers "
-        "are unknown."
+        f"{table}\nIntervals are from a bootstrap over speakers, or over utterances if the "
+        "speakers are unknown."
     )
 
 
