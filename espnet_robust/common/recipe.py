@@ -9,6 +9,7 @@ from typing import Any
 from espnet_robust.common.config import nearest, read_config
 from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.common.experiment import CONF, NOT_DISTILLED, Recipe, check_system, resolve
+from espnet_robust.common.launch import Ranks
 
 STAGES = range(1, 13)
 OWN = "own"  # the source of one's own folders
@@ -88,15 +89,13 @@ def wanted_stages(stage: str, stop_stage: str, skipped: str = "") -> list[int]:
     return wanted
 
 
-def check_numbers(nj: str, ngpu: str, gpus: int) -> None:
-    """Raises ConfigError where these are no numbers, or fewer than ``ngpu`` GPUs are here."""
+def check_numbers(nj: str, ranks: Ranks, gpus: int) -> None:
+    """Raises ConfigError where ``nj`` is no number, or fewer GPUs are here than a node needs."""
     if not (nj.isdecimal() and int(nj)):
         raise ConfigError(f"nj {nj!r} is not a number of processes")
-    if not ngpu.isdecimal():
-        raise ConfigError(f"ngpu {ngpu!r} is not a number of GPUs")
-    if int(ngpu) > gpus:
+    if ranks.ngpu > gpus:
         raise ConfigError(
-            f"ngpu {ngpu}: torch finds {gpus} here; stages 5 to 8 need them; or take --ngpu 0"
+            f"ngpu {ranks.ngpu}: torch finds {gpus} here; stages 5 to 8 need them; or take --ngpu 0"
         )
 
 
