@@ -12,6 +12,9 @@ skip_packing=false      # 11
 skip_upload_hf=false    # 12
 nj=2          # systems trained at a time, and processes of data stages; one thread each
 ngpu=0        # GPUs of one training; decoding takes one of them
+cluster=      # stages 3 to 9 and 11 as jobs of a cluster: NAME of conf/cluster/NAME.yaml (slurm,
+              # local), the recipe's or those at the top of the checkout; or a YAML
+dry_run=false # with --cluster: show what would be submitted, and do nothing
 seeds=0       # "0 1 2": distil and train with each
 systems="teacher distilhubert cdm2_dat"  # or "all"
 all_systems="teacher distilhubert cdm1 cdm2 cdm2_dat robust_plus logmel"

@@ -8,8 +8,10 @@ import os
 import sys
 from collections.abc import Sequence
 
+from espnet_robust.cluster.config import read_cluster
+from espnet_robust.cluster.options import add_cluster_options
 from espnet_robust.common.cli import Parser, run
-from espnet_robust.common.errors import UserError
+from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.common.espnet_args import settings_of
 from espnet_robust.common.experiment import CHECKOUT, find_teacher
 from espnet_robust.common.recipe import (
@@ -37,6 +39,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", default="0", help="separated by blanks")
     parser.add_argument("--tag", default="")
     parser.add_argument("--folds", default="", help="each fold checks its own outputs")
+    add_cluster_options(parser)
     parser.add_argument("--nj", default="1")
     parser.add_argument("--ngpu", default="0")
     parser.add_argument("--noise_source", default="synthetic")
@@ -49,7 +52,12 @@ def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
     stages = wanted_stages(args.stage, args.stop_stage, args.skipped_stages)
     check_upload(args.upload_hf, stages)
-    check_numbers(args.nj, args.ngpu, _gpus(args.ngpu, stages))
+    if args.cluster:
+        read_cluster(args.cluster, args.recipe)
+    elif args.dry_run == "true":
+        raise ConfigError("--dry_run shows what would be submitted: add --cluster NAME")
+    # The GPUs of a cluster are elsewhere.
+    check_numbers(args.nj, args.ngpu, _gpus(args.ngpu, [] if args.cluster else stages))
     check_seeds(args.seeds.split())
     for option in ("systems", "train_set", "dev_set", "test_sets"):
         check_names(option, getattr(args, option).split())
