@@ -1,6 +1,6 @@
 """Check a recipe's options before anything runs; print its teacher and its protocols.
 
-If stages are skipped, what they left earlier must follow from the present inputs.
+If stages are skipped, their earlier outputs must have been made from the present inputs.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
     check_trainings(plan.task, systems, plan.recipe, plan.budget, plan.classifier)
     if plan.students and not plan.students.is_dir():
         raise UserError(
-            f"--students {plan.students}: no such directory; it is the exp/BUDGET of another recipe"
+            f"--students {plan.students}: no such directory; give exp/BUDGET of another recipe"
         )
     if stages[0] <= 2:
         check_directories(args.noise_source, {name: getattr(args, name) for name in DIRECTORIES})

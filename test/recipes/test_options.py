@@ -22,7 +22,7 @@ MINI = ("--preset=mini", "--noise_source", "synthetic")
         (("--hf_repo", "me/mini"), "unknown option --hf_repo (here: --upload_hf)"),
         (("--stop_stage", "3", "--skip_data_prep", "true"), "no stage is left from 1 to 3"),
         (("--asr_args", "5"), "--asr_args: '5' belongs to no option"),
-        (("--dumpdir", "data/deep"), "--dumpdir data/deep: data is there already"),
+        (("--dumpdir", "data/deep"), "--dumpdir data/deep: data already exists"),
         (("--stop_stage", "x"), "stage 'x' does not exist"),
         (("--budget", "huge"), "no budget 'huge'"),
         (("--sistems", "teacher"), "unknown option --sistems"),
