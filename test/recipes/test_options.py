@@ -29,6 +29,9 @@ MINI = ("--preset=mini", "--noise_source", "synthetic")
         (("--nj", "0"), "nj '0' is not a number of processes"),
         (("--ngpu", "x"), "ngpu 'x' is not a number of GPUs"),
         (("--ngpu", "1"), "ngpu 1: torch finds 0 here; stages 5 to 8 need them"),
+        (("--ngpu", "2"), "ngpu 2: torch finds 0 here; stages 5 to 8 need them"),
+        (("--num_procs", "2", "--dist_backend", "nccl"), "dist_backend nccl is for GPUs"),
+        (("--num_nodes", "2"), "num_nodes 2: run the same command on each node, with NODE_RANK"),
     ],
 )
 def test_mini_refuses(checkout, run, options, message, monkeypatch):
