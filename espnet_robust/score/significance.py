@@ -144,7 +144,7 @@ def scatter(
         value = rates.mean(0)
         with np.errstate(invalid="ignore", divide="ignore"):
             wider = np.sqrt(drawing.speakers / (drawing.speakers - 1))
-        speakers = (drawn[first : first + runs].mean(0) - value) * wider
+            speakers = (drawn[first : first + runs].mean(0) - value) * wider
         first += runs
         rng = np.random.default_rng([seed, 1, number])
         found[name] = Scatter(
