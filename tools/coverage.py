@@ -93,7 +93,7 @@ def simulate(design: Design, rng: np.random.Generator) -> TestSet:
     return TestSet(words, found)
 
 
-def drawn_twice(test: TestSet, rng: np.random.Generator, draws: int = 400) -> tuple[float, float]:
+def drawn_twice(test: TestSet, rng: np.random.Generator, draws: int = 200) -> tuple[float, float]:
     """The interval of the first system's first condition, with utterances drawn within speakers."""
     speakers, utterances = test.words.shape
     times = rng.multinomial(speakers, np.full(speakers, 1 / speakers), size=draws)
