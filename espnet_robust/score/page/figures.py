@@ -1,121 +1,96 @@
-"""The page's table and curves: rates with intervals, marks, and edits, by condition and system."""
+"""The page's tables and curves, by place of condition and system."""
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
-from espnet_robust.common.errors import UserError
 from espnet_robust.data.conditions import CLEAN
-from espnet_robust.score.metrics import METRICS, Metric
-from espnet_robust.score.plot import series
-from espnet_robust.score.results import Results, Spread, System
-from espnet_robust.score.significance import Interval, collect, compare, error_rate
+from espnet_robust.score.figures import Series, series
+from espnet_robust.score.metrics import CER
+from espnet_robust.score.results import Results, System
+from espnet_robust.score.study import MEAN, Estimate, Study
+from espnet_robust.score.tables import figures_table, rates_table, systems_table
 
-Counts = Mapping[str, Mapping[str, tuple[int, int]]]  # condition -> utterance -> (words, errors)
 
-
-def figures(
-    results: Results, counts: Mapping[str, Sequence[Counts]], baseline: str
-) -> dict[str, Any]:
-    """JSON-able figures, by place of condition and system.
+def figures(studies: Sequence[Study]) -> dict[str, Any]:
+    """JSON-able figures.
 
     Args:
-        counts: system -> what ``read_counts`` says of each of its seeds; systems without them have
-            no intervals.
-        baseline: name of the system that marks compare with, or empty.
+        studies: one for each metric; the first is WER or accuracy.
     """
-    measured = [metric for metric in METRICS if results.measured(metric)]
+    lead = studies[0]
+    results = lead.results
     return {
-        "baseline": baseline,
-        "systems": [_system(system) for system in results.systems],
+        "baseline": lead.baseline,
+        "systems": [
+            {"name": s.name, "seeds": [run.seed for run in s.runs]} for s in results.systems
+        ],
         "conditions": [
-            {"name": c.name, "utterances": c.utterances, "words": c.words, "speakers": None}
+            {
+                "name": c.name,
+                "meaning": c.meaning,
+                "utterances": c.utterances,
+                "speakers": lead.speakers[c.name],
+            }
             for c in results.conditions
         ],
-        "metrics": [_metric(results, metric, counts, baseline) for metric in measured],
-        "edits": [[_edits(s, name) for s in results.systems] for name in results.names],
-        "curves": [
-            {"name": name, "axis": "SNR, dB", "points": _points(results, members)}
-            for name, members in series(results).items()
-        ],
+        "metrics": [_metric(study) for study in studies],
+        "curves": [_curve(results, one) for one in series(results)],
+        "tables": [dataclasses.asdict(table(lead)) for table in (systems_table, figures_table)],
+        "notes": [note for note in rates_table(lead).notes if note],
+        "problems": list(lead.reading.problems),
     }
 
 
-def _points(results: Results, members: Sequence[str]) -> list[tuple[int, float | None]]:
-    """Place and SNR of each condition of a series; before them, without an SNR, clean speech."""
-    snr = {c.name: c.snr_db for c in results.conditions}
-    clean = [(results.names.index(CLEAN), None)] if CLEAN in snr else []
-    return [*clean, *((results.names.index(name), snr[name]) for name in members)]
+def _metric(study: Study) -> dict[str, Any]:
+    """One metric. A cell is [value, low, high, mark], or null where nothing was measured.
 
-
-def _system(system: System) -> dict[str, Any]:
-    first = system.runs[0]
-    return {
-        "name": system.name,
-        "seeds": [run.seed for run in system.runs],
-        "params": first.params,
-        "rtf": first.rtf,
-    }
-
-
-def _metric(
-    results: Results, metric: Metric, counts: Mapping[str, Sequence[Counts]], baseline: str
-) -> dict[str, Any]:
-    """One of the page's tables. A cell is [value, low, high, mark], or null where not measured.
-
-    Low and high are null where there is no interval; the mark is 1 where the system is better than
-    the baseline and 0 is outside the interval of the difference, -1 where it is worse, else 0.
+    Low and high are null where there is no interval. The mark is 1 where a system is better than
+    the baseline, -1 where it is worse, 0 where neither is significant.
     """
-    rows = [[name] for name in results.names]
-    cells = [[_cell(s, names, metric, counts, baseline) for s in results.systems] for names in rows]
-    distorted = [
-        _cell(s, results.distorted, metric, counts, baseline) if results.distorted else None
-        for s in results.systems
-    ]
+    results, metric = study.results, study.metric
     return {
         "name": metric.name,
         "title": metric.title,
         "higher": metric.higher_is_better,
-        "cells": cells,
-        "distorted": distorted,
+        "cells": [_row(study, name) for name in results.names],
+        "distorted": _row(study, MEAN) if MEAN in study.rows else [],
+        "edits": [[_edits(s, name, study) for s in results.systems] for name in results.names],
     }
 
 
-def _cell(
-    system: System,
-    names: Sequence[str],
-    metric: Metric,
-    counts: Mapping[str, Sequence[Counts]],
-    baseline: str,
-) -> list[Any] | None:
-    spread = Spread.of(system.averaged(names, metric))
-    if spread is None:
+def _row(study: Study, row: str) -> list[list[Any] | None]:
+    return [
+        _cell(study, study.rates[s.name].get(row), study.changes.get(s.name, {}).get(row))
+        for s in study.results.systems
+    ]
+
+
+def _cell(study: Study, rate: Estimate | None, change: Estimate | None) -> list[Any] | None:
+    if rate is None:
         return None
-    if metric.field == "cer":  # counts.tsv holds words
-        return [spread.mean, None, None, 0]
-    interval, mark = _interval(system.name, names, counts, baseline)
-    shown = interval and interval.map(metric.value)
-    return [spread.mean, shown and shown.low, shown and shown.high, mark]
+    mark = 0
+    if change is not None and change.significant:
+        mark = 1 if (change.value > 0) == study.metric.higher_is_better else -1
+    return [*(None if x is None else round(x, 3) for x in (rate.value, rate.low, rate.high)), mark]
 
 
-def _interval(
-    system: str, names: Sequence[str], counts: Mapping[str, Sequence[Counts]], baseline: str
-) -> tuple[Interval | None, int]:
-    """Of an error rate, and the mark; (None, 0) where counts are missing or do not fit."""
-    try:
-        errors = collect(counts.get(system, [{}]), names)
-        interval = error_rate(errors)
-        if not baseline or system == baseline or baseline not in counts:
-            return interval, 0
-        difference = compare(errors, collect(counts[baseline], names)).rate
-    except UserError:
-        return None, 0
-    return interval, (1 if difference.high < 0 else -1 if difference.low > 0 else 0)
-
-
-def _edits(system: System, condition: str) -> list[int] | None:
-    """[sub, ins, del] of words, summed over seeds."""
+def _edits(system: System, condition: str, study: Study) -> list[float] | None:
+    """[substitutions, deletions, insertions] in per cent; None for labels, or where one is
+    missing."""
+    errors, units = ("char_errors", "chars") if study.metric == CER else ("errors", "words")
     scores = [run.condition(condition) for run in system.runs]
-    found = [s.errors for s in scores if s is not None and s.errors is not None]
-    if len(found) < len(scores):
+    counts = [s and getattr(s, errors) for s in scores]
+    total = sum((s and getattr(s, units)) or 0 for s in scores)
+    if not total or any(count is None for count in counts):
         return None
-    return [sum(errors[kind] for errors in found) for kind in ("sub", "ins", "del")]
+    kinds = ("sub", "del", "ins")
+    return [round(100 * sum(c[kind] for c in counts) / total, 3) for kind in kinds]
+
+
+def _curve(results: Results, one: Series) -> dict[str, Any]:
+    """Points are [place of the condition, number]; clean speech comes first, with no number."""
+    place = {name: number for number, name in enumerate(results.names)}
+    points: list[tuple[int, float | None]] = [(place[CLEAN], None)] if CLEAN in place else []
+    points += [(place[name], number) for name, number in one.points.items()]
+    return {"name": one.name, "axis": one.axis, "points": points}

@@ -1,90 +1,48 @@
-"""The HTML page of a report, from the ``scores.json`` files that it is about."""
+"""The HTML page of a report."""
 
 import datetime
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 
-from espnet_robust.common.errors import UserError
 from espnet_robust.common.made_of import commit
 from espnet_robust.common.shown_command import shown_command
-from espnet_robust.score.page.figures import Counts, figures
+from espnet_robust.score.page.figures import figures
 from espnet_robust.score.page.runs import read_run
-from espnet_robust.score.page.tested import FILE, Tested, read_tested
-from espnet_robust.score.page.utterances import Run, blocks
+from espnet_robust.score.page.utterances import blocks
 from espnet_robust.score.page.write import PAGE, write_page
-from espnet_robust.score.results import gather
-from espnet_robust.score.schema import Scores, read_counts, read_scores
+from espnet_robust.score.study import Study
 
 
 def make_page(
-    out: str | Path,
-    paths: Sequence[str | Path],
-    *,
-    baseline: str = "",
-    order: Sequence[str] = (),
-    names: Mapping[Path, str] = MappingProxyType({}),
-    title: str = "Report",
-    command: str = "",
+    out: str | Path, studies: Sequence[Study], *, title: str = "Report", command: str = ""
 ) -> Path:
-    """Write ``index.html`` into ``out``; for the arguments and errors see ``write_report``.
+    """Write ``index.html`` into ``out``.
 
     Args:
+        out: directory; audio is named from there.
+        studies: what ``write_report`` returns.
         title: heading of the page.
         command: what was run.
 
     Returns:
-        the file. Without ``tested.json`` beside the scores it has no utterances, and says why.
+        the file.
     """
-    out = Path(out)
-    read = [(path, read_scores(path)) for path in map(Path, paths)]
-    read = [(path, replace(s, system=names.get(path, s.system))) for path, s in read]
-    results = gather((scores for _, scores in read), order)
-    directory_of = {(s.system, s.seed): path.parent for path, s in read}
-    scores = [run for system in results.systems for run in system.runs]
-    directories = [directory_of[run.system, run.seed] for run in scores]
-    counts = [_counts(directory) for directory in directories]
-    runs, without = _runs(scores, directories, counts)
-    place = {system.name: number for number, system in enumerate(results.systems)}
-    by_system: dict[str, list[Counts]] = {name: [] for name in place}
-    for run, errors in zip(scores, counts, strict=True):
-        by_system[run.system].append(errors)
-    head = figures(results, by_system, baseline) | {
+    reading = studies[0].reading
+    place = {system.name: number for number, system in enumerate(reading.results.systems)}
+    head = figures(studies) | {
         "title": title,
         "made": _made(command),
-        "notes": _notes(baseline),
-        "runs": [place[run.system] for run in scores],
-        "seeds": [run.seed for run in scores],
-        "without": without,
+        "runs": [place[run.scores.system] for run in reading.runs],
+        "seeds": [run.scores.seed for run in reading.runs],
     }
-    utterances = () if without else blocks(runs, results.names, out)
-    write_page(out / PAGE, head, utterances, [read_run(d) for d in directories])
+    out = Path(out)
+    write_page(
+        out / PAGE,
+        head,
+        blocks(reading.runs, reading.results.names, out),
+        [read_run(run) for run in reading.runs],
+    )
     return out / PAGE
-
-
-def _counts(directory: Path) -> Counts:
-    """Errors by utterance; none where they cannot be read, as the table says in its files."""
-    try:
-        return read_counts(directory / "counts.tsv")
-    except UserError:
-        return {}
-
-
-def _runs(
-    scores: Sequence[Scores], directories: Sequence[Path], counts: Sequence[Counts]
-) -> tuple[list[Run], str]:
-    """The runs whose utterances can be shown, or why there are none to show."""
-    found, problems = [], []
-    for run, directory, errors in zip(scores, directories, counts, strict=True):
-        try:
-            tested = read_tested(directory / FILE)
-        except UserError as e:
-            problems.append(str(e))
-            tested = Tested("text", {}, {})
-        found.append(Run(run.system, run.seed, tested, errors))
-    none = len(problems) == len(found)
-    return found, f"No utterances to show: {problems[0]}; score the systems again." if none else ""
 
 
 def _made(command: str) -> str:
@@ -94,13 +52,3 @@ def _made(command: str) -> str:
     if command:
         parts.append(shown_command(command, Path()))
     return " · ".join(parts)
-
-
-def _notes(baseline: str) -> str:
-    text = "Intervals: 95 %, by bootstrap over utterances, errors averaged over seeds."
-    if baseline:
-        text += (
-            f" + and −: better and worse than {baseline}, where the interval of the paired "
-            "difference leaves out 0."
-        )
-    return text + " Bold: best of the row."

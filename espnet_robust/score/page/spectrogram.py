@@ -5,9 +5,13 @@ report draws the spectrograms of the utterances that tell most. Where the page m
 web server, or after its folder was chosen), ``assets/spectrogram.js`` computes the same.
 """
 
+import base64
+from collections.abc import Sequence
+
 import numpy as np
 
-from espnet_robust.data.audio import RATE
+from espnet_robust.common.errors import UserError
+from espnet_robust.data.audio import RATE, read_audio
 
 WINDOW = 512  # samples, 32 ms
 HOP = 320  # 20 ms
@@ -42,3 +46,37 @@ def _edges() -> tuple[np.ndarray, np.ndarray]:
     hertz = 700 * (10 ** (np.linspace(0, top, BANDS + 1) / 2595) - 1)
     bins = np.floor(hertz * WINDOW / RATE + 1e-9).astype(int)
     return bins[:-1], np.maximum(bins[1:], bins[:-1] + 1)
+
+
+def pictures(
+    ranks: Sequence[float], audio: Sequence[str], clean: Sequence[str], budget: int
+) -> dict[str, list[str | None]]:
+    """Spectrograms of the utterances that tell most, as far as ``budget`` bytes go.
+
+    Args:
+        ranks: (N,), how much an utterance tells.
+        audio, clean: (N,) entries of ``wav.scp``; ``clean`` may be empty.
+
+    Returns:
+        place -> [of ``audio``, of ``clean``], each (frames, bands) bytes in base64; None where the
+        audio is gone or cannot be read.
+    """
+    drawn: dict[str, list[str | None]] = {}
+    for place in sorted(range(len(ranks)), key=lambda i: (-ranks[i], i)):
+        cells = [_cells(entries[place]) for entries in (audio, clean) if entries]
+        budget -= sum(c.size for c in cells if c is not None)
+        if budget < 0:
+            break
+        drawn[str(place)] = [None if c is None else _base64(c) for c in cells]
+    return drawn
+
+
+def _cells(entry: str) -> np.ndarray | None:
+    try:
+        return spectrogram(read_audio(entry)) if entry else None
+    except UserError:
+        return None
+
+
+def _base64(cells: np.ndarray) -> str:
+    return base64.b64encode(cells.tobytes()).decode("ascii")

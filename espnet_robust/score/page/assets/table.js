@@ -2,7 +2,7 @@
 
 const BESIDE = {
   interval: (cell) => (cell[1] === null ? "" : `[${shown(cell[1])}, ${shown(cell[2])}]`),
-  edits: (cell, edits) => (edits === null ? "" : `${edits[0]} / ${edits[1]} / ${edits[2]}`),
+  edits: (cell, edits) => (edits === null ? "" : edits.map(shown).join(" / ")),
   nothing: () => "",
 };
 
@@ -37,10 +37,10 @@ function drawTable() {
     const what = meaning ? element("span", { class: "meaning quiet" }, meaning) : null;
     const cells = metric().cells[row];
     return element("tr", {}, element("th", { scope: "row" }, button, what),
-      ...systems.map((s) => cellOf(cells, s, head.edits[row][s], systems)), ...numbers(row));
+      ...systems.map((s) => cellOf(cells, s, metric().edits[row][s], systems)), ...numbers(row));
   });
-  const foot = metric().distorted.some(Boolean)
-    ? [element("tr", {}, element("th", { scope: "row" }, "mean of all distorted"),
+  const foot = metric().distorted.length
+    ? [element("tr", {}, element("th", { scope: "row" }, "mean distorted"),
         ...systems.map((s) => cellOf(metric().distorted, s, null, systems)),
         element("td"), element("td"))]
     : [];
@@ -92,7 +92,8 @@ function startTable() {
   });
   $("beside").addEventListener("change", drawTable);
   $("named").addEventListener("input", drawTable);
-  $("notes").textContent = head.notes;
+  $("notes").replaceChildren(...[...head.notes, ...head.problems].map((note) => element("p", {}, note)));
+  $("more").replaceChildren(...head.tables.map(plainTable));
   $("systems").replaceChildren(...head.systems.map((system, place) => {
     const box = element("input", { type: "checkbox", checked: true, change: () => {
       if (box.checked) state.hidden.delete(place);
@@ -101,6 +102,17 @@ function startTable() {
     } });
     return element("label", { class: `system c${place % COLOURS}` }, box, sample(place), system.name);
   }));
+}
+
+/** A table as the other files of the report have it. */
+function plainTable({ title, header, rows, notes }) {
+  const cells = (tag, row) => element("tr", {}, ...row.map((cell, i) =>
+    element(i ? tag : "th", { scope: tag === "th" ? "col" : i ? null : "row" }, cell)));
+  return element("details", {}, element("summary", {}, title),
+    element("div", { class: "scroll", role: "region", "aria-label": title, tabindex: 0 },
+      element("table", {}, element("thead", {}, cells("th", header)),
+        element("tbody", {}, ...rows.map((row) => cells("td", row))))),
+    ...notes.map((note) => element("p", { class: "quiet" }, note)));
 }
 
 /** All that follows the table. */

@@ -5,10 +5,6 @@ let list = null;
 
 function startUtterances() {
   const { head } = state;
-  $("browser").hidden = head.without !== "";
-  $("no-utterances").hidden = head.without === "";
-  $("no-utterances").textContent = head.without;
-  if (head.without) return;
   options($("condition"), head.conditions.map(({ name }, place) => [place, name]));
   for (const name of ["first", "second"]) {
     options($(name), head.systems.map((system, place) => [place, system.name]));
@@ -36,7 +32,6 @@ function meanError(row) {
 
 /** From the table to the utterances of a condition. */
 async function openCondition(row) {
-  if (state.head.without) return;
   $("condition").value = row;
   await loadCondition();
   $("utterances").scrollIntoView();
@@ -130,7 +125,8 @@ function hypothesis(u, run, ref) {
   const seed = seeds.length > 1 ? ` (seed ${state.head.seeds[run]})` : "";
   const errors = block.errors[u][run];
   const text = block.hyps[u][run];
-  const words = errors === null ? ["not tested"] : marked(ref, text === null ? ref : text);
+  const words = errors === null ? ["not tested"]
+    : text === false ? ["its text has moved or is deleted"] : marked(ref, text ?? ref);
   return element("tr", {}, element("th", { scope: "row" }, name + seed), element("td", {}, ...words),
     element("td", { class: "quiet" }, errors === null ? "" : `${errors} ${errors === 1 ? "error" : "errors"}`));
 }
