@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from espnet_robust.common.errors import AudioError, UserError
-from espnet_robust.data.audio import RATE, audio_info, read_channels
+from espnet_robust.data.audio import audio_info, read_channels
 from espnet_robust.live.distortions import Offer
 from espnet_robust.live.show import layer_table, sound, texts
 from espnet_robust.live.systems import System
@@ -20,7 +20,10 @@ _STYLE = """
 .sound img { width: 100%; height: 110px; image-rendering: auto; border-radius: 4px; }
 .sound audio { width: 100%; }
 .sound { margin: 0; }
+.wide { overflow-x: auto; }
 .texts, .layers { width: 100%; }
+.texts th, .texts td, .layers th, .layers td { padding: .3rem .5rem !important; }
+.dark audio { color-scheme: dark; }
 .bar { display: block; height: 4px; background: #0060a0; }
 """
 _INTRO = """# Hear it, distort it, read it

@@ -40,10 +40,10 @@ def texts(heard: Mapping[str, tuple[str, str]]) -> str:
         f"<td>{html.escape(distorted) or '(nothing)'}</td></tr>"
         for name, (clean, distorted) in heard.items()
     )
-    return (
-        '<table class="texts"><thead><tr><th scope="col">system</th><th scope="col">undistorted</th>'
-        f'<th scope="col">distorted</th></tr></thead><tbody>{rows}</tbody></table>'
+    head = "".join(
+        f'<th scope="col">{name}</th>' for name in ("system", "undistorted", "distorted")
     )
+    return _table("texts", head, rows)
 
 
 def layer_table(layers: Mapping[str, Mapping[int, float] | None]) -> str:
@@ -56,9 +56,14 @@ def layer_table(layers: Mapping[str, Mapping[int, float] | None]) -> str:
         + "</tr>"
         for name, shares in layers.items()
     )
+    return _table("layers", f'<th scope="col">system</th>{head}', rows)
+
+
+def _table(name: str, head: str, rows: str) -> str:
+    """In a box of its own, which scrolls where a phone is too narrow."""
     return (
-        f'<table class="layers"><thead><tr><th scope="col">system</th>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table>"
+        f'<div class="wide" tabindex="0" role="region" aria-label="{name}"><table class="{name}">'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 
 

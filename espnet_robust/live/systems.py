@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -62,7 +63,7 @@ def _load(name: str, exp: Path, checkpoint: str) -> System:
     if not exp.is_dir():
         raise ModelError(f"{exp}: no recogniser of {name}; was it trained?")
     recogniser = load_recogniser(exp, checkpoint)
-    frontend = recogniser.model.frontend
+    frontend: Any = recogniser.model.frontend
     weights = getattr(frontend, "layer_weights", None)
     if weights is None:
         return System(name, recogniser, None)

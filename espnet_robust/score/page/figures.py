@@ -79,10 +79,10 @@ def _edits(system: System, condition: str, study: Study) -> list[float] | None:
     """[substitutions, deletions, insertions] in per cent; None for labels, or where one is
     missing."""
     errors, units = ("char_errors", "chars") if study.metric == CER else ("errors", "words")
-    scores = [run.condition(condition) for run in system.runs]
-    counts = [s and getattr(s, errors) for s in scores]
-    total = sum((s and getattr(s, units)) or 0 for s in scores)
-    if not total or any(count is None for count in counts):
+    scores = [score for run in system.runs if (score := run.condition(condition))]
+    counts = [getattr(score, errors) for score in scores]
+    total = sum(getattr(score, units) or 0 for score in scores)
+    if not total or len(scores) < len(system.runs) or None in counts:
         return None
     kinds = ("sub", "del", "ins")
     return [round(100 * sum(c[kind] for c in counts) / total, 3) for kind in kinds]

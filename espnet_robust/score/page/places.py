@@ -82,9 +82,9 @@ def playable(entry: str, out: Path) -> str | list[Any] | None:
 
 def _relative(path: str, out: Path) -> str:
     directory, name = os.path.split(path)
-    return f"{_relative_directory(directory, out)}/{name}"
+    return f"{_relative_directory(os.path.abspath(directory), os.path.abspath(out))}/{name}"
 
 
 @functools.cache
-def _relative_directory(directory: str, out: Path) -> str:
-    return os.path.relpath(directory or ".", out)
+def _relative_directory(directory: str, out: str) -> str:
+    return os.path.relpath(directory, out)

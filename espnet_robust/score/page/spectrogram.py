@@ -1,8 +1,9 @@
 """Small spectrograms, for a page that may play the audio beside it but not read it.
 
-A browser lets a page that was opened from disk play ``file:`` audio and hides its samples. So the
-report draws the spectrograms of the utterances that tell most. Where the page may read audio (from a
-web server, or after its folder was chosen), ``assets/spectrogram.js`` computes the same.
+A browser lets a page that was opened from disk play ``file:`` audio and hides its samples (tried in
+Chromium 156: fetch is refused, a media element's stream is silent or refused). So the report draws
+the spectrograms of the utterances that tell most. Where the page may read audio (from a web server,
+or after its folder was chosen), ``assets/spectrogram.js`` computes the same.
 """
 
 import base64

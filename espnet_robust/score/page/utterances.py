@@ -26,9 +26,9 @@ def blocks(runs: Sequence[Run], conditions: Sequence[str], out: Path) -> Iterato
     Yields:
         for each condition columns with an item for each utterance: ``ids``, ``speakers``, ``refs``,
         ``hyps`` and ``errors`` (one for each run; a hypothesis is null where it equals the
-        reference and false where it is gone, errors are null where it was not tested), ``audio`` and ``clean`` (see
-        ``places.playable``), ``drawn`` (what distorted it); ``pictures`` holds spectrograms by
-        place. A condition whose files cannot be read has ``problem`` instead.
+        reference and false where it is gone, errors are null where it was not tested), ``audio``
+        and ``clean`` (see ``places.playable``), ``drawn`` (what distorted it); ``pictures`` holds
+        spectrograms by place. A condition whose files cannot be read has ``problem`` instead.
     """
     budget = SPECTROGRAM_BYTES // max(1, len(conditions))
     for condition in conditions:
@@ -44,14 +44,12 @@ def _block(runs: Sequence[Run], condition: str, out: Path, budget: int) -> dict[
     spoken_by, wavs = _table(here.data_dir / "utt2spk"), _wavs(here)
     drawn = {utt: _record(text) for utt, text in _table(here.data_dir / "utt2distortion").items()}
     sources = {utt: here.entry(str(drawn.get(utt, {}).pop("source", ""))) for utt in refs}
-    if any(condition_of.name == CLEAN for condition_of in here.run.scores.conditions):
+    if here.run.scores.condition(CLEAN):
         sources |= _wavs(Places.of([here.run], CLEAN))
     speakers = sorted({spoken_by.get(utt, "") for utt in refs})
     place = {name: number for number, name in enumerate(speakers)}
     hyps = [_hypotheses(run, condition, here.table) for run in runs]
-    counts = [run.counts.get(condition) for run in runs]
-    wrong = [dict(zip(c.ids, c.words[:, 1:].sum(1).tolist(), strict=True)) if c else {}
-             for c in counts]  # fmt: skip
+    wrong = [_errors(run, condition) for run in runs]
     errors = [[of_run.get(utt) for of_run in wrong] for utt in refs]
     audio = [wavs.get(utt, "") for utt in refs]
     clean = [sources[utt] for utt in refs] if condition != CLEAN else []
@@ -101,6 +99,12 @@ def _shown(hyps: Mapping[str, str] | None, utt: str, ref: str) -> str | bool | N
         return False
     hyp = hyps.get(utt, "")
     return None if hyp == ref else hyp
+
+
+def _errors(run: Run, condition: str) -> dict[str, int]:
+    """Of each utterance, in words."""
+    counts = run.counts.get(condition)
+    return dict(zip(counts.ids, counts.words[:, 1:].sum(1).tolist(), strict=True)) if counts else {}
 
 
 def _spread(errors: Sequence[int | None]) -> int:

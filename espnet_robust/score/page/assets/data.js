@@ -30,6 +30,11 @@ function element(tag, attributes = {}, ...content) {
   return made;
 }
 
+/** A note of the other files of the report: what stands between backticks is code. */
+function withCode(note) {
+  return note.split("`").map((part, i) => (i % 2 ? element("code", {}, part) : part));
+}
+
 /** Fill a select with [value, text] pairs. */
 function options(select, pairs) {
   select.replaceChildren(...pairs.map(([value, text]) => element("option", { value }, text)));

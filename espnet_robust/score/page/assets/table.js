@@ -31,31 +31,32 @@ function drawTable() {
   });
   const first = element("button", { click: () => sortBy(null) }, "condition");
   const rows = rowOrder().map((row) => {
-    const { name, meaning } = head.conditions[row];
+    const { name } = head.conditions[row];
     const button = element("button", { click: () => openCondition(row) },
       ...name.split(/(?<=_)/).flatMap((part) => [part, element("wbr")]));
-    const what = meaning ? element("span", { class: "meaning quiet" }, meaning) : null;
     const cells = metric().cells[row];
-    return element("tr", {}, element("th", { scope: "row" }, button, what),
-      ...systems.map((s) => cellOf(cells, s, metric().edits[row][s], systems)), ...numbers(row));
+    return element("tr", {}, element("th", { scope: "row" }, button),
+      ...systems.map((s) => cellOf(cells, s, metric().edits[row][s], systems)), ...about(row));
   });
   const foot = metric().distorted.length
     ? [element("tr", {}, element("th", { scope: "row" }, "mean distorted"),
         ...systems.map((s) => cellOf(metric().distorted, s, null, systems)),
-        element("td"), element("td"))]
+        element("td"), element("td"), element("td"))]
     : [];
   $("table").replaceChildren(
     element("table", {},
       element("thead", {}, element("tr", {}, element("th", { scope: "col" }, first), ...header,
-        element("th", { scope: "col" }, "utterances"), element("th", { scope: "col" }, "speakers"))),
+        ...["utterances", "speakers", "speech"].map((name) => element("th", { scope: "col" }, name)))),
       element("tbody", {}, ...rows),
       element("tfoot", {}, ...foot)),
   );
 }
 
-function numbers(row) {
-  const { utterances, speakers } = state.head.conditions[row];
-  return [utterances, speakers].map((n) => element("td", { class: "quiet" }, String(n ?? "–")));
+/** What a condition is, in the columns behind the figures. */
+function about(row) {
+  const { utterances, speakers, meaning } = state.head.conditions[row];
+  const cells = [utterances, speakers].map((n) => element("td", { class: "quiet" }, String(n ?? "–")));
+  return [...cells, element("td", { class: "quiet meaning" }, meaning ?? "–")];
 }
 
 /** One figure, with what stands beside it; bold where it is the best of the row. */
@@ -92,7 +93,7 @@ function startTable() {
   });
   $("beside").addEventListener("change", drawTable);
   $("named").addEventListener("input", drawTable);
-  $("notes").replaceChildren(...[...head.notes, ...head.problems].map((note) => element("p", {}, note)));
+  $("notes").replaceChildren(...[...head.notes, ...head.problems].map((note) => element("p", {}, ...withCode(note))));
   $("more").replaceChildren(...head.tables.map(plainTable));
   $("systems").replaceChildren(...head.systems.map((system, place) => {
     const box = element("input", { type: "checkbox", checked: true, change: () => {
@@ -106,17 +107,21 @@ function startTable() {
 
 /** A table as the other files of the report have it. */
 function plainTable({ title, header, rows, notes }) {
-  const cells = (tag, row) => element("tr", {}, ...row.map((cell, i) =>
-    element(i ? tag : "th", { scope: tag === "th" ? "col" : i ? null : "row" }, cell)));
+  const cells = (tag, row) => element("tr", {}, ...row.map((cell, i) => {
+    if (!cell) return element("td"); // the corner
+    return i && tag === "td" ? element("td", {}, cell)
+      : element("th", { scope: tag === "th" ? "col" : "row" }, cell);
+  }));
   return element("details", {}, element("summary", {}, title),
     element("div", { class: "scroll", role: "region", "aria-label": title, tabindex: 0 },
       element("table", {}, element("thead", {}, cells("th", header)),
         element("tbody", {}, ...rows.map((row) => cells("td", row))))),
-    ...notes.map((note) => element("p", { class: "quiet" }, note)));
+    ...notes.map((note) => element("p", { class: "quiet" }, ...withCode(note))));
 }
 
 /** All that follows the table. */
 function changed() {
   drawTable();
   drawCurves();
+  if (list?.current >= 0) showUtterance(list.items[list.current]);
 }
