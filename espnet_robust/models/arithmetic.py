@@ -21,7 +21,7 @@ def multiply_accumulates(model: SpeechModel, seconds: float) -> dict[str, int]:
     samples = round(seconds * model.rate)
     found: list[tuple[str, int]] = []
     with torch.inference_mode(), _counting(model, found):
-        model.encode(torch.zeros(1, samples))
+        model.encode(torch.zeros(1, samples, device=next(model.parameters()).device))
     frames = model.num_frames(samples)
     attention = 0
     if hasattr(model.config, "num_attention_heads") and model.config.model_type != "conv_lstm":

@@ -7,6 +7,7 @@ from pathlib import Path
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from espnet_robust.common.files import write_atomic
 from espnet_robust.data.conditions import CLEAN
@@ -76,6 +77,8 @@ def draw_cost(path: Path, study: Study) -> bool:
                 **styles[name],
             )  # fmt: skip
         axis.set_xscale("log")
+        for formatter in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
+            formatter(FuncFormatter(lambda cost, _: f"{cost:g}"))
         axis.set_xlabel(_COSTS[field][0])
     _finish(figure, axes, study, f", {row}")
     _save(figure, path)

@@ -17,8 +17,8 @@ One file is one system trained with one seed, tested under several conditions::
 
 Rates are per cent. ``params`` counts everything used to decode, ``speech_model_params`` the
 student, teacher or filter bank in it; ``macs`` are the multiply-accumulates of that for a second of
-audio. ``rtf`` is decoding time / audio time on ``device`` with ``threads`` CPU threads. What a task does
-not measure is null. Directories are as they were named where the scoring ran.
+audio. ``rtf`` is decoding time / audio time on ``device`` with ``threads`` CPU threads. What a task
+does not measure is null. Directories are as they were named where the scoring ran.
 
 ``counts.tsv`` beside it holds the errors of every utterance: ``counts_file.py``.
 """

@@ -215,11 +215,10 @@ def _estimates(value: np.ndarray, parts: Sequence[tuple[np.ndarray, np.ndarray]]
         half = _Z * np.sqrt(np.sum([deviations.var(0) for deviations in wide], axis=0))
         # The degrees of freedom with which t widens as much as the parts were widened together.
         freedom = np.where(error > 0, stdtridf((1 + LEVEL) / 2, half / error), parts[0][1])
-        expand = half / (_Z * error)
+        expand = np.where(error == 0, 1.0, half / (_Z * error))
         # Never p < 0.05 where the interval holds 0; and the tails are no thinner than normal.
         error = np.maximum(np.where(value > 0, -low, high) / (_Z * expand), error)
         p = 2 * stdtr(freedom, -np.abs(value) / error)
     p = np.where(value == 0, 1.0, p)
     unknown = np.isnan(low)
-    ends = (np.where(unknown, np.nan, value + end) for end in (low, high))
-    return Estimates(value, *ends, np.where(unknown, np.nan, p))
+    return Estimates(value, value + low, value + high, np.where(unknown, np.nan, p))
