@@ -13,6 +13,7 @@ MAY_IMPORT = {
     "corpora": {"common", "data"},
     "distortion": {"common", "data"},
     "score": {"common", "data"},
+    "cluster": {"common", "distortion"},
     "pretrain": {"common", "data", "distortion", "models"},
     "distill": {"common", "data", "distortion", "models"},
     "plugin": {"common", "data", "distortion", "models"},
