@@ -64,7 +64,7 @@ def test_stages_that_are_skipped():
     [
         ("0", 0, "nj '0' is not a number of processes"),
         ("x", 0, "nj 'x' is not"),
-        ("1", 2, "ngpu 2: torch finds 1 here; stages 5 to 8 need them; or take --ngpu 0"),
+        ("1", 2, "ngpu 2: torch finds 1 here, and stages 5 to 8 use them; try --ngpu 0"),
     ],
 )
 def test_numbers(nj, ngpu, message):
