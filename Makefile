@@ -25,8 +25,9 @@ endif
 
 demo: setup
 	cd egs/mini/asr1 && ./run.sh --budget short --systems "$(DEMO_SYSTEMS)"
-	@echo "next: look at egs/mini/asr1/exp/report/wer.png; the other systems, in egs/mini/asr1:"
-	@echo "      ./run.sh --systems all; your own data: README.md, Distil a student"
+	@echo "next: open egs/mini/asr1/exp/report/index.html in a browser; the other systems, in egs/mini/asr1:"
+	@echo "      ./run.sh --systems all; your own data: README.md, Distil a student; your own voice:"
+	@echo "      .venv/bin/pip install -e '.[demo]' && cd egs/mini/asr1 && ../../../.venv/bin/espnet-robust demo"
 
 test: setup
 ifeq ($(ESPNET),202511)
