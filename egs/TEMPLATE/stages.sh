@@ -71,19 +71,48 @@ device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
 # shellcheck disable=SC2086  # several test sets
 test_dirs=$(printf 'data/%s ' ${test_sets})
 
-# each_system FUNCTION: FUNCTION SYSTEM SEED DIR for every system and seed, ${nj} at a time.
+# each_system FUNCTION [live]: FUNCTION SYSTEM SEED DIR for every system and seed, ${nj} at a time.
+# With live, where stderr is a terminal, each has a line of it (espnet_robust/common/live.py), and
+# what it prints is shown when all have ended.
+exec 3>&2
 each_system() {
-    local system seed failed=0 running=0
+    local system seed dir pid pids=() failed=0 running=0 lines=0 line=
+    [ "${2-}" != live ] || lines=$(live_lines)
     for seed in ${seeds}; do
         for system in ${systems}; do
             if [ "$((running++))" -ge "${nj}" ]; then wait -n || failed=1; fi
             [ "${failed}" = 0 ] || break 2
-            mkdir -p "${exp}/${system}_seed${seed}"
-            "$1" "${system}" "${seed}" "${exp}/${system}_seed${seed}" &
+            dir=${exp}/${system}_seed${seed}
+            mkdir -p "${dir}"
+            [ "${lines}" = 0 ] || line="3 $((lines - running + 1))"
+            if [ -n "${line}" ]; then
+                ESPNET_ROBUST_LINE=${line} "$1" "${system}" "${seed}" "${dir}" &>"${dir}/.shown" &
+            else
+                "$1" "${system}" "${seed}" "${dir}" &
+            fi
+            pids+=("$!")
         done
     done
-    while [ -n "$(jobs -p)" ]; do wait -n || failed=1; done
+    # One by one: wait -n does not tell of a job that has ended before it is called.
+    for pid in "${pids[@]}"; do wait "${pid}" || failed=1; done
+    [ -z "${line}" ] || cat "${exp}"/*/.shown >&2
+    rm -f "${exp}"/*/.shown
     [ "${failed}" = 0 ] || die "a system failed; see above"
+}
+
+# live_lines: prints a line for each job on the terminal; to stdout how many there are, 0 if no
+# terminal could show them.
+live_lines() {
+    local system seed lines
+    lines=$(($(wc -w <<<"${systems}") * $(wc -w <<<"${seeds}")))
+    if [ ! -t 3 ] || [ "${lines}" -ge "$(stty size <&3 | cut -d ' ' -f 1)" ]; then
+        echo 0
+        return
+    fi
+    for seed in ${seeds}; do
+        for system in ${systems}; do echo "${system} ${seed}: waits" >&3; done
+    done
+    echo "${lines}"
 }
 
 # each_student FUNCTION: each_system, of those that are distilled.
@@ -92,12 +121,12 @@ each_student() {
     for system in ${all}; do
         case ${system} in teacher | logmel) ;; *) systems+=" ${system}" ;; esac
     done
-    each_system "$1"
+    each_system "$@"
 }
 
 # logged FILE COMMAND...: output to FILE; of a failure, what it says.
 logged() {
-    log "$1: begins"
+    [ -n "${ESPNET_ROBUST_LINE-}" ] || log "$1: begins"
     "${@:2}" >"$1" 2>&1 && return
     grep '^error: ' "$1" >&2 || tail -n 5 "$1" >&2
     return 1
@@ -158,7 +187,7 @@ prepare_students() {
     if [ -n "${students}" ]; then
         if want 6 "students of ${students}"; then each_student borrow_one; fi
     else
-        if want 5 "distil ${systems}"; then each_student distil; fi
+        if want 5 "distil ${systems}"; then each_student distil live; fi
         if want 6 "export the students"; then each_student export_one; fi
     fi
 }
@@ -179,7 +208,7 @@ score_one() {
 
 evaluate() {
     local shown
-    if want 8 "decode every condition of ${test_sets}"; then each_system decode_one; fi
+    if want 8 "decode every condition of ${test_sets}"; then each_system decode_one live; fi
     if want 9 "score"; then each_system score_one; fi
     if want 10 "table and plot -> ${report}"; then
         # The others of this experiment too, as far as they are current.
