@@ -44,8 +44,6 @@ def main(cmd: Sequence[str] | None = None) -> None:
 
     calibration = some_utterances(args.calibrate, args.utterances)
     exported = export(args.source, args.out, args.format, args.checkpoint, calibration)
-    if not all(done.batch for done in exported):
-        print("padding would change what this model hears: the files take one utterance at a time")
     for done in exported:
         size = done.path.stat().st_size / 2**20
         print(f"{done.path}: {size:.1f} MiB, at most {done.difference:.1e} from torch")

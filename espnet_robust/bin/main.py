@@ -28,13 +28,16 @@ COMMANDS = {
         "show_distortions": "espnet_robust.bin.show_distortions",
         "distort_data_dir": "espnet_robust.bin.distort_data_dir",
         "make_protocol": "espnet_robust.bin.make_protocol",
+        "make_shards": "espnet_robust.bin.make_shards",
         "remake_utterance": "espnet_robust.bin.remake_utterance",
     },
     "Configuration": {
         "conf_dir": "espnet_robust.bin.conf_dir",
         "resolve": "espnet_robust.bin.resolve",
         "check_recipe": "espnet_robust.bin.check_recipe",
+        "run_jobs": "espnet_robust.bin.run_jobs",
         "train": "espnet_robust.bin.train",
+        "launch": "espnet_robust.bin.launch",
     },
     "Distillation": {
         "pretrain_teacher": "espnet_robust.bin.pretrain_teacher",

@@ -15,7 +15,7 @@ from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.device.greedy import best_path
 from espnet_robust.device.metadata import text_of
 from espnet_robust.device.runtime import Runtime
-from espnet_robust.score.counts import Counts, score_utterances, total
+from espnet_robust.score.counts import Counts, score_text
 
 
 def some_utterances(data_dirs: Sequence[Path], count: int) -> list[np.ndarray]:
@@ -95,7 +95,7 @@ def _count(texts: Mapping[str, str], data_dir: Path) -> Counts:
     references = read_data_dir(data_dir).tables.get("text")
     if not references:
         raise DataDirError(f"{data_dir}: no text to compare with")
-    return total(score_utterances(references, texts).values())
+    return score_text(references, texts, strict=True, where=str(data_dir))
 
 
 def _same(texts: Mapping[str, Mapping[str, str]], reference: Mapping[str, Any]) -> float:

@@ -32,12 +32,10 @@ class Exported:
 
     Attributes:
         difference: the largest, on a second of noise.
-        batch: whether it takes utterances of different lengths at once.
     """
 
     path: Path
     difference: float
-    batch: bool
 
 
 def export(
@@ -88,17 +86,15 @@ def read_config(source: Path) -> dict:
 
 
 def student_metadata(student: SpeechModel) -> Metadata:
-    return Metadata(
-        "student", student.rate, student.hop, student.min_samples, not student.padding_leaks
-    )
+    return Metadata("student", student.rate, student.hop, student.min_samples)
 
 
 def recogniser_metadata(experiment: Experiment) -> Metadata:
     model = experiment.model
     student = model.frontend.speech_model
     return Metadata(
-        "recogniser", student.rate, model.hop, student.min_samples, not student.padding_leaks,
-        pieces(experiment.tokens, experiment.token_type),
+        "recogniser", student.rate, model.hop, student.min_samples,
+        pieces=pieces(experiment.tokens, experiment.token_type),
     )  # fmt: skip
 
 
@@ -153,4 +149,4 @@ def _measured(graph: nn.Module, metadata: Metadata, path: Path) -> Exported:
     with torch.no_grad():
         ours = graph(wav) if isinstance(graph, SherpaGraph) else graph(wav, lengths)[0]
     theirs, _ = Runtime(path)(wav.numpy(), lengths.numpy())
-    return Exported(path, float(np.abs(ours.numpy() - theirs).max()), metadata.batch)
+    return Exported(path, float(np.abs(ours.numpy() - theirs).max()))

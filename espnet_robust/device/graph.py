@@ -28,7 +28,7 @@ class StudentGraph(nn.Module):
         self.features = features
 
     def forward(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        states = self.features.states(*_given(wav, lengths, self.features))
+        states = self.features.states(wav, lengths)
         return torch.stack(states, 1), self.features.speech_model.num_frames(lengths)
 
 
@@ -43,17 +43,7 @@ class RecogniserGraph(nn.Module):
         self.recogniser = recogniser
 
     def forward(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        log_probs, frames = self.recogniser(*_given(wav, lengths, self.recogniser.frontend))
-        if frames is None:
-            frames = torch.full_like(lengths, 1) * log_probs.shape[1]
-        return log_probs, frames
-
-
-def _given(wav: Tensor, lengths: Tensor, features: Features) -> tuple[Tensor, Tensor | None]:
-    """What the model takes: a batch with its lengths, or the one utterance cut to its length."""
-    if features.speech_model.padding_leaks:
-        return wav[:, : lengths.max()], None
-    return wav, lengths
+        return self.recogniser(wav, lengths)
 
 
 class SherpaGraph(nn.Module):
@@ -98,31 +88,28 @@ class SherpaGraph(nn.Module):
         return repeated.reshape(rows, -1, self.tokens)
 
 
-def trace(graph: nn.Module, rate: int, batch: bool, path: str) -> None:
+def trace(graph: nn.Module, rate: int, path: str) -> None:
     """Write ``graph`` as ONNX.
 
     Args:
         rate: sampling rate in Hz, for the example.
-        batch: whether the file takes several utterances at once.
 
     torch's older exporter: equal to the new one to the last digits of float32 (both were tried),
     a tenth of its time, and without its need of onnxscript.
     """
     graph = _for_export(graph)
-    rows = 2 if batch else 1
-    wav = 0.1 * torch.randn(rows, rate, generator=torch.Generator().manual_seed(0))
-    sizes = {0: "batch", 1: "samples"} if batch else {1: "samples"}
+    wav = 0.1 * torch.randn(2, rate, generator=torch.Generator().manual_seed(0))
+    sizes = {0: "batch", 1: "samples"}
     if isinstance(graph, SherpaGraph):
         inputs: tuple[Tensor, ...] = (wav,)
         names, outputs = ["x"], ["log_probs"]
         axes = {"x": sizes, "log_probs": {0: "batch", 1: "frames"}}
     else:
         assert isinstance(graph, StudentGraph | RecogniserGraph)
-        inputs = (wav, torch.tensor([rate, rate * 3 // 4])[:rows])
+        inputs = (wav, torch.tensor([rate, rate * 3 // 4]))
         names, outputs = ["samples", "lengths"], list(graph.outputs)
-        axes = {"samples": sizes, **dict(zip(graph.outputs, graph.axes, strict=True))}
-        if batch:
-            axes["lengths"] = {0: "batch"}
+        axes = {"samples": sizes, "lengths": {0: "batch"}}
+        axes |= dict(zip(graph.outputs, graph.axes, strict=True))
     with _quiet(), torch.no_grad():
         torch.onnx.export(
             graph, inputs, path, input_names=names, output_names=outputs, dynamic_axes=axes,

@@ -20,7 +20,8 @@ class Metadata:
         rate: sampling rate in Hz.
         hop: samples from one output frame to the next.
         min_samples: the fewest samples that yield one frame.
-        batch: whether utterances of different lengths go together in one run; else one at a time.
+        batch: whether utterances of different lengths go together in one run; false in files of
+            earlier versions from models into which padding leaked.
         pieces: tokens by id, the blank first, ``BOUNDARY`` where a word begins; of a recogniser.
     """
 

@@ -19,7 +19,7 @@ def write_onnx(graph: nn.Module, metadata: Metadata, path: Path) -> None:
     onnx = package("onnx")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "traced.onnx"
-        trace(graph, metadata.rate, metadata.batch, str(file))
+        trace(graph, metadata.rate, str(file))
         model = onnx.load(str(file))
     if metadata.pieces:
         # sherpa-onnx reads the number of tokens off the shape.

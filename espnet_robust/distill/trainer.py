@@ -20,6 +20,7 @@ from espnet2.train.trainer import Trainer, TrainerOptions
 from espnet2.utils.build_dataclass import build_dataclass
 
 from espnet_robust.common.errors import ConfigError, one_line_errors
+from espnet_robust.common.launch import IDLE
 from espnet_robust.distill.model import DistillModel
 from espnet_robust.distill.progress import Curves, Progress
 from espnet_robust.distill.schedule import Schedule
@@ -56,21 +57,6 @@ class DistillTrainer(Trainer):
     @classmethod
     def build_options(cls, args: argparse.Namespace) -> DistillTrainerOptions:
         return build_dataclass(DistillTrainerOptions, args)
-
-    @classmethod
-    def run(
-        cls, *, trainer_options: DistillTrainerOptions, distributed_option: DistributedOption, **kw
-    ) -> None:
-        """Train to the end, from where an earlier run stopped.
-
-        Raises:
-            UserError: what was wrong in an epoch: an utterance, a loss that is not finite, ...
-        """
-        super().run(trainer_options=trainer_options, distributed_option=distributed_option, **kw)
-        if distributed_option.distributed:
-            # Or threads of the process group, still there at exit, may abort the process.
-            torch.distributed.barrier()
-            torch.distributed.destroy_process_group()
 
     @classmethod
     def train_one_epoch(
@@ -138,7 +124,7 @@ def _is_first_rank(option: DistributedOption) -> bool:
 def _collect_statistics(model: DistillModel, iterator, options: DistillTrainerOptions) -> None:
     batches = itertools.islice(one_line_errors(iterator), options.statistics_batches)
     device = "cuda" if options.ngpu > 0 else "cpu"
-    model.collect_statistics(to_device(batch, device) for _, batch in batches)
+    model.collect_statistics(to_device(batch, device) for ids, batch in batches if ids != [IDLE])
 
 
 def _updates(iterator, accum_grad: int) -> int:

@@ -19,8 +19,9 @@ from espnet_robust.common.cli import run
 from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.data.conditions import condition_dirs, read_condition
 from espnet_robust.plugin.registration import register
-from espnet_robust.score.decoded import score_decoded
-from espnet_robust.score.schema import write_counts, write_scores
+from espnet_robust.score.counts_file import write_counts
+from espnet_robust.score.decoded import Scoring, score_decoded
+from espnet_robust.score.schema import write_scores
 
 DATA_SRC = "espnet_robust.espnet3.data_dir"
 SCORE = StageSpec(name="score", config=("inference", "metrics"), log_dir="inference_dir")
@@ -68,9 +69,8 @@ class RobustASRSystem(ASRSystem):
         for entry in self.inference_config.dataset.test:
             _as_table(directory / entry.name / "text.scp", directory / entry.name / "text")
             data_dirs.append(Path(entry.data_src_args.data_dir))
-        scores, counts = score_decoded(
-            data_dirs, directory, system=named["system"], seed=named["seed"]
-        )
+        scoring = Scoring(named["system"], named["seed"])
+        scores, counts = score_decoded(data_dirs, directory, scoring)
         write_counts(directory / "counts.tsv", counts)
         write_scores(directory / "scores.json", scores)
 

@@ -7,7 +7,7 @@ import yaml
 
 from espnet_robust.data.conditions import CLEAN
 from espnet_robust.publish.run_facts import RunFacts, versions
-from espnet_robust.score.tables import markdown_table
+from espnet_robust.score.formats import markdown_table
 
 USE_PACKED = {
     "asr": """\
@@ -126,16 +126,22 @@ def _common(facts: RunFacts) -> list[str]:
     ]
 
 
+def _ends(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"[{low:.1f}, {high:.1f}]"
+
+
 def _results(facts: RunFacts) -> str:
     name = facts.metric.name
     rows = [
-        [c.name, str(c.utterances), f"{i.value:.1f}", f"[{i.low:.1f}, {i.high:.1f}]"]
+        [c.name, str(c.utterances), f"{i.value:.1f}", _ends(i.low, i.high)]
         for c in facts.scores.conditions
         if (i := facts.intervals.get(c.name))
     ]
     rows.sort(key=lambda row: row[0] != CLEAN)
     table = markdown_table(["condition", "utterances", f"{name}, %", "95 % interval"], rows)
-    return f"{table}\nIntervals by bootstrap over utterances."
+    return (
+        f"{table}\nIntervals by bootstrap over speakers, or utterances where those are not known."
+    )
 
 
 def _training(facts: RunFacts) -> str:

@@ -14,8 +14,9 @@ from espnet_robust.common.made_of import commit, made_by
 from espnet_robust.common.recipe import read_noise_source
 from espnet_robust.common.shown_command import shown_command
 from espnet_robust.score.metrics import ACCURACY, WER, Metric
-from espnet_robust.score.schema import Scores, read_counts, read_scores
-from espnet_robust.score.significance import Interval, collect, error_rate
+from espnet_robust.score.reading import read_runs
+from espnet_robust.score.schema import Scores, read_scores
+from espnet_robust.score.study import Estimate, study
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class RunFacts:
     """
 
     scores: Scores
-    intervals: Mapping[str, Interval]
+    intervals: Mapping[str, Estimate]
     provenance: Mapping[str, Any]
     data: Sequence[Material]
     teacher: tuple[str, str]
@@ -56,7 +57,7 @@ class RunFacts:
 
     @property
     def metric(self) -> Metric:
-        return ACCURACY if self.scores.conditions[0].accuracy is not None else WER
+        return _metric(self.scores)
 
 
 def read_facts(
@@ -84,7 +85,7 @@ def read_facts(
     known = read_yaml(CONF / "licences.yaml")
     return RunFacts(
         scores=scores,
-        intervals=_intervals(exp, scores),
+        intervals=_intervals(exp, _metric(scores)),
         provenance=provenance,
         data=[_material(known["corpora"], corpus) for corpus in _corpora(place, noise_source)],
         teacher=(name, known["teachers"].get(name, "unknown here")),
@@ -94,6 +95,10 @@ def read_facts(
         remote=_remote(place),
         licence=licence,
     )
+
+
+def _metric(scores: Scores) -> Metric:
+    return ACCURACY if scores.conditions[0].accuracy is not None else WER
 
 
 def _name(teacher: Any, recipe: Path) -> str:
@@ -117,13 +122,10 @@ def _material(known: Mapping[str, Mapping], corpus: str) -> Material:
     return Material(**known.get(corpus, {"title": corpus, "licence": "unknown here"}))
 
 
-def _intervals(exp: Path, scores: Scores) -> dict[str, Interval]:
-    """Of every condition for which ``counts.tsv`` has what was counted."""
-    counts = read_counts(exp / "counts.tsv")
-    metric = ACCURACY if scores.conditions[0].accuracy is not None else WER
-    return {
-        c.name: error_rate(collect([counts], [c.name])).map(metric.value) for c in scores.conditions
-    }
+def _intervals(exp: Path, metric: Metric) -> dict[str, Estimate]:
+    """Of every condition, as the report has them."""
+    reading = read_runs([exp / "scores.json"])
+    return dict(next(iter(study(reading, metric).rates.values())))
 
 
 def _remote(directory: Path) -> str:

@@ -22,7 +22,7 @@ from espnet_robust.data.conditions import by_test_set, condition_dirs
 from espnet_robust.data.digests import OF_AUDIO, OF_NOISE, digests
 from espnet_robust.recipe.plan import DISTILL, Plan
 from espnet_robust.recognise.job import decoded_of, parse_search_options
-from espnet_robust.score.decoded import scored_of
+from espnet_robust.score.decoded import Scoring, scored_of
 
 STUDENT_FILES = ("config.yaml", "model.safetensors")
 BEST_STUDENT = "valid.distill.best.pth"
@@ -98,13 +98,9 @@ class Outputs:
         """The scores of a test set, for each of them."""
         directory = self.plan.directory(system, seed)
         for number, (name, conditions) in enumerate(self.conditions()):
-            yield Output(
-                directory / name if number else directory,
-                scored_of(
-                    conditions, directory / "decode" / name, system, int(seed), self.plan.task,
-                    self.plan.label,
-                ),
-            )  # fmt: skip
+            scoring = Scoring(system, int(seed), self.plan.task, self.plan.label)
+            made_of = scored_of(conditions, directory / "decode" / name, scoring)
+            yield Output(directory / name if number else directory, made_of)
 
     def conditions(self) -> Iterator[tuple[str, Mapping[str, Path]]]:
         """(test set, {condition: data dir}) of what this plan tests."""

@@ -25,6 +25,7 @@ from espnet_robust.common.live import counted
 from espnet_robust.common.made_of import Output
 from espnet_robust.data.audio import RATE, audio_info, read_audio
 from espnet_robust.data.data_dir import read_data_dir
+from espnet_robust.models.arithmetic import multiply_accumulates
 from espnet_robust.plugin.espnet_versions import from_nets
 from espnet_robust.plugin.registration import register
 from espnet_robust.recognise.search import Search, beam, greedy
@@ -179,11 +180,28 @@ def _costs(model: nn.Module, compute_seconds: float, audio_seconds: float) -> di
     """Size and speed of a model, and what the speed was measured on."""
     return {
         "params": sum(p.numel() for p in model.parameters()),
+        **_speech_model_costs(model),
         "rtf": compute_seconds / audio_seconds,
         "audio_seconds": round(audio_seconds, 2),
         "threads": torch.get_num_threads(),
         "device": _device_name(model),
     }
+
+
+def _speech_model_costs(model: nn.Module) -> dict[str, int | None]:
+    """Parameters of what makes the features, and its multiply-accumulates for a second of audio.
+
+    An ESPnet frontend of another kind has parameters, if any, and no count of products.
+    """
+    frontend = getattr(model, "frontend", None)
+    speech_model = getattr(frontend, "speech_model", None)
+    if speech_model is None:
+        part = frontend if isinstance(frontend, nn.Module) else nn.Identity()
+        return {"speech_model_params": sum(p.numel() for p in part.parameters()), "macs": None}
+    seconds = 5.0  # long enough that edges do not count
+    macs = multiply_accumulates(speech_model, seconds)["all"] / seconds
+    parameters = sum(p.numel() for p in speech_model.parameters())
+    return {"speech_model_params": parameters, "macs": round(macs)}
 
 
 def _device_name(model: nn.Module) -> str:

@@ -61,7 +61,10 @@ def refused(train, tmp_path):
         ({"ema": 1.0}, "ema: 1.0"),
         ({"use_amp": True}, "use_amp: say `amp: bf16`"),
         ({"amp": "fp16"}, "fp16 needs a GPU"),
-        ({"ngpu": 2}, "add --multiprocessing_distributed true"),
+        (
+            {"ngpu": 2},
+            "ngpu 2: a process trains on one GPU; start as many as there are GPUs: espnet",
+        ),
         ({"student_mask_prob": 1.5}, "student_mask_prob: 1.5"),
         ({"target_norm": "batch"}, "target_norm: 'batch' is not one of"),
         ({"target_norm": "statistics", "statistics_batches": 0}, "need at least 1"),
@@ -189,10 +192,13 @@ def test_empty_file(refused, make_data):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"student_conf": {"num_layers": 1}}, "student.encoder.encoder.layers.1.* is .* in it and"),
-        ({"target_layers": [2]}, "heads.4.* is .* in it and absent in the model"),
-        ({"dat": "none"}, "adversary.* in it and absent"),
-        ({"dat": "pairs"}, "adversary.classifier.* in it and absent"),
+        (
+            {"student_conf": {"num_layers": 1}},
+            "student.encoder.encoder.layers.1.* is .* in the checkpoint and",
+        ),
+        ({"target_layers": [2]}, "heads.4.* is .* in the checkpoint and absent in the model"),
+        ({"dat": "none"}, "adversary.* in the checkpoint and absent"),
+        ({"dat": "pairs"}, "adversary.classifier.* in the checkpoint and absent"),
         ({"ema": 0.9}, "ema_heads.2.bias is absent in it"),
     ],
 )
@@ -213,7 +219,9 @@ def test_checkpoint_that_is_half_a_file(straight, train, tmp_path):
     shutil.copytree(straight, out, symlinks=True)
     whole = (out / "checkpoint.pth").read_bytes()
     (out / "checkpoint.pth").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ModelError, match="checkpoint.pth: training cannot go on.*not a whole file"):
+    with pytest.raises(
+        ModelError, match="checkpoint.pth: training cannot resume.*not a complete checkpoint"
+    ):
         train(out, max_epoch=4)
 
 

@@ -160,7 +160,7 @@ CHANGES = [
     ("the student damaged", write("exp/tiny/cdm1_seed0/student/model.safetensors", ""), False,
      ["cdm1 student"], ""),
     ("the recogniser damaged", write("exp/tiny/cdm1_seed0/asr/valid.loss.best.pth", ""), True,
-     ["cdm1 asr"], "valid.loss.best.pth is not what was written"),
+     ["cdm1 asr"], "valid.loss.best.pth was changed after it was written"),
     ("a recogniser of an earlier version",
      lambda run: os.remove("exp/tiny/cdm1_seed0/asr/made_of.json") or run, True, ["cdm1 asr"],
      "it does not say what it was made of"),
@@ -209,7 +209,7 @@ def test_there_are_thirty():
         (lambda run: shutil.rmtree("exp/tiny/cdm1_seed0/distill") or run, 6,
          "distill: it is not there; begin with --stage 5"),
         (write("exp/tiny/cdm1_seed0/student/config.yaml", ""), 8, "student: was made of something "
-         "else: config.yaml is not what was written; begin with --stage 6"),
+         "else: config.yaml was changed after it was written; begin with --stage 6"),
         (edit("data/train/text", "a A B C", "a B"), 8, "asr: was made of something else: labels "
          "data/train/text changed; begin with --stage 7 --redo"),
         (option(checkpoint="config.yaml"), 9, "decode/test: was made of something else: model "),
@@ -241,7 +241,7 @@ def test_checkpoints_may_be_deleted_once_there_is_a_student(recipe):
     assert set(run().values()) == {"kept"}
     check_skipped(run.plan, range(9, 11), SYSTEMS, ["0"])
     shutil.rmtree("exp/tiny/cdm1_seed0/student")
-    assert "valid.distill.best.pth is lost" in run()["refused"]
+    assert "valid.distill.best.pth is missing" in run()["refused"]
     assert "refused" not in run(redo=True)
 
 
