@@ -24,9 +24,10 @@ ifeq ($(ESPNET),202511)
 endif
 
 demo: setup
-	cd egs/mini/asr1 && ./run.sh --budget short --systems "$(DEMO_SYSTEMS)"
-	@echo "next: look at egs/mini/asr1/exp/report/wer.png; the other systems, in egs/mini/asr1:"
-	@echo "      ./run.sh --systems all; your own data: README.md, Distil a student"
+	cd egs/mini/asr1 && ./run.sh --budget demo --token_type char --nj 3 --systems "$(DEMO_SYSTEMS)"
+	@echo "plot: egs/mini/asr1/exp/report/wer.png"
+	@echo "next: cd egs/mini/asr1 && ./run.sh --systems all --budget full    # every system, an hour"
+	@echo "      your own data: README.md, Distil a student"
 
 test: setup
 ifeq ($(ESPNET),202511)
