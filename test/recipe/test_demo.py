@@ -37,7 +37,7 @@ def test_its_trainings(demo, tmp_path):
         check_system(system, MINI)
         asr = resolve("asr", system, MINI, demo["budget"])
         args = read(ASRTask.get_parser().parse_args, asr, tmp_path / "asr.yaml")
-        assert args.specaug is None and args.encoder_conf["dropout"] == 0
+        assert args.encoder_conf["dropout"] == 0
         assert args.normalize_conf == {"norm_vars": True}
         if system in NOT_DISTILLED:
             continue
