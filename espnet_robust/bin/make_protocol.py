@@ -35,7 +35,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
     from espnet_robust.cluster.copies import describe_copies, make_copies
     from espnet_robust.cluster.options import stage_of
 
-    stage = stage_of(args, "copies", "data")
+    stage = stage_of(args, "copies", "data", Path(args.out_prefix).parent / ".jobs")
     jobs = protocol_jobs(*what, **options)
     if args.dry_run == "true":
         print(describe_copies(jobs, stage))

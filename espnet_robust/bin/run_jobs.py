@@ -1,6 +1,10 @@
-"""Run commands as jobs of a cluster, to their end; a job that failed is tried again."""
+"""Run commands from stdin as jobs of a cluster, to their end; what fails is tried again.
+
+They come as egs/TEMPLATE/stages.sh writes them.
+"""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,13 +16,13 @@ from espnet_robust.common.cli import Parser, run
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust run_jobs", description=__doc__)
     add_cluster_options(parser)
+    parser.add_argument(
+        "--jobs_dir", type=Path, required=True, metavar="DIR", help="for logs of the jobs"
+    )
     parser.add_argument("--title", required=True, help="what the cluster calls them")
     parser.add_argument("--kind", choices=KINDS, default="data", help="default: %(default)s")
-    parser.add_argument("--gpus", type=int, default=0, help="of each node of a job")
-    parser.add_argument("--nodes", type=int, default=1, help="of a job")
-    parser.add_argument(
-        "commands", type=Path, help="file of commands as egs/TEMPLATE/stages.sh writes them"
-    )
+    parser.add_argument("--ngpu", type=int, default=0, help="GPUs of each node of a training")
+    parser.add_argument("--num_nodes", type=int, default=1, help="of a training")
     return parser
 
 
@@ -27,8 +31,10 @@ def main(cmd: Sequence[str] | None = None) -> None:
     from espnet_robust.cluster.records import read_commands
     from espnet_robust.cluster.running import describe, run_jobs
 
-    stage = stage_of(args, args.title, args.kind, gpus=args.gpus, nodes=args.nodes)
-    commands = read_commands(args.commands)
+    stage = stage_of(
+        args, args.title, args.kind, args.jobs_dir, ngpu=args.ngpu, num_nodes=args.num_nodes
+    )
+    commands = read_commands(sys.stdin.read())
     if args.dry_run == "true":
         print(describe(stage, commands))
     else:

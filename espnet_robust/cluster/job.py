@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from espnet_robust.cluster.nodes import meeting_point, srun_command
 from espnet_robust.common.ending import RECIPES
 from espnet_robust.common.files import write_atomic
 from espnet_robust.common.processes import end_with_parent
@@ -37,6 +38,7 @@ class Job:
         attempt: tells this submission of the job from others.
         alone: hold the lock ``NAME.lock`` meanwhile, and end with the recipe's shell: where no
             cluster knows what runs.
+        nodes: how many of Slurm run the command, each of them once.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Job:
     folder: Path
     attempt: str
     alone: bool = False
+    nodes: int = 1
 
     def __call__(self) -> None:
         """Run the command to its end.
@@ -72,11 +75,14 @@ class Job:
     def _run(self, log: IO[str], lock: IO[str] | None) -> int:
         now = time.strftime("%Y-%m-%d %H:%M:%S")
         print(f"# {now} {os.uname().nodename}: {shlex.join(self.command)}", file=log, flush=True)
-        env = dict(os.environ)
+        env, command = dict(os.environ), list(self.command)
+        if self.nodes > 1:
+            command = srun_command(command, self.nodes)
+            env |= meeting_point(env)
         if lock is None:  # the shell that submitted it may end
             env.pop(RECIPES, None)
         with subprocess.Popen(
-            self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env,
             preexec_fn=end_with_parent, pass_fds=[lock.fileno()] if lock else [],
         ) as child:  # fmt: skip
             # In place of submitit's, which passes over SIGTERM: a job that is pre-empted, cancelled

@@ -14,23 +14,31 @@ def add_cluster_options(parser: argparse.ArgumentParser) -> None:
         help="conf/cluster/NAME.yaml of the recipe or the checkout, or a file",
     )  # fmt: skip
     parser.add_argument(
-        "--jobs_dir", type=Path, default=Path("exp/jobs"), metavar="DIR",
-        help="logs of jobs, and how they ended (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
         "--dry_run", default="false", choices=("true", "false"),
         help="print what would be submitted, and submit nothing",
     )  # fmt: skip
 
 
 def stage_of(
-    args: argparse.Namespace, title: str, kind: str, *, gpus: int = 0, nodes: int = 1
+    args: argparse.Namespace,
+    title: str,
+    kind: str,
+    jobs: Path,
+    *,
+    ngpu: int = 0,
+    num_nodes: int = 1,
 ) -> Stage:
     """The stage that ``add_cluster_options`` describes.
+
+    Args:
+        jobs: directory for logs, and how jobs ended.
+        ngpu: GPUs of each node of a training; decoding takes one of them.
+        num_nodes: nodes of a training.
 
     Raises:
         ConfigError: as ``read_cluster``.
     """
     assert kind in KINDS
     cluster = read_cluster(args.cluster).of(kind)
-    return Stage(title, cluster, args.jobs_dir, gpus, nodes)
+    gpus = {"train": ngpu, "decode": min(ngpu, 1)}.get(kind, 0)
+    return Stage(title, cluster, jobs, gpus, num_nodes if kind == "train" else 1)

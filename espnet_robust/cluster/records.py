@@ -5,15 +5,14 @@ The unit and the record separator of ASCII stand in no option, where quotes and 
 
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 WORD, COMMAND = "\x1f", "\x1e"
 
 
-def read_commands(path: Path) -> Mapping[str, Sequence[str]]:
+def read_commands(text: str) -> Mapping[str, Sequence[str]]:
     """{name of a job: its command}, from records NAME COMMAND ARGUMENTS."""
     commands = {}
-    for record in path.read_text(encoding="utf-8").split(COMMAND)[:-1]:
+    for record in text.split(COMMAND)[:-1]:
         name, command, *arguments = record.split(WORD)[:-1]
         assert name not in commands, f"two jobs called {name}"
         commands[name] = [sys.executable, "-m", f"espnet_robust.bin.{command}", *arguments]

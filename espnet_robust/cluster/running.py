@@ -96,7 +96,8 @@ def wait_for_earlier(stage: Stage, executor: Executor, ours: Callable[[str], boo
 
 
 def _job(stage: Stage, name: str, command: Sequence[str], executor: Executor) -> Job:
-    return Job(name, list(command), stage.folder.absolute(), uuid4().hex, executor.alone)
+    folder = stage.folder.absolute()
+    return Job(name, list(command), folder, uuid4().hex, executor.alone, stage.nodes)
 
 
 def _pause(begin: float) -> float:

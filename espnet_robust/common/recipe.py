@@ -9,6 +9,7 @@ from typing import Any
 from espnet_robust.common.config import nearest, read_config
 from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.common.experiment import CONF, NOT_DISTILLED, Recipe, check_system, resolve
+from espnet_robust.common.launch import Ranks
 
 STAGES = range(1, 13)
 OWN = "own"  # the noise source for the user's own folders
@@ -88,15 +89,13 @@ def wanted_stages(stage: str, stop_stage: str, skipped: str = "") -> list[int]:
     return wanted
 
 
-def check_numbers(nj: str, ngpu: str, gpus: int) -> None:
-    """Raise ConfigError if these are not numbers, or if there are fewer than ``ngpu`` GPUs."""
+def check_numbers(nj: str, ranks: Ranks, gpus: int) -> None:
+    """Raise ConfigError if ``nj`` is not a number or a node has fewer GPUs than it needs."""
     if not (nj.isdecimal() and int(nj)):
         raise ConfigError(f"nj {nj!r} is not a number of processes")
-    if not ngpu.isdecimal():
-        raise ConfigError(f"ngpu {ngpu!r} is not a number of GPUs")
-    if int(ngpu) > gpus:
+    if ranks.ngpu > gpus:
         raise ConfigError(
-            f"ngpu {ngpu}: torch finds {gpus} here, and stages 5 to 8 use them; try --ngpu 0"
+            f"ngpu {ranks.ngpu}: torch finds {gpus} here, and stages 5 to 8 use them; try --ngpu 0"
         )
 
 

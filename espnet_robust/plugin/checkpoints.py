@@ -142,7 +142,7 @@ def difference(checkpoint: Path, model: nn.Module, error: Exception) -> str:
             str(tuple(state[name].shape)) if name in state else "absent" for state in (theirs, ours)
         )
         if here != there:
-            return f"{name} is {here} in the checkpoint and {there} in the model"
+            return f"{name} is {here} in it and {there} in the model"
     return _short(error)
 
 

@@ -1,5 +1,6 @@
 """conf/cluster/*.yaml, and commands as the shell hands them over."""
 
+import re
 import subprocess
 import sys
 
@@ -66,9 +67,11 @@ def test_a_name_that_there_is_not():
         read_cluster("slrm")
 
 
-def test_commands_of_a_shell(tmp_path):
+def test_commands_of_a_shell(root):
     words = ["", "a b", "it's", '"$HOME"', "two\nlines", "é"]
-    script = """printf '%s\\037' one score "$@" >"$0"; printf '\\036' >>"$0" """
-    subprocess.run(["bash", "-c", script, tmp_path / "commands", *words], check=True)
-    commands = read_commands(tmp_path / "commands")
+    stages = (root / "egs/TEMPLATE/stages.sh").read_text()
+    (keep,) = re.findall(r"^ +(commands\+=.*)", stages, re.MULTILINE)
+    script = f'job=one; {keep}; cat <<<"${{commands}}"'
+    done = subprocess.run(["bash", "-c", script, "", "score", *words], capture_output=True)
+    commands = read_commands(done.stdout.decode())
     assert commands == {"one": [sys.executable, "-m", "espnet_robust.bin.score", *words]}

@@ -1,7 +1,11 @@
 """Jobs on a real Slurm of two nodes."""
 
+import os
+import shutil
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -60,12 +64,12 @@ def test_a_pre_empted_job_is_not_over(stage, slurm, tmp_path):
     def pre_empt() -> None:
         while not (tmp_path / "begun").exists():
             time.sleep(0.1)
-        (number,) = slurm.run("squeue", "-h", "-o", "%A").split()
-        slurm.run("scontrol", "requeue", number)
-        while slurm.run("squeue", "-h", "-o", "%T").strip() != "PENDING":
+        (number,) = slurm("squeue", "-h", "-o", "%A").split()
+        slurm("scontrol", "requeue", number)
+        while slurm("squeue", "-h", "-o", "%T").strip() != "PENDING":
             time.sleep(0.1)
         # Slurm itself would wait for two minutes.
-        slurm.run("scontrol", "update", f"JobId={number}", "StartTime=now")
+        slurm("scontrol", "update", f"JobId={number}", "StartTime=now")
 
     with ThreadPoolExecutor(1) as pool:
         doing = pool.submit(pre_empt)
@@ -81,6 +85,37 @@ def test_what_sbatch_refuses(stage):
         run_jobs(stage(partition="none"), {"one": bash("true")})
 
 
-def test_a_controller_that_does_not_answer(stage, slurm, tmp_path, monkeypatch):
-    monkeypatch.setenv("SLURM_CONF", "/nowhere")
-    assert stage().executor().live() is None
+def test_a_controller_that_does_not_answer_for_a_while(stage, tmp_path, monkeypatch, capsys):
+    """Nobody knows then whether the job runs: it is not submitted again."""
+    squeue = tmp_path / "bin/squeue"
+    squeue.parent.mkdir()
+    asked = f"echo x >>{tmp_path}/asked; [ $(wc -l <{tmp_path}/asked) -gt 4 ]"
+    squeue.write_text(f'#!/bin/bash\n{asked} && exec {shutil.which("squeue")} "$@"\n')
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{squeue.parent}:{os.environ['PATH']}")
+    run_jobs(stage(retries=0), {"one": bash(f"echo ran >>{tmp_path}/ran")})
+    assert (tmp_path / "ran").read_text() == "ran\n"
+    assert "earlier jobs cannot be asked for" in capsys.readouterr().err
+
+
+def test_each_node_runs_the_command_and_knows_the_others(stage, tmp_path):
+    """Without scontrol, which is not on every node."""
+    said = "$SLURM_NODEID $SLURMD_NODENAME $MASTER_ADDR $MASTER_PORT"
+    there = replace(stage(setup=[f"export PATH={tmp_path}/bin"]), nodes=2)
+    (tmp_path / "bin").mkdir()
+    for name in ("bash", "srun"):
+        (tmp_path / "bin" / name).symlink_to(shutil.which(name))
+    run_jobs(there, {"one": bash(f"echo {said} >>{tmp_path}/ran")})
+    first, second = sorted(map(str.split, (tmp_path / "ran").read_text().splitlines()))
+    assert (first[:2], second[:2]) == (["0", "n-a1"], ["1", "n-a2"])
+    # Slurm's names of these nodes are nowhere but there.
+    assert first[2:] == second[2:] and first[2] == socket.gethostname()
+
+
+def test_what_fails_on_one_node_ends_on_all(stage, tmp_path):
+    there = replace(stage(retries=0), nodes=2)
+    script = f"[ $SLURM_NODEID = 1 ] && exit 3; sleep 60; touch {tmp_path}/late"
+    begin = time.monotonic()
+    with pytest.raises(JobError, match="1 of 1 jobs failed, 1 times each: one: "):
+        run_jobs(there, {"one": bash(script)})
+    assert time.monotonic() - begin < 40 and not (tmp_path / "late").exists()

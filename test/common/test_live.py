@@ -91,20 +91,20 @@ def screen(text: str) -> list[str]:
 
 
 def each_system(tmp_path: Path, job: str, stderr: int) -> subprocess.CompletedProcess:
-    """Run ``each_system job live`` of the recipes on systems a and b, two at a time."""
+    """Run ``each_system job train`` of the recipes on systems a and b, two at a time."""
     code = STAGES.read_text()
     functions = code[code.index("exec 3>&2") : code.index("# each_student")]
     script = f"""
         set -euo pipefail
         die() {{ echo "error: $*" >&2; exit 1; }}
-        systems="a b" seeds=0 nj=2 exp={tmp_path}
+        systems="a b" seeds=0 nj=2 cluster= exp={tmp_path}
         {functions}
         show() {{
             local up=${{ESPNET_ROBUST_LINE#3 }}
             printf '\\e[%sA\\r\\e[K%s\\e[%sB\\r' "$up" "$1 ran" "$up" >&3
         }}
         job() {{ {job}; }}
-        each_system job live
+        each_system job train
     """
     return subprocess.run(["bash", "-c", script], stderr=stderr, stdout=stderr, timeout=20)
 

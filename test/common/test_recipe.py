@@ -4,6 +4,7 @@ import pytest
 
 from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.common.experiment import CHECKOUT, CONF, Recipe
+from espnet_robust.common.launch import Ranks
 from espnet_robust.common.recipe import (
     DIRECTORIES,
     check_directories,
@@ -61,15 +62,14 @@ def test_stages_that_are_skipped():
 @pytest.mark.parametrize(
     ("nj", "ngpu", "message"),
     [
-        ("0", "0", "nj '0' is not a number of processes"),
-        ("x", "0", "nj 'x' is not"),
-        ("1", "-1", "ngpu '-1' is not a number of GPUs"),
-        ("1", "2", "ngpu 2: torch finds 1 here"),
+        ("0", 0, "nj '0' is not a number of processes"),
+        ("x", 0, "nj 'x' is not"),
+        ("1", 2, "ngpu 2: torch finds 1 here, and stages 5 to 8 use them; try --ngpu 0"),
     ],
 )
 def test_numbers(nj, ngpu, message):
     with pytest.raises(ConfigError, match=message):
-        check_numbers(nj, ngpu, gpus=1)
+        check_numbers(nj, Ranks(ngpu), gpus=1)
 
 
 @pytest.mark.parametrize("names", [["x#w f"], ["../up"], ["a*"], ["-x"], [""], ["a/b"]])

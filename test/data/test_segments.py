@@ -204,7 +204,7 @@ def test_overlaps_are_named(tmp_path, recordings, capsys):
     src = make(tmp_path / "src", recordings, lines)
     assert overlapping(lines, "segments") == [("a-1", "a-2"), ("a-2", "c")]
     validate_command.main([str(src), "--audio"])
-    assert "2 utterances begin before the one before them ends, first a-2 in a-1" in (
+    assert "2 utterances begin before the previous one ends, first a-2 in a-1" in (
         capsys.readouterr().err
     )
 

@@ -202,8 +202,8 @@ def test_there_are_thirty():
     [
         (edit("protocol.yaml", "10", "5"), 4, "test_noise: was made of something else: config "
          "snr_db: 10 -> 5; begin with --stage 3"),
-        (edit("protocol.yaml", "  clip", "  # clip"), 8, "test_clip: protocol.yaml has no such "
-         "condition any more; begin with --stage 3"),
+        (edit("protocol.yaml", "  clip", "  # clip"), 8, "test_clip: protocol.yaml no longer "
+         "has this condition; begin with --stage 3"),
         (other_audio("train"), 6, "distill: was made of something else: data/train audio changed; "
          "begin with --stage 5 --redo"),
         (lambda run: shutil.rmtree("exp/tiny/cdm1_seed0/distill") or run, 6,
@@ -269,7 +269,7 @@ def test_another_commit_is_said_and_nothing_else(recipe, monkeypatch):
     said = other_commits(run.plan, SYSTEMS, ["0"])
     assert set(run().values()) == {"kept"}
     if record["commit"]:
-        assert f"outputs are of commit {now}, this is 1234567890" in said
+        assert f"outputs were made by commit {now}, not by this one, 1234567890" in said
 
 
 def test_what_is_read_of_babble_is_its_audio(recipe):
