@@ -17,7 +17,7 @@ MAY_IMPORT = {
     "pretrain": {"common", "data", "distortion", "models"},
     "distill": {"common", "data", "distortion", "models"},
     "plugin": {"common", "data", "distortion", "models"},
-    "recognise": {"common", "data", "plugin"},
+    "recognise": {"common", "data", "models", "plugin"},
     "device": {"common", "data", "models", "score"},
     "espnet3": {"common", "data", "distortion", "plugin", "score"},
     "publish": {"common", "data", "score"},

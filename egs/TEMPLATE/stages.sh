@@ -47,6 +47,11 @@ if [ "${pretrain_teacher}" = true ]; then
     teacher=${pretrain_out}$(wc -w <<<"${pretrain_configs}")
 fi
 exp=${expdir}${tag:+/${tag}}/${budget} report=${expdir}${tag:+/${tag}}/report
+# The processes of one training.
+ranks=(
+    --ngpu "${ngpu}" --num_procs "${num_procs}" --num_nodes "${num_nodes}"
+    --dist_backend "${dist_backend}"
+)
 # What decides the outputs: for every command that compares them with their inputs. The driver has
 # set ${task}, ${task_config}, ${classifier}, ${label} and ${tokens}.
 plan=(
@@ -74,7 +79,7 @@ sources=(
 )
 checked=$(on_cluster check_recipe "${plan[@]}" "${sources[@]}" --protocols "${protocol}" \
     --noise_source "${noise_source}" --systems "${systems}" --seeds "${seeds}" --tag "${tag}" \
-    --stage "${stage}" --stop_stage "${stop_stage}" --nj "${nj}" --ngpu "${ngpu}" \
+    --stage "${stage}" --stop_stage "${stop_stage}" --nj "${nj}" "${ranks[@]}" \
     --folds "${folds-}" --skipped_stages "${skipped}" --upload_hf "${upload_hf}")
 { read -r teacher && read -r protocol; } <<<"${checked}"
 plan+=(--protocols "${protocol}")
@@ -130,7 +135,7 @@ redo_option=()
 [ "${redo}" = false ] || redo_option=(--redo)
 
 # train TASK SYSTEM SEED: one training, unless it is done.
-train() { bin train "${plan[@]}" "${redo_option[@]}" --ngpu "${ngpu}" -- "$@"; }
+train() { bin train "${plan[@]}" "${redo_option[@]}" "${ranks[@]}" -- "$@"; }
 distil() { train distill "$1" "$2"; }
 train_one() { train "${task}" "$1" "$2"; }
 export_one() { bin export_student "$3/distill" "$3/student"; }

@@ -1,6 +1,6 @@
 """Check a recipe's options before anything runs; print its teacher and its protocols.
 
-If stages are skipped, what they left earlier must follow from the present inputs.
+If stages are skipped, their earlier outputs must have been made from the present inputs.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from espnet_robust.common.cli import Parser, run
 from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.common.espnet_args import settings_of
 from espnet_robust.common.experiment import CHECKOUT, find_teacher
+from espnet_robust.common.launch import node_of, ranks_of
 from espnet_robust.common.recipe import (
     DIRECTORIES,
     check_directories,
@@ -42,6 +43,9 @@ def get_parser() -> argparse.ArgumentParser:
     add_cluster_options(parser)
     parser.add_argument("--nj", default="1")
     parser.add_argument("--ngpu", default="0")
+    parser.add_argument("--num_procs", default="1")
+    parser.add_argument("--num_nodes", default="1")
+    parser.add_argument("--dist_backend", default="")
     parser.add_argument("--noise_source", default="synthetic")
     for name in DIRECTORIES:
         parser.add_argument(f"--{name}", default="", metavar="DIR")
@@ -52,12 +56,15 @@ def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
     stages = wanted_stages(args.stage, args.stop_stage, args.skipped_stages)
     check_upload(args.upload_hf, stages)
+    ranks = ranks_of(args.ngpu, args.num_procs, args.num_nodes, args.dist_backend)
     if args.cluster:
         read_cluster(args.cluster, args.recipe)
     elif args.dry_run == "true":
         raise ConfigError("--dry_run shows what would be submitted: add --cluster NAME")
+    elif ranks.num_nodes > 1 and {5, 7} & {*stages}:
+        node_of(ranks.num_nodes)
     # The GPUs of a cluster are elsewhere.
-    check_numbers(args.nj, args.ngpu, _gpus(args.ngpu, [] if args.cluster else stages))
+    check_numbers(args.nj, ranks, _gpus(ranks.ngpu, [] if args.cluster else stages))
     check_seeds(args.seeds.split())
     for option in ("systems", "train_set", "dev_set", "test_sets"):
         check_names(option, getattr(args, option).split())
@@ -74,7 +81,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
     check_trainings(plan.task, systems, plan.recipe, plan.budget, plan.classifier)
     if plan.students and not plan.students.is_dir():
         raise UserError(
-            f"--students {plan.students}: no such directory; it is the exp/BUDGET of another recipe"
+            f"--students {plan.students}: no such directory; give exp/BUDGET of another recipe"
         )
     if stages[0] <= 2:
         check_directories(args.noise_source, {name: getattr(args, name) for name in DIRECTORIES})
@@ -88,10 +95,10 @@ def main(cmd: Sequence[str] | None = None) -> None:
     print(args.protocols)
 
 
-def _gpus(ngpu: str, stages: Sequence[int]) -> int:
+def _gpus(ngpu: int, stages: Sequence[int]) -> int:
     """GPUs that torch finds; what was asked for, where no stage needs any."""
-    if not ngpu.isdecimal() or not int(ngpu) or not {5, 6, 7, 8} & {*stages}:
-        return int(ngpu) if ngpu.isdecimal() else 0
+    if not ngpu or not {5, 6, 7, 8} & {*stages}:
+        return ngpu
     import torch  # seconds; only for this
 
     return torch.cuda.device_count()

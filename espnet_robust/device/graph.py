@@ -1,4 +1,4 @@
-"""The graphs that are exported: modules whose inputs and outputs are those of the ONNX file."""
+"""The exported graphs: modules with the inputs and outputs of the ONNX files."""
 
 import copy
 import warnings
@@ -13,8 +13,8 @@ from espnet_robust.common.errors import ModelError
 from espnet_robust.device.recogniser import Features, Recogniser
 
 OPSET = 18
-FRAME_MS = 20  # sherpa-onnx's; it reads times off the number of frames
-_IMPOSSIBLE = -1e4  # added to the logit of a token that is not to be put out
+FRAME_MS = 20  # sherpa-onnx's; it computes times from frame numbers
+_IMPOSSIBLE = -1e4  # added to the logit of a token that must not be output
 
 
 class StudentGraph(nn.Module):
@@ -28,7 +28,7 @@ class StudentGraph(nn.Module):
         self.features = features
 
     def forward(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        states = self.features.states(*_given(wav, lengths, self.features))
+        states = self.features.states(wav, lengths)
         return torch.stack(states, 1), self.features.speech_model.num_frames(lengths)
 
 
@@ -43,32 +43,22 @@ class RecogniserGraph(nn.Module):
         self.recogniser = recogniser
 
     def forward(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        log_probs, frames = self.recogniser(*_given(wav, lengths, self.recogniser.frontend))
-        if frames is None:
-            frames = torch.full_like(lengths, 1) * log_probs.shape[1]
-        return log_probs, frames
-
-
-def _given(wav: Tensor, lengths: Tensor, features: Features) -> tuple[Tensor, Tensor | None]:
-    """What the model takes: a batch with its lengths, or the one utterance cut to its length."""
-    if features.speech_model.padding_leaks:
-        return wav[:, : lengths.max()], None
-    return wav, lengths
+        return self.recogniser(wav, lengths)
 
 
 class SherpaGraph(nn.Module):
-    """(N, samples) -> (N, frames of 20 ms, V) log probabilities: what sherpa-onnx reads.
+    """(N, samples) -> (N, frames of 20 ms, V) log probabilities, as sherpa-onnx expects.
 
-    It knows no lengths, prints whatever token is the likeliest, and takes a frame for 20 ms. So
-    here a token that is no text is impossible, and a frame of 40 ms comes twice, which a greedy
-    search merges.
+    sherpa-onnx passes no lengths, prints the most likely token whatever it is, and takes a frame to
+    be 20 ms long. So tokens that are not text are made impossible here, and a frame of 40 ms is
+    repeated, which greedy search merges.
 
     Args:
         silent: ids of tokens that are not text, besides the blank.
 
     Raises:
-        ModelError: an utterance must be normalised, as sherpa-onnx does anyway; or frames are not
-            a multiple of 20 ms.
+        ModelError: the speech model was trained without normalised utterances, but sherpa-onnx
+            always normalises them; or a frame is not a multiple of 20 ms.
     """
 
     def __init__(self, recogniser: Recogniser, silent: list[int]):
@@ -98,31 +88,28 @@ class SherpaGraph(nn.Module):
         return repeated.reshape(rows, -1, self.tokens)
 
 
-def trace(graph: nn.Module, rate: int, batch: bool, path: str) -> None:
+def trace(graph: nn.Module, rate: int, path: str) -> None:
     """Write ``graph`` as ONNX.
 
     Args:
         rate: sampling rate in Hz, for the example.
-        batch: whether the file takes several utterances at once.
 
-    torch's older exporter: equal to the new one to the last digits of float32 (both were tried),
-    a tenth of its time, and without its need of onnxscript.
+    This uses torch's older exporter: its files equal those of the new one to the last digits of
+    float32 (both were tried), it takes a tenth of the time, and it does not need onnxscript.
     """
     graph = _for_export(graph)
-    rows = 2 if batch else 1
-    wav = 0.1 * torch.randn(rows, rate, generator=torch.Generator().manual_seed(0))
-    sizes = {0: "batch", 1: "samples"} if batch else {1: "samples"}
+    wav = 0.1 * torch.randn(2, rate, generator=torch.Generator().manual_seed(0))
+    sizes = {0: "batch", 1: "samples"}
     if isinstance(graph, SherpaGraph):
         inputs: tuple[Tensor, ...] = (wav,)
         names, outputs = ["x"], ["log_probs"]
         axes = {"x": sizes, "log_probs": {0: "batch", 1: "frames"}}
     else:
         assert isinstance(graph, StudentGraph | RecogniserGraph)
-        inputs = (wav, torch.tensor([rate, rate * 3 // 4])[:rows])
+        inputs = (wav, torch.tensor([rate, rate * 3 // 4]))
         names, outputs = ["samples", "lengths"], list(graph.outputs)
-        axes = {"samples": sizes, **dict(zip(graph.outputs, graph.axes, strict=True))}
-        if batch:
-            axes["lengths"] = {0: "batch"}
+        axes = {"samples": sizes, "lengths": {0: "batch"}}
+        axes |= dict(zip(graph.outputs, graph.axes, strict=True))
     with _quiet(), torch.no_grad():
         torch.onnx.export(
             graph, inputs, path, input_names=names, output_names=outputs, dynamic_axes=axes,
@@ -131,7 +118,7 @@ def trace(graph: nn.Module, rate: int, batch: bool, path: str) -> None:
 
 
 def _for_export(graph: nn.Module) -> nn.Module:
-    """A copy with attention in plain operations and weight norm multiplied out."""
+    """A copy that has attention in plain operations and no weight norm."""
     graph = copy.deepcopy(graph).eval()
     for module in list(graph.modules()):
         set_attention = getattr(module, "set_attn_implementation", None)
@@ -144,9 +131,9 @@ def _for_export(graph: nn.Module) -> nn.Module:
 
 
 def _plain(part: nn.Module) -> nn.Conv1d:
-    """A convolution with the weights that a parametrized one computes.
+    """A plain convolution with the weights of a parametrized one.
 
-    ``remove_parametrizations`` would take them from the class, which the original model shares.
+    ``remove_parametrizations`` would change the class, which the original model shares.
     """
     assert isinstance(part, nn.Conv1d)
     conv = nn.Conv1d(
@@ -163,7 +150,7 @@ def _plain(part: nn.Module) -> nn.Conv1d:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    # That the exporter is the older one, that lengths become constants where they may.
+    # Silences warnings about the older exporter, and about lengths that may become constants.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -77,7 +77,8 @@ class DistillTrainer(Trainer):
         distill_model.start_epoch(schedule, options.accum_grad)
         # Without batches at the end that make no whole update: ESPnet would carry their gradients
         # into the next epoch, where a resumed run does not have them.
-        progress = _progress(distill_model, iterator, reporter, steps * options.accum_grad)
+        first, limit = _is_first_rank(distributed_option), steps * options.accum_grad
+        progress = _progress(distill_model, iterator, reporter, first, limit)
         all_steps_are_invalid = super().train_one_epoch(
             model=model,
             iterator=progress,
@@ -86,8 +87,9 @@ class DistillTrainer(Trainer):
             distributed_option=distributed_option,
             **kwargs,
         )
-        if _is_first_rank(distributed_option):
-            _add_to_curves(options, reporter, progress)
+        scalars = _scalars(reporter, progress)
+        if first:
+            _add_to_curves(options, reporter, scalars)
         return all_steps_are_invalid
 
     @classmethod
@@ -101,7 +103,8 @@ class DistillTrainer(Trainer):
         distributed_option: DistributedOption,
     ) -> None:
         distill_model = getattr(model, "module", model)
-        progress = _progress(distill_model, iterator, reporter)
+        first = _is_first_rank(distributed_option)
+        progress = _progress(distill_model, iterator, reporter, first)
         super().validate_one_epoch(
             model=model,
             iterator=progress,
@@ -113,8 +116,9 @@ class DistillTrainer(Trainer):
         if not math.isnan(probed):
             reporter.register({"domain_probe": probed})
             reporter.next()
-        if _is_first_rank(distributed_option):
-            _add_to_curves(options, reporter, progress)
+        scalars = _scalars(reporter, progress)
+        if first:
+            _add_to_curves(options, reporter, scalars)
 
 
 def _is_first_rank(option: DistributedOption) -> bool:
@@ -138,17 +142,24 @@ def _updates(iterator, accum_grad: int) -> int:
     return steps
 
 
-def _progress(model, iterator, reporter: SubReporter, limit: int | None = None) -> Progress:
+def _progress(
+    model, iterator, reporter: SubReporter, shown: bool, limit: int | None = None
+) -> Progress:
     title = f"epoch {reporter.epoch} {reporter.key}"
-    return Progress(iterator, title, model.student.rate, limit)
+    return Progress(iterator, title, model.student.rate, limit, shown)
 
 
-def _add_to_curves(options: TrainerOptions, reporter: SubReporter, progress: Progress) -> None:
-    scalars = _scalars(reporter, progress)
+def _add_to_curves(
+    options: TrainerOptions, reporter: SubReporter, scalars: dict[str, float]
+) -> None:
     Curves(Path(options.output_dir) / "curves.csv").add(reporter.epoch, reporter.key, scalars)
 
 
 def _scalars(reporter: SubReporter, progress: Progress) -> dict[str, float]:
-    """Means over the epoch of all that the model and ESPnet reported, and the speed."""
+    """Means over the epoch of all that was reported, and the speed of all processes together."""
+    speeds = [progress.speed]
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        speeds = [0.0] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(speeds, progress.speed)
     means = {name: float(aggregate(values)) for name, values in reporter.stats.items()}
-    return {**means, "seconds": progress.seconds, "audio_seconds_per_second": progress.speed}
+    return {**means, "seconds": progress.seconds, "audio_seconds_per_second": sum(speeds)}

@@ -1,12 +1,12 @@
-"""Every training of ESPnet's made safe: killed at any moment, it can be resumed.
+"""Make every ESPnet training safe to kill: it can be resumed from any moment.
 
-``hook_trainings()`` replaces, once in a process, four class methods of ESPnet, each by one that
-calls the original:
+``hook_trainings()`` replaces four class methods of ESPnet, once per process. Each new method calls
+the original:
 
-    Trainer.run                    what an epoch writes is all or nothing (``common/saving.py``)
-    AbsTask.main_worker            one process at a time trains in a directory, and on one GPU
-    AbsTask.build_sequence_iter_factory   ranks share the batches of one process (``shares.py``)
-    AbsTask.build_model_from_file  weights alone are read from a model (``checkpoints.py``)
+    Trainer.run                    writes an epoch's files all or nothing (``common/saving.py``)
+    AbsTask.main_worker            lets one training at a time use a directory, one rank a GPU
+    AbsTask.build_sequence_iter_factory   shares one process's batches among ranks (``shares.py``)
+    AbsTask.build_model_from_file  loads only the weights of a model (``checkpoints.py``)
 """
 
 import argparse
@@ -28,8 +28,8 @@ from espnet_robust.plugin.frontend import RobustFrontend
 from espnet_robust.plugin.shares import build_shares, weigh_shares
 
 LOCK = ".training.lock"
-# The workers of a killed training, which hold its lock too, end when they find their parent gone:
-# torch has them look every 5 s.
+# The workers of a killed training hold its lock too. They end when they find their parent gone,
+# which torch makes them check every 5 s.
 PATIENCE_S = 12.0
 
 _RANK_SEED = 1_000_003  # more than there are epochs
@@ -37,26 +37,26 @@ _HOOKED = "_espnet_robust_trains_safely"
 
 
 class SafeTrainer:
-    """What stands before the methods of a trainer of ESPnet's, as a base of it."""
+    """Wrappers around the methods of an ESPnet trainer, used as its base class."""
 
     @classmethod
     def resume(cls, checkpoint, model, **kwargs) -> None:
-        """Load a checkpoint. Raises ModelError where it is of another model or unreadable."""
+        """Load a checkpoint. Raises ModelError if it is unreadable or of another model."""
         try:
             super().resume(checkpoint=checkpoint, model=model, **kwargs)
         except ModelError:
             raise
         except Exception as e:
             raise ModelError(
-                f"{checkpoint}: training cannot go on from it: "
-                f"{difference(Path(checkpoint), model, e)}; use the configuration that it was "
-                "begun with, or remove the directory"
+                f"{checkpoint}: training cannot resume from it: "
+                f"{difference(Path(checkpoint), model, e)}; use the original configuration, or "
+                "remove the directory"
             ) from e
 
     @classmethod
     def train_one_epoch(cls, *, options, distributed_option, **kwargs) -> bool:
         if is_first_rank(distributed_option):
-            Saving(Path(options.output_dir)).end()  # of the epoch before
+            Saving(Path(options.output_dir)).end()  # for the epoch before
         else:
             # ESPnet seeds all ranks alike; each is to have dropout of its own.
             seed = options.seed + kwargs["reporter"].epoch
@@ -73,12 +73,12 @@ class SafeTrainer:
 
 
 def is_first_rank(option: DistributedOption) -> bool:
-    """Whether this process is the one that writes."""
+    """Whether this process is the one that writes files."""
     return not option.distributed or option.dist_rank == 0
 
 
 def hook_trainings() -> None:
-    """See above. Idempotent."""
+    """Replace the methods named in the module's docstring. Idempotent."""
     if _HOOKED in vars(AbsTask):
         return
     setattr(AbsTask, _HOOKED, True)
@@ -122,7 +122,7 @@ def hook_trainings() -> None:
         return model, args
 
     Trainer.run = classmethod(safe_run)
-    # By this name the processes of a training on several GPUs find it.
+    # The processes of multi-GPU training find it by this name.
     AbsTask.main_worker = classmethod(main_worker)
     AbsTask.build_sequence_iter_factory = classmethod(build_sequence_iter_factory)
     AbsTask.build_model_from_file = classmethod(build_model_from_file)
@@ -137,20 +137,20 @@ def _end_group() -> None:
 
 @contextlib.contextmanager
 def _one_line_if_full(out: Path):
-    """torch's errors when it cannot write a file are RuntimeErrors about its insides."""
+    """Turn torch's errors on a full disk, RuntimeErrors about its internals, into one line."""
     try:
         yield
     except RuntimeError as e:
         if "PytorchStreamWriter" not in str(e) and "unexpected pos" not in str(e):
             raise
         raise ModelError(
-            f"{out}: a checkpoint cannot be written; is the disk full? make room and run this "
-            "again: it goes on after the last epoch that was saved"
+            f"{out}: a checkpoint cannot be written; is the disk full? Make room and run this "
+            "again: training resumes after the last saved epoch"
         ) from e
 
 
 def _lock(args: argparse.Namespace):
-    """The output directory's lock, for the process that writes there."""
+    """Lock the output directory, in the process that writes there."""
     option = build_dataclass(DistributedOption, args)
     option.init_options()
     if not is_first_rank(option) or not args.output_dir:

@@ -216,7 +216,7 @@ def test_checkpoint_that_is_half_a_file(straight, train, tmp_path):
     shutil.copytree(straight, out, symlinks=True)
     whole = (out / "checkpoint.pth").read_bytes()
     (out / "checkpoint.pth").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ModelError, match="checkpoint.pth: training cannot go on.*not a whole file"):
+    with pytest.raises(ModelError, match="checkpoint.pth: training cannot resume.*not a complete"):
         train(out, max_epoch=4)
 
 

@@ -1,4 +1,4 @@
-"""The way from a data dir to its distorted copy."""
+"""Make a distorted copy of a data dir."""
 
 import contextlib
 import shutil
@@ -43,25 +43,25 @@ def distort_data_dir(
     """Write a distorted copy of a data dir.
 
     ``dst`` gets ``wav.scp``, ``utt2dur``, ``utt2num_samples``, ``utt2distortion`` (a JSON record
-    for each utterance, see ``remake``), ``condition.json`` and every other file of ``src`` that
-    does not depend on the audio. A copy that is already there, whole, and was made by the same job
-    (same config, seed, format, tables and audio of ``src`` and of the noise) is left as it is.
+    per utterance, see ``remake``), ``condition.json`` and every other file of ``src`` that does not
+    depend on the audio. An existing copy is kept if it is complete and was made by the same job
+    (same config, seed, format, and same tables and audio of ``src`` and of the noise).
 
     Args:
         src: data dir, complete and valid.
         dst: data dir to be written.
         config: see ``load_distortion``.
         seed: for all draws, >= 0.
-        nj: processes; the result does not depend on it.
-        format: "flac" and "wav" files, "ark" and "flac.ark" of kaldiio, or "pipe": commands that
-            make the audio when it is read.
+        nj: number of processes; the result does not depend on it.
+        format: "flac" or "wav" files, kaldiio's "ark" or "flac.ark", or "pipe": commands that make
+            the audio when they are read.
         allow_pipe: whether commands in ``src/wav.scp`` may be run.
-        hash_audio: read all audio to see whether it changed, whatever its files' sizes and times.
-        condition: what scoring calls the copy; None: see ``name_of_copy``.
+        hash_audio: hash all audio to see whether it changed, whatever its files' sizes and times.
+        condition: the copy's name in scoring; None: see ``name_of_copy``.
 
     Raises:
-        UserError: a file of ``src`` is missing or no usable audio, tables do not agree, the config
-            is wrong, the disk is full. Nothing that looks complete is left.
+        UserError: a file of ``src`` is missing or is not usable audio, tables do not agree, the
+            config is wrong, or the disk is full. Nothing that looks complete is left.
     """
     src, dst = Path(src), Path(dst)
     distorter, (given, _) = load_distortion(config), given_config(config)
@@ -71,7 +71,7 @@ def distort_data_dir(
 
 
 def name_of_copy(src: Path, dst: Path) -> str:
-    """The condition of a copy that nobody named: its directory's name, relative to the source's.
+    """The default condition of a copy: its directory's name, without the source's as prefix.
 
     >>> name_of_copy(Path("data/test"), Path("data/test_noise")), name_of_copy(Path("a"), Path("b"))
     ('noise', 'b')
@@ -83,24 +83,24 @@ def _checked_name(dst: Path, name: str) -> str:
     if check_name(name, f"{dst}: --condition") == CLEAN:
         raise ConfigError(
             f"{dst}: a distorted copy cannot be the condition {CLEAN!r};"
-            " name it otherwise, by --condition NAME"
+            " give it another name: --condition NAME"
         )
     return name
 
 
 def single_snr(config: Mapping) -> float | None:
-    """The SNR of a config in dB if it has one for all, else None."""
+    """The SNR of a config in dB if it has a single one, else None."""
     snr = config.get("snr_db")
     return snr if isinstance(snr, int | float) else None
 
 
 def run_job(job: Job, *, nj: int = 1) -> None:
-    """Do one job, or what is left of it. See ``distort_data_dir``."""
+    """Do one job, or the rest of it. See ``distort_data_dir``."""
     run_jobs([job], lambda todo: make_shards(*todo[0], nj))
 
 
 def run_jobs(jobs: Sequence[Job], make: Callable[[Sequence[Todo]], object]) -> None:
-    """Do these jobs, or what is left of them, the shards of all of them at once.
+    """Do these jobs, or the rest of them, all their shards at once.
 
     Args:
         make: makes the shards of these copies that are not there yet; it is called with the copies
@@ -161,7 +161,7 @@ def begun_job(src: Path, dst: Path, *, allow_pipe: bool = False) -> Job:
 
 
 def wanted_record(job: Job) -> dict:
-    """What the copy of this job is made of."""
+    """The record of what this job's copy is made of."""
     return describe(
         job.src,
         job.distorter.data_dirs,
@@ -175,10 +175,10 @@ def wanted_record(job: Job) -> dict:
 
 
 def copy_changes(job: Job, wanted: dict) -> list[str]:
-    """What differs between the copy that is there and this job; [] where there is no difference."""
+    """The differences between the existing copy and this job; [] if there are none."""
     record = read_record(job.dst)
     if record is None:
-        return ["it is not there, or does not say what it was made of"]
+        return ["it is not there, or has no record of what it was made of"]
     record.pop("files", None)
     return difference(record, wanted)
 
@@ -197,12 +197,12 @@ def _is_done(job: Job, wanted: dict) -> bool:
 
 
 def _finish(job: Job, total: int) -> None:
-    """The copy takes its name; all its shards are there."""
+    """Give a copy whose shards are all there its name."""
     wanted = read_record(job.partial) or {}
     listed, turned_down = write_tables(job, total)
     write_record(job.partial, wanted | {"files": listed})
     shutil.rmtree(job.partial / "parts")
-    # Its audio was synced shard by shard.
+    # The audio was synced shard by shard.
     sync([path for path in job.partial.iterdir() if path.is_file()])
     sync([job.partial])
     replace_dir(job.partial, job.dst)
@@ -216,7 +216,7 @@ def _finish(job: Job, total: int) -> None:
 
 @contextlib.contextmanager
 def _kept(jobs: Sequence[Job]) -> Iterator[None]:
-    """An error says what is kept of these copies."""
+    """Say in an error what is kept of these copies."""
     try:
         yield
     except OSError as e:
@@ -236,4 +236,4 @@ def _what_is_kept(jobs: Sequence[Job]) -> str:
             shutil.rmtree(partial, ignore_errors=True)
     if not kept:
         return ""
-    return f"; what is finished is kept in {', '.join(kept)}: the same command goes on from there"
+    return f"; finished shards are kept in {', '.join(kept)}; run the same command to resume"

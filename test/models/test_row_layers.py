@@ -1,4 +1,4 @@
-"""Group norm of each row against the library's on that row alone."""
+"""Layers of each row against the library's on that row alone."""
 
 import copy
 
@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from espnet_robust.models.row_norm import RowGroupNorm, use_row_norm
+from espnet_robust.models.row_layers import RowBatchNorm, RowGroupNorm, use_row_layers
 from espnet_robust.models.speech_model import load_teacher
+
+from ..conftest import KINDS
 
 FRAMES = torch.tensor([50, 37, 4])
 
@@ -18,7 +20,7 @@ def test_values_and_gradients_are_those_of_a_row_alone(groups):
     theirs = nn.GroupNorm(groups, 8)
     nn.init.normal_(theirs.weight)
     nn.init.normal_(theirs.bias)
-    ours = use_row_norm(copy.deepcopy(theirs))
+    ours = use_row_layers(copy.deepcopy(theirs))
     assert type(ours) is RowGroupNorm and ours.state_dict().keys() == theirs.state_dict().keys()
     x = 5 + torch.randn(3, 8, 50)  # a mean that is large beside the deviation
     given = x.clone().requires_grad_()
@@ -37,13 +39,29 @@ def test_values_and_gradients_are_those_of_a_row_alone(groups):
 
 
 def test_stays_float32_under_autocast():
-    norm = use_row_norm(nn.GroupNorm(8, 8))
+    norm = use_row_layers(nn.GroupNorm(8, 8))
     norm.frames = torch.tensor([50])
     with torch.autocast("cpu", torch.bfloat16):
         assert norm(torch.randn(1, 8, 50, dtype=torch.bfloat16)).dtype == torch.float32
 
 
-@pytest.mark.parametrize("kind", ["hubert_group_norm", "wavlm", "wav2vec2", "unispeech_sat"])
+def test_batch_norm_in_training_counts_valid_frames():
+    torch.manual_seed(0)
+    theirs = nn.BatchNorm1d(8)
+    ours = use_row_layers(copy.deepcopy(theirs))
+    assert type(ours) is RowBatchNorm
+    x = 5 + torch.randn(3, 8, 50)
+    ours.frames = FRAMES
+    out = ours(x)
+    rows = [x[i, :, :n] for i, n in enumerate(FRAMES.tolist())]
+    want = theirs(torch.cat(rows, 1)[None])[0].split(FRAMES.tolist(), 1)
+    for i, n in enumerate(FRAMES.tolist()):
+        torch.testing.assert_close(out[i, :, :n], want[i], atol=1e-5, rtol=1e-5)
+        assert not out[i, :, n:].any()
+    torch.testing.assert_close(ours.running_var, theirs.running_var)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_lengths_that_differ_share_one_pass(teacher_dirs, batch, kind):
     model = load_teacher(teacher_dirs[kind])
     passes = []
