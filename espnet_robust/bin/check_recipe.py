@@ -1,5 +1,7 @@
 """Check a recipe's options before anything runs; print its teacher and its protocols.
 
+On stderr stands what the run will take; a disk that is too small for it is refused.
+
 If stages are skipped, what they left earlier must follow from the present inputs.
 """
 
@@ -39,6 +41,8 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--folds", default="", help="each fold checks its own outputs")
     parser.add_argument("--nj", default="1")
     parser.add_argument("--ngpu", default="0")
+    parser.add_argument("--preset", default="", help="of the hours in the recipe's conf/hours.yaml")
+    parser.add_argument("--dumpdir", default="", metavar="DIR", help="what data/ will link to")
     parser.add_argument("--noise_source", default="synthetic")
     for name in DIRECTORIES:
         parser.add_argument(f"--{name}", default="", metavar="DIR")
@@ -70,10 +74,15 @@ def main(cmd: Sequence[str] | None = None) -> None:
         )
     if stages[0] <= 2:
         check_directories(args.noise_source, {name: getattr(args, name) for name in DIRECTORIES})
+    from espnet_robust.recipe.sizes import report_sizes
     from espnet_robust.recipe.skipped import check_skipped, other_commits  # reads much
 
     if not args.folds:
         check_skipped(plan, stages, systems, seeds)
+        for line in report_sizes(
+            plan, stages, systems, seeds, int(args.ngpu), args.preset, args.dumpdir
+        ):
+            print(line, file=sys.stderr)
     if said := other_commits(plan, systems, seeds):
         print(said, file=sys.stderr)
     print(find_teacher(plan.recipe, args.teacher))
