@@ -35,8 +35,10 @@ def rehearsal(root):
         yield lambda name: importlib.import_module(f"rehearsal.{name}")
 
 
-TREES = ("librispeech an4 chime4 fluent_speech_commands iemocap musan wham fsd50k dns "
-         "rirs_noises").split()  # fmt: skip
+TREES = [
+    "librispeech", "an4", "chime4", "fluent_speech_commands", "iemocap", "musan", "wham", "fsd50k",
+    "dns", "rirs_noises",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("tree", TREES)

@@ -82,9 +82,9 @@ def measure(folder: Path, count: int, nj: int) -> dict[str, int | float]:
     noises = write_tree(folder / "noises", esc10())
     hours = make_librispeech(folder / "LibriSpeech", SETS | {"test-mini": count})
     options = {
-        "preset": "mini", "librispeech": str(folder / "LibriSpeech"), "stop_stage": "3", "nj": str(nj), "test_sets": "test",
-        "protocol": "../../../conf/distortion/two.yaml", "noise": str(noises / "noise"),
-        "rir": str(noises / "rir"),
+        "preset": "mini", "librispeech": str(folder / "LibriSpeech"), "test_sets": "test",
+        "noise": str(noises / "noise"), "rir": str(noises / "rir"), "nj": str(nj),
+        "protocol": "../../../conf/distortion/two.yaml", "stop_stage": "3",
     }  # fmt: skip
     command = ["./run.sh", *(word for k, v in options.items() for word in (f"--{k}", v))]
     recipe = checkout / "egs/librispeech/asr1"
