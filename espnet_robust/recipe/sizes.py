@@ -26,6 +26,7 @@ FRAMES_A_SECOND = 50
 HIDDEN = 768  # of a teacher whose configuration is not on this disk: HuBERT Base's
 BASE_BYTES = 378e6  # of HuBERT Base's weights
 GB = 1e9
+MANY_PASSES = 1000  # over speech of which the last hundreds will hardly teach a student more
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,10 @@ class Rates:
         copy_bytes: of a second of distorted speech on disk.
         training_gb: {"distill", "teacher", "student", "logmel": GB} that a training leaves.
         worker_audio: s of audio that one process distorts on the fly in a second.
-        worker_cpu: what that was measured on.
         core_distil_audio: s of audio a second of CPU time in distillation, fp32.
         core_copy_audio: likewise of distorted copies.
-        core_cpu: what these two were measured on.
+        core_utterances: utterances a second of CPU time that stage 1 reads, checks and lists.
+        speech_bytes: of a second of clean speech on disk.
     """
 
     gpu: str
@@ -55,10 +56,10 @@ class Rates:
     copy_bytes: float
     training_gb: Mapping[str, float]
     worker_audio: float
-    worker_cpu: str
     core_distil_audio: float
     core_copy_audio: float
-    core_cpu: str
+    core_utterances: float
+    speech_bytes: float
 
     def memory_gb(self, amp: str, audio: float) -> float:
         """GB of a GPU with ``audio`` s in its batch: a fixed part, the rest in proportion."""
@@ -164,6 +165,8 @@ def distillation(config: Config, hours: float | None, ngpu: int, rates: Rates) -
     said = f"{steps:,} steps of {batch:.0f} s"
     if hours:
         said += f", {audio / hours:.3g} passes"
+    if hours and audio / hours > MANY_PASSES:
+        said += " (more speech: --distill_set DIR; or --students of a larger corpus)"
     amp = config.get("amp", "none")
     if not ngpu or amp not in rates.distil_audio or not 0.8 < _size(config["teacher"]) < 1.25:
         return said
