@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2034  # stages.sh reads them
-# Where corpora, noises and rooms are on this machine, for all recipes. What run.sh is given with
-# --NAME DIR comes first.
+# Where corpora, noises and rooms are on this machine, for all recipes. An option --NAME DIR of run.sh
+# takes precedence.
 AN4=
 CHIME4=
 FLUENT_SPEECH_COMMANDS=

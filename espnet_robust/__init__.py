@@ -11,12 +11,12 @@ def register() -> int:
         register()
 
     Returns:
-        how many of ESPnet's tables of frontends know it.
+        The number of ESPnet's frontend tables that have it.
 
     Raises:
-        ConfigError: there is no ESPnet, or one that cannot be used.
+        ConfigError: ESPnet is not installed, or its version is not supported.
     """
-    # Here, and not above, because they need torch and ESPnet; most of the package needs neither.
+    # Imported here because they need torch and ESPnet; most of the package needs neither.
     from espnet_robust.plugin.espnet_versions import check
 
     check()

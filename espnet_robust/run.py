@@ -2,11 +2,11 @@
 
     espnet-robust run espnet2.bin.asr_train --config conf/asr.yaml ...
 
-As the interpreter of ESPnet's own recipes it runs whatever they ask Python for, modules and files:
+ESPnet's own recipes can use it in place of Python; it runs any module or file they ask for:
 
     ./run.sh --python "python3 -m espnet_robust.run"
 
-ESPnet's run-time checks of types are left out, for a quick start.
+ESPnet's run-time type checks are switched off, so that it starts quickly.
 """
 
 import runpy
@@ -49,7 +49,7 @@ def _run_espnet(name: str, args: list[str]) -> None:
 
 
 def _run_module(name: str, args: list[str]) -> None:
-    """As ``python -m`` does; only what is ESPnet's needs to know of us."""
+    """Run a module as ``python -m`` does; only ESPnet's own commands need our frontend."""
     if name.startswith("espnet2.bin."):
         _run_espnet(name, args)
         return
@@ -63,7 +63,7 @@ def _run_module(name: str, args: list[str]) -> None:
 
 
 def _run_file(path: str, args: list[str]) -> None:
-    """As ``python FILE`` does."""
+    """Run a file as ``python FILE`` does."""
     if not Path(path).is_file():
         raise ConfigError(f"{path}: no such file")
     sys.argv = [path, *args]
@@ -81,5 +81,5 @@ def _register() -> None:
 if __name__ == "__main__":
     run(main)
 else:
-    # The children that multi-GPU training spawns import this module anew, under another name.
+    # The processes that multi-GPU training spawns import this module again, under another name.
     _register()

@@ -255,6 +255,27 @@ def failing_at(monkeypatch):
 
 
 @pytest.fixture(scope="session")
+def slurm(tmp_path_factory):
+    """slurm(*command) -> its output, with a Slurm of two nodes on this machine, n-a1 and n-a2.
+
+    ``SLURM_CONF`` of the environment names it meanwhile. Skips the test where there is none.
+    """
+    folder = tmp_path_factory.mktemp("slurm")
+    virtual = [sys.executable, str(ROOT / "tools/virtual_slurm.py")]
+    started = subprocess.run([*virtual, "start", folder], capture_output=True, text=True)
+    if started.returncode:
+        why = started.stderr.strip().splitlines()[-1]
+        assert "setup_slurm" in why or "root" in why, started.stderr
+        pytest.skip(why)
+    os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
+    try:
+        yield lambda *command: subprocess.run(command, capture_output=True, text=True).stdout
+    finally:
+        subprocess.run([*virtual, "stop", folder], check=True)
+        del os.environ["SLURM_CONF"]
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Small real corpora beside the checkout; skips the test where there are none."""
     path = ROOT.parent / "shared" / "data"

@@ -143,7 +143,7 @@ def build_with_args(task, conf, student_dir, tmp_path):
     task_class = next(c for c in classes if c.__module__ == module.__name__)
     conf = conf | {
         "frontend": "robust_student",
-        "frontend_conf": {"student": {"path": str(student_dir)}},
+        "frontend_conf": {"student": {"path": str(student_dir)}} | conf.get("frontend_conf", {}),
     }
     (tmp_path / "train.yaml").write_text(yaml.safe_dump(conf))
     command = ["--config", str(tmp_path / "train.yaml"), "--output_dir", str(tmp_path / "exp")]

@@ -11,7 +11,15 @@ skip_eval=false         # 8 to 10
 skip_packing=false      # 11
 skip_upload_hf=false    # 12
 nj=2          # systems trained at a time, and processes of data stages; one thread each
-ngpu=0        # GPUs of one training; decoding takes one of them
+ngpu=0        # GPUs of one training, with a process on each; decoding takes one of them
+num_procs=1   # of one training without GPUs: processes that share each batch
+num_nodes=1   # of one training: each has so many GPUs or processes. Without --cluster run this same
+              # command on each node, with NODE_RANK from 0 and MASTER_ADDR, the host of node 0, in
+              # its environment
+dist_backend= # of several processes: nccl or gloo; default: nccl on GPUs, gloo without
+cluster=      # stages 3 to 9 and 11 as jobs of a cluster: NAME of conf/cluster/NAME.yaml (slurm,
+              # local), the recipe's or those at the top of the checkout; or a YAML
+dry_run=false # with --cluster: show what would be submitted, and do nothing
 seeds=0       # "0 1 2": distil and train with each
 systems="teacher distilhubert cdm2_dat"  # or "all"
 all_systems="teacher distilhubert cdm1 cdm2 cdm2_dat robust_plus logmel"

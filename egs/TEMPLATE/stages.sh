@@ -16,8 +16,20 @@ export ONEDNN_PRIMITIVE_CACHE_CAPACITY=${ONEDNN_PRIMITIVE_CACHE_CAPACITY:-8}
 # Commands end with the shells named here, killed or by Ctrl-C (espnet_robust/common/ending.py).
 export ESPNET_ROBUST_RECIPES="${ESPNET_ROBUST_RECIPES-} ${HOSTNAME}:$$"
 
-# bin NAME OPTIONS...: a command of this project.
-bin() { python -m "espnet_robust.bin.$1" "${@:2}"; }
+# bin NAME OPTIONS...: a command of this project; within submit_all kept for a job.
+bin() {
+    if [ -n "${job-}" ]; then
+        commands+=$(printf '%s\037' "${job}" "$@")$'\036'
+    else
+        here python -m "espnet_robust.bin.$1" "${@:2}"
+    fi
+}
+# here COMMAND...: run it, unless only what would be submitted is shown.
+here() { if [ "${dry_run}" = true ]; then log "here: ${*@Q}"; else "$@"; fi; }
+# on_cluster NAME OPTIONS...: a command that submits jobs, if there is a --cluster.
+on_cluster() {
+    python -m "espnet_robust.bin.$1" --cluster "${cluster}" --dry_run "${dry_run}" "${@:2}"
+}
 want() {
     [ "${stage}" -le "$1" ] && [ "$1" -le "${stop_stage}" ] && [[ "${skipped} " != *" $1 "* ]] &&
         log "Stage $1: $2"
@@ -35,6 +47,11 @@ if [ "${pretrain_teacher}" = true ]; then
     teacher=${pretrain_out}$(wc -w <<<"${pretrain_configs}")
 fi
 exp=${expdir}${tag:+/${tag}}/${budget} report=${expdir}${tag:+/${tag}}/report
+# The processes of one training.
+ranks=(
+    --ngpu "${ngpu}" --num_procs "${num_procs}" --num_nodes "${num_nodes}"
+    --dist_backend "${dist_backend}"
+)
 # What decides the outputs: for every command that compares them with their inputs. The driver has
 # set ${task}, ${task_config}, ${classifier}, ${label} and ${tokens}.
 plan=(
@@ -60,9 +77,9 @@ sources=(
     --noise "${noise}" --rir "${rir}" --musan "${musan}" --wham "${wham}" --fsd50k "${fsd50k}"
     --dns "${dns}"
 )
-checked=$(bin check_recipe "${plan[@]}" "${sources[@]}" --protocols "${protocol}" \
+checked=$(on_cluster check_recipe "${plan[@]}" "${sources[@]}" --protocols "${protocol}" \
     --noise_source "${noise_source}" --systems "${systems}" --seeds "${seeds}" --tag "${tag}" \
-    --stage "${stage}" --stop_stage "${stop_stage}" --nj "${nj}" --ngpu "${ngpu}" \
+    --stage "${stage}" --stop_stage "${stop_stage}" --nj "${nj}" "${ranks[@]}" \
     --folds "${folds-}" --skipped_stages "${skipped}" --upload_hf "${upload_hf}" \
     --preset "${preset-}" --dumpdir "${dumpdir}")
 { read -r teacher && read -r protocol; } <<<"${checked}"
@@ -72,32 +89,43 @@ device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
 # shellcheck disable=SC2086  # several test sets
 test_dirs=$(printf 'data/%s ' ${test_sets})
 
-# each_system FUNCTION: FUNCTION SYSTEM SEED DIR for every system and seed, ${nj} at a time.
+# each_system FUNCTION [KIND]: FUNCTION SYSTEM SEED DIR for every system and seed, ${nj} at a time,
+# or as jobs of that KIND.
 each_system() {
-    local system seed failed=0 running=0
+    local system seed dir failed=0 running=0 job commands=
     for seed in ${seeds}; do
         for system in ${systems}; do
+            dir=${exp}/${system}_seed${seed} job=${cluster:+$1_${system}_seed${seed}}
+            if [ -n "${job}" ]; then "$1" "${system}" "${seed}" "${dir}"; continue; fi
             if [ "$((running++))" -ge "${nj}" ]; then wait -n || failed=1; fi
             [ "${failed}" = 0 ] || break 2
-            mkdir -p "${exp}/${system}_seed${seed}"
-            "$1" "${system}" "${seed}" "${exp}/${system}_seed${seed}" &
+            mkdir -p "${dir}"
+            "$1" "${system}" "${seed}" "${dir}" &
         done
     done
+    submit "$1" "${2-data}"
     while [ -n "$(jobs -p)" ]; do wait -n || failed=1; done
     [ "${failed}" = 0 ] || die "a system failed; see above"
 }
 
-# each_student FUNCTION: each_system, of those that are distilled.
+# submit TITLE KIND: the jobs whose commands were kept, if there are any, to their end.
+submit() {
+    [ -z "${commands}" ] || on_cluster run_jobs --jobs_dir "${exp}/jobs" --title "$1" --kind "$2" \
+        --ngpu "${ngpu}" --num_nodes "${num_nodes-1}" <<<"${commands}"
+}
+
+# each_student FUNCTION [KIND]: each_system, of those that are distilled.
 each_student() {
     local all=${systems} systems=
     for system in ${all}; do
         case ${system} in teacher | logmel) ;; *) systems+=" ${system}" ;; esac
     done
-    each_system "$1"
+    each_system "$@"
 }
 
 # logged FILE COMMAND...: output to FILE; of a failure, what it says.
 logged() {
+    if [ -n "${job-}" ]; then "${@:2}" && return; fi # it has a log of its own
     log "$1: begins"
     "${@:2}" >"$1" 2>&1 && return
     grep '^error: ' "$1" >&2 || tail -n 5 "$1" >&2
@@ -108,7 +136,7 @@ redo_option=()
 [ "${redo}" = false ] || redo_option=(--redo)
 
 # train TASK SYSTEM SEED: one training, unless it is done.
-train() { bin train "${plan[@]}" "${redo_option[@]}" --ngpu "${ngpu}" -- "$@"; }
+train() { bin train "${plan[@]}" "${redo_option[@]}" "${ranks[@]}" -- "$@"; }
 distil() { train distill "$1" "$2"; }
 train_one() { train "${task}" "$1" "$2"; }
 export_one() { bin export_student "$3/distill" "$3/student"; }
@@ -118,7 +146,7 @@ prepare_corpus() {
     local sets
     if want 1 "corpus -> data/{${train_set},${dev_set},${test_sets// /,}}"; then
         # shellcheck disable=SC2086  # several options
-        local/data.sh ${data_opts}
+        here local/data.sh ${data_opts}
     fi
     # shellcheck disable=SC2086  # several data dirs
     sets=$(bin list_conditions --first ${test_dirs})
@@ -134,24 +162,27 @@ stage_noise() {
 }
 
 prepare_students() {
-    local set config
+    local set config job commands=
     # Of several folds the driver has done it once for all.
     [ -n "${fold-}" ] || stage_noise
 
     if want 3 "distorted copies -> data/{${test_sets// /,}}_*" && [ "${protocol}" != none ]; then
         for set in ${test_sets}; do
             for config in ${protocol}; do
-                bin make_protocol --config "${config}" --seed 0 --nj "${nj}" "data/${set}" "data/${set}"
+                on_cluster make_protocol --config "${config}" --seed 0 --nj "${nj}" "data/${set}" "data/${set}"
             done
         done
     fi
 
     if want 4 "teacher ${teacher}"; then
         if [ "${pretrain_teacher}" = true ]; then
+            job=${cluster:+teacher}
             # shellcheck disable=SC2086  # several files, several data dirs
             OMP_NUM_THREADS=${nj} bin pretrain_teacher "${redo_option[@]}" \
                 --config ${pretrain_configs} --device "${device}" --out_prefix "${pretrain_out}" \
                 ${pretrain_sets:-data/${train_set}}
+            OMP_NUM_THREADS=${nj} submit teacher train
+            job=
         fi
         bin describe_model "${teacher}"
     fi
@@ -159,7 +190,7 @@ prepare_students() {
     if [ -n "${students}" ]; then
         if want 6 "students of ${students}"; then each_student borrow_one; fi
     else
-        if want 5 "distil ${systems}"; then each_student distil; fi
+        if want 5 "distil ${systems}"; then each_student distil train; fi
         if want 6 "export the students"; then each_student export_one; fi
     fi
 }
@@ -180,7 +211,7 @@ score_one() {
 
 evaluate() {
     local shown
-    if want 8 "decode every condition of ${test_sets}"; then each_system decode_one; fi
+    if want 8 "decode every condition of ${test_sets}"; then each_system decode_one decode; fi
     if want 9 "score"; then each_system score_one; fi
     if want 10 "table and plot -> ${report}"; then
         # The others of this experiment too, as far as they are current.
@@ -206,5 +237,5 @@ upload_one() { bin upload --upload_hf "${upload_hf}" "$3"; }
 
 publish() {
     if want 11 "pack -> ${exp}/*/packed"; then each_system pack_one; fi
-    if want 12 "upload to ${upload_hf}-*"; then each_system upload_one; fi
+    if want 12 "upload to ${upload_hf}-*"; then cluster='' each_system upload_one; fi
 }

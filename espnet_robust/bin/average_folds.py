@@ -13,7 +13,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--systems", required=True, help="names, separated by blanks")
     parser.add_argument("--seeds", default="0", help="separated by blanks")
     parser.add_argument(
-        "folds", type=Path, nargs="+", metavar="FOLD", help="directory that holds SYSTEM_seedN"
+        "folds", type=Path, nargs="+", metavar="FOLD", help="directory with SYSTEM_seedN"
     )
     return parser
 

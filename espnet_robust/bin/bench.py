@@ -1,10 +1,10 @@
-"""Measure students: real-time factor, first result, memory and size in torch, ONNX and int8.
+"""Measure students in torch, ONNX and int8: real-time factor, time to first result, memory, size.
 
     espnet-robust bench exp/student                # a student directory
     espnet-robust bench --random teacher hubert thin log_mel    # full-size shapes, random weights
 
-Every model runs in a process of its own, one utterance at a time. Speed-ups are over the first
-model in torch, of processor time, in the same round.
+Every model runs in its own process, one utterance at a time. Speed-ups are ratios of processor time
+to the first model in torch, within the same round.
 """
 
 import argparse
@@ -27,8 +27,10 @@ def get_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--seconds", type=float, nargs="+", default=[1, 5, 15], help="of audio")
-    parser.add_argument("--rounds", type=int, default=3, help="medians of (default: %(default)s)")
-    parser.add_argument("--json", type=Path, help="also write the rows here")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="take medians over N rounds (default: %(default)s)"
+    )
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     return parser
 
 

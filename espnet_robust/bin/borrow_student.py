@@ -1,4 +1,4 @@
-"""Use the student of another experiment, by a link to its directory."""
+"""Use the student of another experiment, through a link to its directory."""
 
 import argparse
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from espnet_robust.common.cli import Parser, run
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust borrow_student", description=__doc__)
     parser.add_argument("theirs", type=Path, help="student directory")
-    parser.add_argument("out", type=Path, help="link to be made")
+    parser.add_argument("out", type=Path, help="the link to make")
     return parser
 
 

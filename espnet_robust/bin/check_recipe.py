@@ -2,7 +2,7 @@
 
 On stderr stands what the run will take; a disk that is too small for it is refused.
 
-If stages are skipped, what they left earlier must follow from the present inputs.
+If stages are skipped, their earlier outputs must have been made from the present inputs.
 """
 
 import argparse
@@ -10,10 +10,13 @@ import os
 import sys
 from collections.abc import Sequence
 
+from espnet_robust.cluster.config import read_cluster
+from espnet_robust.cluster.options import add_cluster_options
 from espnet_robust.common.cli import Parser, run
-from espnet_robust.common.errors import UserError
+from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.common.espnet_args import settings_of
 from espnet_robust.common.experiment import CHECKOUT, find_teacher
+from espnet_robust.common.launch import node_of, ranks_of
 from espnet_robust.common.recipe import (
     DIRECTORIES,
     check_directories,
@@ -39,8 +42,12 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", default="0", help="separated by blanks")
     parser.add_argument("--tag", default="")
     parser.add_argument("--folds", default="", help="each fold checks its own outputs")
+    add_cluster_options(parser)
     parser.add_argument("--nj", default="1")
     parser.add_argument("--ngpu", default="0")
+    parser.add_argument("--num_procs", default="1")
+    parser.add_argument("--num_nodes", default="1")
+    parser.add_argument("--dist_backend", default="")
     parser.add_argument("--preset", default="", help="of the hours in the recipe's conf/hours.yaml")
     parser.add_argument("--dumpdir", default="", metavar="DIR", help="what data/ will link to")
     parser.add_argument("--noise_source", default="synthetic")
@@ -53,7 +60,15 @@ def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
     stages = wanted_stages(args.stage, args.stop_stage, args.skipped_stages)
     check_upload(args.upload_hf, stages)
-    check_numbers(args.nj, args.ngpu, _gpus(args.ngpu, stages))
+    ranks = ranks_of(args.ngpu, args.num_procs, args.num_nodes, args.dist_backend)
+    if args.cluster:
+        read_cluster(args.cluster, args.recipe)
+    elif args.dry_run == "true":
+        raise ConfigError("--dry_run shows what would be submitted: add --cluster NAME")
+    elif ranks.num_nodes > 1 and {5, 7} & {*stages}:
+        node_of(ranks.num_nodes)
+    # The GPUs of a cluster are elsewhere.
+    check_numbers(args.nj, ranks, _gpus(ranks.ngpu, [] if args.cluster else stages))
     check_seeds(args.seeds.split())
     for option in ("systems", "train_set", "dev_set", "test_sets"):
         check_names(option, getattr(args, option).split())
@@ -70,7 +85,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
     check_trainings(plan.task, systems, plan.recipe, plan.budget, plan.classifier)
     if plan.students and not plan.students.is_dir():
         raise UserError(
-            f"--students {plan.students}: no such directory; it is the exp/BUDGET of another recipe"
+            f"--students {plan.students}: no such directory; give exp/BUDGET of another recipe"
         )
     if stages[0] <= 2:
         check_directories(args.noise_source, {name: getattr(args, name) for name in DIRECTORIES})
@@ -79,20 +94,19 @@ def main(cmd: Sequence[str] | None = None) -> None:
 
     if not args.folds:
         check_skipped(plan, stages, systems, seeds)
-        for line in report_sizes(
-            plan, stages, systems, seeds, int(args.ngpu), args.preset, args.dumpdir
-        ):
-            print(line, file=sys.stderr)
-    if said := other_commits(plan, systems, seeds):
-        print(said, file=sys.stderr)
+        gpus = ranks.ngpu * ranks.num_nodes
+        said = report_sizes(plan, stages, systems, seeds, gpus, args.preset, args.dumpdir)
+        print(*said, sep="\n", file=sys.stderr)
+    if others := other_commits(plan, systems, seeds):
+        print(others, file=sys.stderr)
     print(find_teacher(plan.recipe, args.teacher))
     print(args.protocols)
 
 
-def _gpus(ngpu: str, stages: Sequence[int]) -> int:
+def _gpus(ngpu: int, stages: Sequence[int]) -> int:
     """GPUs that torch finds; what was asked for, where no stage needs any."""
-    if not ngpu.isdecimal() or not int(ngpu) or not {5, 6, 7, 8} & {*stages}:
-        return int(ngpu) if ngpu.isdecimal() else 0
+    if not ngpu or not {5, 6, 7, 8} & {*stages}:
+        return ngpu
     import torch  # seconds; only for this
 
     return torch.cuda.device_count()

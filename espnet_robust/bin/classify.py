@@ -1,8 +1,8 @@
 """Classify every test condition of one system in one process.
 
 For a data dir SET and its distorted copies SET_CONDITION it writes OUT/SET/clean/TABLE,
-OUT/SET/CONDITION/TABLE and OUT/SET/decode.json. Output that the same model and data have made
-before is kept.
+OUT/SET/CONDITION/TABLE and OUT/SET/decode.json. Earlier output from the same model and data is
+kept.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
         test_sets(args, parser), args.out, args.exp, args.checkpoint, {"table": args.table}
     )
     if not todo:
-        print(f"{args.out}: classified already")
+        print(f"{args.out}: already classified")
         return
     import espnet_robust.plugin.quick_start  # noqa: F401  before ESPnet
     from espnet_robust.recognise.classify import load_classifier

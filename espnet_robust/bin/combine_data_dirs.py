@@ -1,4 +1,4 @@
-"""Combine data dirs into one; utterance ids must differ."""
+"""Combine data dirs into one; all utterance ids must differ."""
 
 import argparse
 from collections.abc import Sequence

@@ -11,13 +11,15 @@ from espnet_robust.common.cli import Parser, run
 
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust compare_exports", description=__doc__)
-    parser.add_argument("models", type=Path, nargs="+", help="ONNX files; the first is the measure")
+    parser.add_argument(
+        "models", type=Path, nargs="+", help="ONNX files; others are compared with the first"
+    )
     parser.add_argument(
         "--test_set", type=Path, required=True, metavar="DATA_DIR",
-        help="with all of its conditions, DATA_DIR_CONDITION",
+        help="test set, with all of its conditions, DATA_DIR_CONDITION",
     )  # fmt: skip
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="also write it here")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     return parser
 
 

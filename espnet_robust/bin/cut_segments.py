@@ -1,6 +1,6 @@
-"""Cut the recordings of a data dir with ``segments`` into one FLAC file for each utterance.
+"""Cut the recordings of a data dir with ``segments`` into one FLAC file per utterance.
 
-Distortion, decoding and scoring read segments as they are; ESPnet needs files.
+Distortion, decoding and scoring can read segments; ESPnet's training needs files.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from espnet_robust.common.cli import Parser, run
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust data cut_segments", description=__doc__)
     parser.add_argument("src", type=Path, help="data dir with segments")
-    parser.add_argument("dst", type=Path, help="data dir to be written")
+    parser.add_argument("dst", type=Path, help="data dir to write")
     parser.add_argument(
         "--allow_pipe", action="store_true", help="run the commands in the wav.scp of SRC"
     )

@@ -1,8 +1,8 @@
 """Decode every test condition of one system in one process, in batches: greedy CTC, or beam search.
 
 For a data dir SET and its distorted copies SET_CONDITION it writes OUT/SET/clean/text,
-OUT/SET/CONDITION/text and OUT/SET/decode.json. What the same model, options and data
-have made before is kept.
+OUT/SET/CONDITION/text and OUT/SET/decode.json. Earlier output from the same model, options and data
+is kept.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
         test_sets(args, parser), args.out, args.exp, args.checkpoint, search_options(args)
     )
     if not todo:
-        print(f"{args.out}: decoded already")
+        print(f"{args.out}: already decoded")
         return
     import espnet_robust.plugin.quick_start  # noqa: F401  before ESPnet
     from espnet_robust.recognise.decode import decode, load_recogniser

@@ -9,7 +9,7 @@ from espnet_robust.common.cli import Parser, run
 
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust describe_model", description=__doc__)
-    parser.add_argument("model", help="hub id or directory, or a student directory")
+    parser.add_argument("model", help="hub id, model directory or student directory")
     return parser
 
 
@@ -23,7 +23,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
     parameters = sum(p.numel() for p in model.parameters())
     print(
         f"{args.model}: {model.config.model_type}, {parameters / 1e6:.2f} M parameters, "
-        f"{model.num_layers} layers of {model.hidden_size}, a frame every "
+        f"{model.num_layers} layers of {model.hidden_size} units, one frame every "
         f"{1000 * model.hop / model.rate:g} ms"
     )
 

@@ -1,4 +1,4 @@
-"""Distil a teacher into a student; the options are those of ESPnet's training commands."""
+"""Distil a teacher into a student, with the options of ESPnet's training commands."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from espnet_robust.common.cli import run
 from espnet_robust.distill.task import DistillTask
 from espnet_robust.plugin.training import hook_trainings
 
-hook_trainings()  # here: the processes of a training on several GPUs import this module too
+hook_trainings()  # at module level, because the processes of multi-GPU training import it too
 
 
 def get_parser():

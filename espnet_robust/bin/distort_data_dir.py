@@ -6,17 +6,24 @@ from pathlib import Path
 
 from espnet_robust.common.cli import Parser, run
 
-# Those of distortion.copies, which takes SciPy a second to import; a test compares the two.
+# As in distortion.copies, whose import of SciPy takes a second; a test compares the two.
 FORMATS = ("flac", "wav", "ark", "flac.ark", "pipe")
 
 
 def add_copy_options(parser: argparse.ArgumentParser) -> None:
-    """The options of every command that writes distorted copies."""
-    parser.add_argument("--config", type=Path, required=True, help="YAML; see conf/distortion")
-    parser.add_argument("--seed", type=int, required=True, help="for all random draws")
-    parser.add_argument("--nj", type=int, default=1, help="processes; changes nothing but the time")
+    """Add the options of every command that writes distorted copies."""
     parser.add_argument(
-        "--format", choices=FORMATS, default="flac", help="pipe: commands that make the audio"
+        "--config", type=Path, required=True, help="distortion YAML, see conf/distortion"
+    )
+    parser.add_argument("--seed", type=int, required=True, help="seed for all random draws")
+    parser.add_argument(
+        "--nj", type=int, default=1, help="number of processes; does not change the result"
+    )
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="flac",
+        help="audio format; pipe: commands that make the audio",
     )
     parser.add_argument(
         "--allow_pipe", action="store_true", help="run the commands in the wav.scp of SRC"
@@ -24,7 +31,7 @@ def add_copy_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hash_audio",
         action="store_true",
-        help="read all audio to see whether it changed, whatever the sizes and times of its files",
+        help="hash all audio to see whether it changed, even if file sizes and times did not",
     )
 
 
@@ -34,7 +41,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--condition",
         metavar="NAME",
-        help="what scoring calls the copy (default: noise for SRC test and DST test_noise)",
+        help="name of the copy in scoring (default: noise for SRC test and DST test_noise)",
     )
     parser.add_argument("src", type=Path, metavar="SRC")
     parser.add_argument("dst", type=Path, metavar="DST")

@@ -1,10 +1,10 @@
-"""Fetch a corpus from where it is published, check it and unpack it.
+"""Download a corpus, verify its checksum and unpack it.
 
 espnet-robust download fsdd downloads
 espnet-robust download librispeech downloads dev-clean test-clean
 
-It prints the directory to give to prepare_corpus CORPUS --root. After a broken transfer run it
-again.
+It prints the directory for prepare_corpus CORPUS --root. If the transfer was interrupted, run it
+again to resume.
 """
 
 import argparse
@@ -21,7 +21,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("directory", type=Path, metavar="DIR")
     parser.add_argument("parts", nargs="*", metavar="PART", help="such as dev-clean")
     parser.add_argument("--url", default="", help="a mirror of the archive")
-    parser.add_argument("--sha256", default="", help="the archive's, instead of the published one")
+    parser.add_argument(
+        "--sha256", default="", help="checksum of the archive, instead of the published one"
+    )
     return parser
 
 

@@ -1,12 +1,12 @@
 """Export a student or a whole recogniser to ONNX and sherpa-onnx, for use without torch and ESPnet.
 
-SOURCE is a student directory or the output_dir of an ASR training on one. OUT then holds
+SOURCE is a student directory or the output_dir of an ASR training on a student. OUT gets
 
   model.onnx        samples and lengths -> hidden states, or log probabilities of tokens
-  model.int8.onnx   the same with matrix products of eight-bit integers
-  sherpa.onnx, sherpa.int8.onnx, tokens.txt    what sherpa-onnx reads (of a recogniser)
+  model.int8.onnx   the same, with matrix products in eight-bit integers
+  sherpa.onnx, sherpa.int8.onnx, tokens.txt    for sherpa-onnx (recognisers only)
 
-and every file has been run by onnxruntime and compared with torch.
+Every file is run with onnxruntime and compared with torch.
 """
 
 import argparse
@@ -24,15 +24,20 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("out", type=Path, help="directory for the files")
     parser.add_argument("--format", choices=FORMATS, default="all")
     parser.add_argument(
-        "--checkpoint", default="valid.loss.best.pth", help="of an experiment (%(default)s)"
+        "--checkpoint",
+        default="valid.loss.best.pth",
+        help="model file of an experiment (%(default)s)",
     )
     parser.add_argument(
         "--calibrate", type=Path, nargs="+", default=[], metavar="DATA_DIR",
-        help="static int8: activations are scaled by what they span on this (distorted) speech; "
-        "without it, by each utterance's own",
+        help="static int8: set the scales of activations from their range on this (distorted) "
+        "speech; default: each utterance sets its own",
     )  # fmt: skip
     parser.add_argument(
-        "--utterances", type=int, default=64, help="of those (default: %(default)s)"
+        "--utterances",
+        type=int,
+        default=64,
+        help="number of utterances to calibrate on (default: %(default)s)",
     )
     return parser
 
@@ -46,7 +51,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
     exported = export(args.source, args.out, args.format, args.checkpoint, calibration)
     for done in exported:
         size = done.path.stat().st_size / 2**20
-        print(f"{done.path}: {size:.1f} MiB, at most {done.difference:.1e} from torch")
+        print(f"{done.path}: {size:.1f} MiB, differs from torch by at most {done.difference:.1e}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Turn a distillation experiment into a student directory (config.yaml, model.safetensors)."""
+"""Export the student of a distillation to a directory (config.yaml, model.safetensors)."""
 
 import argparse
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
 
     output = Output(args.out, student_of(args.exp, args.checkpoint))
     if output.is_done():
-        print(f"{args.out}: exported already")
+        print(f"{args.out}: already exported")
         return
     from espnet_robust.distill.export import export_student
 

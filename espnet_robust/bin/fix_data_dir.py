@@ -1,6 +1,6 @@
-"""Fix data dirs: keep the utterances that all tables have, sort, rewrite spk2utt.
+"""Fix data dirs: keep the utterances that all tables have, sort the tables, rewrite spk2utt.
 
-Files that change are kept as they were in DATA_DIR/.backup.
+The old versions of changed files are kept in DATA_DIR/.backup.
 """
 
 import argparse

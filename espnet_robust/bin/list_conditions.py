@@ -1,4 +1,4 @@
-"""Print the data dirs of a test set: undistorted speech, if any, then its conditions."""
+"""Print the data dirs of a test set: undistorted speech, if any, then the other conditions."""
 
 import argparse
 from collections.abc import Sequence

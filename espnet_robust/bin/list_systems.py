@@ -1,7 +1,7 @@
-"""Print the systems of an experiment whose scores follow from its present inputs.
+"""Print the systems of an experiment whose scores are current (made from the present inputs).
 
-Those that are asked for come first, in their order, and must be current; others of the experiment
-follow if they are, with all of the seeds, and are named on stderr if they are not.
+The systems asked for come first, in their order, and must be current. Other systems of the
+experiment follow if they are current for all of the seeds; if not, they are named on stderr.
 """
 
 import argparse

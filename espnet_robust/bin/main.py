@@ -28,13 +28,16 @@ COMMANDS = {
         "show_distortions": "espnet_robust.bin.show_distortions",
         "distort_data_dir": "espnet_robust.bin.distort_data_dir",
         "make_protocol": "espnet_robust.bin.make_protocol",
+        "make_shards": "espnet_robust.bin.make_shards",
         "remake_utterance": "espnet_robust.bin.remake_utterance",
     },
     "Configuration": {
         "conf_dir": "espnet_robust.bin.conf_dir",
         "resolve": "espnet_robust.bin.resolve",
         "check_recipe": "espnet_robust.bin.check_recipe",
+        "run_jobs": "espnet_robust.bin.run_jobs",
         "train": "espnet_robust.bin.train",
+        "launch": "espnet_robust.bin.launch",
     },
     "Distillation": {
         "pretrain_teacher": "espnet_robust.bin.pretrain_teacher",
@@ -73,7 +76,7 @@ HELP = ("-h", "--help")
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
-    """Print help, or become the command that is named first."""
+    """Print help, or run the command named by the first words."""
     args = list(sys.argv[1:] if cmd is None else cmd)
     if args and args[0] in HELP:
         print(help_text())
@@ -84,12 +87,12 @@ def main(cmd: Sequence[str] | None = None) -> None:
 
 
 def _below(word: str) -> list[str]:
-    """The commands of two words of which this is the first."""
+    """The two-word commands that begin with this word."""
     return [name for name in ALL if name.startswith(f"{word} ")]
 
 
 def help_text(names: Sequence[str] = tuple(ALL)) -> str:
-    """The commands by group, each with its summary; of a few of them, if ``names`` says so."""
+    """The commands by group, each with its summary; only those in ``names``."""
     width = max(map(len, names)) + 2
     lines = ["usage: espnet-robust SUBCOMMAND [options]", ""]
     lines += [
@@ -105,7 +108,7 @@ def help_text(names: Sequence[str] = tuple(ALL)) -> str:
 
 
 def _become(args: list[str]) -> None:
-    """Run the command's module as ``python -m`` does, so that what it spawns finds it again."""
+    """Run the command's module as ``python -m`` does, so that processes it spawns can import it."""
     for words in (2, 1):
         name = " ".join(args[:words])
         if name in ALL and len(args) >= words:
@@ -116,12 +119,12 @@ def _become(args: list[str]) -> None:
 
 
 def _unknown(args: list[str]) -> str:
-    """What is wrong with these arguments, and the nearest command."""
+    """The message for these arguments, with the nearest command."""
     if not args:
         return "name a subcommand; espnet-robust --help lists them"
     given = " ".join(args[: 2 if _below(args[0]) else 1])
     modules = {module.rpartition(".")[2]: name for name, module in ALL.items()}
-    if given in modules:  # what it is called after espnet_robust.bin
+    if given in modules:  # its name after espnet_robust.bin
         return f"no subcommand {given!r}; it is {modules[given]!r}"
     from espnet_robust.common.config import nearest
 

@@ -1,4 +1,4 @@
-"""Write the list of classes and the labels that ESPnet's classification task reads."""
+"""Write the list of classes and the labels for ESPnet's classification task."""
 
 import argparse
 from collections.abc import Sequence
@@ -9,9 +9,13 @@ from espnet_robust.common.cli import Parser, run
 
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust make_classes", description=__doc__)
-    parser.add_argument("--table", default="utt2label", help="of a data dir; default: %(default)s")
+    parser.add_argument(
+        "--table", default="utt2label", help="table with the labels; default: %(default)s"
+    )
     parser.add_argument("--out", type=Path, required=True, help="directory")
-    parser.add_argument("--train", type=Path, required=True, help="data dir with every class")
+    parser.add_argument(
+        "--train", type=Path, required=True, help="training data dir, with every class"
+    )
     parser.add_argument("--dev", type=Path, required=True, help="data dir")
     parser.add_argument("tests", type=Path, nargs="*", help="data dirs whose labels to check")
     return parser

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.bin.distort_data_dir import add_copy_options
+from espnet_robust.cluster.options import add_cluster_options
 from espnet_robust.common.cli import Parser, run
 
 
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust make_protocol", description=__doc__)
     add_copy_options(parser)
+    add_cluster_options(parser)
     parser.add_argument("src", type=Path, metavar="SRC")
     parser.add_argument("out_prefix", metavar="OUT_PREFIX")
     return parser
@@ -18,18 +20,28 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
-    from espnet_robust.distortion.protocol import make_protocol
+    what = (args.src, args.out_prefix, args.config)
+    options = {
+        "seed": args.seed,
+        "format": args.format,
+        "allow_pipe": args.allow_pipe,
+        "hash_audio": args.hash_audio,
+    }
+    from espnet_robust.distortion.protocol import make_protocol, protocol_jobs, remove_left_over
 
-    make_protocol(
-        args.src,
-        args.out_prefix,
-        args.config,
-        seed=args.seed,
-        nj=args.nj,
-        format=args.format,
-        allow_pipe=args.allow_pipe,
-        hash_audio=args.hash_audio,
-    )
+    if not args.cluster:
+        make_protocol(*what, nj=args.nj, **options)
+        return
+    from espnet_robust.cluster.copies import describe_copies, make_copies
+    from espnet_robust.cluster.options import stage_of
+
+    stage = stage_of(args, "copies", "data", Path(args.out_prefix).parent / ".jobs")
+    jobs = protocol_jobs(*what, **options)
+    if args.dry_run == "true":
+        print(describe_copies(jobs, stage))
+    else:
+        remove_left_over(jobs, args.out_prefix, args.config)
+        make_copies(jobs, stage)
 
 
 if __name__ == "__main__":

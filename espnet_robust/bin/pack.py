@@ -1,7 +1,7 @@
-"""Pack a system of a recipe as others load it, with model cards written from the run.
+"""Pack a system of a recipe for others to load, with model cards written from the run.
 
-EXP is exp/BUDGET/SYSTEM_seedN after its scoring. OUT (EXP/packed) gets asr.zip, as espnet2.bin.pack
-writes it, asr/ with the same files, for the hub, and student/.
+EXP is exp/BUDGET/SYSTEM_seedN after scoring. OUT (EXP/packed) gets asr.zip, in the format of
+espnet2.bin.pack, asr/ with the same files, for the hub, and student/.
 """
 
 import argparse
@@ -15,14 +15,18 @@ def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust pack", description=__doc__)
     parser.add_argument("--checkpoint", default="valid.loss.best.pth", help="default: %(default)s")
     parser.add_argument("--recipe", type=Path, default=Path(), help="directory (default: this one)")
-    parser.add_argument("--noise_source", default="synthetic", help="YAML of conf/noise")
-    parser.add_argument("--teacher", default="", help="of a system that has no student")
-    parser.add_argument("--command", default="", help="what trained it, for the card")
-    parser.add_argument("--upload_hf", default="", metavar="USER/NAME", help="for the card")
+    parser.add_argument("--noise_source", default="synthetic", help="YAML in conf/noise")
+    parser.add_argument("--teacher", default="", help="teacher of a system that has no student")
+    parser.add_argument("--command", default="", help="the command that trained it, for the card")
     parser.add_argument(
-        "--licence", default="other", help="of the packed models, as the hub calls it"
+        "--upload_hf", default="", metavar="USER/NAME", help="repository, for the card"
     )
-    parser.add_argument("--out", type=Path, help="directory to write, whole; default: EXP/packed")
+    parser.add_argument(
+        "--licence", default="other", help="licence of the packed models, by its name on the hub"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="directory to write (replaced); default: EXP/packed"
+    )
     parser.add_argument("exp", type=Path, metavar="EXP")
     return parser
 

@@ -15,7 +15,7 @@ from espnet_robust.corpora import CORPORA
 
 
 def get_parser(name: str = "") -> argparse.ArgumentParser:
-    """The parser; of the corpora, only ``name`` is imported and has its options."""
+    """The parser; only the corpus ``name`` is imported and adds its options."""
     parser = Parser(prog="espnet-robust prepare_corpus", description=__doc__)
     parser.add_argument("--list", action="store_true", help="print the known corpora and exit")
     corpora = parser.add_subparsers(dest="corpus", metavar="CORPUS")

@@ -1,4 +1,4 @@
-"""Write the data dirs of a recipe's noises and rooms: a source of conf/noise."""
+"""Write the data dirs of a recipe's noises and rooms, from a source in conf/noise."""
 
 import argparse
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ def get_parser() -> argparse.ArgumentParser:
     for name in DIRECTORIES:
         parser.add_argument(f"--{name}", default="", metavar="DIR")
     parser.add_argument(
-        "source", help="YAML of conf/noise, such as synthetic, or a directory with noise/ and rir/"
+        "source", help="YAML in conf/noise, such as synthetic, or a directory with noise/ and rir/"
     )
     return parser
 

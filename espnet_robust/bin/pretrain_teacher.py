@@ -1,8 +1,8 @@
 """Pretrain a small HuBERT teacher on data dirs by masked prediction of k-means units.
 
-Give one YAML for each round (HuBERT, arXiv:2106.07447, section II-D); round N is written to
-OUT_PREFIX followed by N. A round that is done is skipped. One that was made of something else
-(another YAML, other speech, noises or models) is refused, or with --redo made again.
+Give one YAML per round (HuBERT, arXiv:2106.07447, section II-D); round N is written to OUT_PREFIX
+followed by N. A finished round is skipped. If it was made from something else (another YAML, other
+speech, noises or models), it is refused or, with --redo, made again.
 """
 
 import argparse
@@ -18,12 +18,16 @@ from espnet_robust.common.made_of import FILE
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust pretrain_teacher", description=__doc__)
     parser.add_argument(
-        "--config", type=Path, nargs="+", required=True, help="one YAML a round; see PretrainConfig"
+        "--config",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="one YAML per round, as egs/mini/asr1/conf/pretrain1.yaml",
     )
     out = parser.add_mutually_exclusive_group(required=True)
     out.add_argument("--out", type=Path, help="directory of the teacher, if there is one round")
     out.add_argument(
-        "--out_prefix", help="what the directories of all rounds begin with, such as exp/teacher"
+        "--out_prefix", help="common beginning of the rounds' directories, such as exp/teacher"
     )
     parser.add_argument(
         "--device", choices=("cpu", "cuda"), default="cpu", help="default: %(default)s"
@@ -48,13 +52,13 @@ def main(cmd: Sequence[str] | None = None) -> None:
         out = args.out or Path(f"{args.out_prefix}{number}")
         output = pretrained(config, args.data_dirs, out)
         work = replace(output, path=out.with_name(f"{out.name}.work"))
-        options = {"redo": args.redo, "otherwise": "another output directory keeps it"}
+        options = {"redo": args.redo, "otherwise": "or choose another output directory to keep it"}
         remove_stale(work, **options)
         if work.exists() and output.exists() and not (out / FILE).exists():
-            output.remove()  # killed before it could say that it was finished
+            output.remove()  # killed before it was marked as finished
         remove_stale(output, **options)
         if output.is_done():
-            print(f"{out}: done already")
+            print(f"{out}: already done")
             continue
         from espnet_robust.pretrain.hubert import pretrain
 

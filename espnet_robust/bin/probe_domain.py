@@ -1,4 +1,4 @@
-"""Measure how well a linear classifier tells clean from distorted speech by a model's features."""
+"""Measure how well a linear classifier on a model's features tells clean from distorted speech."""
 
 import argparse
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ def get_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="espnet-robust probe_domain",
         description=__doc__,
-        epilog="Of each model and each distorted copy: balanced accuracy of logistic regression on "
-        "the mean over time of the last layer, of utterances it was not fitted on; 0.5 is chance. "
-        "`all`: clean against all copies together. With --erase also after linear erasure (LEACE), "
-        "fitted on one half of the utterances and judged on the other.",
+        epilog="For each model and each distorted copy: balanced accuracy of logistic regression\n"
+        "on the last layer, averaged over time, for held-out utterances; 0.5 is chance. `all`:\n"
+        "clean against all copies together. With --erase, also after linear erasure (LEACE),\n"
+        "fitted on one half of the utterances and tested on the other.",
     )
     parser.add_argument(
         "models", nargs="+", metavar="MODEL", help="student directory, or a teacher"
@@ -26,7 +26,7 @@ def get_parser() -> argparse.ArgumentParser:
         nargs="+",
         required=True,
         metavar="DIR",
-        help="its distorted copies",
+        help="distorted copies of CLEAN",
     )
     parser.add_argument("--erase", action="store_true", help="see below")
     return parser

@@ -1,4 +1,4 @@
-"""Make one utterance of a distorted copy again, from its line in utt2distortion."""
+"""Remake one utterance of a distorted copy from its line in utt2distortion."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ from espnet_robust.common.cli import Parser, run
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust remake_utterance", description=__doc__)
     parser.add_argument(
-        "--allow_pipe", action="store_true", help="run the command that the audio was read from"
+        "--allow_pipe", action="store_true", help="run the command that the source audio comes from"
     )
     parser.add_argument("copy", type=Path, metavar="DST", help="a copy made by distort_data_dir")
     parser.add_argument("utt", metavar="UTT", help="utterance id")

@@ -1,12 +1,17 @@
-"""Write tables and a plot from scores.json files: wer.md, wer.csv and wer.png in OUT.
+"""Write a report: tables, plots and figures of several systems, with 95 % intervals, into OUT.
 
-For a classification task the files are accuracy.md, accuracy.csv and accuracy.png.
+    espnet-robust report exp/short --baseline distilhubert --out report
+    espnet-robust report A/exp/short --compare theirs=B/exp/short --out report
+
+wer.md and wer.tex hold the tables, wer.csv every figure, wer.png and wer.svg curves and bars,
+cost.png and cost.svg the rate against size, work and time. For a classification task the files are
+called accuracy.
 """
 
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from espnet_robust.common.cli import Parser, run
@@ -24,7 +29,20 @@ def get_parser() -> argparse.ArgumentParser:
         default="",
         help="names of the systems to show, in this order, separated by spaces; default: all",
     )
-    parser.add_argument("--exp", type=Path, help="a recipe's experiment, instead of SCORES_JSON")
+    parser.add_argument(
+        "--compare",
+        nargs="+",
+        default=[],
+        metavar="[NAME=]EXP",
+        help="experiments made elsewhere, to show too; their systems are called NAME/SYSTEM, and "
+        "without NAME keep their own names",
+    )
+    parser.add_argument(
+        "--groups",
+        type=Path,
+        help="table of speakers and their groups; default: spk2gender of the test set, if there",
+    )
+    parser.add_argument("--exp", type=Path, help="a recipe's experiment, instead of EXP")
     parser.add_argument("--seeds", default="0", help="of --exp, separated by blanks")
     parser.add_argument(
         "--test_sets", default="test", help="of --exp: OUT is of the first, OUT/SET of the others"
@@ -32,50 +50,77 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "scores",
         nargs="*",
-        metavar="[NAME=]SCORES_JSON",
-        help="NAME= shows the system under another name, such as that of its experiment",
+        metavar="[NAME=]EXP",
+        help="an experiment, the directory of one run in it, or its scores.json; NAME= shows a run "
+        "under another name",
     )
     parser.add_argument(
         "--results", default="", help="RESULTS.md, a block of which gets the tables too"
     )
     parser.add_argument("--name", default="", help="of that block; default: that of EXP, or of OUT")
-    parser.add_argument("--command", default="", help="what was run, for that block; default: this")
+    parser.add_argument("--command", default="", help="what was run, for the record; default: this")
     return parser
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
     parser = get_parser()
     args = parser.parse_args(cmd)
-    from espnet_robust.score.report import SUMMARY, write_report
-
     given = shlex.join(["espnet-robust", "report", *(sys.argv[1:] if cmd is None else cmd)])
     command = args.command or given
-
     if bool(args.exp) == bool(args.scores):
-        parser.error("name scores.json files, or --exp")
-    systems = args.systems.split()
-    if not args.exp:
-        named = [word.rpartition("=") for word in args.scores]
-        names = {Path(path): name for name, _, path in named if name}
-        paths = [Path(path) for _, _, path in named]
-        write_report(args.out, paths, baseline=args.baseline, order=systems, names=names)
-        _keep(args.results, args.name or args.out.name, args.out, command)
-        print(f"report written to {args.out}")
+        parser.error("name experiments or scores.json files, or --exp")
+    if args.exp:
+        _recipe(args, command)
         return
+    from espnet_robust.score.found import compared, named
+
+    names = named(args.scores)
+    names |= compared(args.compare, names.values())
+    _write(args, args.out, names, args.systems.split(), args.baseline, command)
+    _keep(args.results, args.name or args.out.name, args.out, command)
+    print(f"report written to {args.out}")
+
+
+def _recipe(args: argparse.Namespace, command: str) -> None:
+    """The report of a recipe's experiment, shown in the terminal."""
+    from espnet_robust.score.found import compared
+    from espnet_robust.score.report import SUMMARY
+
+    systems = args.systems.split()
     baseline = args.baseline if args.baseline in systems else ""
     for number, test_set in enumerate(args.test_sets.split()):
         below = test_set if number else "."
-        scores = [
-            args.exp / f"{system}_seed{seed}" / below / "scores.json"
+        names = {
+            args.exp / f"{system}_seed{seed}" / below / "scores.json": system
             for system in systems
             for seed in args.seeds.split()
-        ]
-        write_report(args.out / below, scores, baseline=baseline, order=systems)
-        tables = sorted((args.out / below).glob("*.md"))
-        print(f"\n{test_set}: {(args.out / below / SUMMARY).read_text('utf-8')}")
+        }
+        others = compared(args.compare, systems, below)
+        order = [*systems, *dict.fromkeys(others.values())]
+        out = args.out / below
+        _write(args, out, names | others, order, baseline, command)
+        tables = sorted(out.glob("*.md"))
+        print(f"\n{test_set}: {(out / SUMMARY).read_text('utf-8')}")
         print(f"every condition: {tables[0]}   plot: {tables[0].with_suffix('.png')}")
         name = args.name or args.exp.name
-        _keep(args.results, f"{name}/{test_set}" if number else name, args.out / below, command)
+        _keep(args.results, f"{name}/{test_set}" if number else name, out, command)
+
+
+def _write(
+    args: argparse.Namespace,
+    out: Path,
+    names: Mapping[Path, str],
+    order: Sequence[str],
+    baseline: str,
+    command: str,
+) -> None:
+    """Write everything about the runs in ``names`` (scores.json -> system) into ``out``."""
+    from espnet_robust.score.report import write_report
+
+    write_report(
+        out, list(names), baseline=baseline, order=order, names=names, command=command,
+        groups=args.groups,
+    )  # fmt: skip
 
 
 def _keep(results: str, name: str, out: Path, command: str) -> None:

@@ -1,11 +1,12 @@
-"""Print the whole configuration of one training, put together from its YAML files.
+"""Print the complete configuration of one training, resolved from its YAML files.
 
 From a recipe's directory:
 
     espnet-robust resolve --task distill --budget short cdm1
     espnet-robust resolve --task asr --budget short --set optim_conf.lr=0.001 -- cdm1
 
-A training of a recipe writes its own, with its data, to EXP/SYSTEM_seedN/TASK/train.yaml.
+Each training of a recipe writes its configuration, with its data, to
+EXP/SYSTEM_seedN/TASK/train.yaml.
 """
 
 import argparse
@@ -28,13 +29,13 @@ def get_parser() -> argparse.ArgumentParser:
         nargs="*",
         default=[],
         metavar="KEY=VALUE",
-        help="any key of the configuration; given last, or before another option",
+        help="set any key of the configuration; put it last, or before another option",
     )
     parser.add_argument(
         "--espnet_args",
         default="",
         metavar="STRING",
-        help="settings as ESPnet's commands take them: '--max_epoch 5 --optim_conf lr=0.001'",
+        help="ESPnet options, such as '--max_epoch 5 --optim_conf lr=0.001'",
     )
     parser.add_argument(
         "system", help="YAML in conf/distill; for asr and cls also teacher or logmel"

@@ -2,14 +2,21 @@
 
 DECODE_DIR/CONDITION/text is scored against the text of each data dir, or a table of labels against
 that table. condition.json in a data dir names its condition; without one it is called clean.
-counts.tsv is written beside OUT.
+counts.tsv, the errors of every utterance, is written beside OUT.
+
+Case, punctuation and the like count unless an option says otherwise. What was done is recorded in
+scores.json, and systems that were scored otherwise are not compared.
 """
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from espnet_robust.common.cli import Parser, run
+
+if TYPE_CHECKING:
+    from espnet_robust.score.schema import ConditionScore
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -29,11 +36,14 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--decode_dir", type=Path, required=True, help="what decoding wrote")
     parser.add_argument("--out", type=Path, required=True, help="scores.json to write")
     parser.add_argument(
-        "--missing",
-        choices=["refuse", "delete"],
-        default="refuse",
-        help="utterances without hypothesis: an error, or all words deleted; default: %(default)s",
+        "--strict",
+        action="store_true",
+        help="refuse utterances without hypothesis; default: their words count as deleted",
     )
+    parser.add_argument(
+        "--aligned", action="store_true", help="also write aligned.txt, the utterances with errors"
+    )
+    add_options(parser)
     parser.add_argument(
         "--test_sets",
         type=Path,
@@ -68,28 +78,69 @@ def main(cmd: Sequence[str] | None = None) -> None:
         score(args, condition_dirs(test_set, args.protocols), args.decode_dir / test_set.name, out)
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """How texts are compared."""
+    group = parser.add_argument_group("comparison of texts")
+    group.add_argument(
+        "--alignment",
+        choices=["fewest", "sclite"],
+        default="fewest",
+        help="fewest: the fewest errors, and of such alignments one with the fewest substitutions; "
+        "sclite: a substitution costs 4, an insertion or deletion 3; default: %(default)s",
+    )
+    group.add_argument("--case", choices=["keep", "lower", "upper"], default="keep")
+    group.add_argument("--punctuation", choices=["keep", "drop"], default="keep")
+    group.add_argument("--no_nfc", action="store_true", help="do not compose Unicode")
+    group.add_argument("--symbols", default="", help="file of words to drop, such as <noise>")
+    group.add_argument("--mapping", default="", help="file of lines FROM => TO, for words")
+    group.add_argument(
+        "--alternatives",
+        action="store_true",
+        help="references may hold {A / B}, {A / @} and optional (WORDS), as for sclite -D",
+    )
+
+
 def score(args: argparse.Namespace, data_dirs: Sequence[Path], decode_dir: Path, out: Path) -> None:
     from espnet_robust.common.made_of import Output
     from espnet_robust.data.conditions import read_condition
-    from espnet_robust.score.decoded import score_decoded, scored_of
-    from espnet_robust.score.metrics import ACCURACY, CER, WER
-    from espnet_robust.score.schema import write_counts, write_scores
+    from espnet_robust.score.aligned import write_aligned
+    from espnet_robust.score.counts_file import write_counts
+    from espnet_robust.score.decoded import Scoring, score_decoded, scored_of
+    from espnet_robust.score.normalise import Normalisation
+    from espnet_robust.score.schema import write_scores
 
-    what = {"system": args.system, "seed": args.seed, "task": args.task, "label": args.label}
-    what |= {"missing": args.missing}
-    scores, counts = score_decoded(data_dirs, decode_dir, **what)
+    normalisation = Normalisation(
+        not args.no_nfc, args.symbols, args.mapping, args.case, args.punctuation, args.alternatives
+    )
+    scoring = Scoring(
+        args.system, args.seed, args.task, args.label, args.strict, args.alignment, normalisation
+    )
+    scores, errors = score_decoded(data_dirs, decode_dir, scoring)
     conditions = {read_condition(path).name: path for path in data_dirs}
-    output = Output(out.parent, scored_of(conditions, decode_dir, **what))
+    output = Output(out.parent, scored_of(conditions, decode_dir, scoring))
     output.begin()
-    write_counts(out.with_name("counts.tsv"), counts)
+    write_counts(out.with_name("counts.tsv"), errors)
     write_scores(out, scores)
     output.finish([out.name, "counts.tsv"])
-    for c in scores.conditions:
-        values = {m.name: getattr(c, m.field) for m in ((ACCURACY,) if args.label else (WER, CER))}
-        shown = "  ".join(
-            f"{name} {'     -' if x is None else f'{x:6.2f}'} %" for name, x in values.items()
-        )
-        print(f"{scores.system} seed {scores.seed} {c.name}: {shown}")
+    if args.aligned:
+        write_aligned(out.with_name("aligned.txt"), data_dirs, decode_dir, scoring)
+    for condition in scores.conditions:
+        print(f"{scores.system} seed {scores.seed} {_line(condition)}")
+
+
+def _line(condition: "ConditionScore") -> str:
+    """What the terminal shows of a condition."""
+    from espnet_robust.score.metrics import ACCURACY, CER, WER
+
+    metrics = (ACCURACY,) if condition.accuracy is not None else (WER, CER)
+    values = ((m.name, getattr(condition, m.field)) for m in metrics)
+    line = "  ".join(f"{n} {'     -' if x is None else f'{x:6.2f}'} %" for n, x in values)
+    said = ""
+    if condition.missing:
+        said += f"  {condition.missing} without hypothesis: their words count as deleted"
+    if condition.empty:
+        said += f"  {condition.empty} with an empty reference: insertions only"
+    return f"{condition.name}: {line}{said}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Show distortions of one utterance: OUT/index.html with audio players, OUT/distortions.png.
 
-Without --config every kind that can be shown: noise, rooms and babble need a data dir each.
+Without --config it shows every kind; noise, rooms and babble only if their data dir is given.
 """
 
 import argparse
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust show_distortions", description=__doc__)
     parser.add_argument("--config", type=Path, help="show this chain or protocol instead")
-    parser.add_argument("--draws", type=int, default=8, help="draws of the chain of --config")
+    parser.add_argument(
+        "--draws", type=int, default=8, help="number of draws from the chain in --config"
+    )
     parser.add_argument("--noise", help="data dir of noise")
     parser.add_argument("--rir", help="data dir of room impulse responses")
     parser.add_argument("--speech", help="data dir of voices for babble")

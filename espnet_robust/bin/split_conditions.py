@@ -1,4 +1,4 @@
-"""Divide a test set by recording condition: OUT_PREFIX_NAME_GROUP for each group of a table."""
+"""Split a test set by recording condition: OUT_PREFIX_NAME_GROUP for each group in a table."""
 
 import argparse
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from espnet_robust.common.cli import Parser, run
 
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust split_conditions", description=__doc__)
-    parser.add_argument("--name", required=True, help="first part of the conditions' names")
+    parser.add_argument("--name", required=True, help="first part of the condition names")
     parser.add_argument("--table", default="utt2group", help="default: %(default)s")
     parser.add_argument("src", type=Path, metavar="SRC")
     parser.add_argument("out_prefix", metavar="OUT_PREFIX")

@@ -1,4 +1,4 @@
-"""Write some utterances of a data dir to a new one."""
+"""Write selected utterances of a data dir to a new one."""
 
 import argparse
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ def get_parser() -> argparse.ArgumentParser:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--first", type=int, metavar="N", help="the first N utterances")
     which.add_argument(
-        "--utt_list", type=Path, metavar="FILE", help="utterances named in FILE, an id a line"
+        "--utt_list", type=Path, metavar="FILE", help="utterances named in FILE, one id per line"
     )
     parser.add_argument("src", type=Path, metavar="SRC")
     parser.add_argument("dst", type=Path, metavar="DST")

@@ -5,11 +5,12 @@ else (configuration, data, teacher, student), it is refused or, with --redo, mad
 """
 
 import argparse
-import sys
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.common.cli import Parser, run
+from espnet_robust.common.launch import node_of, ranks_of
 from espnet_robust.recipe.options import add_plan_options, plan_of
 from espnet_robust.recipe.plan import DISTILL
 
@@ -17,7 +18,21 @@ from espnet_robust.recipe.plan import DISTILL
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust train", description=__doc__)
     add_plan_options(parser)
-    parser.add_argument("--ngpu", default="0", metavar="N", help="number of GPUs to train on")
+    parser.add_argument(
+        "--ngpu", default="0", metavar="N", help="GPUs of a node; default: %(default)s"
+    )
+    parser.add_argument(
+        "--num_procs", default="1", metavar="N", help="without GPUs: processes of a node"
+    )
+    parser.add_argument(
+        "--num_nodes",
+        default="1",
+        metavar="N",
+        help="each runs this command, with NODE_RANK and MASTER_ADDR in its environment",
+    )
+    parser.add_argument(
+        "--dist_backend", default="", metavar="NAME", help="nccl or gloo; default: as fits"
+    )
     parser.add_argument(
         "--redo", action="store_true", help="delete a stale training and run it again"
     )
@@ -31,6 +46,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
+    ranks = ranks_of(args.ngpu, args.num_procs, args.num_nodes, args.dist_backend)
     from espnet_robust.recipe.outputs import BEST_STUDENT, Outputs
     from espnet_robust.recipe.training import train
 
@@ -38,27 +54,27 @@ def main(cmd: Sequence[str] | None = None) -> None:
     outputs = Outputs(plan)
     if args.what == DISTILL:
         output, best = outputs.distilled(args.system, args.seed), BEST_STUDENT
-        command = ["espnet_robust.bin.distill_train"]
+        module = ["espnet_robust.bin.distill_train"]
         if not output.changes() and outputs.student(args.system, args.seed).is_done():
             return  # its checkpoints may be gone
     else:
         output, best = outputs.trained(args.system, args.seed), "valid.loss.best.pth"
-        command = ["espnet_robust.run", f"espnet2.bin.{args.what}_train"]
+        module = ["espnet_robust.run", f"espnet2.bin.{args.what}_train"]
     options = {
         "config": output.path / "train.yaml",
         "output_dir": output.path,
         "seed": args.seed,
         "resume": "true",
-        "ngpu": args.ngpu,
     }
     words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
     train(
         output,
         plan.config(args.what, args.system, args.seed),
-        [sys.executable, "-m", *command, *words],
+        ranks.command(module, words, os.environ),
         f"{args.what} {args.system} {args.seed}",
         best,
         redo=args.redo,
+        node=node_of(ranks.num_nodes)[0] if ranks.num_nodes > 1 else 0,
         check=_check,
     )
 

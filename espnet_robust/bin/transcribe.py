@@ -1,7 +1,7 @@
 """Transcribe audio files with an exported recogniser; needs neither torch nor ESPnet.
 
-Prints one line for each file: its name, a tab, its text; with --json one object, with word times in
-seconds. Any sampling rate and number of channels.
+Prints one line per file: its name, a tab and its text; with --json, a JSON object with word times
+in seconds. Takes any sampling rate and number of channels.
 """
 
 import argparse
@@ -16,13 +16,15 @@ from espnet_robust.common.cli import Parser, run
 
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust transcribe", description=__doc__)
-    parser.add_argument("model", type=Path, help="MODEL.onnx of espnet-robust export")
+    parser.add_argument(
+        "model", type=Path, help="model.onnx or model.int8.onnx from espnet-robust export"
+    )
     parser.add_argument("audio", type=Path, nargs="+", help="WAV, FLAC, OGG, MP3, ...")
     parser.add_argument("--json", action="store_true", help="JSON lines with word times")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
         "--window", type=float, default=20, metavar="SECONDS",
-        help="longer files are heard in windows of that length (default: %(default)s)",
+        help="process longer files in windows of this length (default: %(default)s)",
     )  # fmt: skip
     return parser
 

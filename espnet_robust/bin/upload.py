@@ -1,7 +1,7 @@
-"""Upload packed systems to the hub: what `espnet-robust pack` has made of each EXP.
+"""Upload packed systems, made by `espnet-robust pack`, to the hub.
 
 EXP is exp/BUDGET/SYSTEM_seedN. Each of its models gets a repository, USER/NAME-SYSTEM_seedN-asr (or
--cls) and -student. An upload that broke goes on when it is run again.
+-cls) and -student. To resume an interrupted upload, run the command again.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Check Kaldi-format data dirs: tables that agree and are sorted, audio that can be read."""
+"""Check Kaldi-format data dirs: tables must agree and be sorted, audio must be readable."""
 
 import argparse
 import sys
@@ -19,13 +19,13 @@ def get_parser() -> argparse.ArgumentParser:
         "--need",
         nargs="*",
         default=["wav.scp", "text", "utt2spk"],
-        help="files that must be there (default: %(default)s); wav.scp alone for noise and rooms",
+        help="required files (default: %(default)s); for noise and rooms, wav.scp is enough",
     )
     parser.add_argument("--audio", action="store_true", help="also open every audio file")
     parser.add_argument(
         "--add_tables",
         action="store_true",
-        help="write utt2num_samples and utt2dur where they are missing, from the audio's headers",
+        help="write utt2num_samples and utt2dur if they are missing, from the audio headers",
     )
     parser.add_argument(
         "--allow_pipe", action="store_true", help="with --audio: run the commands in wav.scp"
@@ -53,8 +53,8 @@ def _warn_of_overlaps(data: "DataDir") -> None:
     if pairs := overlapping(data.tables.get("segments", {}), where):
         first, second = pairs[0]
         print(
-            f"warning: {where}: {len(pairs)} utterances begin before the one before them ends,"
-            f" first {second} in {first}; right where speakers talk at once",
+            f"warning: {where}: {len(pairs)} utterances begin before the previous one ends,"
+            f" first {second} in {first}; this is fine if speakers talk at once",
             file=sys.stderr,
         )
 

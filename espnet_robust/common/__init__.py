@@ -1,1 +1,1 @@
-"""What all the rest stands on: errors, files, processes, commands, configuration."""
+"""The foundation of the package: errors, files, processes, commands, configuration."""

@@ -1,7 +1,7 @@
 """What all commands share: how options are spelt, and how a user's mistake is reported.
 
-A command's module imports at its top what its parser needs, and the rest in ``main``, after
-parsing: so ``--help`` and a mistyped option answer at once.
+A command's module imports at the top only what its parser needs; ``main`` imports the rest after
+parsing, so that ``--help`` and a mistyped option answer at once.
 """
 
 import argparse
@@ -18,16 +18,16 @@ from typing import Any
 from espnet_robust.common.ending import end_with_recipe
 from espnet_robust.common.errors import UserError
 
-# Errors of the system that are no bugs of ours: a full disk, one that fails, no permission.
+# System errors that are not our bugs: a full or failing disk, missing permissions.
 _SYSTEM = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
 }  # fmt: skip
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose options are spelt as ESPnet's, ``--snake_case``.
+    """An ArgumentParser whose options are spelt like ESPnet's, in ``--snake_case``.
 
-    ``--kebab-case`` is understood too. The description keeps its line breaks.
+    ``--kebab-case`` works too. The description keeps its line breaks.
     """
 
     def __init__(self, *args: Any, **options: Any):
@@ -42,7 +42,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def snake_case(args: Sequence[str]) -> list[str]:
-    """Arguments with underscores for the dashes in the names of options.
+    """Arguments with the dashes in option names replaced by underscores.
 
     >>> snake_case(["--decode-dir=my-dir", "my-set", "--", "--a-file"])
     ['--decode_dir=my-dir', 'my-set', '--', '--a-file']
@@ -68,8 +68,8 @@ def summary(module: str) -> str:
 def run(main: Callable[[], None]) -> None:
     """Call ``main()``; turn a UserError into ``error: ...`` on stderr and exit status 1.
 
-    So, too, what the system refuses: a full disk, a directory that cannot be written. Ctrl-C ends
-    it without a traceback.
+    System errors such as a full disk or a read-only directory are reported the same way. Ctrl-C
+    ends the command without a traceback.
     """
     end_with_recipe()
     try:
@@ -85,4 +85,4 @@ def run(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)  # so that a shell knows why it ended
+        os.kill(os.getpid(), signal.SIGINT)  # so that the shell sees why it ended

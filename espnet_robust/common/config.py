@@ -17,7 +17,7 @@ T = TypeVar("T", bound="DataclassInstance")
 
 
 def read_yaml(path: Path) -> dict:
-    """The mapping in a YAML file. Raises ConfigError where it is missing or not a mapping."""
+    """The mapping in a YAML file. Raises ConfigError if it is missing or not a mapping."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as e:
@@ -36,11 +36,11 @@ def read_config(path: Path, cls: type[T]) -> T:
 
 
 def from_mapping(content: dict, cls: type[T], where: str) -> T:
-    """``cls(**content)`` after a check of the keys.
+    """``cls(**content)`` after checking the keys.
 
     Raises:
-        ConfigError: unknown keys (with the nearest known name), missing ones, or a value that
-            ``cls`` refuses; ``where`` opens the message.
+        ConfigError: unknown keys (with the nearest known name), missing keys, or a value that
+            ``cls`` refuses; the message begins with ``where``.
     """
     fields = {f.name: f for f in dataclasses.fields(cls)}
     problems = []
@@ -62,10 +62,10 @@ def from_mapping(content: dict, cls: type[T], where: str) -> T:
 
 
 def nearest(name: Any, known: Iterable[Any], show: int = 20) -> str:
-    """What to say after an unknown name: the known one most like it, or else all of them.
+    """The hint after an unknown name: the closest known name, or else all known names.
 
     Args:
-        show: with more names than this that are all unlike, nothing is said.
+        show: if no name is close and there are more than this many, the hint is empty.
 
     >>> nearest("siez", ["size", "rate"]), nearest("x", ["size", "rate"]), nearest("x", range(99))
     (", did you mean 'size'?", '; known: size, rate', '')
@@ -78,26 +78,26 @@ def nearest(name: Any, known: Iterable[Any], show: int = 20) -> str:
 
 
 def find_yaml(name: str, folders: Sequence[Path]) -> Path | None:
-    """The first NAME.yaml in the folders; None where there is none."""
+    """The first NAME.yaml found in the folders, or None."""
     paths = (folder / f"{name}.yaml" for folder in folders)
     return next((path for path in paths if path.is_file()), None)
 
 
 def no_yaml(name: str, folders: Sequence[Path]) -> str:
-    """What to say where there is no NAME.yaml in the folders."""
+    """The message for a NAME.yaml that is in none of the folders."""
     known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
     return f"there is no {name}.yaml{nearest(name, known)}"
 
 
 def base_chain(path: Path, folders: Sequence[Path]) -> list[tuple[Path, dict]]:
-    """A YAML and what its ``base`` leads to: (file, content without ``base``), the lowest first.
+    """A YAML and its chain of bases: (file, content without ``base``), the lowest base first.
 
     Args:
-        folders: where a base that is a name is looked for; one with a slash is a path from the
-            directory of the YAML that names it.
+        folders: where a base given as a name is searched. A base with a slash is a path relative
+            to the YAML that names it.
 
     Raises:
-        ConfigError: unreadable, no such base, or bases that lead in a circle.
+        ConfigError: a file cannot be read, a base does not exist, or the bases form a circle.
     """
     chain: list[tuple[Path, dict]] = []
     while True:
@@ -122,18 +122,18 @@ def _base(base: str, path: Path, folders: Sequence[Path]) -> Path:
 
 
 def load_yaml(text: str, name: str | Path) -> Any:
-    """The content of a YAML text: plain Python values, no tags that make objects.
+    """The content of a YAML text, as plain Python values; tags that build objects are refused.
 
     Args:
         name: what to call the text in a message.
 
     Raises:
-        ConfigError: not YAML, a key twice in one mapping (YAML's own loaders keep the last and say
-            nothing), a value that contains itself, nesting too deep to read.
+        ConfigError: not YAML, a key repeated in one mapping (PyYAML silently keeps the last), a
+            value that contains itself, or nesting too deep to read.
     """
     try:
         loader = yaml.SafeLoader(text)
-    except yaml.reader.ReaderError as e:  # a character that YAML does not have, such as NUL
+    except yaml.reader.ReaderError as e:  # a character that YAML forbids, such as NUL
         raise ConfigError(f"{name}: not valid YAML: {' '.join(str(e).split())}") from None
     try:
         node = loader.get_single_node()
@@ -143,7 +143,7 @@ def load_yaml(text: str, name: str | Path) -> Any:
         return loader.construct_document(node)
     except yaml.YAMLError as e:
         raise ConfigError(f"{name}: not valid YAML: {' '.join(str(e).split())}") from None
-    except ValueError as e:  # such as a date that there is not
+    except ValueError as e:  # such as a date that does not exist
         raise ConfigError(f"{name}: not valid YAML: {e}") from None
     except RecursionError:
         raise ConfigError(f"{name}: nested too deeply to be read") from None
@@ -154,16 +154,16 @@ def load_yaml(text: str, name: str | Path) -> Any:
 def _check_node(
     loader: yaml.SafeLoader, node: yaml.Node, name: str | Path, inside: set[int], done: set[int]
 ) -> None:
-    """Raise ConfigError if ``node`` has a key twice or contains itself.
+    """Raise ConfigError if ``node`` repeats a key or contains itself.
 
     Args:
         inside: ids of the nodes that contain it.
-        done: ids of the nodes checked already, to which aliases lead again.
+        done: ids of the nodes already checked, which aliases may reach again.
     """
     if id(node) in inside:
         raise ConfigError(
-            f"{name}:{node.start_mark.line + 1}: contains itself: an alias (*) leads to the value"
-            " that it is part of"
+            f"{name}:{node.start_mark.line + 1}: contains itself: an alias (*) refers to a value"
+            " that contains it"
         )
     if id(node) in done or isinstance(node, yaml.ScalarNode):
         return
@@ -183,7 +183,7 @@ def _check_keys(loader: yaml.SafeLoader, keys: list[yaml.Node], name: str | Path
             value, line = loader.construct_object(key), key.start_mark.line + 1
             if value in lines:
                 raise ConfigError(
-                    f"{name}:{line}: key {key.value!r} occurs twice; it is in line {lines[value]}"
-                    " already"
+                    f"{name}:{line}: key {key.value!r} occurs twice; it is already on line"
+                    f" {lines[value]}"
                 )
             lines[value] = line

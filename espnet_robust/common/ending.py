@@ -1,7 +1,7 @@
-"""Commands of a recipe end when the recipe ends, however that was.
+"""A recipe's commands end when the recipe ends, however it ends.
 
-A shell that is killed leaves running what it has started, and what it runs in the background does
-not hear Ctrl-C. So each command watches the shells that it is part of.
+A killed shell leaves its children running, and its background jobs never see Ctrl-C. So each
+command watches the shells that started it.
 """
 
 import contextlib
@@ -10,7 +10,7 @@ import select
 import signal
 import threading
 
-RECIPES = "ESPNET_ROBUST_RECIPES"  # HOST:PID of these shells, by egs/TEMPLATE/stages.sh
+RECIPES = "ESPNET_ROBUST_RECIPES"  # HOST:PID of these shells, set by egs/TEMPLATE/stages.sh
 
 _watched: set[str] = set()
 

@@ -1,4 +1,4 @@
-"""Errors a user can mend. Each message is one line: which file, what is wrong, what to do."""
+"""Errors that a user can fix. Each message is one line: which file, what is wrong, what to do."""
 
 from collections.abc import Iterable, Iterator
 
@@ -20,18 +20,22 @@ class AudioError(UserError):
 
 
 class ModelError(UserError):
-    """A model directory or checkpoint is missing, incomplete or of another shape."""
+    """A model directory or checkpoint is missing, incomplete or does not fit the model."""
 
 
 class TrainingError(UserError):
     """Training cannot go on: a loss is NaN or infinite, or there is nothing to learn from."""
 
 
+class JobError(UserError):
+    """A cluster does not take a job, or a job of it failed for good."""
+
+
 def one_line_errors(batches: Iterable) -> Iterator:
-    """``batches``, where an error of a user in a worker process keeps its one line."""
+    """Yield from ``batches``; a UserError from a worker process keeps its one-line message."""
     try:
         yield from batches
     except UserError as e:
-        # DataLoader raises it again with the worker's traceback as its message.
+        # DataLoader re-raises it with the worker's traceback as its message.
         last = str(e).strip().splitlines()[-1]
         raise type(e)(last.removeprefix(f"{type(e).__module__}.{type(e).__qualname__}: ")) from None

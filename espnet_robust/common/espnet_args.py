@@ -1,6 +1,6 @@
-"""Options as ESPnet's commands take them, ``--max_epoch 5 --optim_conf lr=0.001``, as settings.
+"""Turn ESPnet options, such as ``--max_epoch 5 --optim_conf lr=0.001``, into configuration keys.
 
-An experiment remembers its configuration, so such options go into it rather than past it.
+An experiment compares its configuration between runs, so these options must be part of it.
 """
 
 import shlex
@@ -11,13 +11,13 @@ from espnet_robust.common.experiment import parse_settings
 
 
 def settings_of(option: str, text: str) -> dict[str, Any]:
-    """The keys that a string of ESPnet's options sets.
+    """The configuration keys that a string of ESPnet options sets.
 
     Args:
-        option: what the string was given with, for messages.
+        option: the option of ours that held the string, for messages.
 
     Raises:
-        ConfigError: a word that belongs to no option, an option without its value, or with several.
+        ConfigError: a word that belongs to no option, or an option without exactly one value.
 
     >>> settings_of("asr_args", "--max_epoch 5 --optim_conf lr=1e-3 --optim_conf betas=[0.9,0.98]")
     {'max_epoch': 5, 'optim_conf': {'lr': 0.001, 'betas': [0.9, 0.98]}}
@@ -32,7 +32,7 @@ def settings_of(option: str, text: str) -> dict[str, Any]:
         name, equals, value = word.removeprefix("--").partition("=")
         if not word.startswith("--") or not name:
             raise ConfigError(
-                f"--{option}: {word!r} belongs to no option; write --NAME VALUE, a list as [a,b]"
+                f"--{option}: {word!r} belongs to no option; write --NAME VALUE, and lists as [a,b]"
             )
         if not equals:
             place += 1

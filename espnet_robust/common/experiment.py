@@ -1,7 +1,7 @@
-"""One configuration a run: the only place where YAML files are laid over one another.
+"""One configuration per training: the only place where YAML files are laid over one another.
 
-``resolve`` gives the whole configuration of one training. ``run.sh``, ``distill_train --config
-SYSTEM.yaml`` and the tests ask here, so all of them train the same thing. Layers, weakest first:
+``resolve`` returns the complete configuration of one training. ``run.sh``, ``distill_train
+--config SYSTEM.yaml`` and the tests all call it, so they train the same thing. Weakest layer first:
 
     distillation                              recogniser (asr) or classifier (cls)
     conf/distill/SYSTEM.yaml and its bases    conf/downstream/train.yaml
@@ -13,12 +13,13 @@ SYSTEM.yaml`` and the tests ask here, so all of them train the same thing. Layer
                                               conf/downstream/distorted.yaml, if asked for
                                               the user's options
 
-Any YAML may name a ``base`` that it is laid over: a system, or a path from its own directory.
-``systems: {NAME: {...}}`` in the recipe's distill.yaml is what it changes in one system.
+Any YAML may name a ``base`` that it is laid over: a system, or a path relative to itself.
+``systems: {NAME: {...}}`` in the recipe's distill.yaml changes a single system.
 
-What follows from the rest is computed and need not stand in a YAML: ``scheduler_conf.total_steps``,
-its ``max_lr``, and ``valid_distortion``, the training mixture on development material. Distortions
-are read into the configuration, so that it holds the whole mixture, whatever becomes of the file.
+Values that follow from the others are computed and may be left out of the YAMLs:
+``scheduler_conf.total_steps``, its ``max_lr``, and ``valid_distortion``, which is the training
+mixture on development material. Distortion files are copied into the configuration, so that it
+stays complete when the files change.
 """
 
 import os
@@ -32,9 +33,9 @@ from espnet_robust.common.errors import ConfigError
 from espnet_robust.common.shipped import conf_dir
 
 CONF = conf_dir()
-CHECKOUT = CONF.parent  # or the package, where it is installed
+CHECKOUT = CONF.parent  # or the package directory, if it is installed
 NOT_DISTILLED = ("teacher", "logmel")  # systems that need no student
-# Classes of ESPnet: a layer that names another one drops the ``_conf`` of the one below.
+# Keys that choose an ESPnet class: choosing another class drops the ``_conf`` of the layer below.
 CLASSES = (
     "frontend", "specaug", "normalize", "preencoder", "encoder", "postencoder", "decoder",
     "optim", "scheduler",
@@ -46,16 +47,16 @@ Config = dict[str, Any]
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe, as far as configurations depend on it.
+    """The parts of a recipe that configurations depend on.
 
     Args:
-        directory: of the recipe; paths in what is resolved are relative to it.
-        distill_config: what it changes in all systems; None is its conf/distill.yaml, if any, and
-            ``none`` nothing.
+        directory: the recipe's; paths in the resolved configuration are relative to it.
+        distill_config: the changes it makes to all systems. None means its conf/distill.yaml, if
+            there is one; ``none`` means no changes.
         task_config: likewise for its recognisers or classifiers, conf/asr.yaml or conf/cls.yaml.
-        train_set, dev_set: data/NAME, whose speech babble is made of.
-        asr_distortion: what recognisers and classifiers hear in training: "" is the speech as it
-            is, ``train`` the recipe's own mixture for distillation, else a YAML of a distortion.
+        train_set, dev_set: names of data dirs under data/; babble is made from their speech.
+        asr_distortion: what recognisers and classifiers hear in training: "" for the speech as it
+            is, ``train`` for the recipe's distillation mixture, or a distortion YAML.
     """
 
     directory: Path
@@ -67,19 +68,19 @@ class Recipe:
 
     @property
     def own(self) -> Path:
-        """Where its variants of systems are."""
+        """The directory of the recipe's own systems."""
         return self.directory / "conf/distill"
 
     def layer(self, given: Path | None, name: str) -> Config:
-        """What the recipe's ``conf/NAME``, or the file given instead, lays over what is shared."""
+        """The content of the recipe's ``conf/NAME``, or of the file given instead."""
         path = given or self.directory / "conf" / name
         return _read_chain(path, [CONF]) if given or path.is_file() else {}
 
     def budget(self, name: str, section: str) -> Config:
-        """Numbers of steps: the recipe's conf/budget/NAME.yaml, else that of the checkout.
+        """Step counts from the recipe's conf/budget/NAME.yaml, or else from the checkout's.
 
         Raises:
-            ConfigError: there is no such budget, or it does not say this.
+            ConfigError: there is no such budget, or it lacks this section.
         """
         folders = [self.directory / "conf/budget", CONF / "budget"]
         path = find_yaml(name, folders)
@@ -99,17 +100,17 @@ def resolve(
     overrides: Mapping[str, Any] | None = None,
     classifier: str = "linear",
 ) -> Config:
-    """The whole configuration of one training.
+    """The complete configuration of one training.
 
     Args:
         task: ``distill``, ``asr`` or ``cls``.
-        system: a YAML of conf/distill or of the recipe; for asr and cls also one of NOT_DISTILLED.
-        budget: a YAML of conf/budget.
-        overrides: the user's options, strongest of all; ``None`` values are as if not given.
-        classifier: for cls, a YAML of conf/cls.
+        system: a YAML in conf/distill or in the recipe; for asr and cls also one of NOT_DISTILLED.
+        budget: a YAML in conf/budget.
+        overrides: the user's options, which win over everything; ``None`` counts as not given.
+        classifier: for cls, a YAML in conf/cls.
 
     Raises:
-        ConfigError: a file is missing or wrong, with its name and the nearest one there is.
+        ConfigError: a file is missing or wrong; the message has its name and the closest match.
     """
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
     if task == "distill":
@@ -131,10 +132,10 @@ def resolve(
 
 
 def read_system(path: Path) -> Config:
-    """The system in one YAML, its bases below it, as ``distill_train --config`` takes it.
+    """The system in one YAML, laid over its bases, as ``distill_train --config`` takes it.
 
     Raises:
-        ConfigError: as ``resolve``.
+        ConfigError: as for ``resolve``.
     """
     content = _read_chain(path, [path.parent, CONF / "distill"])
     owner = _owner(path)
@@ -145,7 +146,7 @@ def read_system(path: Path) -> Config:
 
 
 def find_teacher(recipe: Recipe, given: str | None = None) -> str:
-    """The teacher of the recipe, a directory or a hub id; of several the first."""
+    """The recipe's teacher, a directory or a hub id; the first one if there are several."""
     shared = _read_chain(CONF / "distill/distilhubert.yaml", [CONF / "distill"])
     config = lay_over(shared, _recipe_layer(recipe, "distilhubert"))
     teacher = given or config["teacher"]
@@ -155,14 +156,14 @@ def find_teacher(recipe: Recipe, given: str | None = None) -> str:
 
 
 def check_system(system: str, recipe: Recipe) -> None:
-    """Raises ConfigError where there is no YAML of that name."""
+    """Raise ConfigError if no YAML has that name."""
     folders = [recipe.own, CONF / "distill"]
     if system not in NOT_DISTILLED and find_yaml(system, folders) is None:
         raise ConfigError(f"unknown system {system!r}: {no_yaml(system, folders)}")
 
 
 def lay_over(base: Mapping, over: Mapping) -> Config:
-    """``over`` laid over ``base``: nested mappings are merged, all else is replaced.
+    """``over`` laid over ``base``: nested mappings are merged, other values replaced.
 
     >>> lay_over({"encoder": "rnn", "encoder_conf": {"a": 1}}, {"encoder": "blstm"})
     {'encoder': 'blstm'}
@@ -178,18 +179,18 @@ def lay_over(base: Mapping, over: Mapping) -> Config:
 
 
 def parse_settings(words: Sequence[str]) -> Config:
-    """``["asr_conf.x=1", ...]`` as a nested mapping; values are YAML.
+    """``["asr_conf.x=1", ...]`` as a nested mapping; values are read as YAML.
 
     Raises:
-        ConfigError: a word without ``=``, or a value that is no YAML.
+        ConfigError: a word without ``=``, or a value that is not YAML.
     """
     for word in words:
         if "=" not in word:
             raise ConfigError(f"--set {word}: write KEY=VALUE, as in --set optim_conf.lr=0.001")
     if not words:
         return {}
-    # Imported here, as it takes longer than all else. Its merge takes 15 ms for two layers,
-    # lay_over microseconds.
+    # Imported here because it is slow to import. Its merge takes 15 ms for two layers, lay_over
+    # microseconds.
     from omegaconf import OmegaConf
 
     try:
@@ -200,10 +201,10 @@ def parse_settings(words: Sequence[str]) -> Config:
 
 
 def derive(config: Config, name: str) -> Config:
-    """``config`` with what follows from it: the length and the peak of OneCycle's schedule.
+    """``config`` with the computed values: the length and the peak of OneCycle's schedule.
 
     Raises:
-        ConfigError: ``total_steps`` stands there and is not the number of updates.
+        ConfigError: ``total_steps`` is given and is not the number of updates.
     """
     if config.get("scheduler") != "onecyclelr" or not config.get("num_iters_per_epoch"):
         return config
@@ -213,7 +214,7 @@ def derive(config: Config, name: str) -> Config:
     if scheduler.setdefault("total_steps", steps) != steps:
         raise ConfigError(
             f"{name}: scheduler_conf.total_steps is {scheduler['total_steps']}, but max_epoch x "
-            f"num_iters_per_epoch makes {steps} updates; leave total_steps out, it follows"
+            f"num_iters_per_epoch makes {steps} updates; leave total_steps out, it is computed"
         )
     if "max_lr" not in scheduler and "lr" in (config.get("optim_conf") or {}):
         scheduler["max_lr"] = config["optim_conf"]["lr"]
@@ -221,7 +222,7 @@ def derive(config: Config, name: str) -> Config:
 
 
 def _system(system: str, recipe: Recipe) -> Config:
-    """The YAMLs of a system and of what it is built upon, the recipe's changes among them."""
+    """A system laid over its bases and the recipe's changes."""
     check_system(system, recipe)
     path = find_yaml(system, [recipe.own, CONF / "distill"])
     assert path, "check_system found it"
@@ -273,7 +274,7 @@ def _distorting(system: str, recipe: Recipe) -> Config:
         mixture = _system("cdm1", recipe)["distortion"]
     config = read_yaml(CONF / "downstream/distorted.yaml")
     if system == "logmel":
-        del config["frontend_conf"]  # no speech model, and nothing of it to keep
+        del config["frontend_conf"]  # no speech model, so none of its settings either
     heard = _with_mixtures({"distortion": mixture}, recipe.directory, recipe)
     return lay_over(config, {"preprocessor_conf": heard})
 
@@ -285,7 +286,7 @@ def _owner(path: Path) -> Path:
 
 
 def _absolute(content: Config, path: Path, recipe: Recipe) -> Config:
-    """``content`` of the YAML ``path``, its paths as the recipe sees them."""
+    """``content`` of the YAML ``path``, with its paths made relative to the recipe."""
     owner, config = _owner(path), dict(content)
     if "teacher" in config:
         config["teacher"] = _path(config["teacher"], owner, recipe.directory)
@@ -296,7 +297,7 @@ def _absolute(content: Config, path: Path, recipe: Recipe) -> Config:
 
 
 def _path(teacher: Any, owner: Path, directory: Path) -> Any:
-    """A teacher that is a directory below ``owner``, relative to ``directory``; else as it is."""
+    """A teacher directory below ``owner``, relative to ``directory``; anything else unchanged."""
     if isinstance(teacher, list):
         return [_path(one, owner, directory) for one in teacher]
     if isinstance(teacher, str) and not os.path.isabs(teacher) and (owner / teacher).is_dir():
@@ -312,7 +313,7 @@ def _find_file(name: str, owner: Path, where: Path | str) -> Path:
 
 
 def _with_mixtures(config: Config, owner: Path, recipe: Recipe | None = None) -> Config:
-    """Distortions read into the configuration, as far as somebody hears them."""
+    """``config`` with the distortion files read in, except those that nothing hears."""
     config = dict(config)
     recipe = recipe or Recipe(owner)
     train = config.pop("distortion", None)
@@ -331,7 +332,7 @@ def _mixture(given: Any, owner: Path) -> Any:
 
 
 def _on(mixture: Any, recipe: Recipe, dev: bool) -> Any:
-    """A mixture, its ``data/train`` and ``data/X_train`` those of the recipe, or of ``dev``."""
+    """A mixture that draws from the recipe's own sets; with ``dev``, from X_dev and not X_train."""
     if isinstance(mixture, Mapping):
         return {key: _on(value, recipe, dev) for key, value in mixture.items()}
     if isinstance(mixture, list):

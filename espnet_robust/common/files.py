@@ -1,4 +1,4 @@
-"""Files that a kill, a failure or a loss of power leaves whole or not at all; JSON read."""
+"""Write files that are whole or absent after a kill, an error or a power failure; read JSON."""
 
 import contextlib
 import json
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from espnet_robust.common.errors import UserError
 
-SYNCING = 16  # files at a time: the file system's journal is written once for all of them
+SYNCING = 16  # files at a time: one write of the file system's journal serves all of them
 
 
 def write_atomic(path: str | Path, data: bytes | str, *, durable: bool = True) -> None:
@@ -18,11 +18,11 @@ def write_atomic(path: str | Path, data: bytes | str, *, durable: bool = True) -
     Readers see the old file or the new one. The parent directory must exist.
 
     Args:
-        durable: on return the file is on the disk, and a power failure cannot take it back. False
-            where many files are written and ``sync`` follows.
+        durable: whether the file must be on the disk, safe from a power failure, on return. Pass
+            False to write many files and call ``sync`` afterwards.
 
     Raises:
-        OSError: as ``open``, ``write`` (disk full) and ``rename`` raise it; nothing is left behind.
+        OSError: from ``open``, ``write`` (disk full) or ``rename``; nothing is left behind.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -42,10 +42,10 @@ def write_atomic(path: str | Path, data: bytes | str, *, durable: bool = True) -
 
 
 def sync(paths: Iterable[str | Path]) -> None:
-    """Return when the disk holds the content of these files, and the names in these directories.
+    """Return when the content of these files and the names in these directories are on the disk.
 
     Raises:
-        OSError: one of them is missing, or the disk did not keep it (full, failing).
+        OSError: one of them is missing, or the disk could not store it (full, failing).
     """
     paths = list(paths)
     if len(paths) < 2:
@@ -64,14 +64,14 @@ def _sync(path: str | Path) -> None:
 
 
 def sync_tree(directory: Path) -> None:
-    """``sync`` of all that is in a directory, itself included; what links lead to is left out."""
+    """``sync`` a directory and everything in it; symbolic links are not followed."""
     for folder, _, names in os.walk(directory):
         files = [path for name in names if not (path := Path(folder, name)).is_symlink()]
         sync([*files, folder])
 
 
 def read_json(path: str | Path) -> dict:
-    """The object in a JSON file. Raises UserError where it is missing or something else."""
+    """The object in a JSON file. Raises UserError if it is missing or not a JSON object."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as e:

@@ -1,13 +1,13 @@
-"""What an output was made of: stored beside it, and compared before it is used again.
+"""What an output was made of: stored with it, and compared before the output is reused.
 
 Every output of a recipe is a directory with ``made_of.json``::
 
     {"made_of": {...}, "gives": {"wer.md": "SHA-256", ...}, "done": true, "commit": "1a2b3c4"}
 
-``made_of`` holds all that decides the output: options, and digests of the data, models and tables
-that it is read from, among them what the stage before it gave. An output that was made of something
-else is made again, where that takes seconds, or refused. The commit is for the record: another one
-is said, not acted on.
+``made_of`` holds everything that decides the output: options, and digests of the data, models and
+tables it was made from, including the outputs of the stage before. An output made of something else
+is made again if that takes seconds, and refused otherwise. The commit is only recorded: a different
+one is reported, not acted on.
 """
 
 import functools
@@ -28,26 +28,26 @@ from espnet_robust.common.shipped import conf_dir
 
 FILE = "made_of.json"
 _SHOWN = 3  # changes that a message names
-_KEYS = ("config ", "options ")  # in these, what is nested is written as on a command line
+_KEYS = ("config ", "options ")  # nested keys of these are shown as on a command line
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class Output:
-    """An output and what decides it now.
+    """An output, and what it would be made of now.
 
     Args:
         path: its directory.
-        made_of: JSON-able; nested, with names that a message can show.
+        made_of: nested, can be written as JSON; messages show its names.
     """
 
     path: Path
     made_of: Mapping[str, Any]
 
     def changes(self) -> list[str]:
-        """What differs from what it was made of; [] where nothing does. ``damage`` finds losses.
+        """What has changed since the output was made; [] if nothing. ``damage`` finds lost files.
 
-        An output that was begun and not finished is compared likewise: it may be gone on with.
+        An unfinished output is compared too, since it can be resumed.
         """
         record = _read(self.path)
         if record is None:
@@ -55,24 +55,24 @@ class Output:
         return difference(record.get("made_of"), self.made_of)
 
     def exists(self) -> bool:
-        """Whether there is anything, finished or not."""
+        """Whether there is an output, finished or not."""
         return self.path.is_dir() and any(self.path.iterdir())
 
     def is_done(self) -> bool:
-        """Whether it is finished, whole, and made of just this."""
+        """Whether it is finished, undamaged, and made of exactly this."""
         record = _read(self.path) or {}
         return bool(record.get("done")) and not self.changes() and not damage(self.path)
 
     def begin(self) -> None:
-        """Say what it is made of, before any of it is there."""
+        """Record what it is made of, before any of it is written."""
         self.path.mkdir(parents=True, exist_ok=True)
         self._write({}, done=False)
 
     def finish(self, files: Iterable[str]) -> None:
-        """Say that it is finished.
+        """Record that it is finished.
 
         Args:
-            files: names in its directory of what others read from it.
+            files: the files in its directory that later stages read.
         """
         self._write({name: sha256(self.path / name) for name in files}, done=True)
 
@@ -86,27 +86,27 @@ class Output:
 
 
 def damage(path: Path) -> str:
-    """The first file of a finished output that is not as it was written; "" where all are."""
+    """The first file of a finished output that is missing or altered, as a message; "" if none."""
     for name, digest in gives(path).items():
         if not (path / name).is_file():
-            return f"{name} is lost"
+            return f"{name} is missing"
         if sha256(path / name) != digest:
-            return f"{name} is not what was written"
+            return f"{name} was changed after it was written"
     return ""
 
 
 def gives(path: Path) -> dict[str, str]:
-    """{file: SHA-256} of what an output gives to others; {} where it is not finished."""
+    """{file: SHA-256} of the files that later stages read; {} if the output is not finished."""
     return dict((_read(path) or {}).get("gives") or {})
 
 
 def made_by(path: Path) -> str:
-    """The commit that made an output; "" where nobody knows."""
+    """The commit that made an output; "" if unknown."""
     return str((_read(path) or {}).get("commit") or "")
 
 
 def difference(old: Any, new: Any) -> list[str]:
-    """What differs between two records, a line each.
+    """The differences between two records, one line each.
 
     >>> difference({"config": {"lr": 1}, "seed": 0}, {"config": {"lr": 2}, "seed": 0})
     ['config lr: 1 -> 2']
@@ -136,7 +136,7 @@ def summary(changes: list[str]) -> str:
 
 
 def sha256(path: str | Path) -> str:
-    """SHA-256 of a file in hex; "missing" where there is none."""
+    """SHA-256 of a file in hex; "missing" if there is none."""
     try:
         about = Path(path).stat()
         return _sha256(str(path), about.st_size, about.st_mtime_ns)
@@ -154,7 +154,7 @@ def _sha256(path: str, size: int, time: int) -> str:
 
 @functools.cache
 def commit() -> str:
-    """The commit of this code, ``-changed`` where it is not quite that; "" outside a checkout."""
+    """The commit of this code, with ``-changed`` if files differ from it; "" outside a checkout."""
     root = conf_dir().parent
     if not (root / ".git").exists():
         return ""
@@ -180,12 +180,12 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _plain(record: Any) -> Any:
-    """A record as JSON gives it back."""
+    """A record as it is after a round trip through JSON."""
     return json.loads(json.dumps(record, default=str))
 
 
 def _shown(value: Any) -> str:
-    """A value as a message has it; nothing of a digest."""
+    """A value as a message shows it; "" for a digest."""
     digest = isinstance(value, str) and _SHA256.fullmatch(value)
     return "" if digest else shorten(str(value), 60, placeholder=" ...")
 

@@ -1,8 +1,8 @@
-"""Work shared among processes that end with the one that started them, and a lock they hold.
+"""Worker processes that end with the process that started them, and a lock that they hold.
 
-joblib and filelock were tried in their place. joblib's workers outlive a killed parent and begin
-further work. filelock closes the descriptor in a forked process, so that a new run would begin
-while workers of the killed one still write.
+joblib and filelock were tried instead. joblib's workers outlive a killed parent and start further
+work. filelock closes the descriptor in a forked process, so a new run would start while workers of
+the killed one are still writing.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from typing import IO, TypeVar
 from espnet_robust.common.errors import DataDirError, UserError
 
 _PR_SET_PDEATHSIG = 1  # of prctl(2)
-ORPHAN_S = 0.2  # how often a worker looks whether its parent still lives
+ORPHAN_S = 0.2  # how often a worker checks that its parent is alive
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -33,13 +33,13 @@ R = TypeVar("R")
 def unordered(
     call: Callable[[T], R], items: Iterable[T], nj: int, *, start: str = "fork"
 ) -> Iterator[R]:
-    """Yield ``call(item)`` for every item, in the order in which they are ready.
+    """Yield ``call(item)`` for every item, in the order in which they finish.
 
-    Never more than two items a process are in flight, so ``items`` may be of any length. The
-    processes end within ``ORPHAN_S`` when the one that started them is killed.
+    At most two items per process are in flight, so ``items`` may be of any length. The processes
+    end within ``ORPHAN_S`` if the one that started them is killed.
 
     Args:
-        nj: processes; with 1 the caller's own.
+        nj: number of processes; 1 runs in the caller's own.
         start: "fork": workers hold the caller's locks too; "spawn": for callers with threads.
 
     Raises:
@@ -68,7 +68,7 @@ def unordered(
 
 
 def _end_with_parent(parent: int) -> None:
-    """In a worker: end when the parent was killed; the executor would wait for ever."""
+    """In a worker: end when the parent is killed; the executor would wait for ever."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -79,23 +79,23 @@ def _end_with_parent(parent: int) -> None:
 
 
 def end_with_parent() -> None:
-    """For ``preexec_fn`` of subprocess: SIGTERM for the child when its parent dies. Linux only."""
+    """For subprocess's ``preexec_fn``: send SIGTERM to the child when its parent dies. Linux."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @contextlib.contextmanager
 def locked(path: Path, name: str | Path, *, patience_s: float | None = None) -> Iterator[None]:
-    """Keep other processes out while ``name`` is made, by a lock on the file ``path``.
+    """Keep other processes out while ``name`` is being made, with a lock on the file ``path``.
 
     Forked workers inherit the lock: after a kill it is held until the last of them has ended.
 
     Args:
-        patience_s: how long another process may go on holding it, at least as long as workers of a
-            killed one need to end; None: ``10 * ORPHAN_S``.
+        patience_s: how long to wait for another process to release it, at least as long as the
+            workers of a killed process need to end; None: ``10 * ORPHAN_S``.
 
     Raises:
-        DataDirError: the lock is still held after that, or cannot be made.
+        DataDirError: the lock is still held after that, or cannot be created.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +115,7 @@ def _lock(path: Path, name: str | Path, patience_s: float) -> IO:
         f = open(path, "w")  # noqa: SIM115
         try:
             fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Who held it may have removed the file since it was opened here.
+            # Its holder may have removed the file since it was opened here.
             if os.fstat(f.fileno()).st_nlink:
                 return f
         except BlockingIOError:

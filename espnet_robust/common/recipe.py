@@ -1,4 +1,4 @@
-"""What a recipe's options must be before anything runs, and where its noises and rooms are from."""
+"""Checks of a recipe's options before anything runs, and the sources of its noises and rooms."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,23 +9,24 @@ from typing import Any
 from espnet_robust.common.config import nearest, read_config
 from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.common.experiment import CONF, NOT_DISTILLED, Recipe, check_system, resolve
+from espnet_robust.common.launch import Ranks
 
 STAGES = range(1, 13)
-OWN = "own"  # the source of one's own folders
+OWN = "own"  # the noise source for the user's own folders
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
-# Options for directories with noises or room responses; conf/noise/*.yaml say which are needed.
+# Options that name directories of noises or RIRs; conf/noise/*.yaml say which are needed.
 DIRECTORIES = ("noise", "rir", "musan", "wham", "fsd50k", "dns")
 
 
 @dataclass(frozen=True)
 class NoiseSource:
-    """Noises and rooms: a YAML of conf/noise.
+    """Noises and rooms: a YAML in conf/noise.
 
     Args:
         data: what to prepare, in order: ``corpus``, a module of espnet_robust.corpora, and its
             options; ``{NAME}`` in them is the directory given with the option --NAME.
-        protocols: test conditions that go with them, YAMLs of conf/distortion.
-        directories: {option: what that directory holds}, of those that must be named.
+        protocols: the test conditions that use them, YAMLs in conf/distortion.
+        directories: {option: what that directory holds} for the directories the user must name.
     """
 
     data: Sequence[Mapping[str, Any]]
@@ -34,10 +35,10 @@ class NoiseSource:
 
 
 def read_noise_source(name: str) -> NoiseSource:
-    """The source conf/noise/NAME.yaml; that of one's own folders where NAME is a directory.
+    """The source conf/noise/NAME.yaml, or conf/noise/own.yaml if NAME is a directory.
 
     Raises:
-        ConfigError: there is none of that name.
+        ConfigError: there is no source of that name.
     """
     path = CONF / "noise" / f"{OWN if _is_own(name) else name}.yaml"
     if not path.is_file():
@@ -51,14 +52,14 @@ def _is_own(name: str) -> bool:
 
 
 def directories_of(name: str, given: Mapping[str, str]) -> dict[str, str]:
-    """{option: directory} as given; of a source that is a directory, those in it."""
+    """{option: directory} as given, plus the subdirectories of a source that is a directory."""
     if not _is_own(name):
         return dict(given)
     return {**given, **{option: str(Path(name, option)) for option in ("noise", "rir")}}
 
 
 def check_directories(name: str, given: Mapping[str, str]) -> None:
-    """Raises UserError where a directory that the source ``name`` needs is not named or there."""
+    """Raise UserError if a directory that the source ``name`` needs is not given or missing."""
     given = directories_of(name, given)
     for option, holds in read_noise_source(name).directories.items():
         if not given.get(option):
@@ -68,14 +69,14 @@ def check_directories(name: str, given: Mapping[str, str]) -> None:
 
 
 def check_stages(stage: str, stop_stage: str) -> None:
-    """Raises ConfigError where a stage does not exist."""
+    """Raise ConfigError if a stage does not exist."""
     for number in (stage, stop_stage):
         if number not in map(str, STAGES):
             raise ConfigError(f"stage {number!r} does not exist: stages are 1 to {STAGES[-1]}")
 
 
 def wanted_stages(stage: str, stop_stage: str, skipped: str = "") -> list[int]:
-    """The stages that run; ``skipped``: those passed over, separated by blanks.
+    """The numbers of the stages to run; ``skipped`` lists those to skip, separated by blanks.
 
     Raises:
         ConfigError: a stage does not exist, or none is left.
@@ -84,33 +85,31 @@ def wanted_stages(stage: str, stop_stage: str, skipped: str = "") -> list[int]:
     passed_over = {int(number) for number in skipped.split()}
     wanted = [n for n in STAGES if int(stage) <= n <= int(stop_stage) and n not in passed_over]
     if not wanted:
-        raise ConfigError(f"no stage is left from {stage} to {stop_stage} without those skipped")
+        raise ConfigError(f"no stage from {stage} to {stop_stage} is left: all are skipped")
     return wanted
 
 
-def check_numbers(nj: str, ngpu: str, gpus: int) -> None:
-    """Raises ConfigError where these are no numbers, or fewer than ``ngpu`` GPUs are here."""
+def check_numbers(nj: str, ranks: Ranks, gpus: int) -> None:
+    """Raise ConfigError if ``nj`` is not a number or a node has fewer GPUs than it needs."""
     if not (nj.isdecimal() and int(nj)):
         raise ConfigError(f"nj {nj!r} is not a number of processes")
-    if not ngpu.isdecimal():
-        raise ConfigError(f"ngpu {ngpu!r} is not a number of GPUs")
-    if int(ngpu) > gpus:
+    if ranks.ngpu > gpus:
         raise ConfigError(
-            f"ngpu {ngpu}: torch finds {gpus} here; stages 5 to 8 need them; or take --ngpu 0"
+            f"ngpu {ranks.ngpu}: torch finds {gpus} here, and stages 5 to 8 use them; try --ngpu 0"
         )
 
 
 def check_names(option: str, names: Sequence[str]) -> None:
-    """Raises ConfigError where there are no names, or one that cannot be a directory anywhere."""
+    """Raise ConfigError if there are no names, or one that is not portable as a directory name."""
     if not names:
         raise ConfigError(f"--{option}: name at least one")
     for name in names:
         if not _NAME.fullmatch(name):
-            raise ConfigError(f"--{option} {name!r}: use letters, digits and _ . - in names")
+            raise ConfigError(f"--{option} {name!r}: names may have letters, digits and _ . -")
 
 
 def check_seeds(seeds: Sequence[str]) -> None:
-    """Raises ConfigError where there are no seeds, or one is not a whole number from 0."""
+    """Raise ConfigError if there are no seeds, or one is not a whole number from 0."""
     if not seeds or not all(seed.isdecimal() for seed in seeds):
         raise ConfigError(
             f"--seeds {' '.join(seeds)!r}: need whole numbers from 0, such as '0 1 2'"
@@ -120,7 +119,7 @@ def check_seeds(seeds: Sequence[str]) -> None:
 def check_trainings(
     task: str, systems: Sequence[str], recipe: Recipe, budget: str, classifier: str
 ) -> None:
-    """Raises ConfigError where a configuration of these trainings cannot be put together."""
+    """Raise ConfigError if the configuration of one of these trainings cannot be resolved."""
     for system in systems:
         check_system(system, recipe)
         if system not in NOT_DISTILLED:

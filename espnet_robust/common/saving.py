@@ -1,4 +1,4 @@
-"""What ESPnet writes after an epoch, made all or nothing."""
+"""Make the files that ESPnet writes after an epoch all or nothing."""
 
 import contextlib
 import json
@@ -7,21 +7,21 @@ from pathlib import Path
 
 from espnet_robust.common.files import sync, write_atomic
 
-CHECKPOINT = "checkpoint.pth"  # ESPnet's, of all that training needs to go on
+CHECKPOINT = "checkpoint.pth"  # ESPnet's, with all that training needs to resume
 BACKUP = "checkpoint.backup.pth"
-LINKS = ".links.json"  # where ESPnet's links to the best models led when the backup was made
+LINKS = ".links.json"  # targets of ESPnet's links to the best models at the time of the backup
 
 
 class Saving:
-    """The files of one training, between two epochs.
+    """The files that one training writes between two epochs.
 
-    ESPnet writes checkpoint, model and links one by one in place, so that a run killed meanwhile
-    leaves some of them half written or of the epoch before. The earlier checkpoint, and where the
-    links led, are kept until all of them are there and on the disk; a run that finds it does the
-    epoch again.
+    ESPnet writes checkpoint, model and links one by one and in place, so a run killed meanwhile
+    leaves some of them half written or from the epoch before. The earlier checkpoint and the link
+    targets are kept until all new files are on the disk; a run that finds that backup repeats the
+    epoch.
 
     Args:
-        out: output_dir.
+        out: the training's output_dir.
     """
 
     def __init__(self, out: Path):
@@ -30,7 +30,7 @@ class Saving:
         self.backup = out / BACKUP
 
     def begin(self) -> None:
-        """Before anything is written."""
+        """Keep the current state; call it before anything is written."""
         write_atomic(self.out / LINKS, json.dumps(self._links()))
         if self.checkpoint.exists():
             os.replace(self.checkpoint, self.backup)
@@ -39,7 +39,7 @@ class Saving:
         sync([self.out])
 
     def end(self) -> None:
-        """All is written."""
+        """Drop the backup; call it after everything is written."""
         if not self.backup.exists():
             return
         files = (path for path in self.out.iterdir() if path.is_file() and not path.is_symlink())
@@ -48,10 +48,10 @@ class Saving:
         (self.out / LINKS).unlink(missing_ok=True)
 
     def undo(self) -> None:
-        """Take back what was not ended."""
+        """Restore the backup of an epoch whose files were not all written."""
         if not self.backup.exists():
             return
-        # What cannot be read was written by a version without links, or is being taken back.
+        # If it cannot be read, an older version wrote no links, or this undo was interrupted.
         with contextlib.suppress(OSError, ValueError):
             self._restore(json.loads((self.out / LINKS).read_text(encoding="utf-8")))
         if self.backup.stat().st_size:

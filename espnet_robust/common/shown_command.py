@@ -1,19 +1,19 @@
-"""A command as it is written down for others: in a model card or in RESULTS.md."""
+"""A command as it is shown to others, in a model card or in RESULTS.md."""
 
 import os
 import shlex
 from pathlib import Path
 
-# Options that say which part of a recipe is run and where to, not what it makes.
+# Options that choose which part of a recipe runs and where it writes, not what it makes.
 _WHICH_PART = ("stage", "stop_stage", "upload_hf", "results", "nj", "expdir", "dumpdir", "licence")
 
 
 def shown_command(command: str, directory: Path) -> str:
-    """``command`` without the paths of this machine, and without options of no account.
+    """``command`` without the paths of this machine and without irrelevant options.
 
     Args:
-        directory: where it is run; the program is named from there, and DIR stands for other
-            absolute paths.
+        directory: where it is run. The program's path is shown relative to it; DIR stands for
+            every other absolute path.
 
     >>> shown_command("/c/egs/run.sh --stage 11 --systems 'a b' --musan /d/musan", Path("/c/egs"))
     "./run.sh --systems 'a b' --musan DIR"

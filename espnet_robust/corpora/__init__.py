@@ -1,10 +1,10 @@
-"""One module a corpus: its published layout -> Kaldi data dirs, official splits kept.
+"""One module per corpus: its published layout -> Kaldi data dirs, keeping official splits.
 
 Each module has a docstring whose first line is its summary, ``add_arguments(parser)`` and
 ``prepare(out, **options) -> list of data dirs``, where the options are the parser's.
 """
 
-# Module names, as typed after prepare_corpus.
+# Module names, as given to prepare_corpus.
 CORPORA = (
     "an4",
     "audio_folder",

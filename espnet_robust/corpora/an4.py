@@ -37,8 +37,8 @@ def prepare(out: Path, *, root: Path, copy: bool = False, skip_bad: bool = False
 
     Raises:
         UserError: ``root`` is not AN4.
-        DataDirError: transcripts that do not match the list of files; no audio.
-        AudioError: as ``write_recordings``.
+        DataDirError: transcripts do not match the list of files, or audio is missing.
+        AudioError: as for ``write_recordings``.
     """
     check_root(root, "AN4", ["etc/an4_train.fileids", "etc/an4_train.transcription", "wav"])
     dirs: dict[Path, list[Recording]] = {out / part: [] for part in ("train", "dev", "test")}
@@ -72,7 +72,7 @@ def read_part(root: Path, part: str) -> list[Recording]:
         )
     if texts:
         raise DataDirError(
-            f"{root}/etc/an4_{part}.fileids: {min(texts)}, a transcript, is not in it"
+            f"{root}/etc/an4_{part}.fileids: {min(texts)} has a transcript but is not listed"
         )
     return recordings
 

@@ -1,8 +1,8 @@
 """Any folder of audio files, as noise or as material for augmentation.
 
-Files are found at any depth. ``--group_by parent`` makes their directory the group to sample by
-(``utt2group``), ``top`` the directory just below the root, ``none`` writes no groups. ``--split``
-deals the files to NAME_train, NAME_dev and NAME_test, by their names.
+Files are found at any depth. ``--group_by parent`` makes a file's directory its sampling group
+(``utt2group``), ``top`` the directory just below the root; ``none`` writes no groups. ``--split``
+divides the files among NAME_train, NAME_dev and NAME_test, by a hash of their names.
 """
 
 import argparse
@@ -24,9 +24,9 @@ GROUP_BY = ("none", "parent", "top")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "audio files")
-    parser.add_argument("--name", required=True, help="names the data dir, such as noise_ood")
+    parser.add_argument("--name", required=True, help="name of the data dir, such as noise_ood")
     parser.add_argument("--group_by", choices=GROUP_BY, default="none", help="(default: none)")
-    parser.add_argument("--split", action="store_true", help="into training, dev and test")
+    parser.add_argument("--split", action="store_true", help="split into training, dev and test")
 
 
 def prepare(
@@ -43,7 +43,7 @@ def prepare(
 
     Raises:
         UserError: no such directory, no audio in it, or a file outside any group.
-        AudioError: as ``write_recordings``.
+        AudioError: as for ``write_recordings``.
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such directory; --root is a folder with audio files")
@@ -51,7 +51,7 @@ def prepare(
     for path in find_audio(root):
         directories = path.relative_to(root).parent.parts
         if group_by != "none" and not directories:
-            raise UserError(f"{path}: not in a directory below {root}, so --group_by has no group")
+            raise UserError(f"{path}: not in a directory below {root}, so --group_by fails")
         group = {"parent": directories[-1:], "top": directories[:1]}.get(group_by, ())
         entries = {"utt2group": "_".join(group[0].split())} if group else {}
         recordings.append(Recording(file_id(path, root), path, entries))

@@ -1,4 +1,4 @@
-"""CHiME-4: read sentences in real noise, one channel of a tablet's six; LDC2017S24.
+"""CHiME-4: sentences read in real noise, one of a tablet's six channels; LDC2017S24.
 
     data/audio/16kHz/{isolated,isolated_1ch_track}/PART_ENV_{real,simu}/SPK_SENTENCE_ENV[.CHn].wav
     data/transcriptions/PART_{real,simu}.dot_all
@@ -28,10 +28,10 @@ ENVIRONMENTS = ("bus", "caf", "ped", "str")
 AUDIO = "data/audio/16kHz"
 ONE_CHANNEL = "isolated_1ch_track"
 LINE = re.compile(r"(.*?)\s*\((\w+)\)\s*")  # WORDS (F01_050C0101_BUS)
-# What was not said in WSJ's detailed transcripts: [noise], ~ (cut off), . (a pause); and what
-# Kaldi writes for a noise.
+# Marks in WSJ's detailed transcripts that are not words: [noise], ~ (cut off), . (a pause); and
+# what Kaldi writes for a noise.
 NOT_WORDS = re.compile(r"\[.*\]|[.~]|<NOISE>")
-STRUCK = re.compile(r"^<([\w']+)>$")  # to be left out for sense, but spoken
+STRUCK = re.compile(r"^<([\w']+)>$")  # marked as a slip, but spoken
 SPELT = {"%PERCENT": "PERCENT", ".POINT": "POINT", "--DASH": "-DASH"}
 
 
@@ -53,9 +53,9 @@ def prepare(
     """Write OUT/SET for every set, with the environment in ``utt2group``.
 
     Raises:
-        UserError: ``root`` is not CHiME-4, or a set unknown.
-        DataDirError: transcripts without audio, audio without transcript.
-        AudioError: as ``write_recordings``.
+        UserError: ``root`` is not CHiME-4, or a set is unknown.
+        DataDirError: transcripts without audio, or audio without a transcript.
+        AudioError: as for ``write_recordings``.
     """
     check_root(root, "CHiME-4", [AUDIO, "data/transcriptions"])
     if unknown := [name for name in sets if name not in SETS]:
@@ -102,8 +102,8 @@ def read_set(root: Path, name: str, channel: int) -> list[Recording]:
 
 
 def plain_words(dot: str) -> str:
-    r"""The words of WSJ's detailed transcript, as Kaldi's WSJ and CHiME-4 recipes normalise them
-    (normalize_transcript.pl), so that error rates compare; noises are left out.
+    r"""The words of a detailed WSJ transcript, normalised as in Kaldi's WSJ and CHiME-4 recipes
+    (normalize_transcript.pl), so that error rates are comparable; noises are left out.
 
     >>> plain_words(r"Mr\. <and> s:lightly [loud_breath] . five %percent -(su)bstance")
     'MR. AND S:LIGHTLY FIVE PERCENT -(SU)BSTANCE'

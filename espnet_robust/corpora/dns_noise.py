@@ -3,7 +3,7 @@
     noise_fullband/*.wav (48 kHz) or, in earlier challenges, noise/*.wav (16 kHz)
 
 Reddy et al., Interspeech 2020 and later; github.com/microsoft/DNS-Challenge. It has no official
-parts: recordings are divided by a hash of their names.
+split: recordings are divided by a hash of their names.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from espnet_robust.corpora.layout import (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "noise_fullband or noise")
-    parser.add_argument("--name", default="dns_noise", help="names the data dirs: NAME_train, ...")
+    parser.add_argument("--name", default="dns_noise", help="prefix of data dirs: NAME_train, ...")
     add_shares(parser, "recordings")
 
 
@@ -40,8 +40,8 @@ def prepare(
     """Write OUT/NAME_{train,dev,test}, without groups.
 
     Raises:
-        UserError: ``root`` has no DNS noise in it.
-        AudioError: as ``write_recordings``.
+        UserError: there is no DNS noise in ``root``.
+        AudioError: as for ``write_recordings``.
     """
     directory = "noise_fullband" if (root / "noise_fullband").is_dir() else "noise"
     check_root(root, "the DNS Challenge's datasets", [directory])

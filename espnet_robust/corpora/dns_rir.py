@@ -4,7 +4,7 @@
     impulse_responses/SLR28/RIRS_NOISES/...
 
 Reddy et al., Interspeech 2020 and later; github.com/microsoft/DNS-Challenge. It has no official
-parts: rooms are divided by a hash of their names. Real responses have up to eight channels; the
+split: rooms are divided by a hash of their names. Real responses have up to eight channels; the
 first is extracted.
 """
 
@@ -25,7 +25,7 @@ from espnet_robust.corpora.rirs_noises import read_kind, simulated
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "impulse_responses")
-    parser.add_argument("--name", default="dns_rir", help="names the data dirs: NAME_train, ...")
+    parser.add_argument("--name", default="dns_rir", help="prefix of data dirs: NAME_train, ...")
     add_shares(parser, "rooms")
 
 
@@ -42,8 +42,8 @@ def prepare(
     """Write OUT/NAME_{train,dev,test} with the room in ``utt2group``.
 
     Raises:
-        UserError: ``root`` has no DNS impulse responses in it.
-        AudioError: as ``write_recordings``.
+        UserError: there are no DNS impulse responses in ``root``.
+        AudioError: as for ``write_recordings``.
     """
     check_root(root, "the DNS Challenge's datasets", ["impulse_responses/SLR2*"])
     responses = root / "impulse_responses"

@@ -1,4 +1,4 @@
-"""Corpora from where they are published, where their licence allows it: resume, check, unpack."""
+"""Download corpora whose licence allows it: resume, verify the checksum, unpack."""
 
 import gzip
 import hashlib
@@ -22,8 +22,8 @@ from espnet_robust.common.errors import UserError
 from espnet_robust.common.files import sync, sync_tree
 
 CHUNK = 1 << 20  # bytes
-TIMEOUT = 60  # s without any byte
-PAUSES = (1, 5, 20)  # s before the next attempts after a transfer that broke
+TIMEOUT = 60  # s without receiving a byte
+PAUSES = (1, 5, 20)  # s before each new attempt after an interrupted transfer
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Archive:
 
     Args:
         url: where it is published.
-        inside: directory in the archive that is wanted; "." is all of it.
-        target: where that goes, relative to the download directory.
+        inside: the directory of the archive to keep; "." keeps everything.
+        target: where that directory goes, relative to the download directory.
         root: the corpus's directory there, for ``prepare_corpus CORPUS --root``.
-        sha256: the archive's, or None where nobody publishes one.
+        sha256: the archive's checksum, or None if nobody publishes one.
     """
 
     url: str
@@ -51,7 +51,7 @@ class Published:
 
     Args:
         parts: name -> archive.
-        default: parts taken where none is named.
+        default: the parts downloaded if none is named.
     """
 
     parts: Mapping[str, Archive]
@@ -70,8 +70,8 @@ def _speech_commands(version: str, sha256: str) -> Archive:
     return Archive(url, ".", name, name, sha256)
 
 
-# SHA-256 of LibriSpeech and Speech Commands as in torchaudio.datasets, of FSDD as in TensorFlow
-# Datasets (spoken_digit/checksums.tsv).
+# The SHA-256 of LibriSpeech and Speech Commands are from torchaudio.datasets, that of FSDD from
+# TensorFlow Datasets (spoken_digit/checksums.tsv).
 PUBLISHED = {
     "an4": Published(
         {
@@ -137,22 +137,22 @@ def download(
     sha256: str = "",
     pauses: Sequence[float] = PAUSES,
 ) -> Path:
-    """Fetch and unpack the parts of a corpus that are not in ``directory`` yet.
+    """Download and unpack the parts of a corpus that are not yet in ``directory``.
 
-    A transfer that broke goes on where it stopped, within this call and in the next. An archive
-    appears unpacked whole or not at all, and is deleted then.
+    An interrupted transfer resumes where it stopped, within this call and in the next. An archive
+    is unpacked completely or not at all, and then deleted.
 
     Args:
-        parts: which; none: the corpus's default in ``PUBLISHED``.
-        url: a mirror of the one part.
-        sha256: to check the one part against instead of the published sum.
-        pauses: seconds before each further attempt.
+        parts: names of the parts; none: the corpus's default in ``PUBLISHED``.
+        url: a mirror, if a single part is named.
+        sha256: the checksum of that single part, instead of the published one.
+        pauses: seconds before each new attempt.
 
     Returns:
-        the directory of the corpus, for ``prepare_corpus CORPUS --root``.
+        The directory of the corpus, for ``prepare_corpus CORPUS --root``.
 
     Raises:
-        UserError: an unknown part, a transfer that broke, a wrong checksum, not such an archive.
+        UserError: an unknown part, an interrupted transfer, a wrong checksum, or another archive.
     """
     published = PUBLISHED[corpus]
     names = tuple(parts) or published.default
@@ -189,10 +189,10 @@ def _check_parts(corpus: str, names: Sequence[str], one: bool) -> None:
 
 
 def fetch(url: str, file: Path, sha256: str | None, *, pauses: Sequence[float] = PAUSES) -> None:
-    """Get ``url`` into ``file``, through ``FILE.part``, which a later call continues.
+    """Download ``url`` to ``file``, by way of ``FILE.part``, which a later call resumes.
 
     Raises:
-        UserError: as ``download``. After a wrong checksum nothing is left.
+        UserError: as for ``download``. After a wrong checksum the file is deleted.
     """
     if file.exists():
         return
@@ -203,13 +203,13 @@ def fetch(url: str, file: Path, sha256: str | None, *, pauses: Sequence[float] =
             break
         if pause is None:
             size = part.stat().st_size if part.exists() else 0
-            raise UserError(f"{url}: {broken} after {size} bytes; run this again to go on")
+            raise UserError(f"{url}: {broken} after {size} bytes; run this again to resume")
         time.sleep(pause)
     found = _sha256(part)
     if sha256 is None:
         print(
-            f"{url}: no checksum is published; this one has SHA-256 {found}, compare it with one"
-            " you trust (--sha256)",
+            f"{url}: no checksum is published; the SHA-256 of this file is {found}: compare it with"
+            " one you trust (--sha256)",
             file=sys.stderr,
         )
     elif found != sha256:
@@ -222,12 +222,12 @@ def fetch(url: str, file: Path, sha256: str | None, *, pauses: Sequence[float] =
 
 
 def _transfer(url: str, part: Path) -> str:
-    """Go on with ``part``; returns what broke it off, or "" when all bytes are there."""
+    """Continue ``part``; return what interrupted it, or "" if it is complete."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
-            if response.status != 206:  # the server knows no ranges: from the start
+            if response.status != 206:  # the server does not support ranges: start again
                 have = 0
             length = response.headers.get("Content-Length")
             total = have + int(length) if length else None
@@ -241,10 +241,10 @@ def _transfer(url: str, part: Path) -> str:
                     f.write(chunk)
                     bar.update(len(chunk))
     except urllib.error.HTTPError as e:
-        if e.code == 416:  # nothing beyond what is there already
+        if e.code == 416:  # all bytes are already here
             return ""
         if e.code < 500:
-            raise UserError(f"{url}: {e.code} {e.reason}; get it from elsewhere (--url)") from None
+            raise UserError(f"{url}: {e.code} {e.reason}; give another address (--url)") from None
         return f"{e.code} {e.reason}"
     except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as e:
         return f"transfer broke off ({getattr(e, 'reason', e)})"
@@ -262,7 +262,7 @@ def _sha256(path: Path) -> str:
 
 
 def _extract(archive: tarfile.TarFile, into: Path) -> None:
-    """As ``extractall(filter="data")``, which Python has only since 3.11.4."""
+    """Like ``extractall(filter="data")``, which Python has only since 3.11.4."""
     for member in archive:
         path = into / member.name
         places = [path]
@@ -271,14 +271,14 @@ def _extract(archive: tarfile.TarFile, into: Path) -> None:
         elif member.islnk():
             places.append(into / member.linkname)
         elif not (member.isfile() or member.isdir()):
-            raise tarfile.TarError(f"{member.name} is no file")
+            raise tarfile.TarError(f"{member.name} is not a file")
         if not all(place.resolve().is_relative_to(into.resolve()) for place in places):
             raise tarfile.TarError(f"{member.name} leads outside")
         archive.extract(member, into, set_attrs=False)
 
 
 def unpack(file: Path, target: Path, inside: str) -> None:
-    """Make the directory ``inside`` a tar archive the directory ``target``, whole or not at all.
+    """Unpack the directory ``inside`` of a tar archive as ``target``, completely or not at all.
 
     Raises:
         UserError: not a tar archive, nothing at ``inside``, or a member that leads outside.
@@ -288,16 +288,16 @@ def unpack(file: Path, target: Path, inside: str) -> None:
     try:
         with tarfile.open(file) as archive:
             _extract(archive, temporary)
-            # The archive's own end comes before the compression's, whose checksum is there.
+            # Read past the end of the archive to that of the compression, which has a checksum.
             while archive.fileobj.read(CHUNK):
                 pass
         if not (temporary / inside).is_dir():
             file.unlink()
-            raise UserError(f"{file}: no {inside}/ in it, so not this corpus's; deleted")
+            raise UserError(f"{file}: no {inside}/ in it, so it is not this corpus; deleted")
         sync_tree(temporary / inside)
         os.rename(temporary / inside, target)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as e:
         file.unlink()
-        raise UserError(f"{file}: not a whole tar archive ({e}); deleted, run this again") from None
+        raise UserError(f"{file}: not a complete tar file ({e}); deleted, run this again") from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

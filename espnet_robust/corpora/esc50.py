@@ -1,7 +1,7 @@
 """ESC-50 and ESC-10: five-second environmental sounds in five folds; CC BY-NC, ESC-10 CC BY.
 
-Either as published (audio/FOLD-*.wav, meta/esc50.csv) or sorted into foldN/CLASS/*. Clips of one
-original recording are in one fold, so folds are never divided between parts.
+Either as published (audio/FOLD-*.wav, meta/esc50.csv) or sorted into foldN/CLASS/*. Clips from one
+original recording are in one fold, so a fold is never divided between parts.
 
 Piczak, ACM Multimedia 2015; github.com/karolpiczak/ESC-50.
 """
@@ -29,7 +29,7 @@ FOLDS = {"train": ("1", "2", "3"), "dev": ("4",), "test": ("5",)}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "meta/esc50.csv, or fold1 ... fold5")
-    parser.add_argument("--name", default="noise", help="names the data dirs: NAME_train, ...")
+    parser.add_argument("--name", default="noise", help="prefix of data dirs: NAME_train, ...")
     for part in PARTS:
         default = ",".join(FOLDS[part])
         parser.add_argument(
@@ -53,15 +53,15 @@ def prepare(
     """Write OUT/NAME_{train,dev,test} with the class in ``utt2group``.
 
     Raises:
-        UserError: ``root`` is not ESC, a fold in two parts, or a fold that is not there.
-        AudioError: as ``write_recordings``; also a clip of meta/esc50.csv that is missing.
+        UserError: ``root`` is not ESC, or a fold is in two parts or missing.
+        AudioError: as for ``write_recordings``; also if a clip of meta/esc50.csv is missing.
     """
     wanted = {"train": train_folds, "dev": dev_folds, "test": test_folds}
     part_of: dict[str, str] = {}
     for part, folds in wanted.items():
         for fold in folds:
             if fold in part_of:
-                raise UserError(f"fold {fold} is both in {part_of[fold]} and in {part}")
+                raise UserError(f"fold {fold} is in both {part_of[fold]} and {part}")
             part_of[fold] = part
     clips = _read_folds(root) if visible(root, "fold*") else _read_published(root, esc10)
     for fold in part_of:

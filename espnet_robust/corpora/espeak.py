@@ -1,4 +1,4 @@
-"""Speech from espeak-ng (GPL-3.0-or-later; what it says is not covered by that licence)."""
+"""Speech from espeak-ng (GPL-3.0-or-later; its output is not covered by that licence)."""
 
 import re
 import shutil
@@ -11,14 +11,14 @@ from espnet_robust.common.errors import UserError
 from espnet_robust.data.audio import RATE, resample
 
 WAV_HEADER = 44  # bytes
-SILENCE = 0.01  # of the peak; below it espeak-ng only pads
-AMPLITUDE = 50  # of 0..200: loud timbres clip at the default of 100
+SILENCE = 0.01  # relative to the peak; anything below is espeak-ng's padding
+AMPLITUDE = 50  # in 0..200: loud timbres clip at the default of 100
 
 
 def version(accents: Iterable[str] = (), variants: Iterable[str] = ()) -> str:
-    """The version of espeak-ng on the PATH, e.g. "1.51", checked to have these voices.
+    """The version of espeak-ng on the PATH, e.g. "1.51", after checking that it has these voices.
 
-    (Asked to speak with a variant that it does not have, it speaks without, and says nothing.)
+    (If it lacks a variant, espeak-ng silently speaks without it.)
 
     Raises:
         UserError: espeak-ng is not installed, or lacks a voice.
@@ -52,7 +52,7 @@ def speak(text: str, voice: str, *, rate: int, pitch: int) -> np.ndarray:
     if done.returncode != 0 or len(done.stdout) <= WAV_HEADER:
         message = done.stderr.decode(errors="replace").strip()
         raise UserError(f"espeak-ng said nothing for {text!r} with voice {voice}: {message}")
-    # Written to a pipe, the header's length field is meaningless; its rate is not.
+    # On a pipe, the header's length field is meaningless, but its rate is right.
     (native_rate,) = np.frombuffer(done.stdout, "<u4", count=1, offset=24)
     wav = np.frombuffer(done.stdout, "<i2", offset=WAV_HEADER).astype(np.float32) / 2**15
     wav = resample(wav, int(native_rate), RATE)

@@ -1,4 +1,4 @@
-"""Fluent Speech Commands: 30,000 smart-home requests with intents; academic licence, no commerce.
+"""Fluent Speech Commands: 30,000 smart-home requests with intents; academic, non-commercial.
 
     data/{train,valid,test}_data.csv  wavs/speakers/SPEAKER/*.wav
 
@@ -36,7 +36,7 @@ def prepare(out: Path, *, root: Path, copy: bool = False, skip_bad: bool = False
     Raises:
         UserError: ``root`` is not Fluent Speech Commands.
         DataDirError: a table lacks a column, or an intent does not occur in training.
-        AudioError: as ``write_recordings``; also a row without its audio.
+        AudioError: as for ``write_recordings``; also if the audio of a row is missing.
     """
     check_root(root, "Fluent Speech Commands", ["data/train_data.csv", "wavs"])
     parts = {part: read_table(root, name) for name, part in OFFICIAL.items()}
@@ -46,7 +46,7 @@ def prepare(out: Path, *, root: Path, copy: bool = False, skip_bad: bool = False
             if recording.entries["utt2intent"] not in known:
                 raise DataDirError(
                     f"{root}/data/{name}_data.csv: {recording.path.name} has the intent"
-                    f" {recording.entries['utt2intent']!r}, which training does not"
+                    f" {recording.entries['utt2intent']!r}, which does not occur in training"
                 )
     return write_recordings(
         {out / part: recordings for part, recordings in parts.items()},

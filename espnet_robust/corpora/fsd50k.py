@@ -1,4 +1,4 @@
-"""FSD50K: 51,197 Freesound clips of 200 classes, 108 hours; CC licences, given clip by clip.
+"""FSD50K: 51,197 Freesound clips of 200 classes, 108 hours; a CC licence per clip.
 
     FSD50K.dev_audio/*.wav  FSD50K.eval_audio/*.wav  FSD50K.ground_truth/{dev,eval}.csv
 
@@ -18,7 +18,7 @@ OFFICIAL = {"train": "train", "val": "dev"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "FSD50K.dev_audio, FSD50K.eval_audio and FSD50K.ground_truth")
-    parser.add_argument("--name", default="fsd50k", help="names the data dirs: NAME_train, ...")
+    parser.add_argument("--name", default="fsd50k", help="prefix of data dirs: NAME_train, ...")
     parser.add_argument(
         "--no_voice",
         action="store_true",
@@ -39,8 +39,8 @@ def prepare(
 
     Raises:
         UserError: ``root`` is not FSD50K.
-        DataDirError: a clip's name cannot name a file.
-        AudioError: as ``write_recordings``.
+        DataDirError: a clip's name cannot be a file name.
+        AudioError: as for ``write_recordings``.
     """
     check_root(
         root, "FSD50K", ["FSD50K.dev_audio", "FSD50K.eval_audio", "FSD50K.ground_truth/dev.csv"]

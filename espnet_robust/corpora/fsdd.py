@@ -1,11 +1,11 @@
-"""Connected digits from the Free Spoken Digit Dataset: strings of one speaker; CC BY-SA 4.0.
+"""Connected digits from the Free Spoken Digit Dataset, one speaker per string; CC BY-SA 4.0.
 
     recordings/DIGIT_SPEAKER_INDEX.wav (8 kHz)
 
-github.com/Jakobovski/free-spoken-digit-dataset. Whole speakers are left out for test and, if
-asked for, for dev. As there are few, dev is by default takes 0 to 4 of the training speakers, the
-dataset's own test set. Every take of a speaker is used about equally often; pauses and order are
-drawn from the seed.
+github.com/Jakobovski/free-spoken-digit-dataset. Whole speakers are held out for test and, on
+request, for dev. Because there are few speakers, dev by default consists of takes 0 to 4 of the
+training speakers, which are the dataset's own test set. Every take of a speaker is used about
+equally often; pauses and order are drawn from the seed.
 """
 
 import argparse
@@ -21,10 +21,10 @@ from espnet_robust.data.audio import RATE, read_audio
 from espnet_robust.data.data_dir import write_data_dir
 
 WORDS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
-DEV_TAKES = 5  # of each digit and training speaker, where no speaker is left out for dev
+DEV_TAKES = 5  # per digit and training speaker, if no speaker is held out for dev
 DIGITS_MIN, DIGITS_MAX = 3, 7  # in a string
 PAUSE = (0.05, 0.35)  # s, also before and after
-FLOOR_DBFS = -72.0  # of the noise in pauses: digital silence would give the seams away
+FLOOR_DBFS = -72.0  # noise level in pauses: digital silence would betray the seams
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dev_speakers",
         type=comma_list,
         default=(),
-        help=f"default: none, but takes 0 to {DEV_TAKES - 1} of the training speakers",
+        help=f"default: none; dev is takes 0 to {DEV_TAKES - 1} of the training speakers",
     )
     parser.add_argument("--test_speakers", type=comma_list, default=("theo", "yweweler"))
     for part, number in (("train", 400), ("dev", 30), ("test", 150)):
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{part}_strings",
             type=int,
             default=number,
-            help=f"strings of each {part} speaker (default: {number})",
+            help=f"strings per {part} speaker (default: {number})",
         )
 
 
@@ -61,9 +61,10 @@ def prepare(
     """Write OUT/{train,dev,test} and OUT/fsdd_audio; returns the data dirs.
 
     Raises:
-        UserError: ``root`` is not the dataset, a speaker unknown or in two parts, none left.
+        UserError: ``root`` is not the dataset, a speaker is unknown or in two parts, or no speaker
+            is left for training.
         DataDirError: a file is not named DIGIT_SPEAKER_INDEX.wav.
-        AudioError: a recording that cannot be read.
+        AudioError: a recording cannot be read.
     """
     check_root(root, "the Free Spoken Digit Dataset", ["recordings/*.wav"])
     parts = split_takes(root, dev_speakers, test_speakers)
@@ -105,7 +106,7 @@ def split_takes(
     """Part -> speaker -> takes.
 
     Raises:
-        UserError: a speaker unknown or in two parts, none left, a part without takes.
+        UserError: a speaker is unknown or in two parts, none is left, or a part has no takes.
         DataDirError: a file is not named DIGIT_SPEAKER_INDEX.wav.
     """
     takes = read_takes(root / "recordings")
@@ -114,10 +115,10 @@ def split_takes(
         if speaker not in takes:
             raise UserError(f"{root}: no speaker {speaker!r} in it; there are {', '.join(takes)}")
         if held_out.count(speaker) > 1:
-            raise UserError(f"speaker {speaker} is to be in two parts; name it once")
+            raise UserError(f"speaker {speaker} is given for two parts; name it once")
     train = {speaker: takes[speaker] for speaker in takes if speaker not in held_out}
     if not train:
-        raise UserError(f"{root}: no speaker left for training; hold out fewer")
+        raise UserError(f"{root}: no speaker is left for training; hold out fewer")
     dev = {speaker: takes[speaker] for speaker in dev_speakers}
     if not dev_speakers:
         dev = {s: [take for take in own if _index(take) < DEV_TAKES] for s, own in train.items()}
@@ -127,7 +128,7 @@ def split_takes(
                 raise UserError(
                     f"{root}: {speaker} has {len(dev[speaker])} takes numbered 0 to "
                     f"{DEV_TAKES - 1}, for dev, and {len(train[speaker])} others, for training; "
-                    "both are needed, or --dev_speakers"
+                    "give both, or hold out --dev_speakers"
                 )
     return {"train": train, "dev": dev, "test": {s: takes[s] for s in test_speakers}}
 
@@ -137,7 +138,7 @@ def _index(take: Path) -> int:
 
 
 def plan_strings(takes: list[Path], part: str, speaker: str, seed: int, number: int) -> list[dict]:
-    """``number`` strings of one speaker, dealt from a shuffled pack of takes, again and again."""
+    """``number`` strings of one speaker; takes are dealt from a pack, reshuffled when used up."""
     name = f"{speaker}-dev" if part == "dev" else speaker  # dev may have the speakers of train
     rng = generator(seed, f"fsdd {name}")
     pack: list[Path] = []

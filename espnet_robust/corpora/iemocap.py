@@ -1,10 +1,10 @@
-"""IEMOCAP: acted dialogues with emotion labels, 5 folds, 4 classes; research licence of USC.
+"""IEMOCAP: acted dialogues with emotion labels, 5 folds, 4 classes; USC research licence.
 
     SessionN/dialog/EmoEvaluation/DIALOG.txt  SessionN/dialog/transcriptions/DIALOG.txt
     SessionN/sentences/wav/DIALOG/UTTERANCE.wav
 
-Busso et al., LREC 2008. As in SUPERB: neutral, sad, angry and happy, the latter with excited;
-fold N tests on session N. A fifth of the other sessions' dialogues, chosen by name, is dev.
+Busso et al., LREC 2008. As in SUPERB: neutral, sad, angry and happy (which includes
+excited); fold N tests on session N. Dev is a fifth of the other sessions' dialogues, by name.
 """
 
 import argparse
@@ -50,8 +50,8 @@ def prepare(
 
     Raises:
         UserError: ``root`` is not IEMOCAP, or a fold is not 1 to 5.
-        DataDirError: a label outside the published list, an utterance without words.
-        AudioError: as ``write_recordings``; also an utterance without its audio.
+        DataDirError: a label is not in the published list, or an utterance has no words.
+        AudioError: as for ``write_recordings``; also if the audio of an utterance is missing.
     """
     check_root(root, "IEMOCAP", [f"Session{n}/dialog/EmoEvaluation" for n in SESSIONS])
     if unknown := [fold for fold in folds if fold not in SESSIONS]:
@@ -78,7 +78,7 @@ def read_session(path: Path) -> list[Recording]:
                 continue
             if utt not in words:
                 raise DataDirError(f"{table}: {utt} has no transcript in dialog/transcriptions")
-            # The dialogue's F or M is who wears the markers; the last word says who speaks.
+            # F or M in a dialogue's name is who wears the markers; the last part is who speaks.
             speaker = utt[:5] + utt.rpartition("_")[2][0]
             entries = {"text": words[utt], "utt2spk": speaker, "utt2label": CLASSES[label]}
             wav = path / "sentences/wav" / table.stem / f"{utt}.wav"

@@ -1,4 +1,4 @@
-"""What the published corpora share: finding the root, checking every file, writing data dirs."""
+"""Shared by the published corpora: find the root, check every file, write data dirs."""
 
 import argparse
 import sys
@@ -21,7 +21,7 @@ class Recording(NamedTuple):
     """One audio file of a corpus.
 
     Args:
-        id: becomes the utterance id.
+        id: the utterance id.
         path: the file.
         entries: table name -> entry, such as {"text": "HELLO", "utt2spk": "19"} or
             {"utt2group": "rain"}.
@@ -33,25 +33,25 @@ class Recording(NamedTuple):
 
 
 def add_root(parser: argparse.ArgumentParser, holds: str) -> None:
-    """The options of every corpus that lies on disk; ``write_recordings`` takes the last two."""
+    """Add the options of a corpus on disk; ``write_recordings`` takes the last two."""
     parser.add_argument("--root", type=Path, required=True, help=f"the directory with {holds}")
     parser.add_argument(
         "--copy",
         action="store_true",
-        help="write 16 kHz mono FLAC files instead of pointing at the corpus",
+        help="write 16 kHz mono FLAC files instead of referring to the corpus",
     )
     parser.add_argument(
         "--skip_bad",
         action="store_true",
-        help="leave out files that cannot be read, instead of stopping",
+        help="skip files that cannot be read instead of stopping",
     )
 
 
 def visible(directory: Path, pattern: str = "*") -> list[Path]:
-    """What matches a glob pattern below ``directory``, sorted, without anything hidden.
+    """Paths below ``directory`` that match a glob pattern, sorted, without hidden ones.
 
     macOS leaves "._NAME" beside NAME and .DS_Store in directories; archives and network disks keep
-    them. Every corpus looks for its files by this function.
+    them. Every corpus finds its files with this function.
     """
     return sorted(
         path
@@ -61,10 +61,10 @@ def visible(directory: Path, pattern: str = "*") -> list[Path]:
 
 
 def inside(root: Path, name: str, where: str | Path) -> Path:
-    """``root / name``, for a name that a table of the corpus gives.
+    """``root / name``, for a name from one of the corpus's tables.
 
     Raises:
-        DataDirError: it leads out of ``root``; ``where`` opens the message.
+        DataDirError: it leads out of ``root``; the message begins with ``where``.
     """
     if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
         raise DataDirError(f"{where}: {name!r} is not within {root}")
@@ -84,9 +84,9 @@ def check_root(root: Path, name: str, holds: Sequence[str]) -> None:
         holds: glob patterns; each must match something in the corpus's directory.
 
     Raises:
-        UserError: it is not; says so if the right one is a level or two away.
+        UserError: it is not; the message names the right one if it is a level or two away.
     """
-    expected = f"{name} is the directory that holds {', '.join(holds)}"
+    expected = f"{name} is the directory that contains {', '.join(holds)}"
     if not root.is_dir():
         raise UserError(f"{root}: no such directory; {expected}")
 
@@ -97,24 +97,24 @@ def check_root(root: Path, name: str, holds: Sequence[str]) -> None:
         return
     for above in root.resolve().parents[:2]:
         if right(above):
-            raise UserError(f"{root} is too deep: {expected}, here --root {above}")
+            raise UserError(f"{root} is too deep: {expected}; use --root {above}")
     for below in visible(root):
         if below.is_dir() and right(below):
-            raise UserError(f"{root} is one level too high: {expected}, here --root {below}")
+            raise UserError(f"{root} is one level too high: {expected}; use --root {below}")
     missing = next(pattern for pattern in holds if not visible(root, pattern))
     raise UserError(f"{root} is not {name}: no {missing} in it; {expected}")
 
 
 def read_text(path: Path, encoding: str = "utf-8") -> str:
-    """The text of a list or of transcripts.
+    """The text of a file of lists or transcripts.
 
     Raises:
-        DataDirError: missing, or in another encoding.
+        DataDirError: it is missing, or in another encoding.
     """
     try:
         return path.read_text(encoding=encoding)
     except FileNotFoundError:
-        raise DataDirError(f"{path}: no such file, though the corpus comes with it") from None
+        raise DataDirError(f"{path}: no such file, although it is part of the corpus") from None
     except UnicodeDecodeError as e:
         raise DataDirError(f"{path}: not {encoding.upper()} text ({e.reason})") from None
 
@@ -138,9 +138,9 @@ def file_id(path: Path, root: Path) -> str:
 
 
 def share_of(key: str, dev: float, test: float) -> str:
-    """ "train", "dev" or "test" for a recording or room of a corpus without official parts.
+    """ "train", "dev" or "test" for a recording or room of a corpus without an official split.
 
-    By a hash of its name: it stays in its part whatever else is in the corpus.
+    It depends on a hash of the name only: a recording stays in its part whatever else there is.
     """
     place = zlib.crc32(key.encode()) / 2**32
     if place < test:
@@ -149,9 +149,9 @@ def share_of(key: str, dev: float, test: float) -> str:
 
 
 def deal(keys: Iterable[str], dev: float = 0.1, test: float = 0.1) -> dict[str, str]:
-    """Key -> "train", "dev" or "test", by a hash of its name, none of them empty.
+    """Key -> "train", "dev" or "test", by a hash of its name; no part is empty.
 
-    For a handful of recordings or rooms, of which ``share_of`` might leave a part without any.
+    For a handful of recordings or rooms, where ``share_of`` might leave a part empty.
 
     Raises:
         UserError: fewer than three keys.
@@ -159,7 +159,7 @@ def deal(keys: Iterable[str], dev: float = 0.1, test: float = 0.1) -> dict[str, 
     order = sorted(set(keys), key=lambda key: (zlib.crc32(key.encode()), key))
     if len(order) < len(PARTS):
         raise UserError(
-            f"{', '.join(sorted(order)) or 'nothing'}: need three for training, dev and test"
+            f"{', '.join(sorted(order)) or 'nothing'}: need three, for training, dev and test"
         )
     ends = {
         part: max(1, round(share * len(order))) for part, share in (("test", test), ("dev", dev))
@@ -169,7 +169,7 @@ def deal(keys: Iterable[str], dev: float = 0.1, test: float = 0.1) -> dict[str, 
 
 
 def add_shares(parser: argparse.ArgumentParser, of: str) -> None:
-    """Options for corpora without official parts."""
+    """Add the options of a corpus without an official split."""
     for part, share in (("dev", 0.05), ("test", 0.1)):
         parser.add_argument(
             f"--{part}_share",
@@ -187,7 +187,7 @@ def write_parts(
     copy: bool = False,
     skip_bad: bool = False,
 ) -> list[Path]:
-    """Write PREFIX_train, PREFIX_dev and PREFIX_test, or those of them that have recordings."""
+    """Write those of PREFIX_train, PREFIX_dev and PREFIX_test that have recordings."""
     parts: dict[str, list[Recording]] = {part: [] for part in PARTS}
     for recording in recordings:
         parts[part_of(recording)].append(recording)
@@ -200,14 +200,14 @@ def write_recordings(
 ) -> list[Path]:
     """Check every file, then write data dirs with utt2dur (s) and utt2num_samples (at 16 kHz).
 
-    Where a file has several channels, the first is extracted, as with ``copy``, to ``DIR_audio``.
+    If a file has several channels, the first is extracted to ``DIR_audio``, as with ``copy``.
 
     Args:
-        dirs: data dir -> what it shall hold.
+        dirs: data dir -> its recordings.
 
     Raises:
-        DataDirError: two files with one id; no files.
-        AudioError: a file that is missing, empty, of zero length or not audio.
+        DataDirError: two files have the same id, or there are no files.
+        AudioError: a file is missing, empty, of zero length or not audio.
     """
     for path, recordings in dirs.items():
         _check_ids(path, recordings)
@@ -216,17 +216,17 @@ def write_recordings(
 
 
 def _check_ids(path: Path, recordings: Sequence[Recording]) -> None:
-    """Raise DataDirError for an id that two have, or that cannot name a file, as it may have to."""
+    """Raise DataDirError for an id that occurs twice or that cannot be used as a file name."""
     seen: dict[str, Path] = {}
     for recording in recordings:
         if recording.id in seen:
             raise DataDirError(
-                f"{path}: {seen[recording.id]} and {recording.path} have one id, {recording.id}"
+                f"{path}: {seen[recording.id]} and {recording.path} share the id {recording.id}"
             )
         if "/" in recording.id or "\0" in recording.id or recording.id.startswith("."):
             raise DataDirError(
-                f"{recording.path}: would get the utterance id {recording.id!r}, which cannot name"
-                " a file; correct the table that it is from"
+                f"{recording.path}: would get the utterance id {recording.id!r}, which cannot be a"
+                " file name; correct the table it comes from"
             )
         seen[recording.id] = recording.path
 
@@ -246,7 +246,7 @@ def _check(
                 info = audio_info(audio)
         except AudioError as e:
             if not skip_bad:
-                raise AudioError(f"{e} (--skip_bad leaves such files out)") from None
+                raise AudioError(f"{e} (--skip_bad skips such files)") from None
             bad.append(str(e))
             continue
         entries = {
@@ -257,12 +257,12 @@ def _check(
         for table, entry in (entries | dict(recording.entries)).items():
             tables.setdefault(table, {})[recording.id] = entry
     if bad:
-        print(f"{path}: {len(bad)} of {len(recordings)} left out: {bad[0]}", file=sys.stderr)
+        print(f"{path}: {len(bad)} of {len(recordings)} files skipped: {bad[0]}", file=sys.stderr)
     return tables
 
 
 def _extract(source: Path, target: Path) -> None:
-    """Write the first channel at 16 kHz; 24 bits, because impulse responses may be faint."""
+    """Write the first channel at 16 kHz, with 24 bits because impulse responses may be faint."""
     if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
         return
     wav = read_channels(source)

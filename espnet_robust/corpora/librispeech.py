@@ -1,9 +1,9 @@
-"""LibriSpeech: read English, 960 hours, on its own layout; CC BY 4.0.
+"""LibriSpeech: read English, 960 hours; CC BY 4.0.
 
     SET/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NNNN.flac and SPEAKER-CHAPTER.trans.txt
 
 Panayotov et al., ICASSP 2015; openslr.org/12. Sets keep their names (train-clean-100, ...);
-other corpora in this layout, such as LibriLight's 10 hours or one's own cut, work as well.
+other corpora in this layout, such as LibriLight's 10 hours or your own subset, work too.
 """
 
 import argparse
@@ -37,8 +37,8 @@ def prepare(
 
     Raises:
         UserError: ``root`` is not LibriSpeech, or has no such set.
-        DataDirError: transcripts missing, or without audio.
-        AudioError: as ``write_recordings``.
+        DataDirError: transcripts are missing, or have no audio.
+        AudioError: as for ``write_recordings``.
     """
     if root.is_dir() and (there := _sets_in(root)):
         if unknown := [name for name in sets if name not in there]:
@@ -57,7 +57,7 @@ def read_set(path: Path) -> list[Recording]:
     """The utterances of a set such as dev-clean.
 
     Raises:
-        DataDirError: a transcript without audio, or audio without transcript.
+        DataDirError: a transcript without audio, or audio without a transcript.
     """
     recordings = []
     for chapter in (p for p in visible(path, "*/*") if p.is_dir()):

@@ -1,8 +1,8 @@
-"""The embedded corpus: smart-home commands said by 48 espeak-ng voices, 16 kHz.
+"""The built-in corpus: smart-home commands spoken by 48 espeak-ng voices, 16 kHz.
 
 Train, dev and test differ in voices and in sentences. A voice is a fixed combination of accent,
 timbre (an espeak-ng variant), rate and pitch; every accent and every timbre of the test voices
-occurs in training in another combination. espeak-ng is GPL-3.0-or-later; its output is not
+occurs in training, in another combination. espeak-ng is GPL-3.0-or-later; its output is not
 covered by that licence.
 """
 
@@ -38,12 +38,12 @@ ACCENTS = (
     "en-us",
     "en-us-nyc",
 )
-# Human-sounding, told apart by pitch and spectrum; no whisper, croak or robot.
+# Human-sounding and distinct in pitch and spectrum; no whisper, croak or robot.
 TIMBRES = {
     "f": ("f1", "f2", "f3", "f4", "f5", "Annie", "aunty", "belinda"),
     "m": ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "sandro"),
 }
-ROUNDS = 3  # voices of each accent and sex
+ROUNDS = 3  # voices per accent and sex
 RATES = (130, 200)  # words per minute
 PITCHES = (25, 75)  # of espeak-ng's 0..99 around the timbre's own pitch
 
@@ -61,7 +61,7 @@ class Voice:
 
 
 def draw_voices(rng: np.random.Generator) -> dict[str, list[Voice]]:
-    """48 voices, dealt to "train", "dev" and "test"; half of each part are female.
+    """48 voices, divided among "train", "dev" and "test"; half of each part are female.
 
     No two voices share both accent and timbre. The eight test voices have eight accents and
     eight timbres, the four dev voices four other timbres: training keeps at least two voices of
@@ -101,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{part}_utterances",
             type=int,
             default=number,
-            help=f"utterances of each {part} voice (default: {number})",
+            help=f"utterances per {part} voice (default: {number})",
         )
 
 
@@ -116,8 +116,8 @@ def prepare(
 ) -> list[Path]:
     """Write OUT/{train,dev,test} and OUT/mini_audio; returns the data dirs.
 
-    The same seed (and espeak-ng) gives the same bytes, whatever ``nj`` and however often it was
-    interrupted. ``utt2intent`` holds "action|object|location".
+    The same seed (and espeak-ng) gives the same bytes, whatever ``nj`` is and however often the run
+    was interrupted. ``utt2intent`` holds "action|object|location".
 
     Raises:
         UserError: espeak-ng is not installed.
@@ -131,7 +131,7 @@ def prepare(
 
 
 def plan_utterances(seed: int, numbers: Mapping[str, int]) -> dict[str, list[dict]]:
-    """Everything that is drawn at random, one JSON-able dict for each utterance of each part."""
+    """Everything that is drawn at random: for each part, a JSON-able dict per utterance."""
     voices = draw_voices(generator(seed, "mini voices"))
     commands = split_commands(generator(seed, "mini sentences"), SENTENCES)
     plan: dict[str, list[dict]] = {}
@@ -140,8 +140,8 @@ def plan_utterances(seed: int, numbers: Mapping[str, int]) -> dict[str, list[dic
         for voice in voices[part]:
             if number > len(commands[part]):
                 raise UserError(
-                    f"the grammar has {len(commands[part])} {part} sentences for each voice,"
-                    f" {number} are asked for"
+                    f"the grammar has only {len(commands[part])} {part} sentences per voice,"
+                    f" not {number}"
                 )
             rng = generator(seed, f"mini {voice.id}")
             for n, command in enumerate(draw_commands(rng, commands[part], number)):
@@ -150,7 +150,7 @@ def plan_utterances(seed: int, numbers: Mapping[str, int]) -> dict[str, list[dic
 
 
 def _plan_one(rng: np.random.Generator, voice: Voice, utt_id: str, command: Command) -> dict:
-    # Nobody says two sentences alike: rate within 6 %, pitch within 4 steps of the voice's own.
+    # No two sentences sound alike: rate within 6 %, pitch within 4 steps of the voice's own.
     return asdict(voice) | {
         "id": utt_id,
         "speaker": voice.id,

@@ -1,7 +1,7 @@
 """Smart-home commands with an intent (action, object, location), drawn from a small grammar.
 
-The grammar is finite, so the sentences are enumerated once and split: a sentence of the test
-part never occurs in the training part, whichever voice says it.
+The grammar is finite, so the sentences are enumerated once and split: a sentence in the test
+part never occurs in the training part, whichever voice speaks it.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ LOCATIONS = ("kitchen", "bedroom", "bathroom", "office", "hallway", "garage", "g
 OPENINGS = ("", "please", "could you", "now")
 WORDS_MIN, WORDS_MAX = 3, 9
 
-# action -> (ways to say it, objects it applies to). "_" is the place of the object.
+# action -> (ways to say it, objects it applies to). "_" stands for the object.
 COMMANDS = {
     "activate": (
         ("turn on the _", "switch on the _", "turn the _ on"),
@@ -53,7 +53,7 @@ SETTINGS = {
 
 @dataclass(frozen=True, order=True)
 class Command:
-    """A sentence (lower case) and what it asks for."""
+    """A sentence (lower case) and its intent."""
 
     text: str
     action: str
@@ -96,9 +96,9 @@ def all_commands() -> list[Command]:
 
 
 def split_commands(rng: np.random.Generator, shares: dict[str, float]) -> dict[str, list[Command]]:
-    """Deal the sentences of every action to parts at random, e.g. {"train": 0.8, "test": 0.2}.
+    """Divide the sentences of every action among parts at random, e.g. {"train": 0.8, "test": 0.2}.
 
-    Parts have no sentence in common. The first part keeps what rounding leaves over.
+    Parts have no sentence in common. The first part gets the remainder after rounding.
     """
     by_action: dict[str, list[Command]] = {}
     for command in all_commands():
@@ -114,7 +114,7 @@ def split_commands(rng: np.random.Generator, shares: dict[str, float]) -> dict[s
 
 
 def draw_commands(rng: np.random.Generator, commands: list[Command], number: int) -> list[Command]:
-    """``number`` different sentences, actions equally likely (a large one must not rule)."""
+    """``number`` different sentences; all actions are equally likely, however many they have."""
     by_action: dict[str, list[Command]] = {}
     for command in commands:
         by_action.setdefault(command.action, []).append(command)

@@ -1,7 +1,7 @@
-"""One-second keywords by the voices of the mini corpus, 12-class protocol of Speech Commands.
+"""One-second keywords in the voices of the mini corpus, after Speech Commands' 12-class protocol.
 
 Ten keywords, ``_unknown_`` (other words of the mini corpus) and ``_silence_`` (a faint floor).
-The voices of train, dev and test are those of ``mini``; nobody says a word twice alike.
+Train, dev and test have the voices of ``mini``; no two takes of a word sound alike.
 """
 
 import argparse
@@ -29,7 +29,7 @@ OTHERS = (
     "lamp", "lock", "lower", "office", "percent", "please", "radio", "raise", "television",
     "temperature", "turn", "volume", "window",
 )  # fmt: skip
-TAKES = {"train": 2, "dev": 5, "test": 4}  # of each keyword by each voice
+TAKES = {"train": 2, "dev": 5, "test": 4}  # per keyword and voice
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{part}_takes",
             type=int,
             default=number,
-            help=f"takes of each keyword by each {part} voice (default: {number})",
+            help=f"takes per keyword and {part} voice (default: {number})",
         )
 
 
@@ -52,10 +52,10 @@ def prepare(
     dev_takes: int = TAKES["dev"],
     test_takes: int = TAKES["test"],
 ) -> list[Path]:
-    """Write OUT/{train,dev,test} and OUT/mini_keywords_audio, the class in ``utt2label``.
+    """Write OUT/{train,dev,test} and OUT/mini_keywords_audio, with the class in ``utt2label``.
 
-    The same seed (and espeak-ng) gives the same bytes. As many recordings are ``_unknown_``, and
-    as many ``_silence_``, as there are of one keyword.
+    The same seed (and espeak-ng) gives the same bytes. ``_unknown_`` and ``_silence_`` each have as
+    many recordings as a keyword.
 
     Raises:
         UserError: espeak-ng is not installed.
@@ -81,7 +81,7 @@ def prepare(
 
 
 def plan_voice(seed: int, voice: Voice, takes: int) -> list[dict]:
-    """Everything of one voice that is drawn at random, a JSON-able dict for each recording."""
+    """Everything that is drawn at random for one voice: a JSON-able dict per recording."""
     rng = generator(seed, f"mini keywords {voice.id}")
     words = [(word, word, take) for word in KEYWORDS for take in range(takes)]
     order = rng.permutation(len(OTHERS))
@@ -101,7 +101,7 @@ def _plan_one(rng: np.random.Generator, voice: Voice, text: str, label: str, tak
         "label": label,
         "rate": round(voice.rate * rng.uniform(0.85, 1.15)),
         "pitch": voice.pitch + int(rng.integers(-8, 9)),
-        "place": round(float(rng.uniform()), 4),  # of the word in the second: 0 first, 1 last
+        "place": round(float(rng.uniform()), 4),  # of the word: 0 earliest, 1 latest
         "level_dbfs": round(float(rng.uniform(-32, -20)), 2),
         "floor_dbfs": round(float(rng.uniform(-78, -58)), 2),
         "noise_seed": int(rng.integers(2**31)),
@@ -109,7 +109,7 @@ def _plan_one(rng: np.random.Generator, voice: Voice, text: str, label: str, tak
 
 
 def say(item: dict) -> np.ndarray:
-    """A second with a planned word, or with nothing but the floor."""
+    """(samples,): one second with the planned word, or with the noise floor alone."""
     floor = np.random.default_rng(item["noise_seed"]).standard_normal(RATE)
     wav = (10 ** (item["floor_dbfs"] / 20) * floor).astype(np.float32)
     if item["text"]:

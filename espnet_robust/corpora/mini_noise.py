@@ -1,7 +1,7 @@
-"""Synthetic noises for the mini corpus: five kinds for training, four only out of domain.
+"""Synthetic noises for the mini corpus: five kinds for training, four more out of domain only.
 
-Every recording is drawn on its own, so no two parts share material. Babble is made of training
-voices, other ones in each part, reading a fable (public domain) instead of commands.
+Every recording is drawn independently, so no two parts share material. Babble is made from training
+voices, different ones in each part, who read a fable (public domain) instead of commands.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from espnet_robust.data.data_dir import write_data_dir
 
 SECONDS = 10.0
 LEVEL_DBFS = -26.0
-NUMBERS = {"train": 12, "dev": 3, "test": 5, "ood": 6}  # recordings of each kind
+NUMBERS = {"train": 12, "dev": 3, "test": 5, "ood": 6}  # recordings per kind
 # How many of the 36 training voices each part's babble may use.
 BABBLE_VOICES = {"train": 18, "dev": 8, "test": 10}
 FABLE = (
@@ -62,7 +62,7 @@ def coloured(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def hum(rng: np.random.Generator, n: int) -> np.ndarray:
-    """A machine: harmonics of a drifting 45..240 Hz, their sum swelling, over some hiss."""
+    """A machine: harmonics of a drifting 45..240 Hz that swell and fade together, over hiss."""
     base = rng.uniform(45, 240) * (1 + 0.01 * _drift(rng, n, 0.5))
     phase = 2 * np.pi * np.cumsum(base) / RATE
     number = min(40, int(7000 / base.max()))
@@ -79,7 +79,7 @@ def hum(rng: np.random.Generator, n: int) -> np.ndarray:
 
 
 def music(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Chords of a random scale, struck together or one note after another, with overtones."""
+    """Chords from a random scale, struck together or note by note, with overtones."""
     out = np.zeros(n)
     root = rng.uniform(110, 330)
     scale = np.array([[0, 2, 4, 5, 7, 9, 11], [0, 2, 3, 5, 7, 8, 10]][rng.integers(2)])
@@ -171,7 +171,7 @@ def wind(rng: np.random.Generator, n: int) -> np.ndarray:
     gust = np.clip(0.4 + 0.3 * _drift(rng, n, rng.uniform(0.2, 0.8)), 0.05, None)
     rumble = _unit(_coloured(rng, n, 2.5)) * gust
     pitch = rng.uniform(300, 700) * (1 + 0.6 * gust)
-    # A whistle's phase wanders as quickly as its band is wide.
+    # The wider a whistle's band, the faster its phase wanders.
     phase = 2 * np.pi * np.cumsum(pitch) / RATE + np.cumsum(0.05 * rng.standard_normal(n))
     return _unit(rumble) + rng.uniform(0.05, 0.3) * np.sin(phase) * gust**2
 
@@ -205,7 +205,7 @@ def prepare(out: Path, *, seed: int = 0, nj: int = 2) -> list[Path]:
 
 
 def plan_noises(seed: int) -> dict[str, list[dict]]:
-    """What to make for each part; babble comes with the voices it may use."""
+    """The recordings to make for each part; babble lists the voices it may use."""
     rng = generator(seed, "mini_noise babble voices")
     voices = draw_voices(generator(seed, "mini voices"))["train"]
     order = iter([asdict(voices[i]) for i in rng.permutation(len(voices))])
@@ -223,7 +223,7 @@ def plan_noises(seed: int) -> dict[str, list[dict]]:
 
 
 def render(item: dict) -> np.ndarray:
-    """Ten seconds of a planned noise."""
+    """(samples,): ten seconds of a planned noise."""
     rng = generator(item["seed"], f"mini_noise {item['id']}")
     make = (IN_DOMAIN | OUT_OF_DOMAIN)[item["kind"]]
     options = {"voices": item["voices"]} if "voices" in item else {}
@@ -243,7 +243,7 @@ def _coloured(rng: np.random.Generator, n: int, exponent: float) -> np.ndarray:
 
 
 def _drift(rng: np.random.Generator, n: int, rate: float) -> np.ndarray:
-    """(n,) slow random curve, about -1..1, with ``rate`` turning points a second or so."""
+    """(n,) slow random curve, about -1..1, with about ``rate`` turning points per second."""
     knots = int(np.ceil(n / RATE * rate)) + 2
     at = np.linspace(0, n, knots)
     return np.interp(np.arange(n), at, rng.uniform(-1, 1, knots))

@@ -1,9 +1,9 @@
 """Simulated rooms for the mini corpus: shoeboxes by the image method (pyroomacoustics).
 
-Each room has its own size, six walls of different absorption and an RT60; each response its own
+Each room has its own size, six walls of different absorption and an RT60; each response has its own
 positions. Sabine's formula misses the RT60 of image-method responses by up to 40 %, so the walls
-are corrected until the room has the RT60 asked for. All images needed for that RT60 are summed;
-there is no random displacement and no ray tracing, hence no randomness beyond the seed.
+are corrected until the room has the requested RT60. All images needed for that RT60 are summed;
+without random displacement or ray tracing, the seed is the only source of randomness.
 """
 
 import argparse
@@ -20,13 +20,13 @@ from espnet_robust.data.data_dir import write_data_dir
 PEAK = 0.9  # of the direct path, which is the first sample
 SPEED_OF_SOUND = 343.0  # m/s, pyroomacoustics' own
 MARGIN = 0.4  # m between any wall and source or microphone
-TOLERANCE = 0.05  # relative, of the RT60 a room is corrected to
-ABSORPTION = (0.02, 0.95)  # what a wall may have
+TOLERANCE = 0.05  # relative error of the RT60 at which the correction stops
+ABSORPTION = (0.02, 0.95)  # range for a wall
 WALLS = ("east", "west", "north", "south", "ceiling", "floor")
-TAIL_DB = -60.0  # a response ends where less than this of its energy is left
+TAIL_DB = -60.0  # a response is cut where less than this share of its energy remains
 DIRECT_SOUND = 0.0025  # s
 
-# part -> rooms, positions in each, RT60 (s), size (m) from and to, distance of the source (m)
+# part -> rooms, positions per room, RT60 (s), smallest and largest size (m), source distance (m)
 PARTS = {
     "train": (16, 5, (0.2, 0.6), ((3.0, 3.0, 2.4), (8.0, 6.0, 3.2)), (0.5, 3.0)),
     "dev": (4, 3, (0.2, 0.6), ((3.0, 3.0, 2.4), (8.0, 6.0, 3.2)), (0.5, 3.0)),
@@ -62,7 +62,7 @@ def prepare(out: Path, *, seed: int = 0, nj: int = 2) -> list[Path]:
 
 
 def plan_rooms(seed: int, part: str) -> list[dict]:
-    """Rooms of a part and the positions in them; RT60s are spread evenly over the part's range."""
+    """The rooms of a part and the positions in them; RT60s are spread evenly over its range."""
     number, positions, rt60s, sizes, distances = PARTS[part]
     rng = generator(seed, f"mini_rooms {part}")
     edges = np.linspace(*rt60s, number + 1)
@@ -94,8 +94,8 @@ def plan_rooms(seed: int, part: str) -> list[dict]:
 def _place(
     rng: np.random.Generator, size: np.ndarray, distances: tuple[float, float]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Source and microphone. Their distance is a whole number of samples, so that the direct
-    path is one sample and not a sinc, whose first half would have to be cut off."""
+    """Positions of source and microphone (m). Their distance is a whole number of samples, so that
+    the direct path is one sample and not a sinc, whose first half would have to be cut off."""
     step = SPEED_OF_SOUND / RATE
     while True:
         microphone = rng.uniform(MARGIN, size - MARGIN)
@@ -122,7 +122,7 @@ def render(item: dict) -> np.ndarray:
 def absorption_for(
     rt60: float, size: tuple[float, float, float], walls: tuple[float, ...]
 ) -> tuple[float, ...]:
-    """Energy absorption of the six walls, in proportion to ``walls``, giving an RT60 in seconds."""
+    """Energy absorption of the six walls, in proportion to ``walls``, for an RT60 in seconds."""
     inner = np.array(size) - 2 * MARGIN
     source, microphone = MARGIN + inner * (0.2, 0.3, 0.4), MARGIN + inner * (0.8, 0.6, 0.5)
     scale = _sabine(rt60, np.array(size))
@@ -143,7 +143,7 @@ def image_method(
     microphone: np.ndarray,
 ) -> np.ndarray:
     """(samples,) float64 at 16 kHz from the direct path on; all images up to ``rt60`` seconds."""
-    # Takes a second to import: not for those who only list corpora.
+    # Takes a second to import, which listing the corpora must not cost.
     import pyroomacoustics as pra
 
     _, order = pra.inverse_sabine(rt60, size)
@@ -155,8 +155,8 @@ def image_method(
     )
     room.add_source(source)
     room.add_microphone(microphone)
-    # Images all have the same sign, so a response has an offset. pyroomacoustics takes it out
-    # with a filter that runs both ways, which smears it to before the direct path; ours does not.
+    # Images all have the same sign, so a response has a DC offset. pyroomacoustics removes it with
+    # a forward-backward filter, which smears it to before the direct path; ours does not.
     two_way = pra.constants.get("rir_hpf_enable")
     pra.constants.set("rir_hpf_enable", False)
     try:
@@ -175,7 +175,7 @@ def image_method(
 def measure_rt60(response: np.ndarray, rate: int = RATE) -> float:
     """RT60 in seconds: three times the fall from -5 to -25 dB of Schroeder's integral (T20).
 
-    The integral starts after the direct sound, or a near source would hide the room.
+    The integral starts after the direct sound, which would mask the room if the source is near.
     """
     late = response[np.abs(response).argmax() + int(DIRECT_SOUND * rate) :].astype(np.float64)
     left = np.cumsum(late[::-1] ** 2)[::-1]

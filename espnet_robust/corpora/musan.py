@@ -2,8 +2,8 @@
 
     {music,speech,noise}/SOURCE/*.wav
 
-Snyder, Chen and Povey, arXiv:1510.08484; openslr.org/17. It has no official parts: recordings
-are divided by a hash of their names, so that training noise never serves in a test.
+Snyder, Chen and Povey, arXiv:1510.08484; openslr.org/17. It has no official split: recordings
+are divided by a hash of their names, so that training noise never appears in a test.
 """
 
 import argparse
@@ -26,7 +26,7 @@ KINDS = ("music", "noise", "speech")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "music, noise and speech")
-    parser.add_argument("--name", default="musan", help="names the data dirs: NAME_train, ...")
+    parser.add_argument("--name", default="musan", help="prefix of data dirs: NAME_train, ...")
     parser.add_argument("--kinds", type=comma_list, default=KINDS, help="(default: all three)")
     add_shares(parser, "recordings")
 
@@ -45,8 +45,8 @@ def prepare(
     """Write OUT/NAME_{train,dev,test} with "music", "noise" or "speech" in ``utt2group``.
 
     Raises:
-        UserError: ``root`` is not MUSAN, or a kind unknown.
-        AudioError: as ``write_recordings``.
+        UserError: ``root`` is not MUSAN, or a kind is unknown.
+        AudioError: as for ``write_recordings``.
     """
     if unknown := [kind for kind in kinds if kind not in KINDS]:
         raise UserError(f"MUSAN has no {unknown[0]!r}; it has {', '.join(KINDS)}")

@@ -1,4 +1,4 @@
-"""Noises and rooms of a recipe, from a YAML of conf/noise."""
+"""Prepare the noises and rooms of a recipe from a YAML in conf/noise."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -14,11 +14,12 @@ def prepare_noise(source: NoiseSource, out: Path, directories: Mapping[str, str]
     """Write the data dirs of noises and rooms.
 
     Args:
-        out: where they go.
-        directories: {option: directory}, as ``source.directories`` wants them.
+        out: the parent directory of the data dirs.
+        directories: {option: directory} for the options in ``source.directories``.
 
     Raises:
-        UserError: as the corpora's own ``prepare``; ConfigError: an unknown corpus or option.
+        UserError: as for the corpora's own ``prepare``.
+        ConfigError: an unknown corpus or option.
     """
     made = []
     for entry in source.data:
@@ -27,7 +28,7 @@ def prepare_noise(source: NoiseSource, out: Path, directories: Mapping[str, str]
         if "root" in options:
             options["root"] = Path(options["root"])
         if corpus not in CORPORA:
-            raise ConfigError(f"conf/noise: {corpus!r} is no corpus known here")
+            raise ConfigError(f"conf/noise: unknown corpus {corpus!r}")
         module = import_module(f"espnet_robust.corpora.{corpus}")
         made += module.prepare(
             out, **{k: Path(v) if k == "root" else v for k, v in options.items()}

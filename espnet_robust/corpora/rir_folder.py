@@ -1,8 +1,8 @@
-"""Room impulse responses in one directory a room: ROOM/*.wav or *.flac.
+"""Room impulse responses in one directory per room: ROOM/*.wav or *.flac.
 
-Rooms are selected by name, so that training and test can have different ones, or with ``--split``
-dealt to NAME_train, NAME_dev and NAME_test. They become the groups to sample by: a room with many
-positions then counts as much as a room with one.
+Rooms are selected by name, so that training and test can have different ones, or are divided by
+``--split`` among NAME_train, NAME_dev and NAME_test. Each room is a sampling group, so a room with
+many positions is drawn as often as a room with one.
 """
 
 import argparse
@@ -23,10 +23,10 @@ from espnet_robust.corpora.layout import (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_root(parser, "one directory for each room")
-    parser.add_argument("--name", required=True, help="names the data dir, such as rir_train")
+    add_root(parser, "one directory per room")
+    parser.add_argument("--name", required=True, help="name of the data dir, such as rir_train")
     parser.add_argument("--groups", type=comma_list, help="rooms to take (default: all)")
-    parser.add_argument("--split", action="store_true", help="into training, dev and test")
+    parser.add_argument("--split", action="store_true", help="split into training, dev and test")
 
 
 def prepare(
@@ -42,14 +42,14 @@ def prepare(
     """Write OUT/NAME, or its three parts, with the room in ``utt2group``.
 
     Raises:
-        UserError: no such directory, no rooms in it, or not the rooms named.
-        AudioError: as ``write_recordings``.
+        UserError: no such directory, no rooms in it, or a named room is missing.
+        AudioError: as for ``write_recordings``.
     """
     if not root.is_dir():
-        raise UserError(f"{root}: no such directory; --root holds one directory for each room")
+        raise UserError(f"{root}: no such directory; --root must contain one directory per room")
     rooms = {p.name: p for p in visible(root) if p.is_dir()}
     if not rooms:
-        raise UserError(f"{root}: one directory for each room is expected, it has none")
+        raise UserError(f"{root}: has no directories; it must contain one per room")
     if unknown := [room for room in groups or () if room not in rooms]:
         raise UserError(f"{root}: no room {unknown[0]!r} in it; there are {', '.join(rooms)}")
     recordings = [

@@ -3,7 +3,7 @@
     real_rirs_isotropic_noises/*.wav  simulated_rirs/{small,medium,large}room/RoomNNN/*.wav
     pointsource_noises/*.wav
 
-Ko et al., ICASSP 2017; openslr.org/28. It has no official parts: rooms (for noise, recordings)
+Ko et al., ICASSP 2017; openslr.org/28. It has no official split: rooms (for noise, recordings)
 are divided by a hash of their names. Real responses and isotropic noises have up to eight
 channels; the first is extracted, so that a response and the noise of its room stay one microphone.
 """
@@ -30,10 +30,10 @@ SIMULATED = "simulated_rirs"
 POINT = "pointsource_noises"
 KINDS = {"real": REAL, "simulated": SIMULATED, "isotropic": REAL, "point": POINT}
 
-# The room within a name of the REVERB challenge, of RWCP (type 4 is one room, the numbers are
-# angles of a dummy head) and of AIR. It goes before the published rir_list and noise_list, whose
-# --room-id and --room-linkage count each position in a hall of AIR, and each angle of RWCP's type
-# 4, as a room: one hall would be in training and in test, and be drawn eleven times as often.
+# The room within a file name from the REVERB challenge, RWCP (type 4 is one room; the numbers are
+# angles of a dummy head) and AIR. It overrides the published rir_list and noise_list, whose
+# --room-id and --room-linkage treat each position in a hall of AIR, and each angle of RWCP's type
+# 4, as a room: one hall would be in both training and test, and be drawn eleven times as often.
 ROOM = re.compile(
     r"(RVB2014)_type\d_(?:rir|noise)_([a-z]+\d)"
     r"|(RWCP)_(type4)_(?:rir|noise)_"
@@ -46,7 +46,7 @@ ROOM = re.compile(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, ", ".join((REAL, SIMULATED, POINT)))
     parser.add_argument("--kind", choices=sorted(KINDS), required=True)
-    parser.add_argument("--name", help="names the data dirs: NAME_train, ... (default: rirs_KIND)")
+    parser.add_argument("--name", help="prefix of data dirs: NAME_train, ... (default: rirs_KIND)")
     add_shares(parser, "rooms or noises")
 
 
@@ -65,7 +65,7 @@ def prepare(
 
     Raises:
         UserError: ``root`` is not RIRS_NOISES.
-        AudioError: as ``write_recordings``.
+        AudioError: as for ``write_recordings``.
     """
     check_root(root, "RIRS_NOISES", [KINDS[kind]])
     recordings = read_kind(root, kind)
@@ -79,7 +79,7 @@ def prepare(
 
 
 def read_kind(root: Path, kind: str) -> list[Recording]:
-    """The recordings of a kind, with the room as group where there is one."""
+    """The recordings of a kind, grouped by room if there is one."""
     files = find_audio(root / KINDS[kind])
     if kind == "point":
         return [Recording(path.stem, path) for path in files]
@@ -100,10 +100,10 @@ def simulated(path: Path) -> Recording:
 
 
 def room_of(name: str, listed: Mapping[str, str] = MappingProxyType({})) -> str:
-    """The room of a response or noise; its own name where nothing tells.
+    """The room of a response or noise; its own name if the room is unknown.
 
     Args:
-        listed: name -> room as in the published lists, for names of no known form.
+        listed: name -> room from the published lists, for names of unknown form.
 
     >>> room_of("RVB2014_type1_rir_largeroom1_far_angla")
     'RVB2014_largeroom1'

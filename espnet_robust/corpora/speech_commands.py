@@ -2,9 +2,9 @@
 
     WORD/HASH_nohash_N.wav  _background_noise_/*.wav  validation_list.txt  testing_list.txt
 
-Warden, arXiv:1804.03209. The parts are the published lists, or, where these are missing, the
-published hash of the speaker that the lists were made with. Classes: the keywords, ``_unknown_``
-(other words) and ``_silence_`` (crops of the background noise, another stretch for each part).
+Warden, arXiv:1804.03209. The split is that of the published lists or, if these are missing, of
+the published speaker hash that the lists were made with. Classes: the keywords, ``_unknown_``
+(other words) and ``_silence_`` (crops of the background noise, from another stretch for each part).
 """
 
 import argparse
@@ -32,11 +32,11 @@ NOISE = "_background_noise_"
 LISTS = {"dev": "validation_list.txt", "test": "testing_list.txt"}
 # Each part's silence is cut from its own stretch of the background noise.
 STRETCHES = {"train": (0.0, 0.8), "dev": (0.8, 0.9), "test": (0.9, 1.0)}
-FAINT_DBFS = (-70.0, -45.0)  # of silence made where there is no background noise
+FAINT_DBFS = (-70.0, -45.0)  # level of the silence made if there is no background noise
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_root(parser, "one directory for each word")
+    add_root(parser, "one directory per word")
     parser.add_argument(
         "--keywords", type=comma_list, default=KEYWORDS, help="(default: the ten of the protocol)"
     )
@@ -61,14 +61,14 @@ def prepare(
     copy: bool = False,
     skip_bad: bool = False,
 ) -> list[Path]:
-    """Write OUT/{train,dev,test} with the class in ``utt2label``, the word in ``text``.
+    """Write OUT/{train,dev,test} with the class in ``utt2label`` and the word in ``text``.
 
-    Where there are fewer other words than ``unknown_share`` asks for, all are taken.
+    If there are fewer other words than ``unknown_share`` asks for, all are taken.
 
     Raises:
         UserError: ``root`` is not Speech Commands, or has no such keyword.
-        DataDirError: a list names a file that is not there; a file name without _nohash_.
-        AudioError: as ``write_recordings``.
+        DataDirError: a list names a missing file, or a file name lacks _nohash_.
+        AudioError: as for ``write_recordings``.
     """
     parts = read_words(root, keywords)
     silence = _make_silence(out, root, parts, keywords, silence_share, seed)
@@ -85,15 +85,15 @@ def prepare(
 def read_words(root: Path, keywords: tuple[str, ...]) -> dict[str, list[Recording]]:
     """Part -> all recordings of words, labelled with the keyword or ``_unknown_``."""
     if not root.is_dir():
-        raise UserError(f"{root}: no such directory; --root holds one directory for each word")
+        raise UserError(f"{root}: no such directory; --root must contain one directory per word")
     words = [p.name for p in visible(root) if visible(p, "*_nohash_*.wav")]
     if not words:
-        message = "Speech Commands is the directory that holds one directory for each word"
+        message = "Speech Commands is the directory that contains one directory per word"
         if visible(root, "*_nohash_*.wav"):
-            raise UserError(f"{root} is one level too deep: {message}, here --root {root.parent}")
+            raise UserError(f"{root} is one level too deep: {message}; use --root {root.parent}")
         for below in visible(root):
             if visible(below, "*/*_nohash_*.wav"):
-                raise UserError(f"{root} is one level too high: {message}, here --root {below}")
+                raise UserError(f"{root} is one level too high: {message}; use --root {below}")
         raise UserError(f"{root} is not Speech Commands: no WORD/HASH_nohash_N.wav in it")
     if missing := [word for word in keywords if word not in words]:
         raise UserError(f"{root}: no keyword {missing[0]!r} in it; there are {', '.join(words)}")
@@ -114,7 +114,7 @@ def read_words(root: Path, keywords: tuple[str, ...]) -> dict[str, list[Recordin
             parts[part].append(Recording(f"{speaker}-{word}-{take}", path, entries))
     if listed:
         name, part = min(listed.items())
-        raise DataDirError(f"{root}/{LISTS[part]}: {name} is not there")
+        raise DataDirError(f"{root}/{LISTS[part]}: {name} is missing")
     return parts
 
 
@@ -133,7 +133,7 @@ def part_of_speaker(speaker: str) -> str:
 
 
 def _read_lists(root: Path) -> dict[str, str] | None:
-    """ "WORD/FILE" -> part, or None where the lists are missing."""
+    """ "WORD/FILE" -> part, or None if the lists are missing."""
     if not all((root / name).exists() for name in LISTS.values()):
         return None
     return {
@@ -182,7 +182,7 @@ def _make_silence(
 
 
 def render_silence(item: dict) -> np.ndarray:
-    """A second of background noise at a random gain (never 0), or of faint white noise."""
+    """(samples,): a second of background noise at a random gain (never 0), or faint white noise."""
     if "noise" not in item:
         wav = np.random.default_rng(item["seed"]).standard_normal(RATE)
         return (10 ** (item["level_dbfs"] / 20) * wav).astype(np.float32)

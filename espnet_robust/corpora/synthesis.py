@@ -1,4 +1,4 @@
-"""What the synthetic corpora share: generators by name, a planned batch of files, levels."""
+"""Shared by the synthetic corpora: named random generators, planned batches of files, levels."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ from espnet_robust.data.audio import RATE, audio_info, write_audio
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:
-    """The options of every corpus that is made rather than found."""
+    """Add the options of a synthetic corpus."""
     parser.add_argument("--seed", type=_at_least(0), default=0, help="(default: 0)")
     parser.add_argument("--nj", type=_at_least(1), default=2, help="processes (default: 2)")
 
@@ -35,12 +35,12 @@ def _at_least(low: int) -> Callable[[str], int]:
 
 
 def generator(seed: int, name: str) -> np.random.Generator:
-    """A generator for one named part of a corpus: another part never moves what it draws."""
+    """A generator for one named part of a corpus: its draws do not depend on other parts."""
     return np.random.default_rng(np.random.SeedSequence([seed, zlib.crc32(name.encode())]))
 
 
 def to_rms(wav: np.ndarray, dbfs: float, peak: float = 0.95) -> np.ndarray:
-    """Scale to an RMS level in dB re full scale, or less where a sample would exceed ``peak``."""
+    """Scale to an RMS level in dB re full scale, or less if a sample would exceed ``peak``."""
     rms = np.sqrt(np.mean(np.square(wav, dtype=np.float64)))
     gain = min(10 ** (dbfs / 20) / rms, peak / np.abs(wav).max())
     return (wav * gain).astype(np.float32)
@@ -59,27 +59,27 @@ def make_files(
     nj: int,
     label: str,
 ) -> dict[str, Made]:
-    """Write ``render(item)`` to ``audio_dir / item["file"]`` for every item not made yet.
+    """Write ``render(item)`` to ``audio_dir / item["file"]`` for every item that is not yet there.
 
-    ``plan.jsonl`` in ``audio_dir`` holds the items: a run killed half-way continues, and one with
-    anything else in its plan (seed, sentences, synthesiser) starts from an empty directory.
+    ``plan.jsonl`` in ``audio_dir`` holds the items: a run that was killed resumes, and a run with
+    another plan (seed, sentences, synthesiser) starts from an empty directory.
 
     Args:
         render: called in ``nj`` processes; returns (samples,) at 16 kHz.
         items: JSON-able, with "id" and "file".
 
     Returns:
-        item["id"] -> file and length
+        item["id"] -> file and length.
 
     Raises:
-        UserError: ``audio_dir`` holds something else.
+        UserError: ``audio_dir`` was not made by this function.
     """
     _keep_plan(audio_dir, items)
     paths = [audio_dir / item["file"] for item in items]
     todo = [(item, path) for item, path in zip(items, paths, strict=True) if not path.exists()]
     progress = partial(tqdm, desc=label, unit="file", mininterval=1, disable=not todo)
     with progress(total=len(items), initial=len(items) - len(todo)) as bar:
-        # spawn, not fork: the caller may hold threads (the progress bar's, a BLAS's).
+        # spawn, not fork: the caller may have threads (the progress bar's, a BLAS's).
         each = unordered(partial(_render_one, render), todo, min(nj, len(todo)), start="spawn")
         for _ in each:
             bar.update()
@@ -90,14 +90,14 @@ def make_files(
 
 
 def _keep_plan(audio_dir: Path, items: Sequence[dict]) -> None:
-    """Empty ``audio_dir`` unless it is of the same plan; raise UserError if it has none."""
+    """Empty ``audio_dir`` unless it has the same plan; raise UserError if it has none."""
     plan = "".join(json.dumps(item, sort_keys=True) + "\n" for item in items)
     plan_file = audio_dir / "plan.jsonl"
     if plan_file.exists():
         if plan_file.read_text(encoding="utf-8") != plan:
             shutil.rmtree(audio_dir)
     elif audio_dir.exists() and any(audio_dir.iterdir()):
-        raise UserError(f"{audio_dir} is in the way: it was not made by this command; move it")
+        raise UserError(f"{audio_dir} was not made by this command; move it out of the way")
     audio_dir.mkdir(parents=True, exist_ok=True)
     write_atomic(plan_file, plan)
 
@@ -109,7 +109,7 @@ def _render_one(render: Callable[[dict], np.ndarray], todo: tuple[dict, Path]) -
 
 
 def audio_tables(made: Mapping[str, Made], ids: Iterable[str]) -> dict[str, dict[str, str]]:
-    """wav.scp, utt2dur (s) and utt2num_samples of files made above."""
+    """wav.scp, utt2dur (s) and utt2num_samples for files made by ``make_files``."""
     chosen = {utt: made[utt] for utt in ids}
     return {
         "wav.scp": {utt: str(m.path) for utt, m in chosen.items()},

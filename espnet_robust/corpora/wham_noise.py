@@ -2,8 +2,8 @@
 
     {tr,cv,tt}/*.wav (two channels) and, optionally, metadata/noise_meta_{tr,cv,tt}.csv
 
-Wichern et al., Interspeech 2019; wham.whisper.ai. The official parts are kept. The first channel
-is extracted, as in WHAM!'s own single-channel mixtures.
+Wichern et al., Interspeech 2019; wham.whisper.ai. The official split is kept. The first
+channel is extracted, as in WHAM!'s own single-channel mixtures.
 """
 
 import argparse
@@ -24,7 +24,7 @@ OFFICIAL = {"tr": "train", "cv": "dev", "tt": "test"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_root(parser, "tr, cv and tt")
-    parser.add_argument("--name", default="wham", help="names the data dirs: NAME_train, ...")
+    parser.add_argument("--name", default="wham", help="prefix of data dirs: NAME_train, ...")
 
 
 def prepare(
@@ -33,8 +33,8 @@ def prepare(
     """Write OUT/NAME_{train,dev,test}; the place ("Location ID") is in ``utt2group`` if known.
 
     Raises:
-        UserError: ``root`` is not WHAM! noise, or the metadata lack a recording.
-        AudioError: as ``write_recordings``.
+        UserError: ``root`` is not WHAM! noise, or a recording is missing from the metadata.
+        AudioError: as for ``write_recordings``.
     """
     check_root(root, "WHAM! noise", list(OFFICIAL))
     dirs = {out / f"{name}_{part}": _read(root, directory) for directory, part in OFFICIAL.items()}
@@ -53,7 +53,7 @@ def _read(root: Path, directory: str) -> list[Recording]:
             for row in csv.DictReader(f)
         }
     if unknown := [path for path in files if path.stem not in places]:
-        raise UserError(f"{metadata}: nothing on {unknown[0].name}")
+        raise UserError(f"{metadata}: no entry for {unknown[0].name}")
     return [
         Recording(path.stem, path, {"utt2group": f"place{places[path.stem]}"}) for path in files
     ]

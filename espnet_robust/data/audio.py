@@ -1,6 +1,6 @@
-"""Reading and writing speech: mono, float32 in [-1, 1] in memory, FLAC, WAV or Kaldi ark on disk.
+"""Read and write speech: mono float32 in [-1, 1] in memory; FLAC, WAV or Kaldi ark on disk.
 
-``entries.py`` says what an entry of ``wav.scp`` may be.
+``entries.py`` describes what an entry of ``wav.scp`` may be.
 """
 
 import io
@@ -17,9 +17,9 @@ from espnet_robust.common.errors import AudioError
 from espnet_robust.common.files import write_atomic
 from espnet_robust.data.entries import OpenAudio, open_entry
 
-RATE = 16000  # Hz; of every model here
+RATE = 16000  # Hz; every model here uses it
 _LOUDEST = 2.0**31  # full scale of 32 bits, in case someone forgot to divide by it
-_MARGIN = 0.05  # s read on each side of a crop that is resampled: longer than soxr's filters
+_MARGIN = 0.05  # s read on each side of a crop to be resampled: longer than soxr's filters
 
 
 class AudioInfo(NamedTuple):
@@ -28,12 +28,12 @@ class AudioInfo(NamedTuple):
     channels: int
 
     def num_samples_at(self, rate: int) -> int:
-        """Samples that ``read_audio`` returns at another rate."""
+        """The number of samples that ``read_audio`` returns at another rate."""
         return self.num_samples * rate // self.rate
 
 
 def audio_info(entry: str | Path, *, allow_pipe: bool = False) -> AudioInfo:
-    """Length, rate and channels from the header; what has no length in it is decoded and counted.
+    """Length, rate and channels from the header; audio without a known length is decoded to count.
 
     Raises:
         AudioError: missing, not audio, of zero length, cut off, or a pipe that is not allowed.
@@ -65,8 +65,8 @@ def read_audio(
         (samples,) float32 in [-1, 1] (files of floats may exceed it).
 
     Raises:
-        AudioError: missing, not audio, empty, truncated, stereo, NaN or infinite samples, some
-            beyond all sound, a rate that is refused, or a crop outside the file.
+        AudioError: missing, not audio, empty, truncated, stereo, samples that are NaN, infinite
+            or too large for sound, a rate that is refused, or a crop outside the file.
     """
     assert on_rate in ("resample", "refuse"), on_rate
     with open_entry(entry, allow_pipe) as f:
@@ -83,21 +83,21 @@ def read_channels(entry: str | Path, *, rate: int = RATE, allow_pipe: bool = Fal
     """Read audio of any number of channels, resampled to ``rate``.
 
     Returns:
-        (samples,) or, of more than one channel, (samples, channels), float32.
+        (samples,), or (samples, channels) if there are several channels; float32.
 
     Raises:
-        AudioError: as ``read_audio``.
+        AudioError: as for ``read_audio``.
     """
     with open_entry(entry, allow_pipe) as f:
         return _read(f, entry, rate, 0, None)
 
 
 def check_audio(entry: str | Path, *, allow_pipe: bool = False) -> AudioInfo:
-    """Check an audio file as cheaply as can be: its header and its last sample, and every sample
-    where they are floats and so can be NaN.
+    """Check an audio file as cheaply as possible: its header and its last sample; every sample
+    only if they are floats, which can be NaN.
 
     Raises:
-        AudioError: as ``read_audio``.
+        AudioError: as for ``read_audio``.
     """
     with open_entry(entry, allow_pipe) as f:
         info = AudioInfo(f.frames, f.rate, f.channels)
@@ -111,8 +111,8 @@ def check_audio(entry: str | Path, *, allow_pipe: bool = False) -> AudioInfo:
 
 
 def check_samples(wav: np.ndarray, name: str | Path) -> None:
-    """Raise AudioError where samples (any shape, float32) are NaN, infinite or far beyond sound."""
-    # One NaN or infinity makes the energy so; far cheaper than looking at every sample.
+    """Raise AudioError if samples (any shape, float32) are NaN, infinite or too large for sound."""
+    # One NaN or infinity shows in the energy, which is far cheaper than checking every sample.
     with np.errstate(all="ignore"):
         energy = np.vdot(wav, wav)
     if energy <= _LOUDEST**2:  # false for NaN
@@ -124,12 +124,12 @@ def check_samples(wav: np.ndarray, name: str | Path) -> None:
 
 
 def resample(wav: np.ndarray, rate_in: float, rate_out: float) -> np.ndarray:
-    """(samples,) -> (samples * rate_out / rate_in,), by soxr at its high quality."""
+    """(samples,) -> (samples * rate_out / rate_in,), by soxr at high quality (HQ)."""
     return soxr.resample(wav, rate_in, rate_out, quality="HQ")
 
 
 def to_int16(wav: np.ndarray) -> np.ndarray:
-    """float in [-1, 1] -> the int16 samples that are stored; 1.0 becomes 32767.
+    """float in [-1, 1] -> the int16 samples to be stored; 1.0 becomes 32767.
 
     Reading them gives ``to_int16(wav) / 32768`` exactly.
     """
@@ -142,7 +142,7 @@ def fit_range(wav: np.ndarray, name: str | Path, clip: str = "scale") -> np.ndar
     Args:
         wav: (samples,) float.
         name: what to call it in a message.
-        clip: "scale" turns the whole down, with a warning; "refuse" raises.
+        clip: "scale" turns the whole signal down, with a warning; "refuse" raises.
 
     Raises:
         AudioError: the peak exceeds 1 and ``clip`` is "refuse"; NaN or infinite samples.
@@ -167,11 +167,11 @@ def encode_audio(
     subtype: str = "PCM_16",
     clip: str = "scale",
 ) -> bytes:
-    """The bytes of a FLAC or WAV file; which one follows from the suffix of ``name``.
+    """The bytes of a FLAC or WAV file, according to the suffix of ``name``.
 
     Raises:
-        AudioError: empty, not mono, NaN, above full scale while ``clip`` is "refuse", or a
-            suffix other than .flac and .wav.
+        AudioError: empty, not mono, NaN, above full scale with ``clip="refuse"``, or a suffix
+            other than .flac and .wav.
     """
     kind = Path(name).suffix[1:].upper()
     if kind not in ("FLAC", "WAV"):
@@ -179,7 +179,7 @@ def encode_audio(
             f"{name}: can write .flac and .wav, not {Path(name).suffix or 'no suffix'}"
         )
     if wav.ndim != 1 or not wav.size:
-        raise AudioError(f"{name}: need mono audio of some length, got shape {wav.shape}")
+        raise AudioError(f"{name}: need mono audio with at least one sample, got shape {wav.shape}")
     wav = fit_range(wav, name, clip)
     buffer = io.BytesIO()
     # Our own rounding: libsndfile scales by 32767 on the way out and by 32768 on the way in.
@@ -199,7 +199,7 @@ def write_audio(
     """Write (samples,) float in [-1, 1] as FLAC or WAV, by the suffix, whole or not at all.
 
     Raises:
-        AudioError: as ``encode_audio``; the file cannot be written (disk full).
+        AudioError: as for ``encode_audio``, or the file cannot be written (disk full).
     """
     data = encode_audio(wav, str(path), rate=rate, subtype=subtype, clip=clip)
     try:
@@ -216,7 +216,7 @@ def _read(
         num_samples = total - start
     if start < 0 or num_samples < 1 or start + num_samples > total:
         raise AudioError(
-            f"{entry}: samples {start} to {start + num_samples} asked for, it has {total}"
+            f"{entry}: asked for samples {start} to {start + num_samples}, but it has {total}"
         )
     if f.rate == rate:
         return _decode(f, entry, start, num_samples)
@@ -226,7 +226,7 @@ def _read(
 def _decode(f: OpenAudio, entry: str | Path, start: int, num_samples: int) -> np.ndarray:
     wav = f.read(start, num_samples)
     if len(wav) < num_samples:
-        raise AudioError(f"{entry}: truncated, {start + len(wav)} of {f.frames} samples there")
+        raise AudioError(f"{entry}: truncated after {start + len(wav)} of {f.frames} samples")
     check_samples(wav, entry)
     return wav
 
@@ -234,7 +234,7 @@ def _decode(f: OpenAudio, entry: str | Path, start: int, num_samples: int) -> np
 def _decode_resampled(
     f: OpenAudio, entry: str | Path, rate: int, start: int, num_samples: int
 ) -> np.ndarray:
-    """Decode the crop and a margin from a place where both rates have a sample, and resample."""
+    """Decode the crop with a margin, from a point where both rates have a sample; resample it."""
     common = gcd(f.rate, rate)
     step_in, step_out = f.rate // common, rate // common
     margin = int(_MARGIN * common) + 1

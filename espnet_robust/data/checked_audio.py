@@ -1,7 +1,7 @@
-"""Speech for a training of ESPnet, read and checked as everywhere else here.
+"""Speech for ESPnet training, read and checked as everywhere else in this package.
 
-ESPnet's own reader drops the sampling rate, believes a file that was cut off, and gives samples
-from a Kaldi ark as integers up to 32768.
+ESPnet's own reader drops the sampling rate, accepts truncated files, and returns samples from a
+Kaldi ark as integers up to 32768.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,15 +16,15 @@ from espnet_robust.data.audio import check_samples, read_channels, resample
 
 
 class CheckedAudio(Mapping):
-    """A reader in the place of ESPnet's: utterance id -> (rate, samples).
+    """A replacement for ESPnet's reader: utterance id -> (rate, samples).
 
-    A file is read by ``read_channels``. What comes from elsewhere, such as an ark, is read by
-    ``loader``, checked, scaled to [-1, 1] where it is integers, and resampled.
+    Files are read by ``read_channels``. Anything else, such as an ark, is read by ``loader``,
+    checked, scaled to [-1, 1] if its samples are integers, and resampled.
 
     Args:
-        loader: {utterance: (rate, samples) or (samples, rate)}, with ``get_path`` where an
-            utterance is a file. Arrays without a rate (features) are handed on as they are.
-        rate: of the model, in Hz. Audio of another rate is resampled to it, as in decoding.
+        loader: {utterance: (rate, samples) or (samples, rate)}, with ``get_path`` if an utterance
+            is a file. Arrays without a rate (features) are passed on unchanged.
+        rate: the model's rate, in Hz. Other audio is resampled to it, as in decoding.
         table: the file that ``loader`` was made from.
     """
 
@@ -34,7 +34,7 @@ class CheckedAudio(Mapping):
         self.table = table
 
     def __getitem__(self, utt: str) -> tuple[int, np.ndarray] | np.ndarray:
-        """Raises AudioError, naming file and utterance: as ``read_channels``."""
+        """(rate, samples). Raises AudioError as ``read_channels`` does, naming the utterance."""
         path = self.loader.get_path(utt) if hasattr(self.loader, "get_path") else None
         try:
             if isinstance(path, str):
@@ -50,7 +50,7 @@ class CheckedAudio(Mapping):
             raise AudioError(f"{self.table}: utterance {utt}: cannot be read: {reason}") from e
 
     def _checked(self, first: Any, second: Any) -> np.ndarray:
-        """Of a rate and samples, in either order."""
+        """(rate, samples), in either order -> (samples,) or (samples, channels) at ``rate``."""
         rate, samples = (first, second) if isinstance(first, int) else (second, first)
         if samples.dtype.kind == "i":
             samples = (samples / -float(np.iinfo(samples.dtype).min)).astype(np.float32)

@@ -1,7 +1,7 @@
-"""The condition of a test set: what ``condition.json`` in its data dir says.
+"""The condition of a test set, as stored in ``condition.json`` in its data dir.
 
-A distorted copy has one, and so has speech that was recorded rather than made: real noise, several
-microphones. A data dir without one is undistorted.
+Distorted copies have this file, and so do real recordings made in noise or with several
+microphones. A data dir without it is undistorted.
 """
 
 import contextlib
@@ -25,12 +25,12 @@ _NAME = re.compile(r"\w[\w.+-]{0,99}")  # it becomes part of file names
 
 @dataclass(frozen=True)
 class Condition:
-    """One column of the table of results.
+    """One column of the results table.
 
     Args:
-        name: part of the name of the data dir, SET_NAME; ``clean`` is undistorted.
-        snr_db: the one SNR of the condition, dB; None if it has none or several.
-        protocol: the YAML that it is a condition of; None if it was made or recorded by itself.
+        name: the data dir is called SET_NAME; ``clean`` is undistorted.
+        snr_db: the condition's SNR in dB; None if it has none or several.
+        protocol: the protocol YAML that defines it; None if it was made or recorded on its own.
     """
 
     name: str
@@ -39,29 +39,29 @@ class Condition:
 
 
 def check_name(name: Any, where: str | Path) -> str:
-    """The name, if a condition may have it: a part of file names, without blanks and slashes.
+    """Return the name if a condition may have it: it is used in file names, so no blanks, no slash.
 
     Raises:
-        ConfigError: it may not; ``where`` opens the message.
+        ConfigError: it may not; the message begins with ``where``.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ConfigError(
-            f"{where}: {name!r} cannot name a condition: letters, digits and _ . + - are allowed,"
-            " a letter, digit or _ first"
+            f"{where}: {name!r} cannot name a condition: use letters, digits and _ . + -, and begin"
+            " with a letter, digit or _"
         )
     return name
 
 
 def read_condition(data_dir: str | Path) -> Condition:
-    """The condition of a test set; without ``condition.json`` it is the undistorted one.
+    """The condition of a test set; without ``condition.json`` it is undistorted.
 
     Raises:
-        UserError: the directory is missing, its ``condition.json`` is not one, or it has none
-            though its audio was distorted.
+        UserError: the directory is missing, its ``condition.json`` is invalid, or it has none
+            although its audio was distorted.
     """
     data_dir = Path(data_dir)
     if not data_dir.is_dir():
-        raise UserError(f"{data_dir}: no such data dir; was the stage that makes it run?")
+        raise UserError(f"{data_dir}: no such data dir; has the stage that makes it been run?")
     path = data_dir / FILE
     if not path.exists():
         _refuse_nameless(data_dir)
@@ -74,15 +74,15 @@ def read_condition(data_dir: str | Path) -> Condition:
 
 
 def _refuse_nameless(data_dir: Path) -> None:
-    """Raise UserError if distorted speech would pass for undistorted.
+    """Raise UserError if distorted speech would be taken for undistorted.
 
-    Tools that do not know ``condition.json`` leave it out when they copy or cut a data dir; Kaldi's
-    leave out ``utt2distortion`` as well, but the audio still lies in the copy that was made.
+    Tools that do not know ``condition.json`` drop it when they copy or split a data dir. Kaldi's
+    also drop ``utt2distortion``, but the audio still lies in the distorted copy.
     """
     copy = _copy_of_audio(data_dir)
     if copy is None and not (data_dir / "utt2distortion").exists():
         return
-    problem = f"{data_dir}: distorted speech without {FILE}, so its condition is not known"
+    problem = f"{data_dir}: distorted speech without {FILE}, so its condition is unknown"
     missing = shlex.quote(str(data_dir / FILE))
     if copy is not None and (copy / FILE).exists():
         raise UserError(f"{problem}; fix: cp {shlex.quote(str(copy / FILE))} {missing}")
@@ -90,12 +90,12 @@ def _refuse_nameless(data_dir: Path) -> None:
 
 
 def _copy_of_audio(data_dir: Path) -> Path | None:
-    """The distorted copy in which the first utterance lies: COPY/audio/NUMBER[/ID.flac, .ark], or
-    that a command of its own makes."""
+    """The distorted copy that the first utterance belongs to, from its path
+    COPY/audio/NUMBER[/ID.flac, .ark] or from the command that makes its audio."""
     try:
         _, entry = next(iter_table(data_dir / "wav.scp"), ("", ""))
     except DataDirError:
-        return None  # those who read the tables say what is wrong with them
+        return None  # whoever reads the tables reports what is wrong with them
     if "espnet_robust.bin.remake_utterance" in entry:
         return Path(shlex.split(entry)[-4])  # ... COPY ID - |
     above = Path(re.sub(r":\d+$", "", entry)).parents
@@ -115,7 +115,7 @@ def as_file(condition: Condition) -> dict[str, str]:
 
 def write_condition(data_dir: Path, condition: Condition) -> None:
     """Write ``condition.json``: {"name": ..., "snr_db": number or null, "protocol": its YAML, if it
-    is of one}; not for ``clean``.
+    has one}. Nothing is written for ``clean``.
 
     Raises:
         DataDirError: it cannot be written.
@@ -128,7 +128,7 @@ def write_condition(data_dir: Path, condition: Condition) -> None:
 
 
 def keep_condition(data_dir: Path, condition: Condition) -> None:
-    """Write ``condition.json`` unless it says the same already."""
+    """Write ``condition.json`` unless it already says the same."""
     with contextlib.suppress(UserError):
         if (data_dir / FILE).exists() and read_condition(data_dir) == condition:
             return
@@ -138,15 +138,16 @@ def keep_condition(data_dir: Path, condition: Condition) -> None:
 def condition_dirs(test_set: str | Path, protocols: Sequence[str] | None = None) -> list[Path]:
     """The data dirs of a test set: itself, if undistorted, then SET_CONDITION for each condition.
 
-    A data dir SET_X of another test set, as data/test_other is, is told by its ``condition.json``.
+    A data dir SET_X that is another test set, such as data/test_other, is recognised by its
+    ``condition.json``.
 
     Args:
-        protocols: of the conditions that protocols have made, take those of these, named as when
-            they were made; None: all.
+        protocols: of the conditions made by protocols, take only those of these protocols, named
+            as when they were made; None: all.
 
     Raises:
         DataDirError: there are none.
-        UserError: as ``read_condition``.
+        UserError: as for ``read_condition``.
     """
     test_set = Path(test_set)
     undistorted = (test_set / "wav.scp").is_file() and not (test_set / FILE).exists()
@@ -160,7 +161,7 @@ def condition_dirs(test_set: str | Path, protocols: Sequence[str] | None = None)
         if path.name == f"{test_set.name}_{condition.name}" and condition.name != CLEAN:
             dirs.append(path)
     if not dirs:
-        raise DataDirError(f"no test set {test_set}; was stage 1 run?")
+        raise DataDirError(f"no test set {test_set}; has stage 1 been run?")
     return dirs
 
 
@@ -168,7 +169,7 @@ def by_test_set(data_dirs: Sequence[Path]) -> dict[str, dict[str, Path]]:
     """Test set -> condition -> data dir, where ``SET_CONDITION`` is a distorted copy of ``SET``.
 
     Raises:
-        UserError: a directory is missing, or its ``condition.json`` is not one.
+        UserError: a directory is missing, or its ``condition.json`` is invalid.
     """
     sets: dict[str, dict[str, Path]] = {}
     for data_dir in data_dirs:

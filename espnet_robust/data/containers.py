@@ -1,35 +1,35 @@
-"""Is an audio file whole? What its header says of its end, against the bytes that are there.
+"""Is an audio file complete? Compare the length in its header with the bytes that are there.
 
-libsndfile clamps the length in the header to the file, so that half a file reads as a shorter
-whole one. Encoders that write to a pipe cannot know the length: they leave it open, each in its
-own way, and such a file ends where it ends.
+libsndfile clamps the length in the header to the size of the file, so half a file reads like a
+shorter complete one. Encoders that write to a pipe cannot know the length; each marks it as open
+in its own way, and such a file simply ends where its bytes end.
 """
 
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-# What libsndfile calls the formats of which we can tell whether a file is whole.
+# libsndfile's names for the formats that show whether a file is complete.
 FORMATS = frozenset(
     {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "NIST", "FLAC", "OGG", "MP3"}
 )
 Order = Literal["little", "big"]
 Read = Callable[[int, int], bytes]  # offset, number of bytes (fewer at the end of the file)
 
-_OPEN = frozenset({0, 0x7FFFFFFF, 0xFFFFFFFF})  # lengths that stand for "not known"
+_OPEN = frozenset({0, 0x7FFFFFFF, 0xFFFFFFFF})  # lengths that mean "unknown"
 # sox writes these, rounded down to whole samples, for WAV and for AIFF.
 _OPEN_SOX = (0x7FFFF000, 0x7F000008)
 _MAX_BLOCK = 1024  # bytes of one sample of all channels
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _OGG_PAGE = 27 + 255 + 255 * 255  # bytes of the longest page
-# Chunks that may follow samples; behind an empty ``data`` chunk they show that it is empty.
+# Chunks that may follow the samples; after an empty ``data`` chunk they show that it is empty.
 _AFTER_DATA = (b"LIST", b"fact", b"bext", b"cue ", b"id3 ", b"ID3 ", b"PEAK", b"JUNK", b"smpl")
 
 
 def why_cut_off(read: Read, size: int) -> str | None:
-    """Say why a file is not whole; None if it is, as far as its container lets one tell.
+    """Say why a file is incomplete; None if it is complete as far as its container can tell.
 
     Args:
-        read: gives bytes of the file.
+        read: returns bytes of the file.
         size: bytes in the file.
     """
     head = read(0, 16)
@@ -39,17 +39,17 @@ def why_cut_off(read: Read, size: int) -> str | None:
         if head.startswith(magic):
             end = end_of(read, size)
             if end is not None and end > size:
-                return f"its header promises {end} bytes, {size} are there"
+                return f"its header promises {end} bytes, but it has {size}"
             return None
     return None
 
 
 def with_open_length(data: bytes) -> bytes | None:
-    """A WAV or RF64 file whose length was left at 0, so that libsndfile reads it to its end.
+    """Patch a WAV or RF64 file whose length was left at 0, so that libsndfile reads all of it.
 
     Returns:
         The file with a length that libsndfile takes for "to the end"; None if ``data`` is another
-        kind of file, or really holds no samples.
+        kind of file, or if it really holds no samples.
     """
     if data[:4] not in (b"RIFF", b"RF64"):
         return None
@@ -62,7 +62,7 @@ def with_open_length(data: bytes) -> bytes | None:
 
 
 def _chunks(read: Read, size: int, order: Order) -> Iterator[tuple[bytes, int, int]]:
-    """(kind, where its content begins, its length as written) of the chunks in RIFF and AIFF."""
+    """Yield (kind, offset of its content, its length as written) for the chunks of RIFF or AIFF."""
     at = 12
     while at + 8 <= size:
         head = read(at, 8)
@@ -97,7 +97,7 @@ def _aiff(read: Read, size: int) -> int | None:
 
 
 def _w64(read: Read, size: int) -> int | None:
-    """Sony's variant of RIFF: names of 16 bytes, lengths of 8 that include this head of 24."""
+    """Sony's variant of RIFF: 16-byte names, 8-byte lengths that include these 24 bytes."""
     at = 40
     while at + 24 <= size:
         head = read(at, 24)
@@ -129,19 +129,19 @@ def _caf(read: Read, size: int) -> int | None:
 
 
 def _sphere(read: Read, size: int) -> int | None:
-    """NIST: a header of text, ``name -type value``; no ``sample_count`` in streams."""
+    """NIST: a text header of ``name -type value`` lines; streams have no ``sample_count``."""
     start = int(read(8, 8).strip() or b"1024")
     fields = {}
     for line in read(0, start).split(b"\n"):
         parts = line.split()
-        if len(parts) == 3 and parts[2].isdigit():  # libsndfile types some of them as strings
+        if len(parts) == 3 and parts[2].isdigit():  # libsndfile writes some of them as strings
             fields[parts[0]] = int(parts[2])
     count = fields.get(b"sample_count", 0)
     return start + count * fields.get(b"channel_count", 1) * fields.get(b"sample_n_bytes", 2)
 
 
 def _ogg(read: Read, size: int) -> str | None:
-    """The last page is there to its end, and is flagged as the last of its stream."""
+    """Check that the last page is complete and is flagged as the last of its stream."""
     tail = read(max(0, size - 2 * _OGG_PAGE), 2 * _OGG_PAGE)
     at = tail.rfind(b"OggS\0")
     page = tail[at:]

@@ -1,9 +1,9 @@
 """Kaldi-format data dirs: read, validate and write them.
 
-A data dir holds ``wav.scp`` and, one line an utterance and in the same order, tables such as
-``text``, ``utt2spk``, ``utt2dur``. Every table is sorted by utterance id in C order (by byte).
-Noise and room-impulse-response collections are data dirs too: ``wav.scp`` and, optionally,
-``utt2group`` (id -> noise kind or room).
+A data dir holds ``wav.scp`` and tables such as ``text``, ``utt2spk`` and ``utt2dur``, with one line
+per utterance, in the same order. Every table is sorted by utterance id in C order (by byte).
+Collections of noises and room impulse responses (RIRs) are data dirs too: ``wav.scp`` and,
+optionally, ``utt2group`` (id -> noise kind or room).
 
 Relative audio paths in ``wav.scp`` are relative to the current directory, as in Kaldi.
 """
@@ -21,7 +21,7 @@ from espnet_robust.data.replacing import replacing_dir
 from espnet_robust.data.segments import cut, parse
 from espnet_robust.data.words import words
 
-# Files whose content follows from the audio: stale once the audio changes or is cut.
+# Files derived from the audio: stale once the audio is changed or cut.
 AUDIO_TABLES = frozenset(
     {"utt2dur", "utt2num_samples", "utt2num_frames", "utt2feat_dim", "segments", "reco2dur"}
     | {"reco2num_samples", "reco2num_frames", "reco2file_and_channel", "reco2channels"}
@@ -38,8 +38,8 @@ class DataDir:
     Args:
         path: the directory it was read from or written to.
         tables: file name -> {utterance id -> rest of the line}; ``wav.scp`` is always there.
-        recordings: where there are ``segments``, what stands in ``wav.scp`` on disk: recording ->
-            entry. The table ``wav.scp`` then holds parts of these, as ``entries.py`` has them.
+        recordings: if there are ``segments``, the content of ``wav.scp`` on disk: recording ->
+            entry. The table ``wav.scp`` then holds segments of these, written as in ``entries.py``.
     """
 
     path: Path
@@ -53,7 +53,7 @@ class DataDir:
 
     @property
     def wav(self) -> Mapping[str, str]:
-        """Utterance id -> entry, see ``entries.py``."""
+        """Utterance id -> entry; see ``entries.py``."""
         return self.tables["wav.scp"]
 
 
@@ -74,18 +74,18 @@ def table_names(path: str | Path) -> list[str]:
     """
     path = Path(path)
     if not path.is_dir():
-        raise DataDirError(f"{path}: no such data dir; was the stage that makes it run?")
+        raise DataDirError(f"{path}: no such data dir; has the stage that makes it been run?")
     if not (path / "wav.scp").is_file():
         raise DataDirError(f"{path}: no wav.scp in it, so it is not a data dir")
     return sorted(f.name for f in path.iterdir() if f.is_file() and is_table(f.name))
 
 
 def refuse_segments(wav_scp: str | Path) -> None:
-    """Raise DataDirError if ``segments`` stand beside a table for ESPnet, which ignores them."""
+    """Raise DataDirError if ``segments`` lie beside a table for ESPnet, which ignores them."""
     path = Path(wav_scp).parent
     if (path / "segments").exists():
         raise DataDirError(
-            f"{path}/segments: ESPnet would take whole recordings for utterances; cut them:"
+            f"{path}/segments: ESPnet would take whole recordings for utterances; fix:"
             f" python -m espnet_robust.bin.cut_segments {path} NEW_DATA_DIR"
         )
 
@@ -97,7 +97,7 @@ def iter_table(path: str | Path) -> Iterator[tuple[str, str]]:
 
     Raises:
         DataDirError: missing, not UTF-8, a byte-order mark, a blank line, an id without an entry
-            (only ``text`` may have these), ids duplicate or not in C order.
+            (only ``text`` may have these), duplicate ids, or ids not in C order.
     """
     path = Path(path)
     fix = f"fix: {fix_command(path.parent)}"
@@ -110,7 +110,7 @@ def iter_table(path: str | Path) -> Iterator[tuple[str, str]]:
                         f"{path}: begins with a byte-order mark, which would be part of the first"
                         f" id; {fix}"
                     )
-                # bytes.split knows ASCII blanks only, as words() does.
+                # bytes.split splits only at ASCII blanks, as words() does.
                 parts = line.split(None, 1)
                 if not parts:
                     raise DataDirError(f"{path}:{number}: blank line; {fix}")
@@ -119,7 +119,7 @@ def iter_table(path: str | Path) -> Iterator[tuple[str, str]]:
                 if not rest and not path.name.startswith(MAY_BE_EMPTY):
                     raise DataDirError(f"{path}:{number}: nothing after the id {utt!r}; {fix}")
                 if previous is not None and utt <= previous:
-                    what = "occurs twice" if utt == previous else f"after {previous!r}: unsorted"
+                    what = "occurs twice" if utt == previous else f"after {previous!r}: not sorted"
                     raise DataDirError(f"{path}:{number}: utterance {utt!r} {what}; {fix}")
                 previous = utt
                 yield utt, rest
@@ -130,7 +130,7 @@ def iter_table(path: str | Path) -> Iterator[tuple[str, str]]:
 
 
 def not_utf8(path: Path) -> DataDirError:
-    """What to raise for a table in another encoding."""
+    """The error to raise for a table in another encoding."""
     old, new = shlex.quote(str(path)), shlex.quote(f"{path}.utf8")
     return DataDirError(
         f"{path}: not UTF-8 text; fix, if it is Latin-1:"
@@ -149,7 +149,7 @@ def read_data_dir(path: str | Path) -> DataDir:
     Tables need not cover the same utterances; ``validate_data_dir`` checks that.
 
     Raises:
-        DataDirError: missing, empty, or a table as in ``iter_table``.
+        DataDirError: missing, empty, or a faulty table, as for ``iter_table``.
     """
     path = Path(path)
     tables = {name: dict(iter_table(path / name)) for name in table_names(path)}
@@ -165,10 +165,10 @@ def read_data_dir(path: str | Path) -> DataDir:
 
 
 def iter_wav(path: str | Path) -> Iterator[tuple[str, str]]:
-    """Yield (utterance id, entry), of ``segments`` where there are some, without holding them.
+    """Yield (utterance id, entry), from ``segments`` if there are any, one at a time.
 
     Raises:
-        DataDirError: as ``read_data_dir``.
+        DataDirError: as for ``read_data_dir``.
     """
     path = Path(path)
     wav = iter_table(path / "wav.scp")
@@ -185,23 +185,23 @@ def write_data_dir(
 ) -> DataDir:
     """Write a data dir, sorted in C order, with ``spk2utt`` derived from ``utt2spk``.
 
-    The directory appears whole or not at all. One that is already there is replaced, with
-    everything in it.
+    The directory appears whole or not at all. An existing data dir is replaced, with everything in
+    it.
 
     Args:
-        path: the directory; its parents are made.
+        path: the directory; missing parents are made.
         tables: file name -> {utterance id -> entry}; every table covers the ids of ``wav.scp``.
-        others: file name -> content of files that are no tables.
+        others: file name -> content, for files that are not tables.
         recordings: with a table ``segments``: recording -> entry, for ``wav.scp``; those that no
             utterance needs are left out.
 
     Raises:
         DataDirError: no utterances, no ``wav.scp``, ids that differ between tables, ids or entries
-            that cannot stand on one line, ``path`` is something other than a data dir, disk full.
+            that do not fit on one line, ``path`` exists and is not a data dir, or the disk is full.
     """
     path = Path(path)
     if not tables.get("wav.scp"):
-        raise DataDirError(f"{path}: no utterances to write; is the path of the corpus right?")
+        raise DataDirError(f"{path}: no utterances to write; is the path to the corpus right?")
     ordered = {name: dict(sorted(table.items())) for name, table in tables.items()}
     _check_same_ids(path, ordered)
     for name, table in ordered.items():
@@ -225,10 +225,10 @@ def _needed(recordings: Mapping[str, str], segments: Mapping[str, str]) -> dict[
 
 
 def _check_lines(path: Path, table: Mapping[str, str]) -> None:
-    """Raise DataDirError for an id or entry that cannot stand on one line of ``path``."""
+    """Raise DataDirError for an id or entry that does not fit on one line of ``path``."""
     for utt, entry in table.items():
         if words(utt) != [utt]:
-            raise DataDirError(f"{path}: utterance id {utt!r} is empty or has blanks")
+            raise DataDirError(f"{path}: utterance id {utt!r} is empty or contains blanks")
         if "\n" in entry or "\r" in entry:
             raise DataDirError(f"{path}: line break in the entry of {utt!r}")
         if not entry.strip() and not path.name.startswith(MAY_BE_EMPTY):
@@ -261,12 +261,12 @@ def _check_same_ids(path: Path, tables: Mapping[str, Mapping[str, str]], fix: st
 
 
 def check_speakers(path: Path, utt2spk: Mapping[str, str]) -> None:
-    """Raise DataDirError for a speaker that is more than one word, as none in spk2utt can be."""
+    """Raise DataDirError for a speaker of more than one word, which spk2utt cannot hold."""
     for utt, speaker in utt2spk.items():
         if speaker != "".join(speaker.split()):
             fix = f"sed -i 's/[ \\t]/_/2g' {shlex.quote(str(path / 'utt2spk'))}"
             raise DataDirError(
-                f"{path}/utt2spk: utterance {utt}: speaker {speaker!r} has blanks; fix: {fix}"
+                f"{path}/utt2spk: utterance {utt}: speaker {speaker!r} contains blanks; fix: {fix}"
             )
 
 
@@ -293,12 +293,12 @@ def validate_data_dir(
     Args:
         path: the data dir.
         need: tables that must be there.
-        audio: also open every audio file: it must be there, be mono audio, longer than zero, read
-            to its last sample, hold finite samples, and be as long as ``utt2num_samples`` says.
+        audio: also open every audio file: it must exist, be mono and not empty, be readable to its
+            last sample, hold finite samples, and be as long as ``utt2num_samples`` says.
         allow_pipe: whether commands in ``wav.scp`` may be run for that.
 
     Raises:
-        DataDirError: naming the file, the utterance and the way to fix it.
+        DataDirError: the message names the file, the utterance and the fix.
     """
     data = read_data_dir(path)
     for name in need:
@@ -318,7 +318,7 @@ def validate_data_dir(
 
 
 def _check_length(data: DataDir, utt: str, info: AudioInfo) -> None:
-    """``utt2num_samples`` counts at the rate of the file, as Kaldi does, or at 16 kHz."""
+    """Check ``utt2num_samples``, which counts at the file's rate, as Kaldi does, or at 16 kHz."""
     told = data.tables.get("utt2num_samples", {}).get(utt)
     found = (info.num_samples, info.num_samples_at(RATE))
     if told is not None and told not in map(str, found):

@@ -1,8 +1,8 @@
-"""What a data dir holds, as digests: they change when its audio or its tables do.
+"""Digests of a data dir: they change when its audio or its tables change.
 
-The audio is told by its content, wherever it lies. Reading all of it takes minutes for a large
-corpus, so ``.NAME.audio`` beside the data dir remembers the digest of each file with its size and
-time; a file is read again when either differs.
+Audio is identified by its content, wherever it lies. Reading all of it takes minutes for a large
+corpus, so ``.NAME.audio`` beside the data dir stores the digest of each file with its size and
+modification time; a file is read again if either differs.
 """
 
 import contextlib
@@ -19,11 +19,11 @@ from espnet_robust.common.made_of import sha256
 from espnet_robust.data.data_dir import iter_table, table_names
 
 AUDIO = "audio"
-_MISSING = "missing"  # who reads the audio says so
-_THREADS = 4  # hashing leaves Python's lock to the others
+_MISSING = "missing"  # reported by whoever reads the audio
+_THREADS = 4  # hashing releases Python's lock
 # Tables that say how utterances are cut from the audio and how long they are.
 OF_AUDIO = ("segments", "utt2num_samples")
-OF_NOISE = (*OF_AUDIO, "utt2group")  # all that is read of noises, rooms and voices of babble
+OF_NOISE = (*OF_AUDIO, "utt2group")  # all that is read from noises, rooms and babble voices
 
 
 def digests(
@@ -32,8 +32,8 @@ def digests(
     """{"audio": digest, table: digest, ...} of a data dir.
 
     Args:
-        tables: those that matter, as far as they are there; None: all. ``wav.scp`` does not, as it
-            names files whose content is in the digest of the audio.
+        tables: the tables to include if they exist; None: all. ``wav.scp`` is left out, because
+            the content of the files it names is in the digest of the audio.
         read_again: read all audio, whatever the sizes and times of its files.
 
     Raises:
@@ -41,7 +41,7 @@ def digests(
     """
     data_dir = Path(data_dir)
     if not (data_dir / "wav.scp").is_file():
-        raise DataDirError(f"{data_dir}: no wav.scp in it; was the stage that makes it run?")
+        raise DataDirError(f"{data_dir}: no wav.scp in it; has the stage that makes it been run?")
     names = table_names(data_dir) if tables is None else tables
     found = {AUDIO: audio_digest(data_dir, read_again=read_again)}
     for name in names:
@@ -58,14 +58,14 @@ def audio_digest(data_dir: Path, *, read_again: bool = False) -> str:
     total = hashlib.sha256()
     for utt, entry in iter_table(data_dir / "wav.scp"):
         file = _file_of(entry)
-        # Of an ark, the offset too; of a command, the command.
+        # For an ark, its offset too; for a command, the command itself.
         what = entry if file is None else f"{content[file]} {entry.removeprefix(file)}"
         total.update(f"{utt} {what}\n".encode())
     return total.hexdigest()
 
 
 def _file_of(entry: str) -> str | None:
-    """The file of an entry of ``wav.scp``; None for a command."""
+    """The file that an entry of ``wav.scp`` names; None for a command."""
     if entry.endswith("|"):
         return None
     ark, colon, offset = entry.rpartition(":")
@@ -75,7 +75,7 @@ def _file_of(entry: str) -> str | None:
 def _contents(
     data_dir: Path, files: set[str], known: Mapping[tuple[str, str], str]
 ) -> dict[str, str]:
-    """File -> digest of its content; those that were read now are remembered."""
+    """File -> digest of its content; new digests are stored."""
     states = {file: _state(file) for file in files}
     unread = sorted(file for file, state in states.items() if state and (file, state) not in known)
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -86,7 +86,7 @@ def _contents(
     found = {f: read.get(f) or known.get((f, s), _MISSING) for f, s in states.items()}
     if unread:
         lines = [f"{states[f]} {found[f]} {f}\n" for f in sorted(files) if states[f]]
-        with contextlib.suppress(OSError):  # a corpus that cannot be written to is read each time
+        with contextlib.suppress(OSError):  # beside a read-only corpus nothing is stored
             write_atomic(_memory(data_dir), "".join(lines))
     return found
 
@@ -113,7 +113,7 @@ def _memory(data_dir: Path) -> Path:
 
 
 def _read_memory(data_dir: Path) -> dict[tuple[str, str], str]:
-    """(file, "SIZE TIME") -> digest; nothing of lines that are damaged."""
+    """(file, "SIZE TIME") -> digest; damaged lines are skipped."""
     known = {}
     with contextlib.suppress(OSError, UnicodeDecodeError):
         for line in _memory(data_dir).read_text(encoding="utf-8").splitlines():

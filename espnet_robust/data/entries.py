@@ -1,9 +1,10 @@
-"""What an entry of ``wav.scp`` stands for, opened: whole audio of a length that is known.
+"""Open an entry of ``wav.scp`` as complete audio of known length.
 
 An entry is an audio file, ``file.ark:offset`` as written by kaldiio or Kaldi, or a shell command
-ending in ``|`` whose output is an audio file. Behind any of these ``[start:end]``, in seconds, is
-a segment of it (an end of -1 is that of the recording), and ``[start:end,channel]`` that of one
-channel, counted from 0. Segments stand so in memory only: on disk they are ``segments``.
+ending in ``|`` whose output is an audio file. A suffix ``[start:end]``, in seconds, selects a
+segment (an end of -1 is the end of the recording), and ``[start:end,channel]`` a segment of one
+channel, counted from 0. These suffixes exist in memory only; on disk they are the file
+``segments``.
 """
 
 import contextlib
@@ -24,24 +25,24 @@ from espnet_robust.common.errors import AudioError
 from espnet_robust.data.containers import FORMATS, why_cut_off, with_open_length
 from espnet_robust.data.mp3 import to_decode
 
-RATES = (4_000, 384_000)  # Hz; a header that says anything else is wrong
+RATES = (4_000, 384_000)  # Hz; a rate outside this range is taken for a faulty header
 _ARK = re.compile(r"(.+):(\d+)")
 _SEGMENT = re.compile(r"(.+)\[([\d.]+):(-1|[\d.]+)(?:,(\d+))?\]", re.DOTALL)
-_ROUNDING = Fraction(1, 100)  # s by which a segment may end late: times are written so
-_UNKNOWN = 2**63 - 1  # frames that libsndfile gives to a FLAC file whose header leaves them open
-_BLOCK = 1 << 20  # samples decoded at a time where the length is not known
+_ROUNDING = Fraction(1, 100)  # s by which a segment may end late: times are often rounded to 10 ms
+_UNKNOWN = 2**63 - 1  # libsndfile's count for a FLAC file whose header leaves it open
+_BLOCK = 1 << 20  # samples decoded at a time if the length is unknown
 
 
 @dataclass(frozen=True)
 class OpenAudio:
-    """A recording or the segment of one, open for reading.
+    """A recording, or a segment of one, open for reading.
 
     Args:
-        file: all of the recording.
-        first: where in it the audio begins.
-        frames: its length in samples.
+        file: the whole recording.
+        first: its sample at which the audio begins.
+        frames: length of the audio in samples.
         channels: how many it has.
-        channel: the only one that is wanted, counted from 0.
+        channel: the only channel wanted, counted from 0; None: all.
     """
 
     file: soundfile.SoundFile
@@ -61,7 +62,7 @@ class OpenAudio:
         return self.file.subtype in ("FLOAT", "DOUBLE")
 
     def read(self, start: int, num_samples: int) -> np.ndarray:
-        """(samples,) or (samples, channels) float32; fewer where the file ends too early."""
+        """(samples,) or (samples, channels) float32; fewer if the file ends too early."""
         if self.first + start:
             self.file.seek(self.first + start)
         wav = self.file.read(num_samples, dtype="float32")
@@ -77,18 +78,18 @@ def segment_entry(recording: str, start: str, end: str, channel: str | None = No
 
 
 def is_pipe(entry: str) -> bool:
-    """Whether a command stands behind the entry."""
+    """Whether the entry is a command."""
     segment = _SEGMENT.fullmatch(entry)
     return (segment[1] if segment else entry).rstrip().endswith("|")
 
 
 @contextlib.contextmanager
 def open_entry(entry: str | Path, allow_pipe: bool) -> Iterator[OpenAudio]:
-    """Open what an entry stands for.
+    """Open the audio of an entry.
 
     Raises:
-        AudioError: missing, not audio, without samples, cut off, of a rate that speech does not
-            have, a command that is not allowed or fails, a segment that is not in the recording.
+        AudioError: missing, not audio, without samples, truncated, an implausible rate, a command
+            that is not allowed or fails, or a segment outside the recording.
     """
     entry = str(entry)
     segment = None if os.path.exists(entry) else _SEGMENT.fullmatch(entry)
@@ -105,35 +106,35 @@ def open_entry(entry: str | Path, allow_pipe: bool) -> Iterator[OpenAudio]:
     except OSError as e:
         raise AudioError(f"{entry}: cannot be read: {e.strerror or e}") from None
     except soundfile.LibsndfileError as e:
-        raise AudioError(f"{entry}: not audio, damaged or cut off: {e.error_string}") from None
+        raise AudioError(f"{entry}: not audio, damaged or truncated: {e.error_string}") from None
 
 
 def _check_rate(f: soundfile.SoundFile, name: str) -> None:
     low, high = RATES
     if not low <= f.samplerate <= high:
         raise AudioError(
-            f"{name}: its header says {f.samplerate} Hz; rates from {low} to {high} Hz are read"
+            f"{name}: its header says {f.samplerate} Hz; rates must be from {low} to {high} Hz"
         )
 
 
 def _segment(f: soundfile.SoundFile, entry: str, segment: re.Match) -> OpenAudio:
-    """The samples from ``start`` to ``end``, both rounded down to whole ones, as Kaldi does."""
+    """The samples from ``start`` to ``end``, both rounded down to a whole sample, as in Kaldi."""
     start, end = Fraction(segment[2]), Fraction(segment[3])
     channel = int(segment[4]) if segment[4] else None
     has = f"the recording has {f.frames / f.samplerate:.2f} s"
     if end < 0:
         end = Fraction(f.frames, f.samplerate)
     if start * f.samplerate >= f.frames:
-        raise AudioError(f"{entry}: the segment begins behind the end, {has}")
+        raise AudioError(f"{entry}: the segment begins after the end; {has}")
     if start >= end:
         raise AudioError(f"{entry}: the segment ends before it begins")
     if end * f.samplerate > f.frames + _ROUNDING * f.samplerate:
-        raise AudioError(f"{entry}: the segment ends behind the end, {has}")
+        raise AudioError(f"{entry}: the segment ends after the end; {has}")
     first, last = int(start * f.samplerate), min(int(end * f.samplerate), f.frames)
     if last == first:
         raise AudioError(f"{entry}: the segment is shorter than one sample")
     if channel is not None and channel >= f.channels:
-        raise AudioError(f"{entry}: no channel {channel} in it, it has {f.channels} (first: 0)")
+        raise AudioError(f"{entry}: no channel {channel}; it has {f.channels}, counted from 0")
     return OpenAudio(f, first, last - first, f.channels if channel is None else 1, channel)
 
 
@@ -145,19 +146,19 @@ class _Forward(soundfile.SoundFile):
 
 
 def _counted(f: soundfile.SoundFile, source: str | io.BytesIO, entry: str) -> io.BytesIO | None:
-    """The same audio in a container that knows its length, if that of ``f`` does not.
+    """The same audio in a container that stores its length, if that of ``f`` does not.
 
     Raises:
-        AudioError: cut off, without samples, or in a container of which that cannot be told.
+        AudioError: truncated, without samples, or in a container that cannot show which.
     """
     if f.format not in FORMATS:
-        raise AudioError(f"{entry}: {f.format} is not read; fix: sox IN OUT.flac")
+        raise AudioError(f"{entry}: {f.format} is not supported; fix: sox IN OUT.flac")
     reason = None
     counted = None
     if f.format == "MP3":
         data, early, reason = to_decode(_all_of(source))
         counted = None if reason else _decoded(io.BytesIO(data), early)
-    elif f.format == "FLAC":  # libsndfile finds out on its own whether the end is there
+    elif f.format == "FLAC":  # libsndfile checks by itself that the end is there
         counted = _decoded(source) if f.frames == _UNKNOWN else None
     else:
         reason = _with_bytes(source, why_cut_off)
@@ -171,8 +172,8 @@ def _counted(f: soundfile.SoundFile, source: str | io.BytesIO, entry: str) -> io
 
 
 def _decoded(source: str | io.BytesIO, early: int = 0) -> io.BytesIO:
-    """Decode to the end, whatever the header says, into a WAV file of floats in memory, without
-    the first ``early`` samples."""
+    """Decode to the end, whatever the header says, into a float WAV file in memory, without the
+    first ``early`` samples."""
     if not isinstance(source, str):
         source.seek(0)
     with _Forward(source) as f:
@@ -189,7 +190,7 @@ def _decoded(source: str | io.BytesIO, early: int = 0) -> io.BytesIO:
 
 
 def _with_bytes(source: str | io.BytesIO, function: Callable) -> Any:
-    """``function(read, size)`` on the bytes of a file on disk or in memory."""
+    """Call ``function(read, size)`` on the bytes of a file on disk or in memory."""
     if not isinstance(source, str):
         data = source.getbuffer()
         return function(lambda start, n: bytes(data[start : start + n]), len(data))
@@ -219,7 +220,9 @@ def _source(entry: str, allow_pipe: bool) -> str | io.BytesIO:
 
 def _run_pipe(entry: str, allow_pipe: bool) -> bytes:
     if not allow_pipe:
-        raise AudioError(f"{entry}: a command, where only files are read; write them to disk first")
+        raise AudioError(
+            f"{entry}: a command, but only files are read here; write its output to disk first"
+        )
     done = subprocess.run(entry.rstrip()[:-1], shell=True, capture_output=True, check=False)
     if done.returncode:
         last = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
@@ -228,7 +231,7 @@ def _run_pipe(entry: str, allow_pipe: bool) -> bytes:
 
 
 def _ark_item(entry: str, path: str, offset: int) -> bytes:
-    """The audio file that stands at ``offset`` of an ark: bare WAV, or kaldiio's AUDIO record."""
+    """The audio file at ``offset`` in an ark: bare WAV, or kaldiio's AUDIO record."""
     with open(path, "rb") as f:
         f.seek(offset)
         head = f.read(8)
@@ -239,8 +242,8 @@ def _ark_item(entry: str, path: str, offset: int) -> bytes:
             length = 8 + int.from_bytes(head[4:8], "little")
             f.seek(offset)
         else:
-            raise AudioError(f"{entry}: no audio at this place of the ark")
+            raise AudioError(f"{entry}: no audio at this offset of the ark")
         data = f.read(length)
     if len(data) < length:
-        raise AudioError(f"{entry}: truncated, {len(data)} of {length} bytes there")
+        raise AudioError(f"{entry}: truncated after {len(data)} of {length} bytes")
     return data

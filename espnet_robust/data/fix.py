@@ -1,4 +1,4 @@
-"""Mend the tables of a data dir, as Kaldi's fix_data_dir.sh does."""
+"""Repair the tables of a data dir, as Kaldi's fix_data_dir.sh does."""
 
 import shutil
 from collections.abc import Mapping
@@ -15,26 +15,25 @@ from espnet_robust.data.data_dir import (
     spk2utt,
 )
 
-BACKUP = ".backup"  # in the data dir: the files as they were before they were changed
+BACKUP = ".backup"  # in the data dir: the changed files as they were before
 _ALSO_BY_UTTERANCE = ("feats.scp", "vad.scp", "segments")
 
 Table = dict[str, str]
 
 
 def fix_data_dir(path: str | Path) -> list[str]:
-    """Keep the utterances that all tables have, sort the tables, write ``spk2utt`` anew.
+    """Keep the utterances that all tables have, sort the tables and rewrite ``spk2utt``.
 
-    Where an utterance has several lines, the first is kept; blank lines and ids with nothing after
-    them go. Recordings that no utterance of ``segments`` needs and speakers without utterances go
-    too. What a changed file was before is in ``.backup``. A data dir that is in order is not
-    touched.
+    If an utterance has several lines, the first is kept. Dropped are blank lines, ids with nothing
+    after them, recordings that no utterance of ``segments`` needs, and speakers without utterances.
+    Changed files are kept as they were in ``.backup``. A valid data dir is not touched.
 
     Returns:
-        What was done, one line for each kind of change and file.
+        What was done: one line per kind of change and file.
 
     Raises:
-        DataDirError: no data dir, a table that is not UTF-8 or cannot be written, or no utterance
-            that all tables have; nothing is changed then.
+        DataDirError: not a data dir, a table is not UTF-8 or cannot be written, or no utterance is
+            in all tables. Nothing is changed then.
     """
     path = Path(path)
     if not (path / "wav.scp").is_file():
@@ -58,7 +57,7 @@ def _names(path: Path) -> list[str]:
 
 
 def _read(path: Path, done: list[str]) -> Table:
-    """First line of each id, in the order of the file; what cannot be kept is told to ``done``."""
+    """The first line of each id, in file order; dropped lines are reported in ``done``."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -77,13 +76,13 @@ def _read(path: Path, done: list[str]) -> Table:
             empty.append(utt)
         elif table.setdefault(utt, entry) != entry:
             again.append(utt)
-    _tell(done, path.name, again, "have another line too; the first is kept")
+    _tell(done, path.name, again, "have several lines; the first is kept")
     _tell(done, path.name, empty, "dropped: nothing after the id")
     return table
 
 
 def _agreeing(path: Path, tables: Mapping[str, Table], done: list[str]) -> dict[str, Table]:
-    """The tables with the utterances that all of them have, sorted."""
+    """The tables, sorted, reduced to the utterances that all of them have."""
     per_recording = {"wav.scp"} if "segments" in tables else set()
     keep = set.intersection(*(set(t) for n, t in tables.items() if n not in per_recording))
     recording_of = {}
@@ -105,7 +104,7 @@ def _agreeing(path: Path, tables: Mapping[str, Table], done: list[str]) -> dict[
 
 
 def _by_speaker(path: Path, utt2spk: str, done: list[str]) -> dict[str, str]:
-    """spk2utt anew, and the other spk2* files without speakers that have no utterance left."""
+    """A new spk2utt, and the other spk2* files without the speakers that have no utterance left."""
     speakers = spk2utt(dict(line.split(" ", 1) for line in utt2spk.splitlines()))
     contents = {"spk2utt": format_table(speakers.items())}
     for file in sorted(path.glob("spk2*")):
@@ -127,7 +126,7 @@ def _write(path: Path, contents: Mapping[str, str], done: list[str]) -> None:
                 (path / BACKUP).mkdir(exist_ok=True)
                 shutil.copy2(file, path / BACKUP / name)
             write_atomic(file, content)
-            done.append(f"{name}: written anew, sorted; what it was is in {BACKUP}/{name}")
+            done.append(f"{name}: rewritten, sorted; the old one is in {BACKUP}/{name}")
     except OSError as e:
         raise DataDirError(f"{path}: cannot be written: {e.strerror}") from None
 

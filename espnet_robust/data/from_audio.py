@@ -1,4 +1,4 @@
-"""What a data dir gets from its audio: tables of lengths, and files for its segments."""
+"""Make parts of a data dir from its audio: tables of lengths, and a file for each segment."""
 
 from pathlib import Path
 
@@ -19,16 +19,16 @@ _PER_FOLDER = 1000  # files
 
 
 def cut_segments(src: str | Path, dst: str | Path, *, allow_pipe: bool = False) -> DataDir:
-    """Write a data dir with ``segments`` anew, with a file for each utterance, for ESPnet.
+    """Copy a data dir with ``segments``, cutting a file for each utterance, for ESPnet.
 
-    Audio is FLAC of 16 bits at 16 kHz in ``DST/audio``. Tables that follow from the audio are left
-    out, but for ``utt2dur`` and ``utt2num_samples``, which are made.
+    Audio is written as 16-bit FLAC at 16 kHz to ``DST/audio``. Tables derived from the audio are
+    left out, except ``utt2dur`` and ``utt2num_samples``, which are computed.
 
     Args:
-        allow_pipe: whether commands in ``src/wav.scp`` may be run, once an utterance.
+        allow_pipe: whether commands in ``src/wav.scp`` may be run, once per utterance.
 
     Raises:
-        DataDirError: ``src`` has no segments, one of them is not in its recording, disk full.
+        DataDirError: ``src`` has no segments, one lies outside its recording, or the disk is full.
     """
     data = validate_data_dir(src, need=("segments",))
     dst = Path(dst)
@@ -59,15 +59,15 @@ def cut_segments(src: str | Path, dst: str | Path, *, allow_pipe: bool = False) 
 
 
 def add_audio_tables(path: str | Path, *, allow_pipe: bool = False) -> list[str]:
-    """Write ``utt2num_samples`` (at 16 kHz) and ``utt2dur`` (s) where a data dir lacks them.
+    """Write ``utt2num_samples`` (at 16 kHz) and ``utt2dur`` (s) if a data dir lacks them.
 
-    They come from the headers of the audio; ``segments`` from their times.
+    Lengths come from the audio headers, or from the times in ``segments``.
 
     Returns:
         The names of the tables written.
 
     Raises:
-        DataDirError: tables that do not agree, or audio that cannot be read, by utterance.
+        DataDirError: tables do not agree, or audio cannot be read; the message names the utterance.
     """
     data = validate_data_dir(path, need=("wav.scp",))
     missing = [name for name in ("utt2num_samples", "utt2dur") if name not in data.tables]

@@ -1,4 +1,4 @@
-"""Directories that appear whole or not at all, in the place of an older one."""
+"""Replace a directory by a new one that appears whole or not at all."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from espnet_robust.common.files import sync, sync_tree
 
 
 class replacing_dir:
-    """Context manager: a temporary directory that takes the place of ``path`` on success.
+    """Context manager: a temporary directory that replaces ``path`` on success.
 
     On an exception it is removed and ``path`` stays as it was.
 
@@ -41,7 +41,7 @@ class replacing_dir:
 
 
 def refuse_foreign(path: Path) -> None:
-    """Raise DataDirError if ``path`` exists and replacing it would destroy anything else."""
+    """Raise DataDirError if ``path`` exists and is neither empty nor a data dir."""
     if not path.exists() or (path / "wav.scp").exists():
         return
     if not path.is_dir() or any(path.iterdir()):
@@ -49,9 +49,9 @@ def refuse_foreign(path: Path) -> None:
 
 
 def replace_dir(new: Path, path: Path) -> None:
-    """Rename the directory ``new`` to ``path``; what was at ``path`` is deleted afterwards.
+    """Rename the directory ``new`` to ``path``; the old ``path`` is deleted afterwards.
 
-    What is in ``new`` must be on the disk by then (``sync_tree``); the new name is on return.
+    The content of ``new`` must already be on the disk (``sync_tree``); its new name is on return.
     """
     old = path.with_name(f".{path.name}.{os.getpid()}.old")
     if path.exists():

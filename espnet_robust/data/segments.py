@@ -1,9 +1,9 @@
 """Kaldi's ``segments``: utterances that are parts of longer recordings.
 
-A line is ``UTTERANCE RECORDING START END [CHANNEL]``, times in seconds; then ``wav.scp`` holds
+A line is ``UTTERANCE RECORDING START END [CHANNEL]``, with times in seconds; ``wav.scp`` then holds
 recordings. An END of -1 is the end of the recording. Kaldi's extract-segments shortens an utterance
-that ends up to 0.5 s too late and leaves out what it cannot cut; here times may be rounded to 10 ms
-and anything else is refused by name, when the audio is read.
+that ends up to 0.5 s too late and skips what it cannot cut. Here an END may be 10 ms late, from
+rounding; anything else is refused when the audio is read, naming the utterance.
 """
 
 import re
@@ -18,21 +18,21 @@ _SECONDS = re.compile(r"\d+(\.\d*)?|\.\d+", re.ASCII)
 
 
 def parse(utt: str, line: str, where: str) -> tuple[str, str, str, str | None]:
-    """(recording, start, end, channel) of one utterance, as they are written.
+    """(recording, start, end, channel) of one utterance, as written in the file.
 
     Raises:
-        DataDirError: not 4 or 5 columns, no times, or an end that is not behind the start.
+        DataDirError: not 4 or 5 columns, not times, or an end that is not after the start.
     """
     columns = words(line)
     if len(columns) not in (3, 4):
         raise DataDirError(
-            f"{where}: utterance {utt}: {line!r}, need RECORDING START END, and perhaps CHANNEL"
+            f"{where}: utterance {utt}: {line!r}, need RECORDING START END [CHANNEL]"
         )
     recording, start, end = columns[:3]
     channel = columns[3] if len(columns) == 4 else None
     to_the_end = end in ("-1", "-1.0")
     if not _SECONDS.fullmatch(start) or not (to_the_end or _SECONDS.fullmatch(end)):
-        raise DataDirError(f"{where}: utterance {utt}: {start} to {end} are no times in seconds")
+        raise DataDirError(f"{where}: utterance {utt}: {start} to {end} are not times in seconds")
     if channel is not None and not channel.isdecimal():
         raise DataDirError(f"{where}: utterance {utt}: channel {channel!r}, need 0, 1, ...")
     if not to_the_end and float(end) <= float(start):
@@ -47,15 +47,15 @@ def cut(
     recordings: Mapping[str, str],
     where: str,
 ) -> Iterator[tuple[str, str]]:
-    """Yield (utterance, its entry ``RECORDING[START:END]``), which ``read_audio`` understands.
+    """Yield (utterance, entry ``RECORDING[START:END]``), as ``read_audio`` understands it.
 
     Args:
         segments: utterance -> the rest of its line.
-        recordings: recording -> its entry of ``wav.scp``.
-        where: file of the segments, for messages.
+        recordings: recording -> its entry in ``wav.scp``.
+        where: the segments file, for messages.
 
     Raises:
-        DataDirError: as ``parse``, or a recording is not there.
+        DataDirError: as for ``parse``, or a recording is missing.
     """
     for utt, line in segments.items() if isinstance(segments, Mapping) else segments:
         recording, start, end, channel = parse(utt, line, where)
@@ -65,9 +65,9 @@ def cut(
 
 
 def overlapping(segments: Mapping[str, str], where: str) -> list[tuple[str, str]]:
-    """Pairs of utterances, one after the other in a channel of a recording, that share some of it.
+    """Pairs of consecutive utterances in one channel of a recording that overlap in time.
 
-    That may be right, where two speakers talk at once, or a mistake in the times.
+    They may be two speakers who talk at once, or a mistake in the times.
     """
     times = []
     for utt, line in segments.items():

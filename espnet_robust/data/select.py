@@ -1,6 +1,6 @@
-"""Data dirs made of others: some utterances, one dir for each condition, several dirs in one.
+"""Make data dirs from others: a subset, one data dir per condition, or several combined.
 
-The condition goes along: what is chosen from distorted speech is distorted speech.
+The condition is kept: a subset of distorted speech is distorted speech.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,11 +24,11 @@ def subset_data_dir(
     """Write the utterances ``ids`` of ``src``, or its ``first`` ones, as the data dir ``dst``.
 
     Args:
-        condition: what ``dst`` is; None: what ``src`` is.
+        condition: the condition of ``dst``; None: that of ``src``.
 
     Raises:
-        DataDirError: an id is not in ``src``, or none is left.
-        UserError: as ``read_condition``.
+        DataDirError: an id is not in ``src``, or no ids are given.
+        UserError: as for ``read_condition``.
     """
     data = validate_data_dir(src, need=("wav.scp",))
     keep = set(data.ids if ids is None else ids)
@@ -42,7 +42,7 @@ def subset_data_dir(
 def split_conditions(
     src: str | Path, out_prefix: str, *, name: str, table: str = "utt2group"
 ) -> list[Path]:
-    """Write ``OUT_PREFIX_NAME_GROUP`` for every group of a test set: a condition each.
+    """Write ``OUT_PREFIX_NAME_GROUP`` for every group of a test set, as a condition of its own.
 
     Args:
         table: a table of ``src``, utterance id -> group.
@@ -51,7 +51,7 @@ def split_conditions(
         The data dirs, by group.
 
     Raises:
-        DataDirError: as ``validate_data_dir``.
+        DataDirError: as for ``validate_data_dir``.
         ConfigError: a group cannot be part of a condition's name.
     """
     data = validate_data_dir(src, need=("wav.scp", "text", table))
@@ -65,13 +65,13 @@ def split_conditions(
 
 
 def combine_data_dirs(srcs: Sequence[str | Path], dst: str | Path) -> DataDir:
-    """Write the utterances of several data dirs as one; tables that not all of them have go.
+    """Combine several data dirs into one; tables that some of them lack are dropped.
 
-    Its condition is theirs if they have one and the same, and "mixed" if not.
+    The result has their condition if it is the same for all, and "mixed" otherwise.
 
     Raises:
         DataDirError: an utterance id occurs in two of them.
-        UserError: as ``read_condition``.
+        UserError: as for ``read_condition``.
     """
     if not srcs:
         raise DataDirError(f"{dst}: no data dirs to combine")
@@ -80,7 +80,7 @@ def combine_data_dirs(srcs: Sequence[str | Path], dst: str | Path) -> DataDir:
     for data in dirs:
         for utt in data.ids:
             if utt in owner:
-                raise DataDirError(f"utterance {utt!r} is both in {owner[utt]} and {data.path}")
+                raise DataDirError(f"utterance {utt!r} is in both {owner[utt]} and {data.path}")
             owner[utt] = data.path
     recordings = None
     if any(data.recordings is not None for data in dirs):
@@ -98,12 +98,12 @@ def _all_recordings(dirs: Sequence[DataDir], dst: str | Path) -> dict[str, str]:
     for data in dirs:
         for name, entry in (data.recordings or {}).items():
             if recordings.setdefault(name, entry) != entry:
-                raise DataDirError(f"{dst}: two recordings are called {name!r}: rename one")
+                raise DataDirError(f"{dst}: two recordings are called {name!r}; rename one")
     return recordings
 
 
 def _as_segments(data: DataDir) -> DataDir:
-    """With each utterance as the whole of a recording, where there were no segments."""
+    """``data`` with ``segments``, in which each utterance is a whole recording if it had none."""
     if data.recordings is not None:
         return data
     whole = {utt: f"{utt} 0 -1" for utt in data.ids}

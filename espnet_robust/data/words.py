@@ -1,6 +1,6 @@
-"""Where a text is split into words: at ASCII blanks, as Kaldi and sclite do, and nowhere else.
+"""Split text into words at ASCII blanks only, as Kaldi and sclite do.
 
-Wider blanks, such as U+00A0 and U+3000, are part of words. ``str.split`` would split there too.
+Other blanks, such as U+00A0 and U+3000, are part of words; ``str.split`` would split there too.
 """
 
 import re

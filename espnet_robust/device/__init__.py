@@ -1,1 +1,1 @@
-"""Students and recognisers as files that run without ESPnet and without torch."""
+"""Export students and recognisers to files that run without ESPnet and torch."""

@@ -1,6 +1,6 @@
-"""Audio of any rate and any number of channels as a stream of mono blocks, in flat memory.
+"""Read audio of any rate and channel count as a stream of mono blocks, in constant memory.
 
-With soundfile and soxr only; data dirs have their own reader.
+Needs only soundfile and soxr; data dirs have their own reader.
 """
 
 import sys
@@ -21,8 +21,8 @@ class Source:
     """An audio file.
 
     Attributes:
-        frames: samples in each channel, as its header says.
-        rate: in Hz.
+        frames: samples per channel, according to the header.
+        rate: sampling rate in Hz.
     """
 
     path: Path
@@ -36,7 +36,7 @@ class Source:
 
 
 def open_source(path: Path) -> Source:
-    """Raises AudioError where the file is missing, empty, or not audio."""
+    """Read the header. Raises AudioError if the file is missing, empty, or not audio."""
     soundfile = package("soundfile")
     if not path.is_file():
         raise AudioError(f"{path}: no such file")
@@ -45,14 +45,14 @@ def open_source(path: Path) -> Source:
     try:
         info = soundfile.info(str(path))
     except soundfile.LibsndfileError as e:
-        raise AudioError(f"{path}: not audio that can be read: {e.error_string}") from e
+        raise AudioError(f"{path}: not readable as audio: {e.error_string}") from e
     if not info.frames:
         raise AudioError(f"{path}: no samples")
     return Source(path, info.frames, info.samplerate, info.channels)
 
 
 def changes(source: Source, rate: int) -> str:
-    """What ``read_blocks`` does to the audio besides reading it; nothing: an empty string."""
+    """What ``read_blocks`` changes in the audio; "" if nothing."""
     done = []
     if source.rate != rate:
         done.append(f"resampled from {source.rate} to {rate} Hz")
@@ -62,10 +62,10 @@ def changes(source: Source, rate: int) -> str:
 
 
 def read_blocks(source: Source, rate: int) -> Iterator[np.ndarray]:
-    """Mono float32 blocks at ``rate`` Hz, of ``BLOCK_SECONDS`` or less.
+    """Yield mono float32 blocks at ``rate`` Hz, of at most ``BLOCK_SECONDS``.
 
     Raises:
-        AudioError: broken off, or with NaN or infinite samples.
+        AudioError: the file is truncated, or has NaN or infinite samples.
     """
     soundfile, stream = package("soundfile"), None
     if source.rate != rate:
@@ -76,7 +76,7 @@ def read_blocks(source: Source, rate: int) -> Iterator[np.ndarray]:
             while left > 0:
                 block = file.read(BLOCK_SECONDS * source.rate, dtype="float32", always_2d=True)
                 if not len(block):
-                    raise AudioError(f"{source.path}: ends {left} samples before its header says")
+                    raise AudioError(f"{source.path}: truncated, {left} samples are missing")
                 left -= len(block)
                 mono = block.mean(1) if source.channels > 1 else block[:, 0]
                 if not np.isfinite(mono).all():
@@ -87,7 +87,7 @@ def read_blocks(source: Source, rate: int) -> Iterator[np.ndarray]:
 
 
 def with_progress(blocks: Iterator[np.ndarray], source: Source, rate: int) -> Iterator[np.ndarray]:
-    """``blocks``, with a bar on the terminal where there is one and the file is long."""
+    """Yield ``blocks``, with a progress bar if stderr is a terminal and the file is long."""
     shown = source.seconds > 60 and sys.stderr.isatty()
     done = 0
     for block in blocks:

@@ -1,4 +1,4 @@
-"""Speed, memory and size of models in every format, measured side by side."""
+"""Measure speed, memory and size of models in every format, side by side."""
 
 import json
 import os
@@ -29,12 +29,12 @@ class Case:
     path: Path
     mib: float
     parameters: int
-    mmacs: float  # millions of multiply-accumulates for a second of audio
+    mmacs: float  # millions of multiply-accumulates per second of audio
     front_mmacs: float
 
 
 def random_cases(work: Path, names: Sequence[str]) -> list[Case]:
-    """The shapes of ``shapes.FULL`` with random weights, in every format, under ``work``."""
+    """Shapes from ``shapes.FULL`` with random weights, in every format; files go to ``work``."""
     cases = []
     for name in names:
         save_shape(name, work / name / "student")
@@ -43,7 +43,7 @@ def random_cases(work: Path, names: Sequence[str]) -> list[Case]:
 
 
 def student_cases(name: str, student: Path, work: Path) -> list[Case]:
-    """A student directory in every format; ONNX files are made in ``work``.
+    """A student directory in every format; ONNX files go to ``work``.
 
     Raises:
         ModelError: not a student directory.
@@ -66,13 +66,13 @@ def student_cases(name: str, student: Path, work: Path) -> list[Case]:
 def bench(
     cases: Sequence[Case], threads: Sequence[int], lengths: Sequence[float], rounds: int
 ) -> list[dict[str, Any]]:
-    """Measure every case in ``rounds`` rounds; in a round all cases take their turn.
+    """Measure every case once in each of ``rounds`` rounds.
 
-    The speed-up over the first case (say the teacher in torch) is the median over rounds of the
-    ratio within a round, of processor time, so that it holds on a machine that does other work.
+    The speed-up over the first case (say, the teacher in torch) is the median over rounds of the
+    ratio of processor times within a round, so that it is valid on a machine that does other work.
 
     Returns:
-        a row for each case and number of threads; see README, "To the device", for its keys.
+        A row for each case and number of threads; ``markdown`` shows its keys.
     """
     rows = []
     for count in threads:
@@ -138,7 +138,7 @@ COLUMNS = {
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """The rows as a table, with real-time factors and speed-ups for each length."""
+    """The rows as a Markdown table, with real-time factors and speed-ups for each length."""
     lengths = [key.removeprefix("rtf_") for key in rows[0] if key.startswith("rtf_")]
     columns = dict(COLUMNS)
     columns |= {f"rtf_{n}": (f"RTF, {n} s", ".4f") for n in lengths}

@@ -1,4 +1,4 @@
-"""What a smaller format costs: word error rates of exported recognisers, condition by condition."""
+"""Compare the word error rates of exported recognisers, condition by condition."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.device.greedy import best_path
 from espnet_robust.device.metadata import text_of
 from espnet_robust.device.runtime import Runtime
-from espnet_robust.score.counts import Counts, score_utterances, total
+from espnet_robust.score.counts import Counts, score_text
 
 
 def some_utterances(data_dirs: Sequence[Path], count: int) -> list[np.ndarray]:
-    """``count`` utterances (samples,) in all, spread evenly over data dirs and within them."""
+    """``count`` utterances (samples,) in total, spread evenly over data dirs and within them."""
     wavs = []
     for i, data_dir in enumerate(data_dirs):
         entries = list(read_data_dir(data_dir).wav.values())
@@ -31,12 +31,12 @@ def some_utterances(data_dirs: Sequence[Path], count: int) -> list[np.ndarray]:
 
 @dataclass(frozen=True)
 class Row:
-    """One file on all conditions.
+    """The results of one file in all conditions.
 
     Attributes:
-        wer: per cent, by condition.
-        same: utterances, all conditions together, with the first file's text; a share.
-        rtf: time over duration of audio, one utterance at a time.
+        wer: condition -> word error rate, per cent.
+        same: share of utterances, over all conditions, with the same text as from the first file.
+        rtf: real-time factor, one utterance at a time.
     """
 
     file: str
@@ -53,13 +53,13 @@ class Row:
 
 
 def compare(models: Sequence[Path], conditions: Mapping[str, Path], threads: int) -> list[Row]:
-    """Transcribe every condition with every model; the first is what others are compared with.
+    """Transcribe every condition with every model; the others are compared with the first.
 
     Args:
         conditions: name -> data dir.
 
     Raises:
-        ModelError, DataDirError: a model or data dir that cannot be used.
+        ModelError, DataDirError: a model or data dir cannot be used.
     """
     from espnet_robust.device.runtime import recogniser
 
@@ -79,7 +79,7 @@ def compare(models: Sequence[Path], conditions: Mapping[str, Path], threads: int
 
 
 def _texts(model: Runtime, data_dir: Path) -> tuple[dict[str, str], tuple[float, float]]:
-    """-> texts by utterance id, and (seconds computed, seconds of audio)."""
+    """{utterance id: text}, and (seconds of computing, seconds of audio)."""
     texts, spent, heard = {}, 0.0, 0.0
     for utt_id, entry in read_data_dir(data_dir).wav.items():
         wav = read_audio(entry)
@@ -95,7 +95,7 @@ def _count(texts: Mapping[str, str], data_dir: Path) -> Counts:
     references = read_data_dir(data_dir).tables.get("text")
     if not references:
         raise DataDirError(f"{data_dir}: no text to compare with")
-    return total(score_utterances(references, texts).values())
+    return score_text(references, texts, strict=True, where=str(data_dir))
 
 
 def _same(texts: Mapping[str, Mapping[str, str]], reference: Mapping[str, Any]) -> float:
@@ -104,7 +104,7 @@ def _same(texts: Mapping[str, Mapping[str, str]], reference: Mapping[str, Any]) 
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """The comparison as a table: a condition in each line, a file in each column."""
+    """The comparison as a Markdown table: one line per condition, one column per file."""
     names = list(rows[0].wer)
     lines = [["WER, %", *(Path(row.file).name for row in rows)], ["---", *["---:"] * len(rows)]]
     lines += [[name, *(f"{row.wer[name]:.2f}" for row in rows)] for name in names]

@@ -1,4 +1,4 @@
-"""A student directory or an ASR experiment -> ONNX files and the tokens of sherpa-onnx."""
+"""Export a student directory or an ASR experiment to ONNX, with tokens for sherpa-onnx."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ from espnet_robust.models.speech_model import SpeechModel
 from espnet_robust.models.student import load_student
 
 FORMATS = ("onnx", "onnx-int8", "sherpa", "all")
-# Of what onnxruntime makes of a file, against torch. On noise LSTMs amplify the last digits: torch
-# in float32 is up to 7e-4 from itself in float64. A wrong graph is off by more than 1.
+# Largest allowed difference between onnxruntime and torch. On noise, LSTMs amplify rounding errors:
+# torch in float32 differs from torch in float64 by up to 7e-4. A wrong graph is off by more than 1.
 TOLERANCE = 1e-2
 SILENT = ("<unk>", "<sos/eos>")
 
 
 @dataclass(frozen=True)
 class Exported:
-    """One file, and how far it is from torch.
+    """One exported file, and how much it differs from torch.
 
     Attributes:
-        difference: the largest, on a second of noise.
+        difference: the largest difference, on a second of noise.
     """
 
     path: Path
@@ -47,20 +47,19 @@ def export(
         source: a student directory or an ASR experiment.
         formats: one of ``FORMATS``. ``onnx``: model.onnx, with lengths; ``onnx-int8``:
             model.int8.onnx; ``sherpa``: sherpa.onnx, sherpa.int8.onnx and tokens.txt.
-        checkpoint: of an experiment.
-        calibration: utterances by which activations are scaled in eight bits; none: by each run.
+        checkpoint: file name of an experiment's model.
+        calibration: utterances (samples,) whose activation ranges set the scales of eight-bit
+            integers; none: each run sets its own.
 
     Raises:
-        ModelError: neither student nor experiment, one that cannot be exported, or a file that
-            does not give torch's numbers.
+        ModelError: the source is neither student nor experiment, it cannot be exported, or an
+            exported file's output differs from torch's.
     """
     config = read_config(source)
     out.mkdir(parents=True, exist_ok=True)
     if "arch" in config:
         if formats == "sherpa":
-            raise ModelError(
-                f"{source}: a student puts out no text; sherpa needs an ASR experiment"
-            )
+            raise ModelError(f"{source}: a student outputs no text; sherpa needs an ASR experiment")
         student = load_student(source)
         features = Features(student, list(range(student.num_layers + 1)))
         return _with_lengths(StudentGraph(features), student_metadata(student), out, formats,
@@ -77,10 +76,10 @@ def export(
 
 
 def read_config(source: Path) -> dict:
-    """``config.yaml`` of either sort. Raises ModelError where there is none."""
+    """The ``config.yaml`` of a student or an experiment. Raises ModelError if there is none."""
     if not (source / "config.yaml").is_file():
         raise ModelError(
-            f"{source}: neither a student directory nor an ASR experiment: no config.yaml there"
+            f"{source}: neither a student directory nor an ASR experiment: no config.yaml in it"
         )
     return read_yaml(source / "config.yaml")
 
@@ -123,7 +122,7 @@ def _for_sherpa(
     path, int8 = out / "sherpa.onnx", out / "sherpa.int8.onnx"
     write_onnx(graph, metadata, path)
     write_int8(path, int8, calibration)
-    # The names by which sherpa-onnx knows the blank; pieces have no blanks in them.
+    # sherpa-onnx recognises the blank by this name; pieces contain no spaces.
     symbols = ["<blk>", *metadata.pieces[1:]]
     lines = (f"{symbol} {number}" for number, symbol in enumerate(symbols))
     write_atomic(out / "tokens.txt", "\n".join(lines) + "\n")
@@ -138,7 +137,7 @@ def _checked(graph: nn.Module, metadata: Metadata, path: Path) -> Exported:
     if done.difference > TOLERANCE:
         path.unlink()
         raise ModelError(
-            f"{path}: onnxruntime gives other numbers than torch, by {done.difference:.2g}; removed"
+            f"{path}: onnxruntime's output differs from torch's by {done.difference:.2g}; removed"
         )
     return done
 

@@ -1,4 +1,4 @@
-"""The graphs that are exported: modules whose inputs and outputs are those of the ONNX file."""
+"""The exported graphs: modules with the inputs and outputs of the ONNX files."""
 
 import copy
 import warnings
@@ -13,8 +13,8 @@ from espnet_robust.common.errors import ModelError
 from espnet_robust.device.recogniser import Features, Recogniser
 
 OPSET = 18
-FRAME_MS = 20  # sherpa-onnx's; it reads times off the number of frames
-_IMPOSSIBLE = -1e4  # added to the logit of a token that is not to be put out
+FRAME_MS = 20  # sherpa-onnx's; it computes times from frame numbers
+_IMPOSSIBLE = -1e4  # added to the logit of a token that must not be output
 
 
 class StudentGraph(nn.Module):
@@ -47,18 +47,18 @@ class RecogniserGraph(nn.Module):
 
 
 class SherpaGraph(nn.Module):
-    """(N, samples) -> (N, frames of 20 ms, V) log probabilities: what sherpa-onnx reads.
+    """(N, samples) -> (N, frames of 20 ms, V) log probabilities, as sherpa-onnx expects.
 
-    It knows no lengths, prints whatever token is the likeliest, and takes a frame for 20 ms. So
-    here a token that is no text is impossible, and a frame of 40 ms comes twice, which a greedy
-    search merges.
+    sherpa-onnx passes no lengths, prints the most likely token whatever it is, and takes a frame to
+    be 20 ms long. So tokens that are not text are made impossible here, and a frame of 40 ms is
+    repeated, which greedy search merges.
 
     Args:
         silent: ids of tokens that are not text, besides the blank.
 
     Raises:
-        ModelError: an utterance must be normalised, as sherpa-onnx does anyway; or frames are not
-            a multiple of 20 ms.
+        ModelError: the speech model was trained without normalised utterances, but sherpa-onnx
+            always normalises them; or a frame is not a multiple of 20 ms.
     """
 
     def __init__(self, recogniser: Recogniser, silent: list[int]):
@@ -94,8 +94,8 @@ def trace(graph: nn.Module, rate: int, path: str) -> None:
     Args:
         rate: sampling rate in Hz, for the example.
 
-    torch's older exporter: equal to the new one to the last digits of float32 (both were tried),
-    a tenth of its time, and without its need of onnxscript.
+    This uses torch's older exporter: its files equal those of the new one to the last digits of
+    float32 (both were tried), it takes a tenth of the time, and it does not need onnxscript.
     """
     graph = _for_export(graph)
     wav = 0.1 * torch.randn(2, rate, generator=torch.Generator().manual_seed(0))
@@ -118,7 +118,7 @@ def trace(graph: nn.Module, rate: int, path: str) -> None:
 
 
 def _for_export(graph: nn.Module) -> nn.Module:
-    """A copy with attention in plain operations and weight norm multiplied out."""
+    """A copy that has attention in plain operations and no weight norm."""
     graph = copy.deepcopy(graph).eval()
     for module in list(graph.modules()):
         set_attention = getattr(module, "set_attn_implementation", None)
@@ -131,9 +131,9 @@ def _for_export(graph: nn.Module) -> nn.Module:
 
 
 def _plain(part: nn.Module) -> nn.Conv1d:
-    """A convolution with the weights that a parametrized one computes.
+    """A plain convolution with the weights of a parametrized one.
 
-    ``remove_parametrizations`` would take them from the class, which the original model shares.
+    ``remove_parametrizations`` would change the class, which the original model shares.
     """
     assert isinstance(part, nn.Conv1d)
     conv = nn.Conv1d(
@@ -150,7 +150,7 @@ def _plain(part: nn.Module) -> nn.Conv1d:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    # That the exporter is the older one, that lengths become constants where they may.
+    # Silences warnings about the older exporter, and about lengths that may become constants.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

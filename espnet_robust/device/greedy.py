@@ -1,4 +1,4 @@
-"""Greedy CTC: the likeliest token of each frame, repetitions merged, blanks dropped; with times."""
+"""Greedy CTC with times: the best token of each frame, repetitions merged, blanks dropped."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ BLANK = 0
 
 @dataclass(frozen=True)
 class Token:
-    """A token and the frames that it holds: ``first`` to ``last``, both its own."""
+    """A token and its frames, ``first`` to ``last``, both included."""
 
     id: int
     first: int
@@ -21,8 +21,8 @@ class Token:
 
 @dataclass(frozen=True)
 class Word:
-    """A word and its times in seconds: from its first token's first frame to the end of its last
-    token's last frame. CTC puts tokens where they are sure, mostly late in a word.
+    """A word and its times in seconds, from its first token's first frame to the end of its last
+    token's last frame. CTC emits a token once it is certain, mostly late in a word.
     """
 
     word: str
@@ -31,9 +31,9 @@ class Word:
 
 
 def best_path(frames: Iterable[np.ndarray]) -> Iterator[Token]:
-    """Blocks of log probabilities (T_i, V), one after another in time -> tokens.
+    """Consecutive blocks of log probabilities (T_i, V) -> tokens.
 
-    A token that goes on in the next block is one token.
+    A token that continues in the next block is one token.
     """
     now, first, position = BLANK, 0, 0
     for block in frames:
@@ -48,7 +48,7 @@ def best_path(frames: Iterable[np.ndarray]) -> Iterator[Token]:
 
 
 def words(tokens: Iterable[Token], pieces: list[str], frame_seconds: float) -> Iterator[Word]:
-    """Tokens -> words, each as soon as the next one begins."""
+    """Tokens -> words; each is yielded as soon as the next one begins."""
     held: list[Token] = []
     for token in tokens:
         if held and pieces[token.id].startswith(BOUNDARY):

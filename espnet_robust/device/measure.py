@@ -1,7 +1,7 @@
-"""One model measured in a process of its own: ``python -m espnet_robust.device.measure``.
+"""Measure one model in its own process: ``python -m espnet_robust.device.measure``.
 
-So that its peak of memory is its own, and what it imports is what a device needs: an ONNX file runs
-without torch here too. Prints one JSON object.
+In its own process, so that peak memory is the model's alone and imports are those a device needs:
+an ONNX file runs without torch here too. Prints one JSON object.
 """
 
 import argparse
@@ -20,9 +20,9 @@ def measure(path: Path, threads: int, lengths: list[float], repeats: int) -> dic
     """Time and memory of a student directory (torch) or an ONNX file (onnxruntime).
 
     Returns:
-        load: seconds until the model is ready, imports included; first: until the first result,
-        of the shortest length; wall and cpu: {seconds of audio: the median of ``repeats`` runs};
-        peak_mib: of the process.
+        load: seconds until the model is ready, including imports; first: seconds until the first
+        result, for the shortest length; wall and cpu: {seconds of audio: median time of ``repeats``
+        runs}; peak_mib: peak memory of the process.
     """
     began = time.perf_counter()
     run = _onnx(path, threads) if path.suffix == ".onnx" else _torch(path, threads)
@@ -33,7 +33,7 @@ def measure(path: Path, threads: int, lengths: list[float], repeats: int) -> dic
     first = time.perf_counter() - began
     wall, cpu = {}, {}
     for seconds, wav in zip(lengths, wavs, strict=True):
-        run(wav)  # what is prepared for a shape is not counted
+        run(wav)  # preparations for a new shape are not counted
         times = [_timed(run, wav) for _ in range(repeats)]
         wall[f"{seconds:g}"] = float(np.median([one[0] for one in times]))
         cpu[f"{seconds:g}"] = float(np.median([one[1] for one in times]))
@@ -41,9 +41,9 @@ def measure(path: Path, threads: int, lengths: list[float], repeats: int) -> dic
 
 
 def _peak_mib() -> float:
-    """The most memory that this process has held.
+    """Peak memory of this process, MiB.
 
-    Linux's own figure; getrusage's would include that of the process which began this one.
+    From Linux's /proc, because getrusage's figure includes that of the parent process.
     """
     status = Path("/proc/self/status")
     if status.is_file():

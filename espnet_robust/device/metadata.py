@@ -1,4 +1,4 @@
-"""What an exported ONNX file says of itself, in one JSON value of its metadata."""
+"""The description in an exported ONNX file: one JSON value in its metadata."""
 
 import json
 from collections.abc import Mapping
@@ -7,22 +7,22 @@ from dataclasses import asdict, dataclass, field
 from espnet_robust.common.errors import ModelError
 
 KEY = "espnet_robust"
-SPACE = "<space>"  # ESPnet's name of the blank between words in character lists
-BOUNDARY = "▁"  # before a piece that begins a word, as sentencepiece writes it
+SPACE = "<space>"  # ESPnet's name for the blank between words in character lists
+BOUNDARY = "▁"  # sentencepiece's mark before a piece that begins a word
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a program needs beside the graph.
+    """What a program needs to know besides the graph.
 
     Attributes:
         kind: ``recogniser`` (log probabilities) or ``student`` (features).
         rate: sampling rate in Hz.
         hop: samples from one output frame to the next.
         min_samples: the fewest samples that yield one frame.
-        batch: whether utterances of different lengths go together in one run; false in files of
-            earlier versions from models into which padding leaked.
-        pieces: tokens by id, the blank first, ``BOUNDARY`` where a word begins; of a recogniser.
+        batch: whether one run can take utterances of different lengths; false in files of earlier
+            versions, from models into which padding leaked.
+        pieces: for a recogniser: tokens by id, the blank first, with ``BOUNDARY`` before words.
     """
 
     kind: str
@@ -40,7 +40,7 @@ def parse(properties: Mapping[str, str], where: str) -> Metadata:
     """The metadata in the properties of an ONNX file.
 
     Raises:
-        ModelError: the file is not one that ``export`` wrote.
+        ModelError: the file was not written by ``export``.
     """
     try:
         return Metadata(**json.loads(properties[KEY]))
@@ -49,7 +49,7 @@ def parse(properties: Mapping[str, str], where: str) -> Metadata:
 
 
 def pieces(tokens: list[str], token_type: str) -> list[str]:
-    """Tokens of ESPnet as pieces that ``text_of`` joins.
+    """Convert ESPnet tokens to pieces that ``text_of`` can join.
 
     >>> pieces(["<blank>", "A", "<space>"], "char"), pieces(["<blank>", "<unk>", "ON"], "word")
     (['<blank>', 'A', '▁'], ['<blank>', '▁<unk>', '▁ON'])
@@ -59,12 +59,12 @@ def pieces(tokens: list[str], token_type: str) -> list[str]:
         return [blank, *(BOUNDARY if token == SPACE else token for token in rest)]
     if token_type == "word":
         return [blank, *(BOUNDARY + token for token in rest)]
-    # What sentencepiece makes of an unknown piece.
+    # As sentencepiece writes an unknown piece.
     return [blank, *(f"{BOUNDARY}⁇{BOUNDARY}" if token == "<unk>" else token for token in rest)]
 
 
 def text_of(found: list[str]) -> str:
-    """The text of a row of pieces, one blank between words.
+    """The text of a sequence of pieces, with one blank between words.
 
     >>> text_of(["▁TURN", "▁O", "N"]), text_of([])
     ('TURN ON', '')

@@ -1,4 +1,4 @@
-"""ONNX files: traced, checked, named; and their MatMuls in eight bits."""
+"""Write ONNX files: trace, check, add metadata; quantise MatMuls to eight bits."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -15,14 +15,14 @@ from espnet_robust.device.runtime import LENGTHS, package
 
 
 def write_onnx(graph: nn.Module, metadata: Metadata, path: Path) -> None:
-    """Write one of ``graph.py``'s graphs, checked by onnx, with its metadata."""
+    """Write one of ``graph.py``'s graphs with its metadata, after onnx has checked it."""
     onnx = package("onnx")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "traced.onnx"
         trace(graph, metadata.rate, str(file))
         model = onnx.load(str(file))
     if metadata.pieces:
-        # sherpa-onnx reads the number of tokens off the shape.
+        # sherpa-onnx takes the number of tokens from the shape.
         shape = model.graph.output[0].type.tensor_type.shape
         shape.dim[2].dim_value = len(metadata.pieces)
     onnx.helper.set_model_props(model, {KEY: metadata.dump()})
@@ -31,7 +31,7 @@ def write_onnx(graph: nn.Module, metadata: Metadata, path: Path) -> None:
 
 
 class _Utterances:
-    """onnxruntime's CalibrationDataReader, one utterance a step."""
+    """onnxruntime's CalibrationDataReader, one utterance per step."""
 
     def __init__(self, wavs: Sequence[np.ndarray], lengths: bool):
         self._batches = self._each(wavs, lengths)
@@ -47,22 +47,22 @@ class _Utterances:
 
 
 def write_int8(source: Path, path: Path, calibration: Sequence[np.ndarray] = ()) -> None:
-    """A copy of an ONNX file whose matrix products are of eight-bit integers.
+    """Copy an ONNX file, with the speech model's matrix products in eight-bit integers.
 
-    Those of the speech model: what stands on it is a small part of the arithmetic, and in integers
-    it changed most of the texts that changed (``conf/device/RESULTS.md``). Weights have a scale for
-    each output. Activations are scaled by what each run finds (dynamic), or, with ``calibration``,
-    by what they spanned on those utterances (static). Convolutions and LSTMs stay float32: dynamic
-    convolutions are slower in onnxruntime than float ones.
+    The layers above the speech model stay float32: they are a small part of the arithmetic, and in
+    integers they caused most of the changed texts (``conf/device/RESULTS.md``). Weights have a
+    scale per output. Activation scales come from each run's own range (dynamic) or, with
+    ``calibration``, from the range on those utterances (static). Convolutions and LSTMs stay
+    float32 as well: dynamic convolutions are slower in onnxruntime than float ones.
 
     Args:
-        calibration: utterances (samples,) float32, distorted as the model will hear them.
+        calibration: utterances (samples,) float32, with distortions like those in use.
     """
     onnx = package("onnx")
     quantization = package("onnxruntime.quantization")
     with tempfile.TemporaryDirectory() as folder:
         prepared, out = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
-        # Constants folded and shapes inferred, without which products are overlooked.
+        # Fold constants and infer shapes; otherwise some products are overlooked.
         package("onnxruntime.quantization.shape_inference").quant_pre_process(
             str(source), str(prepared), skip_symbolic_shape=True
         )
@@ -88,7 +88,7 @@ def write_int8(source: Path, path: Path, calibration: Sequence[np.ndarray] = ())
 
 
 def _above_the_speech_model(model: Any) -> list[str]:
-    """The matrix products of a recogniser's encoder and output layer; none in a student."""
+    """Names of the matrix products in a recogniser's encoder and output layer; [] for a student."""
     return [
         node.name
         for node in model.graph.node

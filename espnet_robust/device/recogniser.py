@@ -1,7 +1,7 @@
-"""A trained CTC recogniser of ESPnet, read without ESPnet.
+"""Load a CTC recogniser trained with ESPnet, without ESPnet.
 
-The parts and their names are those of the experiment's checkpoint; ``forward`` is its way at
-inference from samples to log probabilities. Everything in it has a counterpart in ONNX.
+Modules have the names used in the experiment's checkpoint; ``forward`` computes log probabilities
+from samples, as in inference. Every operation in it exists in ONNX.
 """
 
 from collections.abc import Mapping
@@ -33,8 +33,8 @@ class Features(nn.Module):
         self.layer_weights = nn.Parameter(torch.zeros(len(self.layers)))
 
     def states(self, wav: Tensor, lengths: Tensor | None) -> list[Tensor]:
-        """(B, N) samples as recorded and (B,), or None where all rows are whole -> the chosen
-        layers, each (B, T, D).
+        """(B, N) samples and lengths (B,), or None if no row is padded -> the selected layers,
+        each (B, T, D).
         """
         model = self.speech_model
         if lengths is not None:
@@ -45,7 +45,7 @@ class Features(nn.Module):
         return [states[layer] for layer in self.layers]
 
     def forward(self, wav: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """-> (B, T, D) features, zeros in the padding, and (B,) frames."""
+        """(B, N) samples -> (B, T, D) features, with zeros in the padding, and (B,) frames."""
         weights = self.layer_weights.softmax(0)
         x = sum(w * state for w, state in zip(weights, self.states(wav, lengths), strict=True))
         assert isinstance(x, Tensor)
@@ -58,8 +58,8 @@ class Features(nn.Module):
 def normalized(wav: Tensor, lengths: Tensor | None) -> Tensor:
     """``normalize_waveform`` of (B, N) with zeros in the padding, with sums in float64.
 
-    onnxruntime adds 30 s of float32 one after another: 2e-4 off in the samples, 1e-3 in log
-    probabilities.
+    onnxruntime sums 30 s of float32 sequentially, with an error of 2e-4 in the samples and 1e-3 in
+    log probabilities.
     """
     x = wav.double()
     count = x.shape[1] if lengths is None else lengths[:, None]
@@ -71,7 +71,7 @@ def normalized(wav: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 class CTCHead(nn.Module):
-    """The output layer, under ESPnet's name for it."""
+    """The output layer, with ESPnet's name."""
 
     def __init__(self, size: int, tokens: int):
         super().__init__()
@@ -83,9 +83,9 @@ class Recogniser(nn.Module):
 
     Args:
         features: the frontend.
-        encoder: layers above it.
-        tokens: number of tokens, the blank first.
-        mean_norm: whether each utterance's mean feature is taken off (``utterance_mvn``).
+        encoder: the layers above it.
+        tokens: number of tokens, including the blank, which comes first.
+        mean_norm: whether each utterance's mean feature is subtracted (``utterance_mvn``).
     """
 
     def __init__(self, features: Features, encoder: BLSTM, tokens: int, mean_norm: bool):
@@ -104,8 +104,8 @@ class Recogniser(nn.Module):
         return hop
 
     def forward(self, wav: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """(B, N) samples in [-1, 1] and (B,), or None where all rows are whole -> log probabilities
-        (B, T, V) and (B,) frames.
+        """(B, N) samples in [-1, 1] and lengths (B,), or None if no row is padded -> log
+        probabilities (B, T, V) and (B,) frames.
         """
         x, frames = self.frontend(wav, lengths)
         if self.mean_norm:
@@ -122,7 +122,7 @@ class Experiment:
     """A recogniser and its tokens.
 
     Attributes:
-        tokens: by id, the blank first, as ESPnet writes them.
+        tokens: ESPnet's tokens by id, the blank first.
         token_type: ``bpe``, ``char`` or ``word``.
     """
 
@@ -135,8 +135,8 @@ def read_experiment(exp: Path, checkpoint: str) -> Experiment:
     """The recogniser of an ESPnet experiment directory, in eval mode.
 
     Raises:
-        ModelError: no experiment, one with no CTC, or with parts that are not known here.
-        ConfigError: a configuration that cannot be read.
+        ModelError: not an experiment, a model without CTC, or with unsupported modules.
+        ConfigError: the configuration cannot be read.
     """
     config = read_yaml(exp / "config.yaml")
     _check(config, exp)
@@ -152,7 +152,7 @@ def read_experiment(exp: Path, checkpoint: str) -> Experiment:
 
 
 def _check(config: Mapping[str, Any], exp: Path) -> None:
-    """Refuse what ``Recogniser`` does not compute."""
+    """Refuse configurations that ``Recogniser`` does not support."""
     if "token_list" not in config or "frontend_conf" not in config:
         raise ModelError(f"{exp}/config.yaml: neither a student nor an ASR experiment of ESPnet")
     where = f"{exp}: cannot be exported:"
@@ -170,10 +170,12 @@ def _check(config: Mapping[str, Any], exp: Path) -> None:
     for key, values in known.items():
         if config.get(key) not in values:
             names = " or ".join(str(v) for v in values)
-            raise ModelError(f"{where} {key}: {config.get(key)}; only {names} is known")
+            raise ModelError(f"{where} {key}: {config.get(key)}; only {names} is supported")
     norm = {"norm_means": True, "norm_vars": False} | (config.get("normalize_conf") or {})
     if config.get("normalize") and (not norm["norm_means"] or norm["norm_vars"]):
-        raise ModelError(f"{where} normalize_conf: only means taken off, variances kept, is known")
+        raise ModelError(
+            f"{where} normalize_conf: only `norm_means: true, norm_vars: false` is supported"
+        )
 
 
 def _build(config: Mapping[str, Any], exp: Path) -> Recogniser:
@@ -200,5 +202,5 @@ def _read_checkpoint(path: Path) -> dict[str, Tensor]:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as e:
         raise ModelError(f"{path}: not found; has training finished?") from e
-    except Exception as e:  # its reader of pickles raises whatever the bytes lead to
+    except Exception as e:  # unpickling damaged bytes may raise anything
         raise ModelError(f"{path}: not a model file; train again") from e

@@ -1,4 +1,4 @@
-"""An exported model in onnxruntime. Needs neither torch nor ESPnet."""
+"""Run an exported model with onnxruntime. Needs neither torch nor ESPnet."""
 
 import importlib
 from collections.abc import Sequence
@@ -12,26 +12,26 @@ from espnet_robust.common.errors import ConfigError, ModelError
 from espnet_robust.device.metadata import Metadata, parse
 
 EXTRA = "pip install 'espnet_robust[device]'"
-LENGTHS = "lengths"  # the input that sherpa-onnx's graph does not have
+LENGTHS = "lengths"  # an input that the graph for sherpa-onnx does not have
 
 
 def package(name: str) -> ModuleType:
-    """An optional package. Raises ConfigError, with how to install it, where it is missing."""
+    """Import an optional package. If missing, raises ConfigError that says how to install it."""
     try:
         return importlib.import_module(name)
     except ImportError as e:
-        raise ConfigError(f"{name} is needed and not installed ({e}); fix: {EXTRA}") from e
+        raise ConfigError(f"{name} is needed but not installed ({e}); fix: {EXTRA}") from e
 
 
 class Runtime:
-    """A model and what it says of itself.
+    """An exported model and its metadata.
 
     Args:
-        path: an ONNX file that ``espnet-robust export`` wrote.
-        threads: computing threads.
+        path: an ONNX file written by ``espnet-robust export``.
+        threads: number of computing threads.
 
     Raises:
-        ModelError: no such file, not ONNX, or made by something else.
+        ModelError: no such file, not ONNX, or written by another program.
     """
 
     def __init__(self, path: Path, threads: int = 1):
@@ -41,21 +41,21 @@ class Runtime:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = threads
         options.log_severity_level = 3  # errors
-        # Else a thread that waits keeps its core busy.
+        # Otherwise a waiting thread keeps its core busy.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            # By its name, so that the file is not in memory twice.
+            # From the path, so that the file is not in memory twice.
             self.session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as e:  # its classes of errors have no common base
-            raise ModelError(f"{path}: not an ONNX model that runs here: {_first_line(e)}") from e
+        except Exception as e:  # its exceptions have no common base class
+            raise ModelError(f"{path}: cannot be run as an ONNX model: {_first_line(e)}") from e
         properties = self.session.get_modelmeta().custom_metadata_map
         self.metadata: Metadata = parse(properties, str(path))
         self.inputs = [one.name for one in self.session.get_inputs()]
 
     def __call__(self, wav: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(B, N) float32 samples, (B,) int64 -> the file's output by row, and (B,) its frames."""
+        """(B, N) float32 samples, (B,) int64 lengths -> the output per row, and its frames (B,)."""
         if LENGTHS in self.inputs:
             values: Sequence[Any] = self.session.run(None, {"samples": wav, LENGTHS: lengths})
             return values[0], values[1]
@@ -63,8 +63,8 @@ class Runtime:
         return out, np.full(len(wav), out.shape[1])
 
     def rows(self, wavs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Utterances (samples,) float32 -> for each its output (T, V), or (layers, T, D) of a
-        student: in one run where the file allows it, else one after another.
+        """Utterances (samples,) float32 -> the output of each, (T, V), or (layers, T, D) for a
+        student; in one run if the file allows it, else one after another.
         """
         together = self.metadata.batch and LENGTHS in self.inputs
         groups = [list(wavs)] if together else [[wav] for wav in wavs]
@@ -80,12 +80,12 @@ class Runtime:
 
 
 def recogniser(path: Path, threads: int = 1) -> Runtime:
-    """A ``Runtime`` that recognises. Raises ModelError where the file is a student's features."""
+    """A ``Runtime`` with a recogniser. Raises ModelError if the file holds only a student."""
     runtime = Runtime(path, threads)
     if runtime.metadata.kind != "recogniser":
         raise ModelError(
-            f"{path}: holds a {runtime.metadata.kind} without a recogniser on it; export the "
-            "directory of an ASR experiment"
+            f"{path}: holds a {runtime.metadata.kind} without a recogniser; export the directory "
+            "of an ASR experiment"
         )
     return runtime
 

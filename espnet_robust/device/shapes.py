@@ -1,4 +1,4 @@
-"""Encoders of full size with random weights, to measure their speed."""
+"""Full-size encoders with random weights, for speed measurements."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,13 +27,13 @@ FULL: Mapping[str, Mapping[str, Any]] = {
 
 
 def build_shape(name: str) -> SpeechModel:
-    """One of ``FULL`` in eval mode."""
+    """One of the shapes in ``FULL``, in eval mode."""
     torch.manual_seed(0)
     return build_from_arch(FULL[name], normalize=True, rate=16000).eval()
 
 
 def save_shape(name: str, out: Path) -> SpeechModel:
-    """The same as a student directory, which can be exported and loaded."""
+    """Build a shape and save it as a student directory, which can be exported and loaded."""
     model = build_shape(name)
     save_student(model, out, {"shape": name, "weights": "random"})
     return model

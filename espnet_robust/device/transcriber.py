@@ -1,7 +1,8 @@
-"""Audio files to text and word times with an exported recogniser: no torch, no ESPnet.
+"""Transcribe audio files, with word times, using an exported recogniser: no torch, no ESPnet.
 
-Up to ``WINDOW_S`` seconds are one run. What is longer is heard in windows of that length, each with
-``CONTEXT_S`` more on either side than is taken from it, so that memory does not grow with the file.
+Files of up to ``WINDOW_S`` seconds are processed in one run. Longer ones are processed in windows
+of that length, which overlap by ``CONTEXT_S`` of context on either side, so that memory use does
+not grow with the file.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -21,12 +22,12 @@ CONTEXT_S = 3
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said in one file.
+    """The transcript of one file.
 
     Attributes:
         file: its path as given.
         seconds: its duration.
-        text: all words, one blank between them.
+        text: all words, separated by one blank.
     """
 
     file: str
@@ -38,11 +39,11 @@ class Transcript:
 def transcribe(
     model: Runtime, path: Path, note: Callable[[str], None], window_s: float = WINDOW_S
 ) -> Transcript:
-    """One file to text.
+    """Transcribe one file.
 
     Args:
-        note: is told what is done to the audio, if anything.
-        window_s: the longest run, in seconds; more than three times ``CONTEXT_S``.
+        note: called with a message if the audio is resampled or its channels are averaged.
+        window_s: length of the longest run, in seconds; more than three times ``CONTEXT_S``.
 
     Raises:
         AudioError: not audio, or shorter than one frame.
@@ -70,13 +71,13 @@ def frame_seconds(model: Runtime) -> float:
 def log_probs(
     model: Runtime, blocks: Iterable[np.ndarray], window_s: float = WINDOW_S
 ) -> Iterator[np.ndarray]:
-    """Blocks of samples -> blocks of log probabilities (T_i, V), as the windows are done."""
+    """Blocks of samples -> blocks of log probabilities (T_i, V), window by window."""
     hop, rate = model.metadata.hop, model.metadata.rate
     context = round(CONTEXT_S * rate / hop)  # frames
     window = round(window_s * rate / hop)
     assert window > 3 * context, (window_s, CONTEXT_S)
     held = np.zeros(0, np.float32)
-    left = 0  # frames at the beginning of ``held`` that are context only
+    left = 0  # frames at the beginning of ``held`` that are only context
     for block in blocks:
         held = np.concatenate([held, block])
         while len(held) > window * hop:

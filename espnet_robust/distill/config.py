@@ -237,8 +237,6 @@ def _check_beside_espnet(config: DistillConfig, args: argparse.Namespace) -> Non
         raise ConfigError(f"iterator_type: {args.iterator_type!r}: use sequence")
     if args.accum_grad < 1:
         raise ConfigError(f"accum_grad: need at least 1, got {args.accum_grad}")
-    if args.ngpu > 1 and not args.multiprocessing_distributed:
-        raise ConfigError(f"ngpu {args.ngpu}: add --multiprocessing_distributed true")
     if args.use_amp and config.amp == "none":
         raise ConfigError("use_amp: say `amp: bf16` or `amp: fp16` instead")
     if config.amp == "fp16" and args.ngpu == 0:

@@ -11,6 +11,7 @@ from espnet2.train.abs_espnet_model import AbsESPnetModel
 from torch import Tensor, nn
 
 from espnet_robust.common.errors import TrainingError
+from espnet_robust.common.launch import IDLE
 from espnet_robust.distill.adversary import Adversary, AdversaryInput
 from espnet_robust.distill.losses import AUXILIARY, LOSSES
 from espnet_robust.distill.probe import DomainProbe
@@ -122,6 +123,9 @@ class DistillModel(AbsESPnetModel):
         Raises:
             TrainingError: the loss is NaN or infinite.
         """
+        idle = list(utt_id) == [IDLE]  # another rank's utterance, of weight 0
+        if idle:
+            domain = torch.zeros_like(domain)  # adversaries go by what is distorted
         with self._autocast(speech.device):
             targets = self.targets(speech, speech_lengths)
         hidden, last, predictions = self._predict(
@@ -133,7 +137,7 @@ class DistillModel(AbsESPnetModel):
                 views[CLEAN], student_speech_lengths, student_mask
             )
             clean = (undistorted.states, said)
-            if not self.training:
+            if not self.training and not idle:
                 self._listen(last, frames, hidden.lengths, domain[:, 0] != 0)
         inputs = AdversaryInput(
             hidden.states, hidden.lengths, domain[:, 0], predictions, targets, clean

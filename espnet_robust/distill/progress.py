@@ -15,6 +15,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from espnet_robust.common.errors import DataDirError, one_line_errors
 from espnet_robust.common.files import write_atomic
+from espnet_robust.common.launch import IDLE
 
 LOG_SECONDS = 60.0  # between two lines where stderr is no terminal
 
@@ -29,6 +30,7 @@ class Progress:
         title: what is shown first.
         rate: sampling rate in Hz.
         limit: batches to pass on; None: all.
+        shown: of several processes one shows its own progress.
     """
 
     def __init__(
@@ -37,8 +39,10 @@ class Progress:
         title: str,
         rate: int,
         limit: int | None = None,
+        shown: bool = True,
     ):
         self.batches = batches
+        self.shown = shown
         self.limit = limit
         self.title = title
         self.rate = rate
@@ -54,7 +58,7 @@ class Progress:
         return self.audio_seconds / self.seconds if self.seconds else 0.0
 
     def __iter__(self) -> Iterator[tuple[list[str], dict]]:
-        terminal = sys.stderr.isatty()
+        terminal = self.shown and sys.stderr.isatty()
         # Log lines would tear the bar.
         with (
             logging_redirect_tqdm() if terminal else nullcontext(),
@@ -65,14 +69,14 @@ class Progress:
             start = told = time.perf_counter()
             batches = itertools.islice(one_line_errors(self.batches), len(self))
             for step, (ids, batch) in enumerate(batches, 1):
-                audio = float(batch["speech_lengths"].sum()) / self.rate
+                samples = 0.0 if ids == [IDLE] else float(batch["speech_lengths"].sum())
                 yield ids, batch
                 now = time.perf_counter()
-                self.audio_seconds += audio
+                self.audio_seconds += samples / self.rate
                 self.seconds = now - start
                 bar.set_postfix_str(f"{self.speed:.1f} audio-s/s", refresh=False)
                 bar.update()
-                if not terminal and now - told >= LOG_SECONDS:
+                if self.shown and not terminal and now - told >= LOG_SECONDS:
                     told = now
                     left = tqdm.format_interval(self.seconds / step * (len(self) - step))
                     logging.info(

@@ -103,10 +103,7 @@ class DistillTask(AbsTask):
         )
         views = cls.build_preprocess_fn(args, train=mode == "train")
         kwargs = {**(kwargs or {}), "preprocess_fn": views}
-        try:
-            factory = super().build_iter_factory(args, distributed_option, mode, kwargs)
-        except RuntimeError as e:  # a batch with fewer utterances than processes
-            raise ConfigError(f"batches of {split}: {' '.join(str(e).split())}") from e
+        factory = super().build_iter_factory(args, distributed_option, mode, kwargs)
         return EpochIterFactory(factory, views, args.max_epoch)
 
     @classmethod

@@ -20,6 +20,7 @@ from espnet2.train.trainer import Trainer, TrainerOptions
 from espnet2.utils.build_dataclass import build_dataclass
 
 from espnet_robust.common.errors import ConfigError, one_line_errors
+from espnet_robust.common.launch import IDLE
 from espnet_robust.distill.model import DistillModel
 from espnet_robust.distill.progress import Curves, Progress
 from espnet_robust.distill.schedule import Schedule
@@ -58,21 +59,6 @@ class DistillTrainer(Trainer):
         return build_dataclass(DistillTrainerOptions, args)
 
     @classmethod
-    def run(
-        cls, *, trainer_options: DistillTrainerOptions, distributed_option: DistributedOption, **kw
-    ) -> None:
-        """Train to the end, from where an earlier run stopped.
-
-        Raises:
-            UserError: what was wrong in an epoch: an utterance, a loss that is not finite, ...
-        """
-        super().run(trainer_options=trainer_options, distributed_option=distributed_option, **kw)
-        if distributed_option.distributed:
-            # Or threads of the process group, still there at exit, may abort the process.
-            torch.distributed.barrier()
-            torch.distributed.destroy_process_group()
-
-    @classmethod
     def train_one_epoch(
         cls,
         *,
@@ -91,7 +77,8 @@ class DistillTrainer(Trainer):
         distill_model.start_epoch(schedule, options.accum_grad)
         # Without batches at the end that make no whole update: ESPnet would carry their gradients
         # into the next epoch, where a resumed run does not have them.
-        progress = _progress(distill_model, iterator, reporter, steps * options.accum_grad)
+        first, limit = _is_first_rank(distributed_option), steps * options.accum_grad
+        progress = _progress(distill_model, iterator, reporter, first, limit)
         all_steps_are_invalid = super().train_one_epoch(
             model=model,
             iterator=progress,
@@ -100,8 +87,9 @@ class DistillTrainer(Trainer):
             distributed_option=distributed_option,
             **kwargs,
         )
-        if _is_first_rank(distributed_option):
-            _add_to_curves(options, reporter, progress)
+        scalars = _scalars(reporter, progress)
+        if first:
+            _add_to_curves(options, reporter, scalars)
         return all_steps_are_invalid
 
     @classmethod
@@ -115,7 +103,8 @@ class DistillTrainer(Trainer):
         distributed_option: DistributedOption,
     ) -> None:
         distill_model = getattr(model, "module", model)
-        progress = _progress(distill_model, iterator, reporter)
+        first = _is_first_rank(distributed_option)
+        progress = _progress(distill_model, iterator, reporter, first)
         super().validate_one_epoch(
             model=model,
             iterator=progress,
@@ -127,8 +116,9 @@ class DistillTrainer(Trainer):
         if not math.isnan(probed):
             reporter.register({"domain_probe": probed})
             reporter.next()
-        if _is_first_rank(distributed_option):
-            _add_to_curves(options, reporter, progress)
+        scalars = _scalars(reporter, progress)
+        if first:
+            _add_to_curves(options, reporter, scalars)
 
 
 def _is_first_rank(option: DistributedOption) -> bool:
@@ -138,7 +128,7 @@ def _is_first_rank(option: DistributedOption) -> bool:
 def _collect_statistics(model: DistillModel, iterator, options: DistillTrainerOptions) -> None:
     batches = itertools.islice(one_line_errors(iterator), options.statistics_batches)
     device = "cuda" if options.ngpu > 0 else "cpu"
-    model.collect_statistics(to_device(batch, device) for _, batch in batches)
+    model.collect_statistics(to_device(batch, device) for ids, batch in batches if ids != [IDLE])
 
 
 def _updates(iterator, accum_grad: int) -> int:
@@ -152,17 +142,24 @@ def _updates(iterator, accum_grad: int) -> int:
     return steps
 
 
-def _progress(model, iterator, reporter: SubReporter, limit: int | None = None) -> Progress:
+def _progress(
+    model, iterator, reporter: SubReporter, shown: bool, limit: int | None = None
+) -> Progress:
     title = f"epoch {reporter.epoch} {reporter.key}"
-    return Progress(iterator, title, model.student.rate, limit)
+    return Progress(iterator, title, model.student.rate, limit, shown)
 
 
-def _add_to_curves(options: TrainerOptions, reporter: SubReporter, progress: Progress) -> None:
-    scalars = _scalars(reporter, progress)
+def _add_to_curves(
+    options: TrainerOptions, reporter: SubReporter, scalars: dict[str, float]
+) -> None:
     Curves(Path(options.output_dir) / "curves.csv").add(reporter.epoch, reporter.key, scalars)
 
 
 def _scalars(reporter: SubReporter, progress: Progress) -> dict[str, float]:
-    """Means over the epoch of all that the model and ESPnet reported, and the speed."""
+    """Means over the epoch of all that was reported, and the speed of all processes together."""
+    speeds = [progress.speed]
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        speeds = [0.0] * torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(speeds, progress.speed)
     means = {name: float(aggregate(values)) for name, values in reporter.stats.items()}
-    return {**means, "seconds": progress.seconds, "audio_seconds_per_second": progress.speed}
+    return {**means, "seconds": progress.seconds, "audio_seconds_per_second": sum(speeds)}

@@ -1,4 +1,4 @@
-"""Things that are added to speech: recorded, generated and babbled noise."""
+"""Additive distortions: recorded noise, generated noise and babble."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,14 +13,14 @@ from espnet_robust.distortion.collection import open_collection
 from espnet_robust.distortion.level import METERS, amplitude, mix, power
 from espnet_robust.distortion.seeding import draw_seed, generator
 
-MIN_SNR, MAX_SNR = -60, 120  # dB; beyond, one of the two is below 16-bit resolution
+MIN_SNR, MAX_SNR = -60, 120  # dB; beyond these, speech or noise is below 16-bit resolution
 
 
 @dataclass(frozen=True, kw_only=True)
 class Additive(Kind):
     """Args:
-    snr_db: speech over noise, dB. A step without it takes the one of the config or condition.
-    level: how speech is measured: "active" (while it lasts, ITU-T P.56) or "whole" (utterance).
+    snr_db: speech over noise, dB. A step without it uses that of the config or condition.
+    level: how speech is measured: "active" (active speech only, ITU-T P.56) or "whole" (utterance).
     """
 
     snr_db: Values = field(**numbers([0, 20], low=MIN_SNR, high=MAX_SNR))
@@ -35,8 +35,8 @@ class Noise(Additive):
     """Recorded noise: random crops of the items of a data dir.
 
     Args:
-        noise: data dir of the noise; ``utt2group``, if there, is drawn first.
-        count: how many noises at once, all at the same level before the sum gets its SNR.
+        noise: data dir of the noise; with ``utt2group``, the group is drawn first.
+        count: number of noises at once, all at the same level; the SNR is that of their sum.
     """
 
     labels: ClassVar = ("noise",)
@@ -61,8 +61,8 @@ class Babble(Additive):
     """Several other utterances at once.
 
     Args:
-        speech: data dir of the voices; the utterance that is distorted is not among them.
-        voices: how many.
+        speech: data dir of the voices; the utterance being distorted is not used.
+        voices: number of voices.
     """
 
     labels: ClassVar = ("babble",)
@@ -133,7 +133,7 @@ class Coloured(Additive):
 
 
 def coloured_noise(num_samples: int, exponent: float, seed: int) -> np.ndarray:
-    """(num_samples,) float32, shaped where it is drawn: one inverse FFT of a Gaussian spectrum."""
+    """(num_samples,) float32: the inverse FFT of a Gaussian spectrum with the wanted slope."""
     size = fft.next_fast_len(num_samples, real=True)
     bins = size // 2 + 1
     spectrum = generator(seed).standard_normal(2 * bins, np.float32).view(np.complex64)

@@ -1,4 +1,4 @@
-"""Bands taken out of speech, or all that is left of it."""
+"""Filters that remove one band from speech, or keep only one."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -11,12 +11,12 @@ from espnet_robust.data.audio import RATE
 from espnet_robust.distortion.base import Context, Kind, Values, numbers
 from espnet_robust.distortion.convolution import Filter
 
-TAPS = 1025  # odd: a whole number of samples of delay, which is taken out again
+TAPS = 1025  # odd, so that the delay is a whole number of samples and can be removed
 DELAY = TAPS // 2
-TRANSITION = 60.0  # Hz: from full to none and back, of the Kaiser window at 60 dB and these taps
+TRANSITION = 60.0  # Hz: width of each edge, for a Kaiser window at 60 dB and this many taps
 _WINDOW = kaiser(TAPS, 5.65)  # 60 dB
 _TIME = np.arange(TAPS) - DELAY
-_LOWEST = 40.0  # Hz: no edge below, or the filter would be a high-pass
+_LOWEST = 40.0  # Hz: a lower edge would make the filter a high-pass
 
 
 def hz_to_mel(hz: float) -> float:
@@ -35,10 +35,10 @@ def mel_to_hz(mel: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class BandReject(Kind):
-    """Take out one band, by a linear-phase filter without delay.
+    """Remove one band with a linear-phase filter without delay.
 
-    At least 40 dB down from ``low_hz`` to ``high_hz``, and within 1 dB of what it was 60 Hz away
-    from there.
+    Attenuation is at least 40 dB from ``low_hz`` to ``high_hz``, and at most 1 dB from 60 Hz beyond
+    these edges.
 
     Args:
         centre_hz: middle (on the mel scale) of the band; None draws it uniformly on the mel scale
@@ -67,11 +67,11 @@ class BandReject(Kind):
 
 @dataclass(frozen=True, kw_only=True)
 class BandLimit(Kind):
-    """Leave one band only; the default is that of a telephone line.
+    """Keep one band only; by default that of a telephone line.
 
     Args:
-        low_hz: lower edge, where it is 6 dB down, Hz.
-        high_hz: upper edge, Hz.
+        low_hz: lower edge, Hz, where the response is -6 dB.
+        high_hz: upper edge, Hz, likewise.
     """
 
     labels: ClassVar = ("band_limit",)
@@ -90,9 +90,9 @@ class BandLimit(Kind):
 
 @lru_cache(maxsize=32)
 def _fir(low_hz: float, high_hz: float, kind: str) -> Filter:
-    """A windowed sinc, as ``scipy.signal.firwin`` gives it, in a fifth of its time."""
-    # The edges of the window method are at -6 dB, the middle of the slope; a rejected band is all
-    # below it.
+    """A windowed sinc equal to that of ``scipy.signal.firwin``, in a fifth of the time."""
+    # The window method puts an edge at -6 dB, the middle of the slope, but all of a rejected band
+    # must be below the slope.
     aside = TRANSITION / 2 if kind == "bandstop" else 0.0
     low, high = 2 * (low_hz - aside) / RATE, 2 * (high_hz + aside) / RATE
     low, high = max(low, 0.0), min(high, 1.0)  # of the Nyquist frequency

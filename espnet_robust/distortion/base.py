@@ -1,13 +1,13 @@
-"""What every kind of distortion shares: its parameters, its context, its contract.
+"""The contract of every kind of distortion: its parameters, ``draw`` and ``apply``.
 
-A kind is a frozen dataclass whose fields are the parameters of the YAML. It
+A kind is a frozen dataclass whose fields are the parameters in the YAML. It has two methods:
 
-- draws: ``draw(rng, context) -> dict``, the JSON-able parameters of one application;
-- applies: ``apply(wav, **drawn) -> wav``, static and without randomness, so that a record alone
-  remakes an utterance.
+- ``draw(rng, context) -> dict`` draws the JSON-able parameters of one application;
+- ``apply(wav, **drawn) -> wav`` is static and has no randomness, so that the record alone is
+  enough to remake an utterance.
 
-Input and output of ``apply`` are (samples,) float32 at 16 kHz; the input is never written to. The
-length is kept unless ``num_samples_out`` says otherwise.
+Input and output of ``apply`` are (samples,) float32 at 16 kHz; the input is never modified. The
+length stays the same unless ``num_samples_out`` says otherwise.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,14 +21,14 @@ import numpy as np
 class Context(NamedTuple):
     """What a draw may depend on besides the generator."""
 
-    num_samples: int  # in the signal this step will get
-    progress: float = 0.0  # share of the training that is done, in [0, 1]
-    utt_id: str | None = None  # so that babble leaves the speaker's own utterance out
+    num_samples: int  # in the input of this step
+    progress: float = 0.0  # of the training, in [0, 1]
+    utt_id: str | None = None  # so that babble does not use the utterance itself
 
 
 @dataclass(frozen=True)
 class Uniform:
-    """A number between low and high, the bounds themselves moving with progress.
+    """A number drawn uniformly between two bounds, which may move with progress.
 
     Args:
         start: (low, high) at progress 0.
@@ -43,7 +43,7 @@ class Uniform:
         return low if low == high else float(rng.uniform(low, high))
 
     def draw_whole(self, rng: np.random.Generator, progress: float = 0.0) -> int:
-        """A whole number, both bounds included and all as likely."""
+        """A whole number; all of them, both bounds included, are equally likely."""
         low, high = (a + (b - a) * progress for a, b in zip(self.start, self.end, strict=True))
         low, high = round(low), round(high)
         return low if low == high else int(rng.integers(low, high + 1))
@@ -54,7 +54,7 @@ class Uniform:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several numbers, all as likely."""
+    """One of several numbers, all equally likely."""
 
     values: tuple[float, ...]
 
@@ -72,10 +72,10 @@ Values = Uniform | Choice
 
 
 def parse_values(given: Any) -> Values:
-    """Read a number or a distribution of numbers as written in a YAML.
+    """Read a number or a distribution of numbers from its YAML value.
 
-    ``10`` always 10; ``[0, 20]`` uniform; ``{choice: [0, 5, 10]}`` one of them;
-    ``{start: [15, 20], end: [0, 20]}`` uniform, the range moving with training progress.
+    ``10``: always 10; ``[0, 20]``: uniform; ``{choice: [0, 5, 10]}``: one of these;
+    ``{start: [15, 20], end: [0, 20]}``: uniform in a range that moves with training progress.
 
     Raises:
         ValueError: anything else.
@@ -131,13 +131,13 @@ class Numbers:
             raise ValueError(f"must lie in [{self.low:g}, {self.high:g}], got {given!r}")
         given_numbers = values.values if isinstance(values, Choice) else values.start + values.end
         if self.whole and any(number % 1 for number in given_numbers):
-            raise ValueError(f"must be whole, got {given!r}")
+            raise ValueError(f"must be a whole number, got {given!r}")
         return values
 
 
 @dataclass(frozen=True)
 class Word:
-    """Parses a parameter that is one of some words."""
+    """Parses a parameter that is one of several words."""
 
     words: tuple[str, ...]
 
@@ -149,20 +149,20 @@ class Word:
 
 @dataclass(frozen=True)
 class Words:
-    """Parses a parameter that is a list of some words, one of which is drawn."""
+    """Parses a parameter that is one or a list of several words, one of which is drawn."""
 
     words: tuple[str, ...]
 
     def parse(self, given: Any) -> tuple[str, ...]:
         given = [given] if isinstance(given, str) else given
         if not isinstance(given, list | tuple) or not given:
-            raise ValueError(f"must be one or a list of {', '.join(self.words)}, got {given!r}")
+            raise ValueError(f"must be one or more of {', '.join(self.words)}, got {given!r}")
         return tuple(Word(self.words).parse(word) for word in given)
 
 
 @dataclass(frozen=True)
 class DataDirPath:
-    """Parses a parameter that names a data dir; relative to the current directory."""
+    """Parses a parameter that names a data dir, relative to the current directory."""
 
     def parse(self, given: Any) -> str:
         if not isinstance(given, str | Path) or not str(given):
@@ -197,16 +197,16 @@ def data_dir(default: Any = MISSING) -> dict:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """Base of the kinds. ``labels`` are what a step of this kind adds to the domain label."""
+    """Base class of the kinds. A step of this kind adds ``labels`` to the domain label."""
 
     labels: ClassVar[tuple[str, ...]]
 
     def domain(self) -> tuple[str, ...]:
-        """Domain labels of this very step; a kind whose parameters change them overrides it."""
+        """Domain labels of this step; kinds whose labels depend on parameters override it."""
         return self.labels
 
     def data_dirs(self) -> set[str]:
-        """The data dirs it draws from."""
+        """The data dirs that it draws from."""
         named = (f for f in fields(self) if isinstance(f.metadata["parser"], DataDirPath))
         return {path for f in named if (path := getattr(self, f.name)) is not None}
 
@@ -219,5 +219,5 @@ class Kind:
 
     @staticmethod
     def num_samples_out(num_samples: int, **drawn: Any) -> int:
-        """Samples out for samples in."""
+        """Length of the output for an input of ``num_samples``."""
         return num_samples

@@ -1,4 +1,4 @@
-"""Composition: steps in sequence, one of several by weight, each with a probability."""
+"""Compose distortions: steps in sequence, one of several by weight, each with a probability."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -21,13 +21,13 @@ class Step(Protocol):
     """A node of the chain."""
 
     def draw(self, rng: np.random.Generator, context: Context) -> list[tuple[Labels, dict]]:
-        """Drawn records, each {"kind": ..., parameters}, with the labels they stand for."""
+        """Drawn records, each {"kind": ..., parameters}, with their domain labels."""
 
     def outcomes(self) -> set[Labels]:
-        """Every sequence of labels that a draw can give."""
+        """Every sequence of labels that a draw can return."""
 
     def data_dirs(self) -> set[str]:
-        """Data dirs it draws from."""
+        """The data dirs that it draws from."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class One:
 
 @dataclass(frozen=True)
 class Sequence:
-    """Steps one after another."""
+    """Steps that are applied one after another."""
 
     steps: tuple[Step, ...]
 
@@ -85,8 +85,8 @@ class OneOf:
     """One of several steps.
 
     Args:
-        steps: to choose from.
-        weights: how likely each is, relative to the others.
+        steps: the steps to choose from.
+        weights: the relative probability of each step.
     """
 
     steps: tuple[Step, ...]
@@ -134,12 +134,12 @@ def _split(step: dict) -> tuple[type[Kind], dict]:
     parameters = dict(step)
     name = parameters.pop("kind", None)
     if name not in KINDS:
-        raise ConfigError(f"record of a distortion of unknown kind {name!r}")
+        raise ConfigError(f"the record has a distortion of unknown kind {name!r}")
     return KINDS[name], parameters
 
 
 def domain_of(labels: Labels) -> str:
-    """The domain label of a sequence of labels: joined, repetitions left out.
+    """The domain label of a sequence of labels: joined, without repetitions.
 
     >>> domain_of(("noise", "noise", "reverb")), domain_of(())
     ('noise+reverb', 'clean')
@@ -155,10 +155,9 @@ class Distorter:
 
     Args:
         chain: the steps.
-        overflow: what to do when the result exceeds full scale: "scale" turns all of it down,
-            "refuse" raises. SNR and reverberation do not change when a signal is turned down.
-        on_rate: for those who read the audio: what to do with other rates than 16 kHz,
-            "resample" or "refuse".
+        overflow: what to do if the result exceeds full scale: "scale" turns the whole signal down,
+            which changes neither SNR nor reverberation; "refuse" raises.
+        on_rate: what readers of the audio do with rates other than 16 kHz: "resample" or "refuse".
     """
 
     chain: Sequence
@@ -167,7 +166,7 @@ class Distorter:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """All domain labels that can come out, sorted, "clean" first (whether it can or not)."""
+        """All domain labels that can occur, sorted, after "clean" (which is always included)."""
         names = {domain_of(labels) for labels in self.chain.outcomes()}
         return (CLEAN, *sorted(names - {CLEAN}))
 
@@ -186,10 +185,10 @@ class Distorter:
         """Draw one distortion.
 
         Args:
-            rng: for this utterance, see ``rng_for``.
-            num_samples: length of the signal that is to be distorted, at 16 kHz, > 0.
-            progress: share of the training that is done, in [0, 1], for curricula.
-            utt_id: left out when babble is drawn.
+            rng: the generator for this utterance, from ``rng_for``.
+            num_samples: length of the signal to be distorted, at 16 kHz, > 0.
+            progress: progress of the training, in [0, 1], for curricula.
+            utt_id: the utterance itself, which babble must not use.
 
         Returns:
             A JSON-able record: "domain" and "steps", a list of {"kind": name, parameters}.
@@ -203,22 +202,22 @@ class Distorter:
         """Apply what was drawn.
 
         Args:
-            wav: (samples,) float32 in [-1, 1], 16 kHz; not edited.
+            wav: (samples,) float32 in [-1, 1], 16 kHz; not modified.
             record: from ``draw``.
 
         Returns:
-            (samples,) float32 in [-1, 1]; as long as ``wav`` unless a step maps the length.
+            (samples,) float32 in [-1, 1]; as long as ``wav`` unless a step changes the length.
 
         Raises:
-            AudioError: NaN or infinite samples; above full scale while ``overflow`` is "refuse".
+            AudioError: NaN or infinite samples; above full scale if ``overflow`` is "refuse".
             ConfigError: the record holds an unknown kind.
         """
         return self.apply_scaled(wav, record)[0]
 
     def apply_scaled(self, wav: np.ndarray, record: dict) -> tuple[np.ndarray, float]:
-        """As ``apply``; also the factor (at most 1.0) by which the result was turned down."""
+        """Like ``apply``; also returns the factor (at most 1.0) that the result was scaled by."""
         if wav.ndim != 1 or not len(wav):
-            raise AudioError(f"need mono audio of some length, got shape {wav.shape}")
+            raise AudioError(f"need mono audio with at least one sample, got shape {wav.shape}")
         out = np.asarray(wav, np.float32)
         for step in record["steps"]:
             kind, parameters = _split(step)
@@ -246,7 +245,7 @@ class Distorter:
         side: str = "student",
         progress: float = 0.0,
     ) -> tuple[np.ndarray, dict]:
-        """Draw for this utterance and apply; the record also tells seed, epoch and side."""
+        """Draw for this utterance and apply; the record also holds seed, epoch and side."""
         rng = rng_for(seed, utt_id, epoch, side)
         record = self.draw(rng, len(wav), progress, utt_id)
         record |= {"seed": seed, "epoch": epoch, "side": side}

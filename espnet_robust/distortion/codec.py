@@ -1,4 +1,4 @@
-"""Speech through a low-bit-rate codec and back, by libsndfile, in memory."""
+"""Encode speech with a low-bit-rate codec and decode it, with libsndfile, in memory."""
 
 import io
 from dataclasses import dataclass, field
@@ -14,13 +14,13 @@ from espnet_robust.distortion.timescale import fit_length
 
 class Format(NamedTuple):
     container: str
-    subtype: str  # libsndfile's name of the codec
+    subtype: str  # libsndfile's name for the codec
     rate: int  # Hz, of the coded speech
     options: dict  # for soundfile.write
     has_quality: bool
 
 
-# Constant-bit-rate MP3 is left out: libsndfile does not tell the decoder the delay of the encoder.
+# Constant-bit-rate MP3 is left out: libsndfile does not pass the encoder's delay to the decoder.
 CODECS = {
     "mp3": Format("MP3", "MPEG_LAYER_III", RATE, {"bitrate_mode": "VARIABLE"}, True),
     "vorbis": Format("OGG", "VORBIS", RATE, {}, True),
@@ -39,7 +39,7 @@ class Codec(Kind):
     Args:
         codec: one or a list of mp3, vorbis, opus (16 kHz), gsm, mulaw, alaw, adpcm (telephone,
             8 kHz). Opus takes ten times as long as the others.
-        quality: for mp3, vorbis and opus, in [0, 1]. 0 gives about 19, 26 and 7 kbit/s, 0.2 about
+        quality: for mp3, vorbis and opus, in [0, 1]. 0 is about 19, 26 and 7 kbit/s, 0.2 about
             26, 33 and 58.
     """
 
@@ -59,7 +59,7 @@ class Codec(Kind):
         coded = wav if form.rate == RATE else resample(wav, RATE, form.rate)
         options = dict(form.options)
         if quality is not None:
-            # 1.0 is refused by some of the encoders.
+            # Some of the encoders refuse 1.0.
             options["compression_level"] = min(1 - quality, 0.999)
         buffer = io.BytesIO()
         soundfile.write(

@@ -1,4 +1,4 @@
-"""Noise, rooms and speech to draw from: data dirs that are sampled, not walked through."""
+"""Collections of noises, rooms and speech: data dirs from which items are drawn at random."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -14,15 +14,15 @@ from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.distortion.convolution import Filter
 from espnet_robust.distortion.level import power
 
-SILENCE = 1e-9  # mean square, -90 dB full scale: below the steps of 16-bit audio
+SILENCE = 1e-9  # mean square, -90 dB re full scale: below the step size of 16-bit audio
 ATTEMPTS = 20  # crops tried before noise counts as silent
-FADE = RATE // 20  # samples; cross-fade of looped noise
+FADE = RATE // 20  # samples; cross-fade when noise is looped
 
-_SHORT = 10 * RATE  # items up to here are decoded whole and kept
+_SHORT = 10 * RATE  # samples; items up to this length are decoded whole and cached
 
 
 class Recent:
-    """Keeps what was decoded last, up to a number of samples in all."""
+    """Cache of recently decoded audio, up to a total number of samples."""
 
     def __init__(self, max_samples: int):
         self.max_samples = max_samples
@@ -34,7 +34,7 @@ class Recent:
         self._samples = 0
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """What is kept under ``key``, or else what ``make`` returns."""
+        """The value cached under ``key``, or else what ``make`` returns."""
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
@@ -46,20 +46,20 @@ class Recent:
 
 
 def _size(value: np.ndarray | tuple[Filter, int]) -> int:
-    """Samples; the spectra of a filter take up to four times as much as its taps."""
+    """Size in samples; the spectra of a filter take up to four times as much as its taps."""
     return value.size if isinstance(value, np.ndarray) else 5 * value[0].size
 
 
-_KEPT = Recent(16 << 20)  # for all collections of a process: 64 MiB, 17 min of sound
+_KEPT = Recent(16 << 20)  # shared by all collections of a process: 64 MiB, 17 min of audio
 
 
 class Collection:
-    """Items of a data dir, drawn by group (``utt2group``, if there) and then by item.
+    """Items of a data dir: first a group is drawn (if there is ``utt2group``), then an item in it.
 
-    Reads only what is asked for. Holds no open file, so it survives a fork.
+    Reads only the requested audio. Holds no open file, so it can be used after a fork.
 
     Raises:
-        DataDirError: as ``read_data_dir``; ``utt2group`` lacks an item.
+        DataDirError: as for ``read_data_dir``, or ``utt2group`` lacks an item.
     """
 
     def __init__(self, path: str | Path):
@@ -78,7 +78,7 @@ class Collection:
         self._group_names = sorted(groups)
 
     def num_samples(self, item: str) -> int:
-        """Length at 16 kHz, from the header: ``utt2num_samples`` may count at another rate."""
+        """Length at 16 kHz, from the header, as ``utt2num_samples`` may count at another rate."""
         if item not in self._lengths:
             self._lengths[item] = audio_info(self._entry(item)).num_samples_at(RATE)
         return self._lengths[item]
@@ -86,7 +86,7 @@ class Collection:
     def draw_item(
         self, rng: np.random.Generator, group: str | None = None, exclude: str | None = None
     ) -> str:
-        """An item, of ``group`` if that is given, and not ``exclude`` if there is another."""
+        """Draw an item, from ``group`` if given; never ``exclude`` unless it is the only one."""
         if group is None:
             group = self._group_names[int(rng.integers(len(self._group_names)))]
         items = self.groups[group]
@@ -98,33 +98,34 @@ class Collection:
     def draw_crop(
         self, rng: np.random.Generator, num_samples: int, exclude: str | None = None
     ) -> tuple[str, int]:
-        """An item and a first sample such that the crop is not silent.
+        """Draw an item and a first sample such that the crop is not silent.
 
         Raises:
-            AudioError: as ``read_audio``; all of the crops tried were silent.
+            AudioError: as for ``read_audio``, or all crops tried were silent.
         """
         for _ in range(ATTEMPTS):
             item = self.draw_item(rng, exclude=exclude)
             length = self.num_samples(item)
             last = length - num_samples
             offset = int(rng.integers(last + 1 if last >= 0 else length))
-            # A short item is looped, so all of it will be heard.
+            # A short item is looped, so all of it is heard.
             heard = self.crop(item, offset, num_samples) if last >= 0 else self._whole(item)
             if power(heard) > SILENCE:
                 return item, offset
         raise AudioError(
-            f"{self.path}: {ATTEMPTS} random crops were all silent; remove silent files from it"
+            f"{self.path}: {ATTEMPTS} random crops were all silent; remove its silent files"
         )
 
     def crop(self, item: str, offset: int, num_samples: int) -> np.ndarray:
-        """(num_samples,) float32, not to be written to.
+        """(num_samples,) float32, read-only.
 
-        Of a long item only the crop is decoded. One that ends before is looped, with a cross-fade.
+        Only the crop is decoded if the item is long. An item that ends too early is looped, with a
+        cross-fade.
         """
         length = self.num_samples(item)
         entry = self._entry(item)
         if length > _SHORT and offset + num_samples <= length:
-            # Drawing looks whether the crop is silent, applying reads it again.
+            # draw_crop reads the crop to check for silence; apply reads it again.
             key = (entry, offset, num_samples)
             return _KEPT.get(key, lambda: read_audio(entry, start=offset, num_samples=num_samples))
         whole = self._whole(item)
@@ -150,16 +151,16 @@ class Collection:
         try:
             return self.wav[item]
         except KeyError:
-            raise DataDirError(f"{self.path}/wav.scp: no {item!r} in it any more") from None
+            raise DataDirError(f"{self.path}/wav.scp: {item!r} is no longer in it") from None
 
 
 def open_collection(path: str | Path) -> Collection:
-    """The collection at ``path``, read once a process and again when its ``wav.scp`` changes."""
+    """The collection at ``path``, read once per process, and again if its ``wav.scp`` changes."""
     path = Path(path)
     try:
         changed = (path / "wav.scp").stat().st_mtime_ns
     except OSError:
-        changed = 0  # Collection says what is missing
+        changed = 0  # Collection reports what is missing
     return _open_collection(path, changed)
 
 
@@ -169,7 +170,7 @@ def _open_collection(path: Path, changed: int) -> Collection:
 
 
 def forget() -> None:
-    """Read everything from disk again: audio may have been replaced under its name."""
+    """Clear all caches, so that audio replaced under the same name is read again."""
     _KEPT.clear()
     _open_collection.cache_clear()
 
@@ -177,8 +178,8 @@ def forget() -> None:
 def loop(wav: np.ndarray, offset: int, num_samples: int) -> np.ndarray:
     """Repeat short noise without an audible seam.
 
-    The end is faded out over the beginning, which fades in, at constant power; the period is
-    shorter than ``wav`` by that overlap.
+    The end is cross-faded into the beginning at constant power; the period is shorter than ``wav``
+    by that overlap.
 
     Args:
         wav: (samples,).
@@ -196,14 +197,14 @@ def loop(wav: np.ndarray, offset: int, num_samples: int) -> np.ndarray:
 
 
 def trim_rir(rir: np.ndarray, name: str = "RIR") -> tuple[np.ndarray, int]:
-    """Cut the tail of an impulse response where less than -60 dB of its energy is left, and find
-    its direct path: the peak of the first arrival that comes within 6 dB of the maximum.
+    """Cut the tail of a room impulse response where less than -60 dB of its energy remains, and
+    find its direct path: the peak of the first arrival within 6 dB of the maximum.
 
     Returns:
-        taps (float32, largest 1 in magnitude at the direct path or later), direct path index.
+        Taps (float32, maximum magnitude 1) and the index of the direct path.
 
     Raises:
-        AudioError: silent.
+        AudioError: the response is silent.
     """
     size = np.abs(rir)
     peak = float(size.max())

@@ -1,8 +1,8 @@
-"""Reading a distortion YAML, with all of its errors at once.
+"""Read a distortion YAML and report all of its errors at once.
 
-    snr_db: [0, 20]          # for additive steps that have none of their own
+    snr_db: [0, 20]          # for additive steps without their own
     overflow: scale          # or refuse: a result above full scale
-    on_rate: resample        # or refuse: input of other rates than 16 kHz
+    on_rate: resample        # or refuse: input with another rate than 16 kHz
     chain:                   # steps, one after another
       - one_of:
           - {name: noise, noise: data/noise_train, weight: 3}
@@ -10,9 +10,9 @@
           - clean
       - {name: rir, rir: data/rir_train, prob: 0.5}
 
-A step is the name of a kind, a kind with parameters, ``{one_of: [...]}`` or ``{sequence: [...]}``;
-each may have ``prob``, and ``weight`` within ``one_of``; a kind may have a ``label`` that replaces
-its own domain label.
+A step is the name of a kind, a kind with parameters, ``{one_of: [...]}`` or ``{sequence: [...]}``.
+Each step may have ``prob`` and, within ``one_of``, ``weight``. A kind may have a ``label`` that
+replaces its own domain label.
 """
 
 from collections.abc import Mapping
@@ -38,11 +38,11 @@ def load_distortion(
     """Read a distortion config.
 
     Args:
-        config: a YAML file, or what stands in one.
-        base_dir: what its relative data dirs are relative to; None: the current directory.
+        config: a YAML file, or the content of one.
+        base_dir: directory to which its relative data dirs refer; None: the current directory.
 
     Raises:
-        ConfigError: one line an error, all errors of the file.
+        ConfigError: all errors in the file, one per line.
     """
     given, name = given_config(config)
     reader = ConfigReader(base_dir)
@@ -52,17 +52,17 @@ def load_distortion(
 
 
 def given_config(config: str | Path | Mapping) -> tuple[Mapping, str]:
-    """The content of a YAML file (or of a mapping as it is), and what to call it.
+    """The content of a YAML file (a mapping is returned unchanged), and its name for messages.
 
     Raises:
-        ConfigError: the file is missing, or no YAML mapping.
+        ConfigError: the file is missing or is not a YAML mapping.
     """
     if isinstance(config, Mapping):
         return config, "distortion config"
     return read_yaml(Path(config)), str(config)
 
 
-# Labels of domains that are not the name of a kind, and other words for one.
+# Domain labels that differ from the name of their kind, and other words that people may try.
 _LABELS = {
     "reverb": "rir",
     "reverberation": "rir",
@@ -73,10 +73,10 @@ _LABELS = {
 
 
 class ConfigReader:
-    """Builds chains and gathers what is wrong with them.
+    """Builds chains and collects their errors.
 
     Args:
-        base_dir: what relative data dirs are relative to; None: the current directory.
+        base_dir: directory to which relative data dirs refer; None: the current directory.
     """
 
     def __init__(self, base_dir: str | Path | None = None):
@@ -89,15 +89,13 @@ class ConfigReader:
             raise ConfigError("\n  ".join([f"{name}: {count}", *self.errors]))
 
     def distortion(self, given: Any, where: str = "") -> Distorter:
-        """``given``: the mapping of a whole config, or of a condition of a protocol."""
+        """Read ``given``, the mapping of a whole config or of a protocol's condition."""
         prefix = f"{where}." if where else ""
         if not isinstance(given, Mapping):
             self.error(where or "top level", f"need a mapping with `chain`, got {given!r}")
             return Distorter(Sequence(()))
         if "conditions" in given and not where:
-            self.error(
-                "conditions", "this is a protocol of many conditions: make_protocol makes them"
-            )
+            self.error("conditions", "this is a protocol with many conditions: use make_protocol")
             return Distorter(Sequence(()))
         self.unknown(given, _TOP, where)
         policies = {}

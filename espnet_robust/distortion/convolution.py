@@ -1,21 +1,21 @@
-"""Convolution of a long signal with a shorter one, by overlap-save in batched float32 FFTs."""
+"""Convolve a long signal with a shorter one, by overlap-save with batched float32 FFTs."""
 
 from functools import lru_cache
 
 import numpy as np
 from scipy import fft
 
-_BLOCKS = tuple(1 << n for n in range(11, 17))  # samples of a transform
+_BLOCKS = tuple(1 << n for n in range(11, 17))  # samples per transform
 _MAX_PARTS = 32
 
 
 class Filter:
-    """Taps with their spectra, which are computed once for each way of cutting them up.
+    """Filter taps with their spectra, which are computed once per way of partitioning them.
 
-    Long taps are cut into parts, each as long as half a transform, so that many short transforms,
-    which the FFT computes several at a time, do the work of few long ones (partitioned
-    convolution; Stockham, AFIPS 1966). scipy's ``oaconvolve`` gives the same to float32 precision
-    and takes 3 to 6 times as long.
+    Long filters are split into parts, each as long as half a transform, so that many short
+    transforms, which the FFT computes several at a time, replace a few long ones (partitioned
+    convolution; Stockham, AFIPS 1966). scipy's ``oaconvolve`` gives the same result to float32
+    precision and takes 3 to 6 times as long.
 
     Args:
         taps: (taps,) float32.
@@ -34,12 +34,12 @@ class Filter:
 
         Args:
             wav: (samples,) float32.
-            start: where the output begins, in [0, taps - 1]: a direct path, a delay.
+            start: where the output begins, in [0, taps - 1], such as a direct path or a delay.
         """
         num_samples = len(wav)
         block, num_parts, hop = _plan(num_samples, self.size)
         num_frames = -(-num_samples // hop)
-        # Frames before the first of the output that later parts of the taps reach back to.
+        # Frames before the first output frame, which the later parts of the filter need.
         num_before = min(num_parts - 1, -(-start // hop))
         at = num_before * hop + block - hop - start  # of the first sample in the padded signal
         padded = np.zeros((num_before + num_frames - 1) * hop + block, np.float32)
@@ -71,14 +71,14 @@ class Filter:
             else:
                 cut = np.zeros((num_parts, block // 2), np.float32)
                 cut.reshape(-1)[: self.size] = self.taps
-            self._spectra.clear()  # one length of signals is the rule
+            self._spectra.clear()  # signals usually have one length
             self._spectra[key] = fft.rfft(cut, block)
         return self._spectra[key]
 
 
 @lru_cache(maxsize=1024)
 def _plan(num_samples: int, num_taps: int) -> tuple[int, int, int]:
-    """(samples of a transform, parts of the taps, new samples a frame): what costs least."""
+    """The cheapest (samples per transform, parts of the filter, new samples per frame)."""
 
     def plan(block: int) -> tuple[int, int, int]:
         if num_taps <= block // 2:
@@ -88,8 +88,8 @@ def _plan(num_samples: int, num_taps: int) -> tuple[int, int, int]:
     def cost(plan: tuple[int, int, int]) -> float:
         block, num_parts, hop = plan
         num_frames = -(-num_samples // hop) + min(num_parts - 1, 4)
-        # Measured: long transforms are no longer computed several at a time and leave the cache;
-        # one multiplication and addition costs as much as 5 of the log2(block) steps of an FFT.
+        # Measured: long transforms are not computed several at a time and do not fit the cache;
+        # one multiply-add costs as much as 5 of the log2(block) steps of an FFT.
         transforms = 2 * np.log2(block) * (1 + block / 60_000)
         products = 5 * num_parts if num_parts > 1 else 0.7
         return num_frames * block * (transforms + products) + num_parts * block * np.log2(block)

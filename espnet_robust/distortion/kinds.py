@@ -1,4 +1,4 @@
-"""The names of the kinds, as they stand in a YAML and in ``utt2distortion``."""
+"""The names of the kinds, as used in YAMLs and in ``utt2distortion``."""
 
 from espnet_robust.distortion.additive import Babble, Coloured, Noise, White
 from espnet_robust.distortion.band import BandLimit, BandReject

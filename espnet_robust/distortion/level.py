@@ -1,4 +1,4 @@
-"""How loud speech is: over the whole signal, or while somebody speaks."""
+"""Measure the level of speech, over the whole signal or while it is active."""
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d
@@ -8,17 +8,17 @@ from espnet_robust.data.audio import RATE
 
 METERS = ("active", "whole")
 
-_BLOCK = RATE // 250  # 4 ms: fine against the 30 ms of the envelope, and 64 times less to filter
+_BLOCK = RATE // 250  # 4 ms: short compared with the envelope's 30 ms, and 64 times less to filter
 _SMOOTHING = float(np.exp(-0.004 / 0.03))  # time constant of 30 ms, twice (P.56)
-_HANGOVER = 50  # blocks: 200 ms during which speech counts as active after it fell silent (P.56)
-_MARGIN_DB = 15.9  # between the active level and the threshold of activity (P.56)
+_HANGOVER = 50  # blocks: 200 ms for which speech counts as active after it stops (P.56)
+_MARGIN_DB = 15.9  # between the active level and the activity threshold (P.56)
 _STEP_DB = 20 * np.log10(2)
 
 
 def energy(wav: np.ndarray) -> float:
     """Sum of squares of (samples,) float32.
 
-    The same bits whatever the number of threads: ``np.dot`` splits long sums among those of BLAS.
+    Bit-identical for any number of threads, unlike ``np.dot``, which splits long sums among them.
     """
     whole = len(wav) // 1024 * 1024
     blocks, rest = wav[:whole].reshape(-1, 1024), wav[whole:]
@@ -32,19 +32,20 @@ def power(wav: np.ndarray) -> float:
 
 
 def active_power(wav: np.ndarray) -> float:
-    """Mean square over the time during which speech is active, after ITU-T P.56 method B.
+    """Mean square over the time in which speech is active, after ITU-T P.56 method B.
 
-    An envelope (two smoothings of 30 ms) is held against thresholds 6 dB apart; each gives an
-    activity (with a hangover of 200 ms) and so a level. The level sought lies 15.9 dB above its
-    own threshold. Differences from P.56: the envelope is taken from means over 4 ms rather than
-    from samples, and the last step is one linear interpolation rather than a bisection. Both stay
-    below 0.1 dB.
+    An envelope (smoothed twice with 30 ms) is compared with thresholds 6 dB apart. Each threshold
+    gives an activity (with a hangover of 200 ms) and hence a level; the active level is the one
+    15.9 dB above its own threshold. Two differences from P.56, both below 0.1 dB: the envelope uses
+    means over 4 ms instead of samples, and the last step is one linear interpolation instead of a
+    bisection.
 
     Args:
         wav: (samples,) at 16 kHz.
 
     Returns:
-        Mean square, at least ``power(wav)``; 0.0 for silence. Less than 0.2 s is taken as a whole.
+        Mean square, at least ``power(wav)``; 0.0 for silence. Signals shorter than 0.2 s count as
+        active throughout.
     """
     total = energy(wav)
     num_blocks = len(wav) // _BLOCK
@@ -54,7 +55,7 @@ def active_power(wav: np.ndarray) -> float:
     means = np.einsum("ij->i", blocks) / _BLOCK  # several times as fast as mean(axis=1)
     g = _SMOOTHING
     envelope = lfilter([(1 - g) ** 2], [1, -2 * g, g * g], means)
-    # Active if the envelope reached the threshold at any time within the hangover.
+    # Active if the envelope reached the threshold within the hangover.
     held = maximum_filter1d(envelope, _HANGOVER, origin=_HANGOVER // 2 - 1, mode="constant")
     top = 20 * np.log10(held.max())
     thresholds_db = top - _STEP_DB * np.arange(1, 17)
@@ -66,10 +67,10 @@ def active_power(wav: np.ndarray) -> float:
 
 
 def _level_above(thresholds_db: np.ndarray, levels_db: np.ndarray) -> float:
-    """The level that lies the margin above its own threshold, by interpolation; -inf if none does.
+    """The level that is the margin above its own threshold, by interpolation; -inf if none is.
 
-    Lower thresholds let more time count, so the level falls and its distance to the threshold
-    grows: the first threshold that is far enough below brackets the answer.
+    With a lower threshold more time counts as active, so the level falls but its distance to the
+    threshold grows: the first threshold that is far enough below brackets the answer.
     """
     margins = levels_db - thresholds_db
     above = int(np.argmax(margins >= _MARGIN_DB))
@@ -82,13 +83,13 @@ def _level_above(thresholds_db: np.ndarray, levels_db: np.ndarray) -> float:
 
 
 def speech_power(wav: np.ndarray, meter: str) -> float:
-    """Mean square of speech by one of ``METERS``."""
+    """Mean square of speech, measured by one of ``METERS``."""
     return active_power(wav) if meter == "active" else power(wav)
 
 
 def amplitude(wanted: float, given: float) -> np.float32:
-    """Factor that takes samples of power ``given`` to power ``wanted``; 0 if there is nothing to
-    amplify. At most 1e18, so that float32 holds what comes out of any audio."""
+    """Factor that scales samples of power ``given`` to power ``wanted``; 0 for silence. At most
+    1e18, so that the scaled audio never overflows float32."""
     return np.float32(min((wanted / given) ** 0.5, 1e18) if given > 0 else 0.0)
 
 
@@ -96,7 +97,7 @@ def mix(wav: np.ndarray, noise: np.ndarray, snr_db: float, meter: str) -> np.nda
     """Add noise to speech; the speech keeps its level.
 
     Args:
-        wav: (samples,) speech. Silence stays silence: no level of noise has an SNR to it.
+        wav: (samples,) speech. Silence stays silence, since no noise level gives it an SNR.
         noise: (samples,), of any level; silence adds nothing.
         snr_db: power of the speech by ``meter`` over the mean power of the whole noise.
         meter: one of ``METERS``.

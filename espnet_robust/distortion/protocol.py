@@ -1,4 +1,4 @@
-"""Test protocols: many conditions of one test set, each a distorted copy.
+"""Test protocols: many conditions for one test set, each a distorted copy.
 
     conditions:
       reverb_in:                       # one copy, SRC_reverb_in
@@ -7,9 +7,9 @@
         each_snr_db: [20, 10, 5, 0]
         chain: [{name: noise, noise: data/noise_test}]
 
-``snr_db`` of a condition is that of its additive steps that have none of their own. The condition
-``clean`` is the source itself. All conditions draw with the same seed, so an utterance meets the
-same noise and the same room at every SNR.
+A condition's ``snr_db`` applies to its additive steps without their own. The condition ``clean`` is
+the source itself. All conditions draw with the same seed, so an utterance gets the same noise and
+the same room at every SNR.
 """
 
 import shutil
@@ -28,12 +28,12 @@ from espnet_robust.distortion.copies import Job, run_job, single_snr
 
 @dataclass(frozen=True)
 class DistortedCondition:
-    """How a condition is made.
+    """A condition and the distortion that makes it.
 
     Args:
-        condition: its name is part of the name of the copy.
-        distorter: what to do.
-        config: what it was read from.
+        condition: its name is part of the copy's name.
+        distorter: the distortion.
+        config: what the distorter was read from.
     """
 
     condition: Condition
@@ -44,10 +44,10 @@ class DistortedCondition:
 def load_protocol(
     config: str | Path | Mapping, *, base_dir: str | Path | None = None
 ) -> list[DistortedCondition]:
-    """Read a protocol YAML; conditions in its order.
+    """Read a protocol YAML; the conditions keep its order.
 
     Raises:
-        ConfigError: one line an error, all errors of the file.
+        ConfigError: all errors in the file, one per line.
     """
     given, name = given_config(config)
     reader = ConfigReader(base_dir)
@@ -81,7 +81,7 @@ def _conditions(given: Any, reader: ConfigReader, protocol: str | None) -> list[
     if not conditions:
         reader.error("conditions", "there are none")
     if len({made.condition.name for made in conditions}) < len(conditions):
-        reader.error("conditions", "two of them get the same name")
+        reader.error("conditions", "two of them would have the same name")
     return conditions
 
 
@@ -108,23 +108,20 @@ def make_protocol(
 ) -> list[Path]:
     """Write ``OUT_PREFIX_<condition>`` for every condition of a protocol.
 
-    Conditions that are there already and were made by the same job are left as they are; copies of
-    conditions that the file no longer has are removed. Each copy has a ``condition.json``, which
-    names the protocol too.
+    Existing copies that were made by the same job are kept; copies for conditions that the file no
+    longer has are removed. Each copy has a ``condition.json``, which also names the protocol.
 
     Returns:
         The data dirs, in the order of the protocol.
 
     Raises:
-        UserError: as ``distort_data_dir``; all errors of the config before anything is written.
+        UserError: as for ``distort_data_dir``; config errors are raised before anything is written.
     """
     jobs = protocol_jobs(
         src, out_prefix, config, seed=seed, format=format, allow_pipe=allow_pipe,
         hash_audio=hash_audio,
     )  # fmt: skip
-    for path in left_over(jobs, out_prefix, config):
-        print(f"{path}: removed: {config} has no such condition any more", file=sys.stderr)
-        shutil.rmtree(path)
+    remove_left_over(jobs, out_prefix, config)
     for job in jobs:
         run_job(job, nj=nj)
     return [job.dst for job in jobs]
@@ -133,10 +130,10 @@ def make_protocol(
 def protocol_jobs(
     src: str | Path, out_prefix: str, config: str | Path | Mapping, *, seed: int, **options: Any
 ) -> list[Job]:
-    """The copies that make a protocol, in its order; options as those of ``Job``.
+    """The jobs for the copies of a protocol, in its order; the options are those of ``Job``.
 
     Raises:
-        ConfigError: as ``load_protocol``.
+        ConfigError: as for ``load_protocol``.
     """
     return [
         Job(
@@ -147,8 +144,15 @@ def protocol_jobs(
     ]  # fmt: skip
 
 
+def remove_left_over(jobs: Sequence[Job], out_prefix: str, config: str | Path | Mapping) -> None:
+    """Remove copies that this protocol made for conditions that it no longer has."""
+    for path in left_over(jobs, out_prefix, config):
+        print(f"{path}: removed: {config} no longer has this condition", file=sys.stderr)
+        shutil.rmtree(path)
+
+
 def left_over(jobs: Sequence[Job], out_prefix: str, config: str | Path | Mapping) -> list[Path]:
-    """Copies that this protocol has made, for conditions that it does not have any more."""
+    """Copies that this protocol made for conditions that it no longer has."""
     if isinstance(config, Mapping):
         return []
     wanted = {job.dst for job in jobs}

@@ -1,4 +1,4 @@
-"""Reverberation by impulse responses, measured or simulated beforehand."""
+"""Reverberation with room impulse responses (RIRs), measured or simulated."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -14,16 +14,16 @@ from espnet_robust.distortion.level import METERS, amplitude, mix, speech_power
 
 @dataclass(frozen=True, kw_only=True)
 class Rir(Kind):
-    """Convolution with a room impulse response of a data dir.
+    """Convolution with a room impulse response from a data dir.
 
-    The direct path stays where it was in time and the level of the speech is kept; the response
-    may be longer than the utterance.
+    The direct path keeps its time and the speech its level; the response may be longer than the
+    utterance.
 
     Args:
-        rir: data dir of impulse responses; ``utt2group`` gives the room, drawn before the position.
-        level: the meter by which the level is kept: "whole" or "active" (see ``level.METERS``).
-        noise: data dir of noise that sounds in the same room: it goes through another response of
-            the room (the same one if there is no other) and is added at ``snr_db``. None: none.
+        rir: data dir of RIRs; ``utt2group`` holds the room, which is drawn before the position.
+        level: how the level that is kept is measured: "whole" or "active" (see ``level.METERS``).
+        noise: data dir of noise in the same room: it is convolved with another response of the
+            room (the same one if there is no other) and added at ``snr_db``. None: no noise.
         snr_db: reverberated speech over reverberated noise, dB; only with ``noise``.
     """
 

@@ -1,4 +1,4 @@
-"""The one source of randomness of the engine.
+"""The only source of randomness in the distortion engine.
 
 A draw depends on (seed, utterance id, epoch, side) and on nothing else: not on the worker, the
 rank, the order of utterances, the number of processes or the point at which a run was resumed.
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def rng_for(seed: int, utt_id: str, epoch: int = 0, side: str = "student") -> np.random.Generator:
-    """The generator of one utterance's draws.
+    """The random generator for one utterance's draws.
 
     Args:
         seed: the experiment's, >= 0.
@@ -24,10 +24,10 @@ def rng_for(seed: int, utt_id: str, epoch: int = 0, side: str = "student") -> np
 
 
 def draw_seed(rng: np.random.Generator) -> int:
-    """A seed to be kept in a record, for noise that is generated when it is applied."""
+    """A seed to store in a record, for noise that is generated in ``apply``."""
     return int(rng.integers(2**63))
 
 
 def generator(seed: int) -> np.random.Generator:
-    """The generator of a seed that ``draw_seed`` gave."""
+    """The random generator for a seed from ``draw_seed``."""
     return np.random.default_rng(seed)

@@ -1,4 +1,4 @@
-"""What distortions sound and look like: a page of spectrograms with audio players."""
+"""Show what distortions look and sound like: a page of spectrograms with audio players."""
 
 import html
 import json
@@ -14,7 +14,7 @@ from espnet_robust.distortion.chain import Distorter
 from espnet_robust.distortion.codec import CODECS
 
 _COLUMNS = 4
-_RANGE_DB = 70  # shown below the loudest point of the undistorted speech
+_RANGE_DB = 70  # range shown below the peak of the undistorted speech
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -26,7 +26,7 @@ code {{ font-size: 85%; overflow-wrap: anywhere; }}
 img {{ width: 100%; }}
 </style></head><body>
 <h1>{title}</h1>
-<img src="{image}" alt="spectrograms of all rows below, in their order">
+<img src="{image}" alt="spectrograms of the rows below, in the same order">
 <table>
 {rows}
 </table></body></html>
@@ -36,7 +36,7 @@ _ROW = """<tr><td>{name}</td><td><audio controls preload="none" src="{file}"></a
 
 
 def examples(noise: str | None, rir: str | None, speech: str | None) -> dict[str, dict]:
-    """A config for every kind, by a name to be shown; without those whose data dir is None."""
+    """Displayed name -> config, for every kind except those whose data dir is None."""
     chosen: dict[str, list] = {
         "white, 10 dB": ["white", {"snr_db": 10}],
         "pink, 10 dB": ["coloured", {"snr_db": 10, "exponent": 1}],
@@ -74,13 +74,13 @@ def examples(noise: str | None, rir: str | None, speech: str | None) -> dict[str
 def show(
     wav: np.ndarray, distorters: Mapping[str, Distorter], out: str | Path, *, title: str, seed: int
 ) -> list[str]:
-    """Write ``out/index.html``, ``out/distortions.png`` and a WAV file a distortion.
+    """Write ``out/index.html``, ``out/distortions.png`` and a WAV file per distortion.
 
     Args:
         wav: (samples,) speech at 16 kHz.
-        distorters: by name, in the order to be shown.
-        out: directory; made if need be.
-        title: heads the page.
+        distorters: by name, in the order to show them.
+        out: directory; created if necessary.
+        title: title of the page.
         seed: for the draws.
 
     Returns:
@@ -104,8 +104,8 @@ def show(
 
 
 def plot(sounds: list[tuple[str, np.ndarray]], path: Path) -> None:
-    """A grid of spectrograms, all on the same scales of time, frequency and level."""
-    # Half a second to import, and nothing else here draws.
+    """Plot a grid of spectrograms, all with the same scales of time, frequency and level."""
+    # Imported here because it takes half a second and nothing else here needs it.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

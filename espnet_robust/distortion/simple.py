@@ -1,4 +1,4 @@
-"""Distortions of a line or two: nothing, gain, clipping, lost packets."""
+"""Simple distortions: none, gain, clipping, lost packets."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -28,7 +28,7 @@ class Gain(Kind):
     """Turn up or down. A peak above full scale is turned down again at the end of the chain.
 
     Args:
-        gain_db: dB.
+        gain_db: gain, dB.
     """
 
     labels: ClassVar = ("gain",)
@@ -64,12 +64,12 @@ class Clip(Kind):
 
 @dataclass(frozen=True, kw_only=True)
 class Dropout(Kind):
-    """Packets lost and replaced by silence, in bursts (the Gilbert model).
+    """Packets lost in bursts and replaced by silence (the Gilbert model).
 
     Args:
-        loss: part of the packets that is lost, on average.
+        loss: mean share of lost packets, in [0, 1].
         packet_ms: length of a packet, ms.
-        burst: mean number of packets lost in a row; more where ``loss`` is above one half.
+        burst: mean number of packets lost in a row; larger if ``loss`` needs longer bursts.
     """
 
     labels: ClassVar = ("dropout",)
@@ -85,8 +85,8 @@ class Dropout(Kind):
         spans: list[list[int]] = []
         at = 0
         packets = -(-context.num_samples // packet)
-        # The mean gap between bursts follows from loss = burst / (burst + gap), and it is at least
-        # one packet: a high loss needs longer bursts.
+        # The mean gap between bursts follows from loss = burst / (burst + gap). It is at least one
+        # packet, so a high loss needs longer bursts.
         burst = max(burst, loss / (1 - loss))
         gap = burst * (1 - loss) / loss if loss else np.inf
         lost = rng.random() < loss

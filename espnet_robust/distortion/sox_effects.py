@@ -1,6 +1,7 @@
-"""sox's own effects, as a process through the sox package, to compare with work that used them.
+"""sox's own effects, through the sox package, for comparison with work that used them.
 
-Each costs a process: on the fly, ``rir``, ``pitch`` and ``band_reject`` are faster and as good.
+Each call starts a process; for training on the fly, ``rir``, ``pitch`` and ``band_reject`` are
+faster and as good.
 """
 
 import shutil
@@ -24,9 +25,9 @@ class SoxReverb(Kind):
     """``sox reverb``: Freeverb, an artificial reverberation.
 
     Args:
-        reverberance: per cent of reverberation time.
-        hf_damping: per cent.
-        room_scale: per cent; the size of the room.
+        reverberance: reverberation time, per cent.
+        hf_damping: damping of high frequencies, per cent.
+        room_scale: size of the room, per cent.
     """
 
     labels: ClassVar = ("reverb",)
@@ -51,7 +52,7 @@ class SoxReverb(Kind):
 
 @dataclass(frozen=True, kw_only=True)
 class SoxPitch(Pitch):
-    """``sox pitch``: as ``pitch``, by overlap and add in the time domain."""
+    """``sox pitch``: like ``pitch``, by overlap-add in the time domain."""
 
     @staticmethod
     def apply(wav, cents):
@@ -60,7 +61,7 @@ class SoxPitch(Pitch):
 
 @dataclass(frozen=True, kw_only=True)
 class SoxSinc(BandReject):
-    """``sox sinc HIGH-LOW``: as ``band_reject``, 120 dB down, with sox's own transition bands."""
+    """``sox sinc HIGH-LOW``: like ``band_reject``, 120 dB down, with sox's own transition bands."""
 
     @staticmethod
     def apply(wav, low_hz, high_hz):
@@ -89,7 +90,7 @@ def run_sox(wav: np.ndarray, effect: str, **options: Any) -> np.ndarray:
 def _sox():
     if shutil.which("sox") is None:
         raise ConfigError("the kinds sox_* need the program sox; fix: apt-get install sox")
-    # Not at the top: the package warns on import where there is no sox, and few need it.
+    # Imported here: the package warns on import if sox is missing, and few users need it.
     import sox
 
     return sox

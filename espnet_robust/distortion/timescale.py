@@ -1,4 +1,4 @@
-"""Pitch and tempo, by a phase vocoder and soxr."""
+"""Change pitch and tempo with a phase vocoder and soxr."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -10,14 +10,14 @@ from scipy.signal.windows import hann
 from espnet_robust.data.audio import resample
 from espnet_robust.distortion.base import Context, Kind, Values, numbers, word
 
-FRAME = 1024  # samples: 64 ms resolve the harmonics of a voice of 80 Hz
+FRAME = 1024  # samples: 64 ms resolve the harmonics of an 80 Hz voice
 HOP = FRAME // 4
-_ONSET = np.float32(1e-6)  # -120 dB: loses against any sound
+_ONSET = np.float32(1e-6)  # -120 dB: weaker than any sound
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pitch(Kind):
-    """Move the pitch, formants and all, and keep the tempo and the length.
+    """Shift pitch and formants; keep tempo and length.
 
     Args:
         cents: hundredths of a semitone; 1200 is an octave up.
@@ -44,8 +44,8 @@ class Speed(Kind):
     Args:
         factor: > 1 is faster and shorter.
         pitch: "follow", as on a tape (resampling), or "keep" (tempo alone).
-        length: "keep" the number of samples: what got longer is cut off, what got shorter ends in
-            silence; or "map": it becomes round(samples / factor).
+        length: "keep" keeps the number of samples, by cutting off the end or filling it with
+            silence; "map" changes it to round(samples / factor).
     """
 
     labels: ClassVar = ("speed",)
@@ -69,7 +69,7 @@ class Speed(Kind):
 
 
 def fit_length(wav: np.ndarray, num_samples: int) -> np.ndarray:
-    """Cut or fill with silence; always a copy of its own."""
+    """(num_samples,): cut off, or filled with silence; always a copy."""
     out = np.zeros(num_samples, np.float32)
     part = wav[:num_samples]
     out[: len(part)] = part
@@ -79,10 +79,10 @@ def fit_length(wav: np.ndarray, num_samples: int) -> np.ndarray:
 def stretch(wav: np.ndarray, ratio: float) -> np.ndarray:
     """Change the duration and keep the pitch: a phase vocoder.
 
-    Each output frame continues the phases of the one before by what they advance in the input over
-    the same hop, measured between two input frames exactly one hop apart, so that no phase needs
-    unwrapping. The channels around a partial are kept together by Puckette's loose phase locking
-    ("Phase-locked vocoder", WASPAA 1995): what is continued is Y[b] - Y[b-1] - Y[b+1].
+    Each output frame advances the phases of the frame before it by as much as they advance in the
+    input between two frames exactly one hop apart, so no phase needs unwrapping. Puckette's loose
+    phase locking ("Phase-locked vocoder", WASPAA 1995) keeps the bins around a partial together:
+    the phase that is advanced is that of Y[b] - Y[b-1] - Y[b+1].
 
     Args:
         wav: (samples,).
@@ -112,14 +112,14 @@ def stretch(wav: np.ndarray, ratio: float) -> np.ndarray:
 
 
 def _continue_phases(now: np.ndarray, earlier: np.ndarray) -> None:
-    """Give each frame the phases that follow from the one before it.
+    """Give each frame the phases that follow from those of the frame before it.
 
     Args:
-        now: (frames, bins) complex64 spectra of the input; written to.
-        earlier: (frames, bins) the spectra one hop earlier; used up.
+        now: (frames, bins) complex64 spectra of the input; modified in place.
+        earlier: (frames, bins) the spectra one hop earlier; overwritten.
     """
     tiny = np.float32(1e-30)
-    # Where there is no earlier sound (digital silence), the input's own phase takes over.
+    # After digital silence, the input's own phase is used.
     earlier += _ONSET * now
     now *= np.conj(earlier) / (np.abs(earlier) + tiny)
     earlier *= _ONSET

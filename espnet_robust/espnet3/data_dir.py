@@ -1,7 +1,7 @@
-"""A Kaldi data dir as a dataset of ESPnet3: ``data_src: espnet_robust.espnet3.data_dir``.
+"""A Kaldi data dir as an ESPnet3 dataset: ``data_src: espnet_robust.espnet3.data_dir``.
 
-Batches name utterances by their ids (``shape_files: [data/train/utt2num_samples]``), so that no
-statistics need collecting first; inference names them by number.
+Batches refer to utterances by their ids (``shape_files: [data/train/utt2num_samples]``), so that no
+statistics need to be collected first; inference refers to them by number.
 """
 
 from pathlib import Path
@@ -18,16 +18,16 @@ from espnet_robust.data.data_dir import iter_table, read_data_dir
 
 
 class Dataset(BaseDataset):
-    """Utterances of a data dir as ``{speech, text}``, or with another table in the place of text.
+    """Utterances of a data dir as ``{speech, text}``, or with another table instead of text.
 
     Args:
         data_dir: the directory.
         table: name of a table beside ``wav.scp``, such as ``utt2label``.
-        field: what ESPnet's task calls it: ``text``, or ``label``.
-        utt_id: give the id too, as inference wants it and training cannot have it.
+        field: its name in ESPnet's task: ``text`` or ``label``.
+        utt_id: whether to include the id, which inference needs and training does not accept.
 
     Raises:
-        DataDirError: a broken data dir, or ids that ESPnet3 would take for numbers.
+        DataDirError: the data dir is invalid, or ESPnet3 would take an id for a number.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Dataset(BaseDataset):
         return len(self._ids)
 
     def __getitem__(self, index: int | str) -> dict[str, Any]:
-        """The utterance of that number or id; raises KeyError, IndexError, AudioError."""
+        """The utterance with that number or id. Raises KeyError, IndexError or AudioError."""
         name = index if isinstance(index, str) else self._ids[index]
         speech = read_audio(self._wav[name]).astype(np.float32)
         item = {"speech": speech, self._field: self._table[name]}
@@ -63,7 +63,7 @@ class Dataset(BaseDataset):
 
 
 class DatasetBuilder(AbsBuilder):
-    """For ESPnet3's stage create_dataset: stage 1 of our recipe makes the data, not this."""
+    """For ESPnet3's stage create_dataset; does nothing, as our recipe's stage 1 makes the data."""
 
     def is_source_prepared(self, **_: Any) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""Batches of ESPnet3 that tell distortions which epoch it is."""
+"""ESPnet3 batches that tell distortions the epoch."""
 
 from typing import Any
 
@@ -9,15 +9,15 @@ from espnet_robust.plugin.preprocessor import DistortingPreprocessor
 
 
 class EpochIterFactory(SequenceIterFactory):
-    """ESPnet's SequenceIterFactory; before an epoch's workers start, preprocessors hear of it.
+    """ESPnet's SequenceIterFactory, which tells preprocessors the epoch before its workers start.
 
     Args:
         dataset: ESPnet3's CombinedDataset.
-        max_epochs: ``${trainer.max_epochs}``; a distortion that ramps ends with it.
-        others: of SequenceIterFactory.
+        max_epochs: ``${trainer.max_epochs}``, the end of ranges that move with training progress.
+        others: arguments of SequenceIterFactory.
 
     Raises:
-        ConfigError: no preprocessor of the dataset distorts.
+        ConfigError: the dataset has no distorting preprocessor.
     """
 
     def __init__(self, dataset: Any, batches: Any, max_epochs: int, **others: Any):

@@ -1,4 +1,4 @@
-"""Our distortions in an ESPnet3 training: a preprocessor around the task's own.
+"""Distort the speech in an ESPnet3 training: a preprocessor around the task's own.
 
     preprocessor:
       token_type: char
@@ -9,8 +9,8 @@
               distortion: conf/distortion/train.yaml, seed: 0}
       test: {_target_: espnet2.train.preprocessor.CommonPreprocessor}
 
-The training's draws change from epoch to epoch, which ``iterator.EpochIterFactory`` tells;
-validation hears one draw, as epoch 0.
+Draws for training change from epoch to epoch, with the epoch from ``iterator.EpochIterFactory``;
+validation always draws as in epoch 0.
 """
 
 from typing import Any
@@ -23,17 +23,17 @@ from espnet_robust.plugin.preprocessor import DistortingPreprocessor as Behind
 
 
 class DistortingPreprocessor(Behind):
-    """Distorts ``speech``, then hands the utterance to ESPnet's CommonPreprocessor.
+    """Distorts ``speech``, then passes the utterance to ESPnet's CommonPreprocessor.
 
     Args:
         train: set by ESPnet3.
-        distortion: YAML of a distortion, or what stands in one.
-        seed: of the draws; ``${seed}`` is the training's.
-        names: keys that are distorted.
-        others: of CommonPreprocessor.
+        distortion: a distortion YAML, or its content.
+        seed: seed of the draws; ``${seed}`` is that of the training.
+        names: keys of the data to distort.
+        others: arguments of CommonPreprocessor.
 
     Raises:
-        ConfigError: as ``load_distortion``.
+        ConfigError: as for ``load_distortion``.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""ESPnet3's inference provider in a process that knows our frontend, its Dask workers included."""
+"""ESPnet3's inference provider with our frontend registered, in Dask workers too."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from espnet_robust.plugin.registration import register
 
 
 class RegisteringProvider(InferenceProvider):
-    """Registers the frontend before a model is built; otherwise ESPnet3's own."""
+    """ESPnet3's provider, which registers our frontend before it builds a model."""
 
     @staticmethod
     def build_model(config: DictConfig) -> Any:

@@ -1,9 +1,9 @@
-"""ESPnet3's ASR system with one more stage, ``score``: what it decoded, as our scores.json.
+"""ESPnet3's ASR system with one more stage, ``score``, which writes our scores.json.
 
     python run.py --stages train infer measure score pack_model --training_config ... \\
         --inference_config ... --metrics_config ... --publication_config ...
 
-``test: ${conditions:DIR}`` in an inference config is a test set with all of its conditions.
+``test: ${conditions:DIR}`` in an inference config stands for a test set with all its conditions.
 """
 
 from pathlib import Path
@@ -19,8 +19,9 @@ from espnet_robust.common.cli import run
 from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.data.conditions import condition_dirs, read_condition
 from espnet_robust.plugin.registration import register
-from espnet_robust.score.decoded import score_decoded
-from espnet_robust.score.schema import write_counts, write_scores
+from espnet_robust.score.counts_file import write_counts
+from espnet_robust.score.decoded import Scoring, score_decoded
+from espnet_robust.score.schema import write_scores
 
 DATA_SRC = "espnet_robust.espnet3.data_dir"
 SCORE = StageSpec(name="score", config=("inference", "metrics"), log_dir="inference_dir")
@@ -41,7 +42,7 @@ def conditions(test_set: str) -> ListConfig:
 
 
 class RobustASRSystem(ASRSystem):
-    """The stages of ESPnet3's ASR system, and ``score`` behind ``measure``."""
+    """The stages of ESPnet3's ASR system, with ``score`` after ``measure``."""
 
     stages = tuple(
         spec
@@ -50,14 +51,14 @@ class RobustASRSystem(ASRSystem):
     )
 
     def _has_tokenizer(self) -> bool:
-        """Tokens of our recipes are there before; with ``tokenizer:`` ESPnet3 makes its own."""
+        """Our recipes make the tokens beforehand; with ``tokenizer:``, ESPnet3 makes its own."""
         return self.training_config.get("tokenizer") is None or super()._has_tokenizer()
 
     def score(self, *args: Any, **kwargs: Any) -> None:
-        """Write ``inference_dir/scores.json`` and ``counts.tsv`` from what ``infer`` wrote.
+        """Write ``inference_dir/scores.json`` and ``counts.tsv`` from the output of ``infer``.
 
         Raises:
-            ConfigError: the metrics config does not say ``scores: {system, seed}``.
+            ConfigError: the metrics config has no ``scores: {system, seed}``.
         """
         self._reject_stage_args("score", args, kwargs)
         named = self.metrics_config.get("scores") or {}
@@ -68,23 +69,22 @@ class RobustASRSystem(ASRSystem):
         for entry in self.inference_config.dataset.test:
             _as_table(directory / entry.name / "text.scp", directory / entry.name / "text")
             data_dirs.append(Path(entry.data_src_args.data_dir))
-        scores, counts = score_decoded(
-            data_dirs, directory, system=named["system"], seed=named["seed"]
-        )
+        scoring = Scoring(named["system"], named["seed"])
+        scores, counts = score_decoded(data_dirs, directory, scoring)
         write_counts(directory / "counts.tsv", counts)
         write_scores(directory / "scores.json", scores)
 
 
 def _as_table(scp: Path, table: Path) -> None:
-    """``text.scp`` of ESPnet3 under the name that a table of a data dir has."""
+    """Copy ESPnet3's ``text.scp`` to the name that it has in a data dir."""
     if not scp.is_file():
-        raise UserError(f"{scp}: not found; run the stage infer first")
+        raise UserError(f"{scp}: not found; run stage infer first")
     lines = (line.rstrip() for line in scp.read_text(encoding="utf-8").splitlines())
     table.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def main() -> None:
-    """ESPnet3's command line; a user's mistake is one line, however deep it was met."""
+    """ESPnet3's command line, with a one-line message for every UserError."""
     register()
     OmegaConf.register_new_resolver("conditions", conditions, replace=True)
     try:
@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def _of_user(error: BaseException | None) -> UserError | None:
-    """The UserError that an error of Hydra or Lightning was raised from, if it was."""
+    """The UserError that caused an error from Hydra or Lightning, if one did."""
     while error is not None:
         if isinstance(error, UserError):
             return error
@@ -103,5 +103,5 @@ def _of_user(error: BaseException | None) -> UserError | None:
 
 
 def start() -> None:
-    """What a recipe's ``run.py`` calls."""
+    """The entry point for a recipe's ``run.py``."""
     run(main)

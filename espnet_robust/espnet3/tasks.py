@@ -1,4 +1,4 @@
-"""Tasks that ESPnet3 builds, after ``register()``: those of ESPnet2, and its own transducer."""
+"""Tasks for ESPnet3, after ``register()``: those of ESPnet2, and ESPnet3's own transducer."""
 
 import importlib
 
@@ -23,7 +23,7 @@ TASKS = {  # name here -> (module, name there)
 
 
 def task_class(name: str) -> type[AbsTask]:
-    """The task of that name in TASKS. Raises ImportError where what it needs is not installed."""
+    """The task of that name in TASKS. Raises ImportError if its dependencies are not installed."""
     register()
     module_name, there = TASKS[name]
     module = importlib.import_module(module_name)

@@ -1,1 +1,1 @@
-"""Speech models: one interface to teachers and students, and what they are made of."""
+"""Speech models: one interface to teachers and students, and their building blocks."""

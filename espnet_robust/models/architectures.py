@@ -1,4 +1,4 @@
-"""The architectures of speech encoders known here; ours are registered with transformers."""
+"""The supported architectures of speech encoders; ours are registered with transformers."""
 
 from transformers import AutoConfig, AutoModel
 
@@ -6,7 +6,7 @@ from espnet_robust.models.conv_lstm import ConvLSTMConfig, ConvLSTMModel
 from espnet_robust.models.log_mel import LogMelConfig, LogMelModel
 from espnet_robust.models.streaming import StreamConfig, StreamModel
 
-# Models of raw samples whose frames are those of ``conv_kernel`` and ``conv_stride``.
+# Models of raw samples whose frames follow from ``conv_kernel`` and ``conv_stride``.
 WAVEFORM_MODELS = (
     "hubert", "wavlm", "wav2vec2", "data2vec-audio", "unispeech-sat",
     "conv_lstm", "log_mel", "log_mel_stream",

@@ -1,4 +1,4 @@
-"""Multiply-accumulates of a speech model: what it costs before any machine is chosen."""
+"""Count the multiply-accumulates of a speech model: its cost, independent of any machine."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,13 +15,13 @@ from espnet_robust.models.speech_model import SpeechModel
 def multiply_accumulates(model: SpeechModel, seconds: float) -> dict[str, int]:
     """Products in one pass over ``seconds`` of audio: ``front`` (up to the frames) and ``all``.
 
-    Counted are convolutions, linear layers, LSTMs, the products of attention and, in a log-mel
-    front, its transform as the matrix that it is there. Norms and activations are not.
+    Counted are convolutions, linear layers, LSTMs, the matrix products of attention and, in a
+    log-mel front end, its transform, which is a matrix there. Norms and activations are not.
     """
     samples = round(seconds * model.rate)
     found: list[tuple[str, int]] = []
     with torch.inference_mode(), _counting(model, found):
-        model.encode(torch.zeros(1, samples))
+        model.encode(torch.zeros(1, samples, device=next(model.parameters()).device))
     frames = model.num_frames(samples)
     attention = 0
     if hasattr(model.config, "num_attention_heads") and model.config.model_type != "conv_lstm":
@@ -32,7 +32,7 @@ def multiply_accumulates(model: SpeechModel, seconds: float) -> dict[str, int]:
 
 @contextmanager
 def _counting(model: nn.Module, found: list[tuple[str, int]]) -> Iterator[None]:
-    """Within it, each layer that runs adds (name, products) to ``found``."""
+    """Context in which each layer that runs adds (name, products) to ``found``."""
     handles = []
     for name, module in model.named_modules():
         if count := _counter(module):
@@ -56,7 +56,7 @@ def _counter(module: nn.Module) -> Callable[[Tensor, Tensor], int] | None:
     """(input, output) -> products, for layers that multiply."""
     if isinstance(module, nn.Linear):
         return lambda x, y: y.numel() * module.in_features
-    if isinstance(module, ConvLayer):  # which on a CPU does not call the convolution it holds
+    if isinstance(module, ConvLayer):  # on a CPU it does not call the convolution it holds
         inside = module.conv.in_channels * module.conv.kernel_size[0]
         return lambda x, y: y.numel() * inside
     if isinstance(module, nn.Conv1d):

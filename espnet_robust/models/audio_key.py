@@ -1,4 +1,4 @@
-"""A name for a piece of audio that follows from its samples."""
+"""A key for a piece of audio, computed from its samples."""
 
 import hashlib
 
@@ -6,6 +6,6 @@ from torch import Tensor
 
 
 def audio_key(wav: Tensor) -> bytes:
-    """A hash, 16 bytes, of the valid samples (N,) of one utterance as float32."""
+    """A 16-byte hash of the valid samples (N,) of one utterance, as float32."""
     samples = wav.detach().float().cpu().contiguous().numpy()
     return hashlib.blake2b(samples.tobytes(), digest_size=16).digest()

@@ -1,7 +1,7 @@
-"""Bidirectional LSTM layers over padded sequences, each below a linear projection.
+"""Bidirectional LSTM layers over padded sequences, each followed by a linear projection.
 
-ESPnet packs the batch, and torch trains packed LSTMs step by step; on padded sequences oneDNN takes
-the whole sequence at once. Of torch operations that ONNX has.
+ESPnet packs the batch, and torch trains packed LSTMs step by step; on padded sequences oneDNN
+processes the whole sequence at once. Uses only torch operations that ONNX supports.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from espnet_robust.models.padding import frame_mask
 
 
 class BLSTM(nn.Module):
-    """Bidirectional LSTM layers, each below a linear projection, with tanh between layers.
+    """Bidirectional LSTM layers, each followed by a linear projection, with tanh between layers.
 
     Equal to ESPnet's ``RNNEncoder(rnn_type="lstm", use_projection=True)`` with the same weights.
 
@@ -24,12 +24,12 @@ class BLSTM(nn.Module):
         input_size: dimension of the frames.
         output_size: dimension of each projection.
         hidden_size: LSTM units in each direction.
-        num_layers: LSTM layers.
-        subsample: for each layer, take every n-th of its frames.
-        dropout: probability, on the projections between layers.
+        num_layers: number of LSTM layers.
+        subsample: a number n for each layer, of whose frames every n-th is kept.
+        dropout: dropout probability on the projections between layers.
 
     Raises:
-        ConfigError: ``subsample`` is not ``num_layers`` positive numbers.
+        ConfigError: ``subsample`` does not consist of ``num_layers`` positive numbers.
     """
 
     def __init__(
@@ -44,8 +44,8 @@ class BLSTM(nn.Module):
         super().__init__()
         if num_layers < 1 or len(subsample) != num_layers or min(subsample) < 1:
             raise ConfigError(
-                f"encoder_conf: subsample: {list(subsample)} is not a positive number for each of "
-                f"{num_layers} layers, of which there must be one"
+                f"encoder_conf: subsample: {list(subsample)}: need one positive number per layer, "
+                f"for {num_layers} layers, and at least one layer"
             )
         self.size, self.subsample, self.dropout = output_size, tuple(subsample), dropout
         self.lstms, self.projections = nn.ModuleList(), nn.ModuleList()
@@ -56,8 +56,8 @@ class BLSTM(nn.Module):
             self.projections.append(nn.Linear(2 * hidden_size, output_size))
 
     def encode(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """(B, T, D) and (B,), or None where all rows are whole -> (B, T', ``output_size``), zero on
-        padding, and its lengths.
+        """(B, T, D) and lengths (B,), or None if no row is padded -> (B, T', ``output_size``), zero
+        on padding, and its lengths.
         """
         layers = zip(self.lstms, self.projections, self.subsample, strict=True)
         for layer, (lstm, projection, step) in enumerate(layers):
@@ -72,8 +72,8 @@ class BLSTM(nn.Module):
 
 
 def both_directions(lstm: nn.Module, x: Tensor, lengths: Tensor) -> Tensor:
-    """(B, T, 2H): a bidirectional layer, each sequence read back from its own last frame."""
-    if not isinstance(lstm, nn.LSTM):  # quantised: it has no weights that could be taken
+    """(B, T, 2H): a bidirectional layer whose backward pass starts at each row's own last frame."""
+    if not isinstance(lstm, nn.LSTM):  # quantised: its weights cannot be taken out
         packed = pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
         return pad_packed_sequence(lstm(packed)[0], True, total_length=x.shape[1])[0]
     time = torch.arange(x.shape[1], device=x.device)

@@ -1,4 +1,4 @@
-"""The README.md of a student directory: what it is, what made it, how to load it."""
+"""The README.md of a student directory: what the student is, how it was made, how to load it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ tags: [speech, distillation, robustness]
 
 # A distilled speech encoder
 
-{layers} layers of {size} above {frames} features, {parameters:.2f} M parameters, trained with
+{layers} layers of {size} units on {frames} features, {parameters:.2f} M parameters, trained with
 espnet_robust ([method](https://arxiv.org/abs/2210.07978)) to keep a teacher's hidden states under
 noise, reverberation and other distortions. Input: mono speech at {rate} Hz{normalized}.
 
@@ -42,12 +42,12 @@ For a device: `espnet-robust export {name}`.{group}
 """
 _GROUP = """
 
-This model normalises over time (group norm). Plain transformers lets the padding of a batch into
-that norm; espnet_robust does not. With transformers, give it one utterance at a time."""
+This model normalises over time (group norm). In plain transformers, the padding of a batch affects
+that norm; in espnet_robust it does not. With transformers, process one utterance at a time."""
 
 
 def card(name: str, model: Any, provenance: Mapping[str, Any]) -> str:
-    """Markdown for a student (a ``SpeechModel``) that lies in a directory called ``name``."""
+    """The model card, in Markdown, of a student (a ``SpeechModel``) in a directory ``name``."""
     config = model.config
     front = "log-mel" if config.model_type.startswith("log_mel") else "convolution"
     own_file = type(model.encoder).__module__.startswith("espnet_robust.")

@@ -1,8 +1,8 @@
-"""A recurrent speech encoder: HuBERT's convolution stack below LSTM layers.
+"""A recurrent speech encoder: HuBERT's convolution stack followed by LSTM layers.
 
 ``architectures`` registers it with transformers as model type ``conv_lstm``, so that it is built,
-described and saved like every other encoder. Student directories hold a copy of this file, from
-which plain transformers reads them: it imports nothing of this package.
+described and saved like every other encoder. Student directories hold a copy of this file, with
+which plain transformers loads them, so it imports nothing from this package.
 """
 
 from typing import ClassVar
@@ -20,7 +20,7 @@ from transformers.models.hubert.modeling_hubert import (
 
 
 class ConvLSTMConfig(HubertConfig):
-    """HuBERT's configuration; what concerns attention is not read.
+    """HuBERT's configuration; the attention settings are not used.
 
     ``hidden_size`` is the width of a layer's output, both directions together.
     """
@@ -33,7 +33,7 @@ class ConvLSTMConfig(HubertConfig):
 
 
 class LSTMLayer(nn.Module):
-    """One LSTM layer over padded rows; the padding is neither read nor, backwards, run through."""
+    """One LSTM layer over padded rows; neither direction processes the padding."""
 
     def __init__(self, config: ConvLSTMConfig):
         super().__init__()
@@ -46,7 +46,7 @@ class LSTMLayer(nn.Module):
         self.dropout = nn.Dropout(config.hidden_dropout)
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> Tensor:
-        """(B, T, D), (B,) frames on the CPU or None where all rows are whole -> (B, T, D)."""
+        """(B, T, D), lengths (B,) on the CPU, or None if no row is padded -> (B, T, D)."""
         if lengths is None:
             return self.dropout(self.lstm(x)[0])
         packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
@@ -55,7 +55,7 @@ class LSTMLayer(nn.Module):
 
 
 class LSTMEncoder(nn.Module):
-    """The layers one after another, in the place of HuBERT's transformer."""
+    """A stack of the layers, in place of HuBERT's transformer."""
 
     def __init__(self, config: ConvLSTMConfig):
         super().__init__()

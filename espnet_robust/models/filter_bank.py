@@ -1,7 +1,7 @@
-"""The input of w2v-BERT 2.0: log mel filter banks, normalised by utterance, two frames stacked.
+"""The input of w2v-BERT 2.0: log mel filter banks, normalised per utterance, two frames stacked.
 
-The values of transformers' SeamlessM4TFeatureExtractor, which takes NumPy rows one by one on the
-CPU; this one takes a padded batch on whatever device it is.
+Equal to transformers' SeamlessM4TFeatureExtractor, which takes NumPy rows one by one on the CPU;
+this one takes a padded batch on any device.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from espnet_robust.models.padding import frame_mask
 FRAME, HOP, FFT = 400, 160, 512  # samples: 25 ms, 10 ms at 16 kHz, and zero-padded for the FFT
 STACK = 2
 PREEMPHASIS = 0.97
-FLOOR = 1.192092955078125e-07  # Kaldi's floor of a mel energy
+FLOOR = 1.192092955078125e-07  # Kaldi's floor for mel energies
 
 
 class FilterBank(nn.Module):
@@ -29,8 +29,8 @@ class FilterBank(nn.Module):
     filters: Tensor  # (FFT // 2 + 1, mel bins)
     window: Tensor  # (FRAME,)
 
-    # Frames of n samples as two convolutions: F = (n - 400) // 160 + 1 frames of 10 ms, then
-    # ceil(F / 2) = (F - 1) // 2 + 1. That is (n - 400) // 320 + 1, HuBERT's count.
+    # The frames of n samples, as of two convolutions: F = (n - 400) // 160 + 1 frames of 10 ms,
+    # then ceil(F / 2) = (F - 1) // 2 + 1. That is (n - 400) // 320 + 1, HuBERT's count.
     kernels = (FRAME, 1)
     strides = (HOP, STACK)
 
@@ -52,14 +52,14 @@ class FilterBank(nn.Module):
     def forward(self, wav: Tensor, lengths: Tensor | None) -> Tensor:
         """(B, N) samples in [-1, 1] -> (B, T, size) float32, zeros in the padding.
 
-        lengths: (B,) samples, at least 400; None where all rows are whole.
+        lengths: (B,) samples, at least 400; None if no row is padded.
 
-        Each mel bin has zero mean and unit variance over a row's own frames. The library fills an
-        odd last pair with a constant and masks it out; here its one real frame is repeated and
-        counts, so that frames are HuBERT's.
+        Each mel bin has zero mean and unit variance over a row's own frames. If the last pair has
+        only one frame, the library pads it with a constant and masks it out; here that frame is
+        repeated and kept, so that the frame count equals HuBERT's.
         """
-        # Float64, as the library: bins 100 dB below the frame's loudest come through the log.
-        frames = wav.double().unfold(1, FRAME, HOP) * 2**15  # Kaldi's scale of samples
+        # Float64, like the library: the log brings out bins 100 dB below the frame's loudest.
+        frames = wav.double().unfold(1, FRAME, HOP) * 2**15  # Kaldi's sample scale
         frames = frames - frames.mean(-1, keepdim=True)
         previous = torch.cat([frames[..., :1], frames[..., :-1]], -1)
         spectrum = torch.fft.rfft((frames - PREEMPHASIS * previous) * self.window.double(), FFT)

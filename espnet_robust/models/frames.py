@@ -1,4 +1,4 @@
-"""How samples become frames: the arithmetic of a stack of convolutions without padding."""
+"""Frame counts of a stack of convolutions without padding."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class Frames:
 
     Attributes:
         rate: sampling rate in Hz.
-        windows: (kernel, stride) of each convolution, in its own input's samples or frames.
+        windows: (kernel, stride) of each convolution, in samples or frames of its own input.
     """
 
     rate: int
@@ -21,7 +21,7 @@ class Frames:
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any]) -> "Frames":
-        """Those of a student as ``student.describe`` gives it."""
+        """The frames of a student described by ``student.describe``."""
         arch = description["arch"]
         windows = zip(arch["conv_kernel"], arch["conv_stride"], strict=True)
         return cls(description["rate"], tuple(windows))
@@ -43,13 +43,13 @@ class Frames:
         return need
 
     def count(self, num_samples):
-        """Frames of ``num_samples`` samples; takes an int or an integer tensor."""
+        """Number of frames for ``num_samples`` samples, an int or an integer tensor."""
         frames = num_samples
         for kernel, stride in self.windows:
             frames = (frames - kernel) // stride + 1
         return frames.clamp(min=0) if isinstance(frames, Tensor) else max(0, frames)
 
     def first_layer(self, num_samples: Tensor) -> Tensor:
-        """Frames that the first convolution makes of ``num_samples`` samples."""
+        """Number of frames that the first convolution makes from ``num_samples`` samples."""
         kernel, stride = self.windows[0]
         return (num_samples - kernel) // stride + 1

@@ -1,16 +1,16 @@
-"""Which hidden states ``frontend_conf: layers`` names."""
+"""The hidden states that ``frontend_conf: layers`` selects."""
 
 from espnet_robust.common.errors import ConfigError
 
 
 def select_layers(layers: str | int | list[int], depth: int) -> list[int]:
-    """Layer numbers, rising, of a model of ``depth`` layers; 0 is the input of the first.
+    """Selected layers of a model of ``depth`` layers, in rising order; 0 is the first one's input.
 
     >>> [select_layers(layers, 2) for layers in ("weighted_sum", "last", -2, [2, 0])]
     [[0, 1, 2], [2], [1], [0, 2]]
 
     Raises:
-        ConfigError: something else than ``weighted_sum``, ``last``, a layer or a list of layers.
+        ConfigError: ``layers`` is not ``weighted_sum``, ``last``, a layer or a list of layers.
     """
     if layers == "weighted_sum":
         return list(range(depth + 1))

@@ -1,9 +1,9 @@
-"""A speech encoder for devices: a log-mel filter bank, in the graph, below HuBERT's transformer.
+"""A speech encoder for devices: a log-mel filter bank as part of the graph, then a transformer.
 
-The seven convolutions of HuBERT are two thirds of a small student's arithmetic; this front is a
-hundredth of them and has no weights to train. ``architectures`` registers it with transformers as
-model type ``log_mel``. Student directories hold a copy of this file, from which plain transformers
-reads them: it imports nothing of this package.
+The seven convolutions of HuBERT are two thirds of a small student's arithmetic. This front end
+needs a hundredth of that and has no weights to train. ``architectures`` registers the model with
+transformers as model type ``log_mel``. Student directories hold a copy of this file, with which
+plain transformers loads them, so it imports nothing from this package.
 """
 
 import math
@@ -19,14 +19,14 @@ from transformers.models.hubert.modeling_hubert import (
     HubertPreTrainedModel,
 )
 
-CENTRE, SPREAD = 3.0, 4.0  # of log energies; fixed, so that frames do not depend on one another
+CENTRE, SPREAD = 3.0, 4.0  # for log energies; fixed, so that frames do not depend on each other
 
 
 class LogMelConfig(HubertConfig):
     """HuBERT's configuration, with two "convolutions" that describe the filter bank's frames.
 
-    ``conv_kernel[0]``: samples in a window; ``conv_stride``: samples from one window to the next,
-    and windows that are stacked to a frame; ``conv_dim``: filters, and filters times windows.
+    ``conv_kernel[0]``: samples per window; ``conv_stride``: samples from one window to the next,
+    and windows stacked into a frame; ``conv_dim``: filters, and filters times windows per frame.
     """
 
     model_type = "log_mel"
@@ -43,15 +43,15 @@ class LogMelConfig(HubertConfig):
         (bins, size), stack = self.conv_dim, self.conv_stride[1]
         if size != bins * stack or self.conv_kernel[1] != 1:
             raise ValueError(
-                f"conv_dim: {list(self.conv_dim)}: need filters, and filters times the {stack} "
-                "windows in a frame; conv_kernel: need 1 at the second place"
+                f"conv_dim: {list(self.conv_dim)}: the second number must be {stack} (windows per "
+                "frame) times the first; conv_kernel: the second number must be 1"
             )
 
 
 class LogMel(nn.Module):
-    """Waveforms to stacked log mel energies; mel scale of O'Shaughnessy (HTK's), Hann window."""
+    """Waveforms to stacked log mel energies, on O'Shaughnessy's (HTK's) mel scale, Hann window."""
 
-    floor = 1e-3  # added to energies: 57 dB under white noise of the utterance's power
+    floor = 1e-3  # added to energies: 57 dB below white noise of the utterance's power
 
     dft: Tensor  # (2 * frequencies, 1, window): cosines, then sines
     filters: Tensor  # (filters, frequencies)
@@ -62,7 +62,7 @@ class LogMel(nn.Module):
         self.stack, self.bins = config.conv_stride[1], config.conv_dim[0]
         self.rate = config.sampling_rate
         frequencies = self.window // 2 + 1
-        # Not in checkpoints; ``_init_weights`` fills them, once they have memory.
+        # Not in checkpoints; ``_init_weights`` fills them once their memory is allocated.
         self.register_buffer("dft", torch.empty(2 * frequencies, 1, self.window), persistent=False)
         self.register_buffer("filters", torch.empty(self.bins, frequencies), persistent=False)
         if not self.dft.is_meta:
@@ -84,15 +84,15 @@ class LogMel(nn.Module):
             self.filters.copy_(torch.minimum(rising, falling).clamp(min=0.0))
 
     def forward(self, wav: Tensor) -> Tensor:
-        """(B, N) samples -> (B, filters * stack, T), the windows of a filter side by side.
+        """(B, N) samples -> (B, filters * stack, T), with the windows of a filter side by side.
 
-        T as HuBERT counts frames: a window that begins within the last frame and ends beyond the
-        samples sees zeros there.
+        T is HuBERT's frame count; a window that begins within the last frame and ends beyond the
+        samples is padded with zeros.
         """
         return self.windows(F.pad(wav, (0, self.hop * (self.stack - 1))))
 
     def windows(self, wav: Tensor) -> Tensor:
-        """As ``forward``, of whole windows only."""
+        """Like ``forward``, for complete windows only."""
         x = wav[:, None]
         real, imaginary = F.conv1d(x, self.dft, stride=self.hop).chunk(2, dim=1)
         energies = self.filters @ (real.square() + imaginary.square())
@@ -125,6 +125,6 @@ class LogMelModel(HubertModel):
 
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, LogMel):
-            module.fill()  # transformers makes models without memory, then loads what is stored
+            module.fill()  # transformers builds models on the meta device, then loads weights
         else:
             super()._init_weights(module)

@@ -1,9 +1,9 @@
-"""Hidden states of long utterances, window by window.
+"""Hidden states of long utterances, computed in windows.
 
-The cost of attention grows with the square of the length: 10 minutes at once take 70 times as long
-as one. Windows make it grow with the length, and bound the memory. Each window hears ``CONTEXT_S``
-more on either side than it is asked for; the loudness of an utterance is taken over all of it. What
-differs from one pass is that attention, and a norm over time, see a window and not all.
+The cost of attention grows with the square of the length: 10 minutes in one pass take 70 times as
+long as one minute. With windows, cost is linear and memory bounded. Each window is extended by
+``CONTEXT_S`` on either side. The utterance's level is still normalised as a whole; only attention
+and a norm over time see less than in one pass.
 """
 
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ CONTEXT_S = 4.0  # on either side of a window
 def in_windows(model: SpeechModel, wav: Tensor, max_samples: int) -> Iterator[tuple[Tensor, ...]]:
     """Yield the hidden states of consecutive parts of one utterance.
 
-    Frames stand where they stand in one pass: windows begin at multiples of the hop.
+    Windows begin at multiples of the hop, so frames have the same positions as in one pass.
 
     Args:
         wav: (N,) samples, at least ``min_samples``.
-        max_samples: of a window, its context included; more than twice ``CONTEXT_S``.
+        max_samples: length of a window with its context; more than twice ``CONTEXT_S``.
 
     Yields:
-        (1, T_i, D) of every layer; the T_i add up to ``model.num_frames(N)``.
+        (1, T_i, D) for every layer; the T_i add up to ``model.num_frames(N)``.
     """
     if model.normalize:
         wav = normalize_waveform(wav[None], wav.new_full((1,), len(wav)).long())[0]
@@ -37,7 +37,7 @@ def in_windows(model: SpeechModel, wav: Tensor, max_samples: int) -> Iterator[tu
     while done < total:
         first = max(0, done - context)
         last = min(total, first + length)
-        # The last window is as long as the others: it begins earlier.
+        # The last window is as long as the others, so it begins earlier.
         first = max(0, last - length)
         samples = wav[first * model.hop : (last - 1) * model.hop + model.min_samples]
         until = last if last == total else last - context

@@ -1,4 +1,4 @@
-"""Which frames of a padded batch are speech."""
+"""Select the frames of a padded batch that are not padding."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ def valid_frames(states: Tensor, lengths: Tensor) -> Tensor:
 
 
 def frame_mask(states: Tensor, lengths: Tensor) -> Tensor:
-    """(B, T) bool, true on what is not padding in states (B, T, ...): frames, or samples."""
+    """(B, T) bool, true where states (B, T, ...), frames or samples, are not padding."""
     return torch.arange(states.shape[1], device=states.device) < lengths[:, None]
 
 

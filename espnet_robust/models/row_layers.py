@@ -1,10 +1,11 @@
-"""Layers of transformers' speech encoders that a row's padding and batch mates do not change.
+"""Layers whose output for a row does not depend on its padding or on other rows.
 
-HuBERT Base, WavLM Base+, wav2vec 2.0 Base and their like normalise each channel of the first
-convolution over all frames of an utterance. data2vec has several positional convolutions, each with
-a layer norm that makes something of the zeros in the padding, and so has what
-``conv_pos_batch_norm`` puts before the positional convolution. In a padded batch all of these would
-hear the padding; the layers here do not, so that utterances of any lengths share one pass.
+HuBERT Base, WavLM Base+, wav2vec 2.0 Base and similar models normalise each channel of the first
+convolution over all frames of an utterance. data2vec stacks positional convolutions, each followed
+by a layer norm that turns zeros in the padding into other values; so does the batch norm that
+``conv_pos_batch_norm`` puts before the positional convolution. In a padded batch the padding would
+leak into the utterance. With the layers here it does not, so that utterances of different lengths
+can share one pass.
 """
 
 from typing import TypeVar
@@ -27,10 +28,10 @@ class RowGroupNorm(nn.GroupNorm):
     frames: Tensor | None = None
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, T) -> (B, C, T), zero past a row's frames but for the bias."""
+        """(B, C, T) -> (B, C, T), equal to the bias past a row's frames."""
         if self.frames is None:
             return super().forward(x)
-        # As autocast has it for group norm: float32, whatever the convolutions are in.
+        # float32 whatever the precision of the convolutions, as autocast does for group norm.
         with torch.autocast(x.device.type, enabled=False):
             exact = x.to(torch.promote_types(self.weight.dtype, torch.float32))
             groups = exact.unflatten(1, (self.num_groups, -1))  # (B, G, C / G, T)
@@ -44,8 +45,9 @@ class RowGroupNorm(nn.GroupNorm):
 
 
 class RowBatchNorm(nn.BatchNorm1d):
-    """``nn.BatchNorm1d`` over valid frames: in training its statistics are theirs, in evaluation
-    it leaves the padding zero. ``frames`` as in ``RowGroupNorm``.
+    """``nn.BatchNorm1d`` with statistics over valid frames, and zeros in the padding.
+
+    ``frames`` as in ``RowGroupNorm``.
     """
 
     frames: Tensor | None = None
@@ -64,7 +66,8 @@ class RowBatchNorm(nn.BatchNorm1d):
 
 
 class RowPositions(Data2VecAudioPositionalConvLayer):
-    """One of data2vec's positional convolutions, the padding zero for the next of them.
+    """One of data2vec's positional convolutions, which leaves zeros in the padding for the next.
+
     ``frames`` as in ``RowGroupNorm``.
     """
 
@@ -85,8 +88,9 @@ _OURS: dict[type, type] = {
 
 
 def use_row_layers(model: M) -> M:
-    """Make every layer within ``model`` that would hear padding ours, in place; weights and keys
-    stay.
+    """Replace every layer within ``model`` that lets padding leak by ours, in place.
+
+    Weights and their keys stay the same.
     """
     for layer in model.modules():
         layer.__class__ = _OURS.get(type(layer), type(layer))

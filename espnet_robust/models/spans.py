@@ -1,7 +1,7 @@
-"""Which frames of a student's or a small teacher's input are masked: spans, drawn in two ways.
+"""Draw the spans of frames to mask in a student's or a small teacher's input, in two ways.
 
-Both cover a share of the frames on average. They are two because they answer to two papers, and
-trainings made with either can be repeated bit for bit only with the same draws.
+Both cover a given share of the frames on average. There are two because they follow two papers, and
+existing trainings can be repeated bit for bit only with the same draws.
 """
 
 import numpy as np
@@ -10,10 +10,10 @@ import numpy as np
 def counted_spans(rng: np.random.Generator, frames: int, share: float, length: int) -> np.ndarray:
     """(frames,) int64 with ones on spans of ``length`` frames at distinct random starts.
 
-    For distillation, one utterance at a time: the number of spans hardly varies, so that a short
-    utterance is not left without any. There are ``share * frames / length`` of them, rounded up or
-    down at random so that this is their number on average. They may overlap. A span is never
-    longer than half the frames. As in wav2vec 2.0's code (arXiv:2006.11477).
+    For distillation, one utterance at a time: the number of spans hardly varies, so a short
+    utterance does not end up without any. Their number is ``share * frames / length``, rounded up
+    or down at random such that this is the mean. They may overlap. A span is never longer than half
+    the frames. Follows wav2vec 2.0's code (arXiv:2006.11477).
     """
     mask = np.zeros(frames, dtype=np.int64)
     length = min(length, frames // 2)
@@ -31,8 +31,8 @@ def independent_spans(
 ) -> np.ndarray:
     """(B, T) bool: each frame starts a span of ``length`` frames with probability ``prob``.
 
-    For pretraining, a whole batch at a time: frames are independent, so that padding may be cut
-    off afterwards without changing what the rest saw. As HuBERT's paper has it (arXiv:2106.07447).
+    For pretraining, a whole batch at a time: frames are independent, so padding can be cut off
+    afterwards without changing the rest. Follows HuBERT's paper (arXiv:2106.07447).
     """
     starts = rng.random(shape) < prob
     masked = np.zeros(shape, dtype=bool)

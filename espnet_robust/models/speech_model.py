@@ -3,8 +3,8 @@
     forward(wav (B, N), lengths (B,)) -> {layer: (B, T, D)}, frame lengths (B,)
 
 Layer 0 is the input of the first transformer (or LSTM) layer, layer l the output of the l-th.
-Frame counts follow the convolution stack exactly. What a row yields does not depend on its batch
-mates or on how far it is padded.
+Frame counts follow the convolution stack exactly. The result for a row does not depend on the other
+rows or on its padding.
 """
 
 import json
@@ -50,13 +50,13 @@ class Hidden:
 class SpeechModel(nn.Module):
     """A transformers speech encoder: one of WAVEFORM_MODELS or FILTER_BANK_MODELS.
 
-    ``build_speech_model`` makes one as it is used here; this class alone changes nothing of the
-    encoder that it is given, which hears padding where its layers do (``row_layers``).
+    ``build_speech_model`` makes one with all changes that we need; this class alone does not change
+    the encoder, some of whose layers may let padding leak in (``row_layers``).
 
     Args:
         encoder: the transformers model; it has ``encoder.layers``.
-        normalize: scale each utterance to zero mean and unit variance over its own samples, as
-            the ``do_normalize`` of the model's feature extractor says.
+        normalize: scale each utterance to zero mean and unit variance over its own samples; this is
+            ``do_normalize`` of the model's feature extractor.
         rate: sampling rate in Hz.
     """
 
@@ -76,7 +76,7 @@ class SpeechModel(nn.Module):
         else:
             kernels, strides = config.conv_kernel, config.conv_stride
         self.frames = Frames(rate, tuple(zip(kernels, strides, strict=True)))
-        # A list, for they are not to be parts of this module as well.
+        # In a list, so that they are not registered here as well.
         self._row_layers = [m for m in encoder.modules() if isinstance(m, RowLayer)]
 
     @property
@@ -97,7 +97,7 @@ class SpeechModel(nn.Module):
         return self.frames.hop
 
     def num_frames(self, num_samples):
-        """Frames of ``num_samples`` samples; takes an int or an integer tensor."""
+        """Number of frames for ``num_samples`` samples, an int or an integer tensor."""
         return self.frames.count(num_samples)
 
     @property
@@ -111,12 +111,12 @@ class SpeechModel(nn.Module):
         """Hidden states of all layers.
 
         Args:
-            wav: (B, N) float samples in [-1, 1]; what lies past a row's length is ignored.
+            wav: (B, N) float samples in [-1, 1]; samples past a row's length are ignored.
             lengths: (B,) int64 samples, each at least ``min_samples``.
-            mask_time_indices: (B, T) bool; frames replaced by the learned mask vector.
+            mask_time_indices: (B, T) bool; frames to replace by the learned mask vector.
 
         Raises:
-            ModelError: frames are to be masked, and the model has no mask vector.
+            ModelError: there are frames to mask, but the model has no mask vector.
         """
         if mask_time_indices is not None and not hasattr(self.encoder, "masked_spec_embed"):
             raise ModelError("frames cannot be masked: mask_time_prob is 0 in the model's config")
@@ -127,24 +127,24 @@ class SpeechModel(nn.Module):
         return Hidden(dict(enumerate(states)), self.num_frames(lengths))
 
     def encode(self, wav: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, ...]:
-        """(B, N) samples, normalised if the model wants it, zeros in the padding -> (B, T, D) by
-        layer. ``lengths`` (B,): None where all rows are whole.
+        """(B, N) samples, normalised if the model needs it, zeros in the padding -> (B, T, D) per
+        layer. ``lengths`` (B,): None if no row is padded.
         """
         return self._encode(wav, lengths)
 
     def _encode(
         self, wav: Tensor, lengths: Tensor | None, mask_time_indices: Tensor | None = None
     ) -> tuple[Tensor, ...]:
-        inputs, counts = wav, lengths  # what the encoder takes, and how much of it is valid
+        inputs, counts = wav, lengths  # the encoder's input, and how much of it is valid
         if self.filter_bank is not None:
             inputs = self.filter_bank(wav, lengths)
             counts = None if lengths is None else self.num_frames(lengths)
-        inputs = inputs.to(self.encoder.dtype)  # of a model in half or double precision
+        inputs = inputs.to(self.encoder.dtype)  # for a model in half or double precision
         mask = None if counts is None else frame_mask(inputs, counts).long()
         extra = {} if mask_time_indices is None else {"mask_time_indices": mask_time_indices}
         if lengths is not None:
             self._tell_row_layers(lengths)
-        # transformers masks the given frames only if this is set; without any it draws its own.
+        # transformers masks the given frames only if this is set; if none are given, it draws some.
         self.config.apply_spec_augment = mask_time_indices is not None
         try:
             return self.encoder(
@@ -180,14 +180,14 @@ def normalize_waveform(wav: Tensor, lengths: Tensor) -> Tensor:
 
 
 def build_speech_model(encoder: nn.Module, normalize: bool, rate: int = 16000) -> SpeechModel:
-    """A transformers encoder, changed in place, as teachers, students and pretraining use it.
+    """Wrap a transformers encoder for use as teacher or student; the encoder is changed in place.
 
-    Its own augmentation is off (``disable_augmentation``), no layer hears padding
-    (``use_row_layers``), and its layers are fast on a CPU (``use_onednn``). The arguments are those
-    of ``SpeechModel``.
+    Its own augmentation is switched off (``disable_augmentation``), all layers ignore padding
+    (``use_row_layers``), and some are replaced by faster ones (``use_onednn``). The arguments are
+    those of ``SpeechModel``.
 
     Raises:
-        ModelError: a model type not known here.
+        ModelError: the model type is not supported.
     """
     model = SpeechModel(use_row_layers(encoder), normalize, rate)
     disable_augmentation(encoder.config)
@@ -197,7 +197,7 @@ def build_speech_model(encoder: nn.Module, normalize: bool, rate: int = 16000) -
 def disable_augmentation(config: PretrainedConfig) -> None:
     """Switch off SpecAugment and layer drop, in place.
 
-    They would edit hidden states, or leave layers out, behind the caller's back; dropout stays.
+    They would silently change hidden states or skip layers. Dropout stays.
     """
     config.apply_spec_augment = False
     config.mask_feature_prob = 0.0
@@ -208,10 +208,10 @@ def load_teacher(name: str | Path, layers: Collection[int] = ()) -> SpeechModel:
     """A frozen teacher from a hub id or a local directory written by ``save_pretrained``.
 
     Args:
-        layers: the target layers. Nothing above the highest one is kept or computed.
+        layers: the target layers. Layers above the highest one are removed.
 
     Raises:
-        ModelError: no such model, weights missing, or a target layer beyond its depth.
+        ModelError: there is no such model, weights are missing, or a target layer does not exist.
     """
     model = _load_pretrained(str(name))
     if beyond := [layer for layer in layers if not 0 <= layer <= model.num_layers]:
@@ -228,7 +228,7 @@ def _truncate(encoder: PreTrainedModel, num_layers: int) -> None:
     encoder.encoder.layers = encoder.encoder.layers[:num_layers]
     encoder.config.num_hidden_layers = num_layers
     if getattr(encoder.config, "do_stable_layer_norm", False):
-        # This norm belongs to the output of the model's own last layer, now gone.
+        # This norm belongs to the output of the model's own last layer, which was removed.
         encoder.encoder.layer_norm = nn.Identity()
 
 
@@ -238,19 +238,19 @@ def _load_pretrained(name: str) -> SpeechModel:
         if not (local / "config.json").is_file():
             if (local / "config.yaml").is_file() and (local / "model.safetensors").is_file():
                 raise ModelError(
-                    f"teacher {name}: a student directory, not a model of transformers; in "
-                    f"frontend_conf it is `student: {{path: {name}}}`"
+                    f"teacher {name}: a student directory, not a transformers model; in "
+                    f"frontend_conf, write `student: {{path: {name}}}`"
                 )
             raise ModelError(f"teacher {name}: no config.json in this directory")
         if not [*local.glob("*.safetensors"), *local.glob("pytorch_model*.bin")]:
             raise ModelError(f"teacher {name}: no weights (model.safetensors) in this directory")
     elif local.is_absolute() or name.startswith("."):
         raise ModelError(f"teacher {name}: no such directory")
-    transformers_logging.disable_progress_bar()  # these models load in a moment
+    transformers_logging.disable_progress_bar()  # these models load fast
     try:
         config = AutoConfig.from_pretrained(name)
         _check_model_type(config)
-        # Weights kept in half precision would be computed with in half precision.
+        # Weights stored in half precision would be used in half precision.
         encoder, info = AutoModel.from_pretrained(
             name, config=config, dtype=torch.float32, output_loading_info=True
         )
@@ -262,7 +262,7 @@ def _load_pretrained(name: str) -> SpeechModel:
     if missing := sorted(set(info["missing_keys"]) - {"masked_spec_embed"}):
         raise ModelError(
             f"teacher {name}: {len(missing)} weights missing, first {missing[0]}: "
-            "the checkpoint is incomplete or of another architecture"
+            "the checkpoint is incomplete or has another architecture"
         )
     # Adapters read the last layer; nothing here reads them.
     encoder.adapter = encoder.intermediate_ffn = None
@@ -274,7 +274,7 @@ def _load_pretrained(name: str) -> SpeechModel:
 def _check_model_type(config: PretrainedConfig) -> None:
     if config.model_type not in WAVEFORM_MODELS + FILTER_BANK_MODELS:
         raise ModelError(
-            f"model type {config.model_type!r} is not a speech encoder known here; "
+            f"model type {config.model_type!r} is not a supported speech encoder; "
             f"use {', '.join(WAVEFORM_MODELS + FILTER_BANK_MODELS)}"
         )
 
@@ -283,18 +283,18 @@ def _input_format(name: str) -> tuple[bool, int]:
     try:
         extractor = AutoFeatureExtractor.from_pretrained(name)
     except (OSError, ValueError) as e:
-        # Guessing wrong makes a worse model and says nothing.
+        # A wrong guess would silently give a worse model.
         raise ModelError(
-            f"teacher {name}: no preprocessor_config.json that can be read, which says how its "
-            'input is scaled; fix: put that of the model there, or {"feature_extractor_type": '
+            f"teacher {name}: no readable preprocessor_config.json, which says how its input is "
+            'scaled; fix: add that of the model, or write {"feature_extractor_type": '
             '"Wav2Vec2FeatureExtractor", "sampling_rate": 16000, "do_normalize": true}, with false '
-            "where it was trained on samples as they are"
+            "if it was trained on samples as they are"
         ) from e
     return bool(getattr(extractor, "do_normalize", False)), int(extractor.sampling_rate)
 
 
 def write_preprocessor_config(directory: Path, normalize: bool, rate: int = 16000) -> None:
-    """Write the file in which transformers keeps the input format of a speech encoder."""
+    """Write the file in which transformers stores the input format of a speech encoder."""
     content = {
         "feature_extractor_type": "Wav2Vec2FeatureExtractor",
         "feature_size": 1,

@@ -1,11 +1,11 @@
-"""A log-mel student that hears speech as it comes: chunk by chunk, and exactly as in one pass.
+"""A log-mel student for streaming: it processes chunks, with the same result as one pass.
 
-Nothing in it looks past the chunk that a frame is in. Attention sees the frames of its chunk and
-``left_ms`` before it (as Emformer, arXiv:2010.10759, without its memory bank), so that what is kept
-does not grow, and looking ahead does not add up over layers. The positional convolution is causal.
-In place of an utterance's loudness, each filter's mean up to the frame is taken off.
+No frame depends on anything after its chunk. Attention sees the frame's chunk and ``left_ms``
+before it (like Emformer, arXiv:2010.10759, without its memory bank), so memory does not grow and
+look-ahead does not accumulate over layers. The positional convolution is causal. Instead of
+normalising the utterance, each filter's running mean is subtracted.
 
-The delay of a frame: the rest of its chunk, and a window's 25 to 35 ms.
+The delay of a frame is the rest of its chunk plus a window of 25 to 35 ms.
 """
 
 from collections.abc import Sequence
@@ -29,8 +29,9 @@ from espnet_robust.models.log_mel import LogMel, LogMelConfig
 class StreamConfig(LogMelConfig):
     """``LogMelConfig`` with chunks.
 
-    ``chunk_ms``: frames that are computed together; ``left_ms``: what attention sees before them.
-    Both are multiples of a frame's 20 ms, and ``left_ms`` of ``chunk_ms``.
+    ``chunk_ms``: length of a chunk, whose frames are computed together; ``left_ms``: the past that
+    attention sees before it. ``chunk_ms`` is a multiple of a frame's 20 ms, ``left_ms`` of
+    ``chunk_ms``.
     """
 
     model_type = "log_mel_stream"
@@ -45,34 +46,34 @@ class StreamConfig(LogMelConfig):
         if self.chunk_ms <= 0 or self.chunk_ms % frame_ms or self.left_ms % self.chunk_ms:
             raise ValueError(
                 f"chunk_ms: {self.chunk_ms}, left_ms: {self.left_ms}: need a multiple of "
-                f"{frame_ms:g} ms, and a multiple of chunk_ms"
+                f"{frame_ms:g} ms for chunk_ms, and a multiple of chunk_ms for left_ms"
             )
 
     @property
     def chunk(self) -> int:
-        """Frames in a chunk."""
+        """Number of frames in a chunk."""
         hop = self.conv_stride[0] * self.conv_stride[1]
         return self.chunk_ms * self.sampling_rate // (1000 * hop)
 
     @property
     def left(self) -> int:
-        """Frames that attention sees before a chunk."""
+        """Number of frames that attention sees before a chunk."""
         return self.chunk * (self.left_ms // self.chunk_ms)
 
 
 class RunningLogMel(LogMel):
-    """Log mel energies less the mean of each filter up to the frame."""
+    """Log mel energies minus the running mean of each filter."""
 
-    floor = 1e-8  # samples come as they were recorded, however quiet
+    floor = 1e-8  # low, because samples are not scaled and may be quiet
 
     def forward(self, wav: Tensor) -> Tensor:
         """(B, N) -> (B, filters * stack, T)."""
         return self.normalized(super().forward(wav), None)[0]
 
     def normalized(self, mel: Tensor, before: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(B, D, T) and what came ``before`` -> normalised, and what to give the next block.
+        """(B, D, T) and the state ``before`` it -> normalised (B, D, T), and the new state.
 
-        before: (B, D + 1, 1) float64: the sum of each value, and the number of frames.
+        before: (B, D + 1, 1) float64: the sum of each value and the number of frames so far.
         """
         ones = torch.ones_like(mel[:, :1]).double()
         sums = torch.cat([mel.double(), ones], 1).cumsum(-1)
@@ -82,11 +83,11 @@ class RunningLogMel(LogMel):
 
 
 class StreamLayer(HubertEncoderLayerStableLayerNorm):
-    """HuBERT's layer; also over a chunk, with what attention saw before."""
+    """HuBERT's layer, which can also process one chunk, given the memory of earlier ones."""
 
     def step(self, x: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """A chunk (B, C, D), memory (B, M, D) and an additive mask (1, 1, C, M + C) -> the chunk's
-        output, and memory with the chunk behind it (B, M + C, D).
+        output, and the memory extended by the chunk (B, M + C, D).
         """
         y = self.layer_norm(x)
         memory = torch.cat([memory, y], 1)
@@ -95,7 +96,7 @@ class StreamLayer(HubertEncoderLayerStableLayerNorm):
 
 
 class StreamEncoder(nn.Module):
-    """Causal positions, then layers; in the place of HuBERT's transformer."""
+    """A causal positional convolution, then layers, in place of HuBERT's transformer."""
 
     def __init__(self, config: StreamConfig):
         super().__init__()
@@ -119,13 +120,13 @@ class StreamEncoder(nn.Module):
         return BaseModelOutput(last_hidden_state=x)
 
     def with_positions(self, x: Tensor) -> Tensor:
-        """(B, reach + T, D) -> (B, T, D): each frame with what the convolution makes of it and the
-        ``reach`` frames before.
+        """(B, reach + T, D) -> (B, T, D): add to each frame the convolution over it and the
+        ``reach`` frames before it.
         """
         return x[:, self.reach :] + F.gelu(self.pos_conv(x.transpose(1, 2))).transpose(1, 2)
 
     def mask(self, x: Tensor, valid: Tensor | None) -> Tensor:
-        """(1 or B, 1, T, T), to be added: 0 where frame i attends to j, else very small."""
+        """(1 or B, 1, T, T), additive: 0 if frame i attends to frame j, else very negative."""
         chunk = torch.arange(x.shape[1], device=x.device) // self.config.chunk
         back = chunk[:, None] - chunk
         seen = ((back >= 0) & (back <= self.config.left_ms // self.config.chunk_ms))[None, None]
@@ -135,7 +136,7 @@ class StreamEncoder(nn.Module):
 
 
 class StreamModel(HubertModel):
-    """The student; ``forward`` is HuBERT's, over whole utterances. ``Stream`` hears chunks."""
+    """The student. ``forward``, HuBERT's, takes whole utterances; ``Stream`` takes chunks."""
 
     config_class = StreamConfig
     _can_record_outputs: ClassVar = {"hidden_states": StreamLayer}
@@ -152,33 +153,33 @@ class StreamModel(HubertModel):
 
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, LogMel):
-            module.fill()  # transformers makes models without memory, then loads what is stored
+            module.fill()  # transformers builds models on the meta device, then loads weights
         else:
             super()._init_weights(module)
 
 
 @dataclass
 class Stream:
-    """One utterance heard bit by bit by a ``StreamModel`` in eval mode; memory does not grow.
+    """Feed one utterance in blocks to a ``StreamModel`` in eval mode; memory does not grow.
 
         stream = Stream(model)
         for block in blocks:  # (samples,), of any lengths
-            states = stream.feed(block)  # of the chunks that are complete now
+            states = stream.feed(block)  # of the chunks completed by this block
         rest = stream.finish()
 
-    States are (layers, frames, D): all of them, one behind another, equal those of one pass.
+    States are (layers, frames, D); concatenated, they equal those of one pass.
     """
 
     model: StreamModel
     _held: Tensor = field(default_factory=lambda: torch.zeros(0))  # samples from the next frame on
-    _heard: int = 0  # samples in all
-    _done: int = 0  # frames in all
+    _heard: int = 0  # samples so far
+    _done: int = 0  # frames so far
     _sums: Tensor | None = None
-    _before: Tensor | None = None  # (1, reach, D), of the positional convolution
+    _before: Tensor | None = None  # (1, reach, D), for the positional convolution
     _memory: list[Tensor] = field(default_factory=list)
 
     def feed(self, samples: Tensor) -> Tensor:
-        """(samples,) float32 in [-1, 1] -> (layers, frames, D); frames may be none."""
+        """(samples,) float32 in [-1, 1] -> (layers, frames, D); ``frames`` may be 0."""
         config, front = self.model.config, self.model.feature_extractor
         self._held = torch.cat([self._held, samples])
         self._heard += len(samples)
@@ -191,7 +192,7 @@ class Stream:
         return self._joined(out)
 
     def finish(self) -> Tensor:
-        """The frames of the last chunk, which the utterance's end cuts off."""
+        """(layers, frames, D) of the last chunk, which may be incomplete."""
         front = self.model.feature_extractor
         hop = front.hop * front.stack
         frames = (self._heard - front.window) // hop + 1 - self._done
@@ -205,7 +206,7 @@ class Stream:
         return torch.cat([torch.zeros(layers, 0, self.model.config.hidden_size), *parts], 1)
 
     def _chunk(self, samples: Tensor, frames: int) -> Tensor:
-        """(samples,) of ``frames`` frames -> (layers, frames, D)."""
+        """(samples,) that make ``frames`` frames -> (layers, frames, D)."""
         encoder, config = self.model.encoder, self.model.config
         front = self.model.feature_extractor
         with torch.inference_mode():

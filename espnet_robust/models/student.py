@@ -1,9 +1,9 @@
-"""The student: built from a teacher, kept in a directory that needs neither teacher nor ESPnet.
+"""The student: built from a teacher, stored in a directory that needs neither teacher nor ESPnet.
 
 A student directory holds ``config.yaml`` (the encoder's transformers configuration, input format,
-provenance) and ``model.safetensors``. ``config.json`` and ``preprocessor_config.json`` say the same
-to transformers: ``AutoModel.from_pretrained(directory)`` gives the encoder. An architecture that
-transformers does not have comes with its file and needs ``trust_remote_code=True``.
+provenance) and ``model.safetensors``. ``config.json`` and ``preprocessor_config.json`` repeat this
+for transformers: ``AutoModel.from_pretrained(directory)`` loads the encoder. An architecture that
+transformers lacks comes with its source file and needs ``trust_remote_code=True``.
 """
 
 import importlib
@@ -38,8 +38,8 @@ from espnet_robust.models.streaming import StreamConfig
 
 VERSION = 2  # of the student directory; version 1 has keys with ENCODER before them, no config.json
 PACKAGE = "espnet_robust.models."
-ENCODER = "encoder."  # before the encoder's keys in those of a SpeechModel
-SIZES = {  # keys of transformers' configurations: whole numbers, or one for each convolution
+ENCODER = "encoder."  # prefix of the encoder's keys in a SpeechModel
+SIZES = {  # keys of transformers configurations: whole numbers, or one per convolution
     "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "conv_dim",
     "conv_kernel", "conv_stride", "num_conv_pos_embeddings", "num_conv_pos_embedding_groups",
 }  # fmt: skip
@@ -47,8 +47,8 @@ MOST, MOST_LAYERS = 100_000, 1000
 LSTM = ConvLSTMConfig.model_type
 LOG_MEL = LogMelConfig.model_type
 STREAM = StreamConfig.model_type
-# Five convolutions with the frames of HuBERT's seven and about a thirtieth of their arithmetic:
-# strides are taken early, while there are few channels.
+# Five convolutions with the same frames as HuBERT's seven and about a thirtieth of their
+# arithmetic: the strides come early, while there are few channels.
 THIN = {
     "model_type": "hubert",
     "conv_dim": [64, 128, 256, 256, 512],
@@ -69,18 +69,18 @@ class StudentConfig:
     """Shape and initialisation of a student.
 
     Attributes:
-        num_layers: transformer or LSTM layers.
+        num_layers: number of transformer or LSTM layers.
         init: ``teacher`` copies the convolution stack, the positional convolution and the first
             ``num_layers`` layers (DistilHuBERT, arXiv:2110.01900); ``convolutions`` copies the
             convolution stack only; ``random`` starts from scratch.
         overrides: transformers configuration values that differ from those of ``kind``, for
             example ``hidden_size``; not with ``init: teacher``.
-        kind: ``teacher`` is the teacher's architecture; ``lstm`` or a transformers model type of
-            waveforms (``hubert``, ...) stands on the teacher's convolutions, with layer norm in
-            them unless they are copied, and has its width. For devices: ``thin`` is ``hubert`` on
+        kind: ``teacher`` is the teacher's architecture. ``lstm``, or a transformers model type for
+            waveforms (``hubert``, ...), has the teacher's width and its convolution shapes, with
+            layer norm unless the convolutions are copied. For devices: ``thin`` is ``hubert`` on
             narrower, faster convolutions, ``log_mel`` on a filter bank.
-        causal: a student that can hear a stream (``models/streaming.py``), of ``kind: log_mel``: it
-            hears ``chunk_ms`` together, and its attention sees ``left_ms`` before that.
+        causal: a streaming student (``models/streaming.py``), with ``kind: log_mel``: it processes
+            ``chunk_ms`` at a time, and its attention sees ``left_ms`` before that.
     """
 
     num_layers: int = 2
@@ -107,10 +107,10 @@ class StudentConfig:
         if self.init == "teacher" and (self.overrides or self.kind != "teacher"):
             raise ConfigError(
                 "kind and overrides need `init: convolutions` or `init: random`; "
-                "another shape than the teacher's cannot take its layers"
+                "a student of another shape cannot copy the teacher's layers"
             )
         if self.init == "convolutions" and self.kind in ("thin", LOG_MEL):
-            raise ConfigError(f"kind: {self.kind} has a front of its own: use `init: random`")
+            raise ConfigError(f"kind: {self.kind} has a front end of its own: use `init: random`")
         if self.causal and self.kind != LOG_MEL:
             raise ConfigError(f"causal: needs `kind: {LOG_MEL}`, not {self.kind}")
         if reserved := sorted({"model_type", "num_hidden_layers"} & self.overrides.keys()):
@@ -121,15 +121,15 @@ def build_student(teacher: SpeechModel, config: StudentConfig) -> SpeechModel:
     """A trainable student with the teacher's frames.
 
     Raises:
-        ModelError: a teacher whose weights or shape the student cannot take, or overrides that
-            change the frames.
+        ModelError: the student cannot copy the teacher's weights or shape, or overrides change the
+            frames.
     """
     _check_initialisation(teacher, config)
     arch = _architecture(teacher, config)
     _check_overrides(arch["model_type"], config.overrides)
     arch |= {"num_hidden_layers": config.num_layers} | dict(config.overrides)
-    # Filter banks are normalised by utterance; waveforms in their place should be too.
-    # A stream's loudness is not known before its end.
+    # Filter banks are normalised per utterance; waveforms that replace them should be too.
+    # The level of a stream is unknown before its end.
     normalize = (teacher.normalize or teacher.filter_bank is not None) and not config.causal
     student = build_from_arch(arch, normalize, teacher.rate)
     if (student.hop, student.min_samples) != (teacher.hop, teacher.min_samples):
@@ -148,10 +148,10 @@ def build_student(teacher: SpeechModel, config: StudentConfig) -> SpeechModel:
 
 
 def _architecture(teacher: SpeechModel, config: StudentConfig) -> dict[str, Any]:
-    """Its configuration as a mapping, before overrides."""
+    """The student's configuration as a mapping, before overrides."""
     if config.kind == "teacher":
         return teacher.config.to_dict()
-    # Unasked, another kind is as wide as its teacher, not as its type's default of 768.
+    # By default another kind is as wide as the teacher, not 768, its model type's own default.
     width = {key: getattr(teacher.config, key) for key in WIDTH if hasattr(teacher.config, key)}
     if config.kind == "thin":
         return THIN | width
@@ -167,8 +167,8 @@ def _architecture(teacher: SpeechModel, config: StudentConfig) -> dict[str, Any]
 def _check_initialisation(teacher: SpeechModel, config: StudentConfig) -> None:
     if teacher.filter_bank is not None and (config.init != "random" or config.kind == "teacher"):
         raise ModelError(
-            f"student_conf: a {teacher.config.model_type} teacher reads filter banks, a student "
-            "waveforms: set `init: random` and `kind: hubert` or `kind: lstm`"
+            f"student_conf: a {teacher.config.model_type} teacher reads filter banks, but students "
+            "read waveforms: set `init: random` and `kind: hubert` or `kind: lstm`"
         )
     if config.init == "teacher" and config.num_layers > teacher.num_layers:
         raise ModelError(
@@ -178,16 +178,16 @@ def _check_initialisation(teacher: SpeechModel, config: StudentConfig) -> None:
 
 
 def _convolution_stack(teacher: SpeechModel, copied: bool) -> dict[str, Any]:
-    """The teacher's convolutions as configuration values; none where it has filter banks."""
+    """The teacher's convolutions as configuration values; empty if it reads filter banks."""
     stack = {k: getattr(teacher.config, k) for k in STACK_KEYS if hasattr(teacher.config, k)}
-    # Layer norm is also data2vec's, which does not name it. Group norm would make each frame
-    # depend on the whole utterance.
+    # data2vec uses layer norm too, without saying so. Group norm would make each frame depend on
+    # the whole utterance.
     norm = getattr(teacher.config, "feat_extract_norm", "layer") if copied else "layer"
     return stack | {"feat_extract_norm": norm}
 
 
 def _check_overrides(model_type: str, overrides: Mapping[str, Any]) -> None:
-    # transformers keeps whatever it is given.
+    # transformers accepts any key.
     known = AutoConfig.for_model(model_type).to_dict()
     for key in overrides.keys() - known.keys():
         raise ConfigError(
@@ -216,7 +216,7 @@ def build_from_arch(arch: Mapping[str, Any], normalize: bool, rate: int) -> Spee
 
 
 def _check_shape(arch: Any, normalize: Any, rate: Any) -> None:
-    """Raise ModelError for what no encoder has, before it takes the memory of a machine."""
+    """Raise ModelError for implausible sizes, before they use up the machine's memory."""
     if not isinstance(arch, Mapping):
         raise ModelError(f"student architecture: need a mapping, got {arch!r}"[:200])
     if not isinstance(normalize, bool) or type(rate) is not int or rate < 1:
@@ -235,7 +235,7 @@ def from_description(description: Any, where: str) -> SpeechModel:
     """The inverse of ``describe``, with random weights.
 
     Raises:
-        ModelError: it is not one; ``where`` says of what.
+        ModelError: not a description; the message begins with ``where``.
     """
     if not isinstance(description, Mapping) or not {"arch", "normalize", "rate"} <= set(
         description
@@ -245,9 +245,9 @@ def from_description(description: Any, where: str) -> SpeechModel:
 
 
 def describe(student: SpeechModel) -> dict[str, Any]:
-    """What ``build_from_arch`` needs, as plain YAML-able values."""
+    """The arguments of ``build_from_arch``, as values that YAML can hold."""
     arch = student.config.to_dict()
-    # Where it was loaded from and by what is not part of the architecture.
+    # Where it was loaded from, and by which version, is not part of the architecture.
     for key in ("_name_or_path", "transformers_version", "architectures", "dtype"):
         arch.pop(key, None)
     return {"arch": _plain(arch), "normalize": student.normalize, "rate": student.rate}
@@ -277,7 +277,7 @@ def save_student(student: SpeechModel, out: Path, provenance: Mapping[str, Any])
 
 def _write_transformers_config(student: SpeechModel, out: Path, arch: Mapping[str, Any]) -> None:
     """config.json, preprocessor_config.json and, if transformers needs it, the model's own file."""
-    # Its class may be one of ours that stands in for the library's.
+    # The class may be one of ours that replaces the library's.
     name = type(student.encoder).__name__
     content = dict(arch) | {"architectures": [name], "dtype": "float32"}
     module = type(student.encoder).__module__
@@ -291,7 +291,7 @@ def _write_transformers_config(student: SpeechModel, out: Path, arch: Mapping[st
 
 
 def _copy_module(module: str, out: Path) -> None:
-    """Write a module of ours, and those of ours that it imports, as transformers wants them."""
+    """Copy a module of ours, and ours that it imports, in the form that transformers loads."""
     text = inspect.getsource(importlib.import_module(module))
     for name in re.findall(rf"^from ({re.escape(PACKAGE)}\w+) import", text, re.MULTILINE):
         _copy_module(name, out)
@@ -306,7 +306,7 @@ def read_student_config(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path}: no such student directory; make one with export_student")
     if (path / "config.json").is_file() and not (path / "config.yaml").is_file():
         raise ModelError(
-            f"{path}: a model of transformers, not a student; in frontend_conf it is "
+            f"{path}: a transformers model, not a student; in frontend_conf, write "
             f"`student: {{hf: {path}}}`"
         )
     config = read_yaml(path / "config.yaml")
@@ -314,7 +314,7 @@ def read_student_config(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path}/config.yaml: not a student: no {', '.join(sorted(missing))}")
     if config["version"] not in range(1, VERSION + 1):
         raise ModelError(
-            f"{path}/config.yaml: version {config['version']}, this package reads 1 to {VERSION}"
+            f"{path}/config.yaml: version {config['version']}; this package reads 1 to {VERSION}"
         )
     return config
 
@@ -342,7 +342,7 @@ def load_student(path: Path) -> SpeechModel:
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
-    """``load_state_dict`` whose refusal is one line."""
+    """``load_state_dict``, with a one-line ModelError if the weights do not fit."""
     try:
         model.load_state_dict(weights)
     except RuntimeError as e:

@@ -1,1 +1,1 @@
-"""What ESPnet needs to know of us: the frontend, an encoder, an optimiser, their registration."""
+"""Extensions for ESPnet: the frontend, an encoder, an optimizer, a preprocessor, registration."""

@@ -1,7 +1,6 @@
-"""``encoder: blstm``: ESPnet's ``rnn`` encoder with projections, quick on a CPU.
+"""``encoder: blstm``: ESPnet's ``rnn`` encoder with projections, but fast on a CPU.
 
-Dropout here ends with training; that of ESPnet's ``rnn`` encoder with projections goes on when the
-model is evaluated.
+Dropout is off in evaluation; in ESPnet's ``rnn`` encoder with projections it stays on.
 """
 
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
@@ -11,7 +10,7 @@ from espnet_robust.models.blstm import BLSTM
 
 
 class BLSTMEncoder(BLSTM, AbsEncoder):
-    """``models.blstm.BLSTM`` as ESPnet wants an encoder; the arguments are those."""
+    """``models.blstm.BLSTM`` as an ESPnet encoder, with the same arguments."""
 
     def output_size(self) -> int:
         return self.size

@@ -1,9 +1,9 @@
-"""Every training of ESPnet reads its speech as ``read_audio`` does.
+"""Make ESPnet read speech in the same way as ``read_audio``.
 
-``install()`` puts our readers into the tables by which ESPnet finds readers of ``sound`` and
-``kaldi_ark``, and notes the sampling rate of a model when its task begins: ESPnet's readers know
-only a path. One rule then holds for a data dir, in training, in collecting statistics, and in
-decoding: audio of another rate is resampled, files that were cut off are refused.
+``install()`` puts our readers into the tables in which ESPnet looks up readers for ``sound`` and
+``kaldi_ark``. It also records a model's sampling rate when its task starts, because ESPnet's
+readers get only a path. So the same rules hold for a data dir in training, in collecting statistics
+and in decoding: audio of another rate is resampled, truncated files are refused.
 """
 
 import argparse
@@ -22,11 +22,11 @@ from espnet_robust.data.audio import RATE, read_channels
 from espnet_robust.data.checked_audio import CheckedAudio
 from espnet_robust.data.data_dir import refuse_segments
 
-_rate = RATE  # Hz; of the model whose task began last in this process
+_rate = RATE  # Hz; that of the model whose task started last in this process
 
 
 def install() -> None:
-    """Change ESPnet's tables, once in a process."""
+    """Change ESPnet's tables, once per process."""
     if dataset.DATA_TYPES["sound"]["func"] is _sound:
         return
     dataset.DATA_TYPES["sound"]["func"] = _sound
@@ -40,7 +40,7 @@ def install() -> None:
 
 
 def rate_of(args: argparse.Namespace) -> int:
-    """The sampling rate in Hz that the frontend of a task is set to; 16000 if it is not."""
+    """The sampling rate in Hz that a task's frontend is set to; 16000 by default."""
     fs = (getattr(args, "frontend_conf", None) or {}).get("fs", RATE)
     return humanfriendly.parse_size(fs) if isinstance(fs, str) else int(fs)
 
@@ -67,14 +67,14 @@ def _noting_rate_of_result(build):
 
 
 def _sound(path: str, float_dtype: str | None = None, allow_multi_rates: bool = False):
-    """In the place of ESPnet's ``sound_loader``."""
+    """Replaces ESPnet's ``sound_loader``."""
     refuse_segments(path)
     reader = CheckedAudio(SoundScpReader(path), _rate, Path(path))
     return AdapterForSoundScpReader(reader, float_dtype, allow_multi_rates=allow_multi_rates)
 
 
 def _kaldi_ark(path: str, max_cache_fd: int = 0, allow_multi_rates: bool = False):
-    """In the place of ESPnet's ``kaldi_loader``."""
+    """Replaces ESPnet's ``kaldi_loader``."""
     refuse_segments(path)
     loader = kaldiio.load_scp(path, max_cache_fd=max_cache_fd)
     reader = CheckedAudio(loader, _rate, Path(path))

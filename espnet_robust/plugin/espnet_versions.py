@@ -1,10 +1,10 @@
-"""What differs between releases of ESPnet, and whether the one installed can be used.
+"""Differences between ESPnet releases, and a check that the installed one can be used.
 
-Nothing else here knows of releases. Importing this module does not import ESPnet.
+No other module depends on the release. Importing this module does not import ESPnet.
 
-    202511    ``espnet.nets``; numpy below 2.4; Kaldi files by kaldiio; checkpoints unpickled
-    202611    ``espnet2.legacy.nets``; Kaldi files by omniio (which ESPnet calls, not we); of
-              checkpoints the weights alone are read
+    202511    ``espnet.nets``; numpy < 2.4; reads Kaldi files with kaldiio; unpickles checkpoints
+    202611    ``espnet2.legacy.nets``; reads Kaldi files with omniio (called by ESPnet, not by us);
+              loads only the weights of checkpoints
 """
 
 import ast
@@ -17,9 +17,9 @@ from pathlib import Path
 
 from espnet_robust.common.errors import ConfigError
 
-OLDEST, NEWEST = 202511, 202611  # what the tests run on
+OLDEST, NEWEST = 202511, 202611  # the releases that the tests run on
 REMEDY = f"install one that is tested: pip install espnet=={NEWEST}"
-NETS = {  # what we take from ESPnet's former ``espnet.nets``: name -> module there
+NETS = {  # what we import from ESPnet's former ``espnet.nets``: name -> module there
     "BatchBeamSearch": "batch_beam_search",
     "CTCPrefixScorer": "scorers.ctc",
     "RNNP": "pytorch_backend.rnn.encoders",
@@ -27,7 +27,7 @@ NETS = {  # what we take from ESPnet's former ``espnet.nets``: name -> module th
 
 
 def from_nets(name: str) -> type:
-    """A class of ``espnet.nets``, which in ESPnet 202611 is ``espnet2.legacy.nets``."""
+    """A class from ``espnet.nets``, which is ``espnet2.legacy.nets`` in ESPnet 202611."""
     package = "espnet2.legacy" if find_spec("espnet2.legacy") else "espnet"
     return getattr(importlib.import_module(f"{package}.nets.{NETS[name]}"), name)
 
@@ -38,7 +38,7 @@ def reads_weights_only() -> bool:
 
 
 def installed() -> int | None:
-    """The release, such as 202611 (0 of versions before the years); None if it does not say."""
+    """The release, such as 202611 (0 for old version numbers); None if it is unknown."""
     try:
         found = re.match(r"\d+", version("espnet"))
     except PackageNotFoundError:
@@ -47,8 +47,8 @@ def installed() -> int | None:
 
 
 def check() -> None:
-    """Raises ConfigError where there is no ESPnet, one before OLDEST, or a newer one which lacks
-    what we import from it. What a tested release has is not looked at."""
+    """Raise ConfigError if ESPnet is not installed, is older than OLDEST, or is an untested release
+    that lacks something we import. For tested releases, imports are not checked."""
     if find_spec("espnet2") is None:
         raise ConfigError(f"ESPnet is not installed beside espnet_robust; {REMEDY}")
     release = installed()
@@ -68,7 +68,7 @@ def check() -> None:
 
 
 def needed() -> Iterator[str]:
-    """Dotted names of all that this package imports from ESPnet, read from its own source."""
+    """Dotted names of everything this package imports from ESPnet, found in its own source."""
     for path in sorted(Path(__file__).parents[1].rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("espnet2."):
@@ -80,6 +80,6 @@ def _is_missing(name: str) -> bool:
     module, _, attribute = name.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), attribute) if module else from_nets(name)
-    except Exception:  # whatever an unknown release raises when it is imported
+    except Exception:  # importing an unknown release may raise anything
         return True
     return found is None

@@ -1,7 +1,7 @@
-"""What users of ESPnet's other frontends write, understood or answered with what to write here.
+"""Keys of ESPnet's other frontends: understood, or answered with what to write instead.
 
-``layer`` and ``multilayer_feature`` (s3prl, espnet_ssl) are understood; so is ``freeze_param:
-[frontend.upstream]`` where it says what ``freeze: true`` does anyway.
+``layer`` and ``multilayer_feature`` (s3prl, espnet_ssl) are understood. So is ``freeze_param:
+[frontend.upstream]`` if it asks for what ``freeze: true`` does anyway.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from espnet_robust.common.errors import ConfigError
 KEYS = (
     "fs", "student", "layers", "freeze", "freeze_steps", "lr_scale", "cache_gb",
 )  # fmt: skip
-# s3prl's names of upstreams that the Hugging Face hub has
+# s3prl's names for upstreams that are on the Hugging Face hub
 HUB = {
     "hubert": "facebook/hubert-base-ls960",
     "hubert_base": "facebook/hubert-base-ls960",
@@ -36,9 +36,9 @@ LOG_MEL = (
     "n_fft", "win_length", "hop_length", "window", "center", "normalized", "onesided", "n_mels",
     "fmin", "fmax", "htk", "apply_stft",
 )  # fmt: skip
-ANSWERS = dict.fromkeys(LOG_MEL, "is of log-mel features; remove it") | {
-    "download_dir": "models lie where Hugging Face keeps them: set HF_HOME instead",
-    "load_pretrained": "a trained model holds its weights without it; remove it",
+ANSWERS = dict.fromkeys(LOG_MEL, "is for log-mel features; remove it") | {
+    "download_dir": "models are in Hugging Face's cache: set HF_HOME instead",
+    "load_pretrained": "a trained model holds its weights anyway; remove it",
     "freeze_encoder_steps": "write `freeze: false` and `freeze_steps`",
     "masking_conf": "the frontend masks nothing; remove it",
     "mask_feats": "the frontend masks nothing; remove it",
@@ -51,17 +51,17 @@ OURS = "frontend.speech_model"
 
 
 def read_familiar(given: Mapping[str, Any], layers: Any) -> Any:
-    """The layers that keys beside ours ask for; ``layers`` where they ask for none.
+    """The layers that familiar keys ask for, or ``layers`` if they ask for none.
 
     Raises:
-        ConfigError: any other key, with what to write instead; one line for all of them.
+        ConfigError: there are other keys; one line says what to write instead of each.
     """
     given = dict(given)
     chosen = _layers(given.pop("multilayer_feature", None), given.pop("layer", -1))
     if chosen is not None and layers not in ("weighted_sum", chosen):
         raise ConfigError(
-            f"frontend_conf: layers: {layers!r} and multilayer_feature or layer, which say "
-            f"{chosen!r}; leave those out"
+            f"frontend_conf: layers: {layers!r} contradicts multilayer_feature or layer, which "
+            f"mean {chosen!r}; leave these out"
         )
     if isinstance(given.get("frontend_conf"), Mapping):
         given |= given.pop("frontend_conf")
@@ -72,7 +72,7 @@ def read_familiar(given: Mapping[str, Any], layers: Any) -> Any:
 
 
 def _layers(multilayer: Any, layer: Any) -> Any:
-    """As the s3prl frontend understands the two: a layer other than -1 excludes the sum."""
+    """``layers`` for the s3prl frontend's two keys: a layer other than -1 excludes the sum."""
     if layer != -1 and multilayer:
         raise ConfigError(
             f"frontend_conf: multilayer_feature: true and layer: {layer} exclude each other; "
@@ -94,13 +94,13 @@ def _answer(key: str, value: Any) -> str:
 
 
 def check_freeze_param(args: argparse.Namespace, model: nn.Module, freeze: bool) -> None:
-    """Look for a ``freeze_param`` of the frontend that freezes nothing.
+    """Check ``freeze_param`` for a parameter of the frontend that does not exist.
 
     Args:
-        freeze: of the frontend.
+        freeze: the frontend's ``freeze``.
 
     Raises:
-        ConfigError: there is one, and it is not what ``freeze`` does.
+        ConfigError: there is one, and ``freeze`` does not freeze the model anyway.
     """
     names = [name for name, _ in model.named_parameters()]
     for given in args.freeze_param:
@@ -111,6 +111,6 @@ def check_freeze_param(args: argparse.Namespace, model: nn.Module, freeze: bool)
             logging.warning(f"freeze_param: {given} is {OURS} here, frozen by `freeze: true`")
             continue
         raise ConfigError(
-            f"freeze_param: {given} is nothing in frontend robust_student, whose model is {OURS}; "
-            "frontend_conf: `freeze: true` freezes all of it"
+            f"freeze_param: frontend robust_student has no {given}, its model is {OURS}; "
+            "`freeze: true` in frontend_conf freezes all of it"
         )

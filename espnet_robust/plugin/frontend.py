@@ -1,6 +1,6 @@
 """A distilled student, or the teacher it came from, as an ESPnet frontend.
 
-The names are those of the usual case: ``robust_student`` and the key ``student`` may well hold a
+The names come from the usual case: ``robust_student`` and its key ``student`` can also hold a
 teacher, which transformers loads (``hf``). Layers, freezing and training are the same for both.
 
 frontend: robust_student
@@ -9,8 +9,8 @@ frontend_conf:
     layers: weighted_sum            # or last, a layer number, or a list of them
     freeze: true
 
-Fine-tuning: ``freeze: false``, and if wanted ``freeze_steps: 2000`` (frozen at first) and, with
-``optim: scaled_adamw``, ``lr_scale: 0.1`` (a tenth of the learning rate of what stands on it).
+Fine-tuning: ``freeze: false``; optionally ``freeze_steps: 2000`` (frozen at first) and, with
+``optim: scaled_adamw``, ``lr_scale: 0.1`` (a tenth of the rest's learning rate).
 """
 
 import sys
@@ -51,23 +51,23 @@ class RobustFrontend(AbsFrontend):
         student: the speech model: ``{path: student directory}``, or ``{hf: hub id or directory}``
             for any teacher that transformers loads. The architecture is added to this mapping as
             ``arch``, so that ESPnet dumps it and a trained model loads without the directory.
-        layers: ``weighted_sum`` (softmax weights over all layers, trained), ``last``, a number (0:
-            what goes into the first layer; -1: the last) or a list of numbers, summed likewise.
-        freeze: no gradient and eval mode, whatever ``train()`` is called on the whole model; only
-            ESPnet's adapters, if there are any, train.
-        freeze_steps: frozen for that many batches of training, then fine-tuned. Distributed
-            training needs ESPnet's ``unused_parameters: true`` with it.
-        lr_scale: learning rate of the speech model, as a multiple of that of the other parameters;
+        layers: ``weighted_sum`` (over all layers, with trained softmax weights), ``last``, a number
+            (0: the input of the first layer; -1: the last) or a list of numbers, summed likewise.
+        freeze: no gradients, and always in eval mode, even when ``train()`` is called on the whole
+            model; only ESPnet's adapters train, if there are any.
+        freeze_steps: freeze for this many training batches, then fine-tune. In distributed
+            training this needs ESPnet's ``unused_parameters: true``.
+        lr_scale: learning rate of the speech model, relative to that of the other parameters;
             needs ``optim: scaled_adamw``.
-        cache_gb: keep up to this many GB of a frozen model's output in memory, keyed by the
-            samples: epochs after the first cost nothing where the audio is not random.
-        max_seconds: utterances longer than that are processed in windows of that length, which
-            overlap (``models/long_audio.py``); the features differ by some per cent from those of
-            one pass (conf/asr/RESULTS.md). 0: however long, in one pass.
+        cache_gb: cache up to this many GB of a frozen model's output in memory, keyed by the
+            samples, so that epochs after the first skip the model if the audio does not change.
+        max_seconds: longer utterances are processed in overlapping windows of this length
+            (``models/long_audio.py``); the features differ by some per cent from those of one pass
+            (conf/asr/RESULTS.md). 0: always one pass.
         others: keys of ESPnet's other frontends, see ``familiar.py``.
 
     Raises:
-        ConfigError: keys that are unknown, or do not go together.
+        ConfigError: keys are unknown or contradict each other.
     """
 
     def __init__(
@@ -100,8 +100,8 @@ class RobustFrontend(AbsFrontend):
             self.speech_model.requires_grad_(False).eval()
         self.freeze_steps = freeze_steps
         if freeze_steps:
-            # In the checkpoint, so that resuming goes on counting. A float, because ESPnet's
-            # averaging of models divides floats and sums integers.
+            # Part of the checkpoint, so that resuming continues the count. A float, because ESPnet
+            # averages floats over models but sums integers.
             self.register_buffer("steps", torch.zeros(()))
         if lr_scale != 1:
             set_lr_scale(self.speech_model, lr_scale)
@@ -110,8 +110,8 @@ class RobustFrontend(AbsFrontend):
 
     def _build(self, student: dict[str, Any]) -> SpeechModel:
         if "arch" in student:
-            # A dumped configuration: the weights come with the checkpoint, or else are read from
-            # where they first came when the features are first wanted.
+            # A dumped configuration: the weights come with the checkpoint; failing that, they are
+            # loaded from their original source when features are first computed.
             model = from_description(student["arch"], "frontend_conf: student: arch")
         else:
             model = _read(student)
@@ -122,8 +122,8 @@ class RobustFrontend(AbsFrontend):
     def reload_pretrained_parameters(self) -> None:
         """Called by ESPnet after ``init: xavier_uniform`` has overwritten every weight.
 
-        ESPnet does so at inference too, where the checkpoint is read next and there may be no
-        student directory.
+        ESPnet does so at inference too, where the checkpoint is loaded afterwards and the student
+        directory may be missing.
         """
         if self._loaded:
             self._load_pretrained()
@@ -135,8 +135,8 @@ class RobustFrontend(AbsFrontend):
         self._loaded = True
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
-        # ESPnet loads trained models with strict=False: a checkpoint of something else would
-        # leave this frontend untouched without a word.
+        # ESPnet loads trained models with strict=False, so a checkpoint of another model would
+        # silently leave this frontend untouched.
         want = {prefix + key for key in self.state_dict()}
         have = {key for key in state_dict if key.startswith(prefix)}
         if self.freeze and have < want:
@@ -145,17 +145,17 @@ class RobustFrontend(AbsFrontend):
         if differing := sorted(want ^ have):
             raise ModelError(
                 f"the checkpoint does not fit frontend robust_student: {len(differing)} keys "
-                f"differ, first {differing[0]}; is it of another student or frontend_conf?"
+                f"differ, first {differing[0]}; does it have another student or frontend_conf?"
             )
         self._loaded = True
         self._cache.clear()
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def _left_out(self, keys: set[str], prefix: str) -> dict[str, Tensor]:
-        """What ESPnet's ``save_strategy: required_grad_only`` left out: from where it came.
+        """The weights that ESPnet's ``save_strategy: required_grad_only`` left out, reloaded.
 
         Raises:
-            ModelError: what was trained is left out too, or nothing is there now.
+            ModelError: trained weights are missing too, or the original source is gone.
         """
         remedy = "train adapters with `save_strategy: all`"
         try:
@@ -178,13 +178,13 @@ class RobustFrontend(AbsFrontend):
 
     @property
     def frozen(self) -> bool:
-        """Whether nothing in the speech model trains, now."""
+        """Whether the speech model is frozen at this step."""
         if self.freeze:
             return not adapters(self.speech_model)
         return self.freeze_steps > 0 and float(self.steps) < self.freeze_steps
 
     def _count(self) -> None:
-        """One batch of training is done."""
+        """Count one training batch."""
         if self.freeze_steps and self.training and torch.is_grad_enabled():
             self.steps += 1
             self.train()
@@ -194,12 +194,12 @@ class RobustFrontend(AbsFrontend):
         return self.speech_model.hidden_size
 
     def forward(self, input: Tensor, input_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, N) samples, (B,) -> (B, T, D) features, (B,) frames. Zeros in the padding.
+        """(B, N) samples, (B,) lengths -> (B, T, D) features, (B,) frames. Zeros in the padding.
 
         Raises:
             AudioError: several channels.
-            ModelError: an utterance is shorter than one frame, or the weights were never loaded.
-            ConfigError: ``lr_scale`` without an optimizer that knows it.
+            ModelError: an utterance is shorter than one frame, or the weights cannot be loaded.
+            ConfigError: the optimizer ignores ``lr_scale``, or ``cache_gb`` is used with adapters.
         """
         if input.dim() != 2:
             raise AudioError(
@@ -210,8 +210,8 @@ class RobustFrontend(AbsFrontend):
             self._load_pretrained()
         if int(input_lengths.min()) < self.speech_model.min_samples:
             raise ModelError(
-                f"an utterance of {int(input_lengths.min())} samples is shorter than one frame "
-                f"({self.speech_model.min_samples}); remove it from the data dir"
+                f"an utterance of {int(input_lengths.min())} samples is shorter than one frame of "
+                f"{self.speech_model.min_samples}; remove it from the data dir"
             )
         if self.training and torch.is_grad_enabled():
             check_lr_scale(self.speech_model)
@@ -235,7 +235,7 @@ class RobustFrontend(AbsFrontend):
         return torch.einsum("l,lbtd->btd", weights, states)
 
     def _in_windows(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Utterance by utterance, not cached: layers are weighted before windows are joined."""
+        """One utterance at a time, not cached; layers are summed before windows are joined."""
         rows = []
         for row, length in zip(wav, lengths.tolist(), strict=True):
             parts = []
@@ -281,17 +281,17 @@ def _check_source(student: dict[str, Any] | None) -> None:
         )
     if not isinstance(student, Mapping):
         raise ConfigError(
-            f"frontend_conf: student: {student}: say which it is: `student: {{path: {student}}}`, "
-            f"a student directory, or `student: {{hf: {student}}}`, a model of transformers"
+            f"frontend_conf: student: {student}: write `student: {{path: {student}}}` for a "
+            f"student directory, or `student: {{hf: {student}}}` for a transformers model"
         )
     if unknown := sorted(map(str, student.keys() - {"path", "hf", "arch"})):
         raise ConfigError(f"frontend_conf: student: unknown key {', '.join(unknown)}")
     if ("path" in student) == ("hf" in student):
-        raise ConfigError("frontend_conf: student: give path or hf, one of them")
+        raise ConfigError("frontend_conf: student: give either path or hf")
     for key in {"path", "hf"} & student.keys():
         if not isinstance(student[key], str | Path) or not str(student[key]):
             raise ConfigError(
-                f"frontend_conf: student: {key}: {student[key]!r} is no name of a directory"
+                f"frontend_conf: student: {key}: {student[key]!r} is not the name of a directory"
             )
 
 

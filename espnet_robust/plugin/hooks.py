@@ -1,14 +1,15 @@
-"""How ESPnet's tasks come to use ``preprocessor: distorting``, and to look at ``freeze_param``.
+"""Hooks that let ESPnet's tasks use ``preprocessor: distorting`` and check ``freeze_param``.
 
-ESPnet tells a preprocessor no epoch, tells validation and inference not apart, lets only some tasks
-choose their preprocessor, and passes over a ``freeze_param`` that freezes nothing. So
-``register()`` replaces, once in a process, four class methods, each by one that calls the original
-and is its equal where nobody asks for what is ours:
+ESPnet does not tell a preprocessor the epoch or whether it serves validation or inference, lets
+only some tasks choose their preprocessor, and ignores a ``freeze_param`` that freezes nothing. So
+``register()`` replaces four class methods and a function, once per process. Each replacement calls
+the original and behaves like it unless our features are used:
 
-    TASK.add_task_arguments      has ``--preprocessor`` and ``--preprocessor_conf`` in every task
-    TASK.build_preprocess_fn     the task's own; in training behind the distortion
-    AbsTask.build_iter_factory   validation too behind the distortion; the epoch is told
-    AbsTask.build_optimizers     a ``freeze_param`` of our frontend is looked at
+    TASK.add_task_arguments      adds ``--preprocessor`` and ``--preprocessor_conf`` to every task
+    TASK.build_preprocess_fn     in training, distorts before the task's own preprocessor
+    AbsTask.build_iter_factory   distorts in validation too, and tells the preprocessor the epoch
+    AbsTask.build_optimizers     checks a ``freeze_param`` for our frontend
+    abs_task.create_adapter      refuses an adapter that our frontend cannot have
 """
 
 import argparse
@@ -16,12 +17,14 @@ from collections.abc import Iterable, Iterator
 
 import torch
 from espnet2.iterators.abs_iter_factory import AbsIterFactory
+from espnet2.tasks import abs_task
 from espnet2.tasks.abs_task import AbsTask
 from espnet2.train.class_choices import ClassChoices
 from espnet2.utils.nested_dict_action import NestedDictAction
 
 from espnet_robust.common.errors import ConfigError, one_line_errors
 from espnet_robust.data.audio import RATE
+from espnet_robust.plugin.adapters import check_adapter
 from espnet_robust.plugin.checked_audio import rate_of
 from espnet_robust.plugin.familiar import check_freeze_param
 from espnet_robust.plugin.frontend import RobustFrontend
@@ -37,7 +40,7 @@ _HOOKED = "_espnet_robust_hooked"
 
 
 class EpochIterFactory(AbsIterFactory):
-    """Tells the preprocessor which epoch it is before that epoch's workers start."""
+    """Tells the preprocessor the epoch before that epoch's workers start."""
 
     def __init__(self, inner: AbsIterFactory, preprocessor: DistortingPreprocessor, max_epoch: int):
         self.inner = inner
@@ -50,7 +53,7 @@ class EpochIterFactory(AbsIterFactory):
 
 
 class _Batches:
-    """Batches as they are; of an utterance that cannot be distorted, one line from any worker."""
+    """Unchanged batches; an utterance that cannot be distorted gives a one-line error."""
 
     def __init__(self, batches: Iterable):
         self.batches = batches
@@ -63,10 +66,10 @@ class _Batches:
 
 
 def hook_task(task: type[AbsTask], choices: ClassChoices | None) -> None:
-    """Let a task have the distorting preprocessor. Idempotent.
+    """Let a task use the distorting preprocessor. Idempotent.
 
     Args:
-        choices: its own table of preprocessors; None where it has none.
+        choices: the task's own table of preprocessors, or None.
     """
     if _HOOKED in vars(task):
         return
@@ -87,7 +90,7 @@ def hook_task(task: type[AbsTask], choices: ClassChoices | None) -> None:
         inner_args = without_us(args, default)
         try:
             inner = build_preprocess_fn.__func__(cls, inner_args, train)
-        except TypeError as e:  # a key that the inner one does not know, or one that it lacks
+        except TypeError as e:  # a key that the inner preprocessor does not know, or lacks
             raise ConfigError(f"preprocessor_conf: {e}") from e
         return make_preprocessor(args, inner, train) if train else inner
 
@@ -96,14 +99,14 @@ def hook_task(task: type[AbsTask], choices: ClassChoices | None) -> None:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """What a task with a choice of preprocessors has, for one without."""
+    """Add the options of a task with a choice of preprocessors to a task without one."""
     group = parser.add_argument_group(description="Preprocessor")
     group.add_argument("--preprocessor", default="default", choices=("default", NAME))
     group.add_argument("--preprocessor_conf", action=NestedDictAction, default={})
 
 
 def hook_all_tasks() -> None:
-    """Let tasks tell the epoch, distort validation and look at ``freeze_param``. Idempotent."""
+    """Make tasks tell the epoch, distort in validation and check two options. Idempotent."""
     if _HOOKED in vars(AbsTask):
         return
     setattr(AbsTask, _HOOKED, True)
@@ -127,12 +130,19 @@ def hook_all_tasks() -> None:
                 check_freeze_param(args, model, frontend.freeze)
         return build(cls, args, model)
 
+    create = abs_task.create_adapter
+
+    def create_adapter(model: torch.nn.Module, adapter: str, conf: dict) -> None:
+        check_adapter(model, adapter, RobustFrontend)
+        create(model, adapter, conf)
+
+    abs_task.create_adapter = create_adapter
     AbsTask.build_iter_factory = classmethod(build_iter_factory)
     AbsTask.build_optimizers = classmethod(build_optimizers)
 
 
 def _check(args: argparse.Namespace, train: bool) -> None:
-    """ConfigError where distortions would be frozen, or of another rate."""
+    """Raise ConfigError if distortions would be cached, or if the model has another rate."""
     if train and args.max_cache_size > 0:
         raise ConfigError(
             f"max_cache_size: caching would repeat an epoch's distortions (preprocessor: {NAME}); "

@@ -1,7 +1,7 @@
-"""A learning rate of their own for some parameters, whatever the optimizer's schedule.
+"""A separate learning rate for some parameters, with any scheduler.
 
-ESPnet hands all parameters to the optimizer in one list, and schedulers such as OneCycleLR set the
-learning rate of every group. So the parameters carry a factor, which counts at each step.
+ESPnet passes all parameters to the optimizer in one list, and schedulers such as OneCycleLR set the
+learning rate of every group. So parameters carry a factor, which is applied at each step.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def set_lr_scale(module: nn.Module, scale: float) -> None:
 
 
 def check_lr_scale(module: nn.Module) -> None:
-    """Raises ConfigError if a scale was set and no optimizer has taken notice."""
+    """Raise ConfigError if a scale was set but the optimizer does not support it."""
     if not all(getattr(p, "lr_scale_known", True) for p in module.parameters()):
         raise ConfigError(
             "frontend_conf: lr_scale needs `optim: scaled_adamw`; another optimizer would ignore it"
@@ -28,10 +28,10 @@ def check_lr_scale(module: nn.Module) -> None:
 
 
 class ScaledAdamW(torch.optim.AdamW):
-    """AdamW in which the parameters of ``set_lr_scale`` have their own learning rate.
+    """AdamW that honours ``set_lr_scale``.
 
-    Each scale is a group, with ``lr_scale`` beside ``lr``; ``lr`` is that of scale 1 and belongs to
-    the scheduler.
+    Each scale is a parameter group with ``lr_scale`` beside ``lr``; ``lr`` is the unscaled learning
+    rate, which the scheduler sets.
     """
 
     def add_param_group(self, param_group: dict) -> None:

@@ -1,17 +1,17 @@
-"""``preprocessor: distorting``: an ESPnet training that hears our distortions, on the fly.
+"""``preprocessor: distorting``: distort the speech in any ESPnet training, on the fly.
 
     preprocessor: distorting
     preprocessor_conf:
-        distortion: conf/distortion/train.yaml  # or what stands in such a file
+        distortion: conf/distortion/train.yaml  # or the content of such a file
         valid_distortion: dev.yaml  # default: as for training
         seed: 0          # default: the training's --seed
-        inner: default   # the task's own preprocessor, behind the distortion; default: its default
-        names: [speech]  # what is distorted; [speech, speech2] for the trials of speaker tasks
-        ...              # all other keys are the inner preprocessor's
+        inner: default   # the task's own preprocessor, applied next; default: the task's default
+        names: [speech]  # the data to distort; [speech, speech2] for trials in speaker tasks
+        ...              # all other keys go to the inner preprocessor
 
-Draws are keyed by (seed, utterance id, epoch) as in distillation: the same with any number of
-workers and after resuming. Validation draws once, as epoch 0. Statistics (``--collect_stats``) and
-inference see the audio as it is: the inner preprocessor is all there is of it then.
+Draws are keyed by (seed, utterance id, epoch), as in distillation, so they do not depend on the
+number of workers or on resuming. Validation always draws as in epoch 0. Statistics
+(``--collect_stats``) and inference use the undistorted audio, with the inner preprocessor alone.
 """
 
 import argparse
@@ -33,7 +33,7 @@ Preprocess = Callable[[str, dict[str, Any]], dict[str, np.ndarray]]
 
 @dataclass(frozen=True)
 class DistortingConfig:
-    """The keys of ``preprocessor_conf`` that are ours; see the module."""
+    """Our keys in ``preprocessor_conf``; see the module's docstring."""
 
     distortion: str | Mapping
     valid_distortion: str | Mapping | None = None
@@ -52,19 +52,19 @@ class DistortingConfig:
         if not (isinstance(names, list) and names and all(isinstance(n, str) for n in names)):
             raise ConfigError(f"names: must be a list of names, got {names!r}")
         if self.inner == NAME:
-            raise ConfigError(f"inner: {NAME} cannot stand behind itself")
+            raise ConfigError(f"inner: {NAME} cannot be its own inner preprocessor")
 
 
 OURS = frozenset(f.name for f in dataclasses.fields(DistortingConfig))
 
 
 def is_distorting(args: argparse.Namespace) -> bool:
-    """Whether a task's options ask for it."""
+    """Whether a task's options ask for the distorting preprocessor."""
     return getattr(args, "preprocessor", None) == NAME
 
 
 def config_of(args: argparse.Namespace) -> DistortingConfig:
-    """Our keys of a task's ``preprocessor_conf``. Raises ConfigError: missing or wrong ones."""
+    """Our keys in a task's ``preprocessor_conf``. Raises ConfigError if one is missing or wrong."""
     conf = {key: value for key, value in args.preprocessor_conf.items() if key in OURS}
     return from_mapping(conf, DistortingConfig, "preprocessor_conf")
 
@@ -73,11 +73,11 @@ def without_us(args: argparse.Namespace, default: str | None) -> argparse.Namesp
     """A task's options as they would be without our preprocessor.
 
     Args:
-        default: the task's own preprocessor; None where a task gives no choice of one, and then
+        default: the task's own preprocessor; None if the task offers no choice, and therefore has
             no ``preprocessor_conf`` either.
 
     Raises:
-        ConfigError: a key for the inner preprocessor where that takes none.
+        ConfigError: a key for the inner preprocessor of a task that offers no choice.
     """
     inner = config_of(args).inner
     rest = {key: value for key, value in args.preprocessor_conf.items() if key not in OURS}
@@ -85,7 +85,7 @@ def without_us(args: argparse.Namespace, default: str | None) -> argparse.Namesp
         from_mapping(args.preprocessor_conf, DistortingConfig, "preprocessor_conf")
         if inner not in (None, "default"):
             raise ConfigError(
-                f"preprocessor_conf: inner: {inner!r}: this task has one preprocessor only; "
+                f"preprocessor_conf: inner: {inner!r}: this task has only one preprocessor; "
                 "leave `inner` out"
             )
     changed = {"preprocessor": inner or default or "default", "preprocessor_conf": rest}
@@ -93,13 +93,13 @@ def without_us(args: argparse.Namespace, default: str | None) -> argparse.Namesp
 
 
 class DistortingPreprocessor(AbsPreprocessor):
-    """Distorts an utterance, then hands it to the task's own preprocessor.
+    """Distorts an utterance, then passes it to the task's own preprocessor.
 
     Args:
-        inner: that one; None where the task has none.
-        distorter: the chain.
-        seed: of the draws.
-        names: keys of the data that are distorted; each draws on its own.
+        inner: the task's own preprocessor, or None.
+        distorter: the chain of distortions.
+        seed: seed of the draws.
+        names: keys of the data to distort; each is drawn independently.
         train: whether the draws change from epoch to epoch.
     """
 
@@ -120,15 +120,19 @@ class DistortingPreprocessor(AbsPreprocessor):
         self.progress = 0.0
 
     def set_epoch(self, epoch: int, progress: float) -> None:
-        """Called before an epoch's workers start. ``progress``: share of training done, [0, 1]."""
+        """Called before an epoch's workers start. ``progress``: of the training, in [0, 1]."""
         if self.train:
             self.epoch, self.progress = epoch, progress
 
     def __call__(self, uid: str, data: dict[str, Any]) -> dict[str, np.ndarray]:
-        """Raises AudioError: not mono, empty, NaN, or nothing to distort. ConfigError: nobody told
-        the epoch."""
+        """Distort and preprocess one utterance.
+
+        Raises:
+            AudioError: not mono, empty, NaN, or no data to distort.
+            ConfigError: ``set_epoch`` was not called.
+        """
         if self.epoch is None:
-            # Drawing as if for one epoch would repeat the same distortion through all of them.
+            # Drawing as for one epoch would repeat its distortions in all epochs.
             raise ConfigError(
                 f"preprocessor: {NAME} was not told the epoch; train with ESPnet2's own trainer "
                 "after espnet_robust.register(), or call set_epoch() before each epoch"
@@ -166,7 +170,7 @@ class DistortingPreprocessor(AbsPreprocessor):
 def make_preprocessor(
     args: argparse.Namespace, inner: Preprocess | None, train: bool
 ) -> DistortingPreprocessor:
-    """Read the distortions. Raises ConfigError, see ``load_distortion``."""
+    """Build the preprocessor. Raises ConfigError as ``load_distortion`` does."""
     config = config_of(args)
     chain = config.distortion if train else config.valid_distortion or config.distortion
     seed = args.seed if config.seed is None else config.seed

@@ -1,4 +1,4 @@
-"""``--quantize_asr_model`` of ESPnet's inference takes our layers too."""
+"""Make ``--quantize_asr_model`` of ESPnet's inference quantise our layers too."""
 
 import functools
 
@@ -11,7 +11,7 @@ _HOOKED = "_espnet_robust_quantizes"
 
 
 def hook_quantization() -> None:
-    """Let ``torch.ao.quantization.quantize_dynamic`` see our layers as torch's. Idempotent."""
+    """Make ``torch.ao.quantization.quantize_dynamic`` treat our layers as torch's. Idempotent."""
     quantize_dynamic = torch.ao.quantization.quantize_dynamic
     if hasattr(quantize_dynamic, _HOOKED):
         return

@@ -1,10 +1,10 @@
-"""ESPnet starts in half the time in a process that imports this first.
+"""Import this before ESPnet to halve ESPnet's start-up time.
 
 ESPnet decorates nearly every class with ``typeguard.typechecked``, which reads and compiles its
-source at each start. Commands import this module before ESPnet: the decorator then leaves
-ESPnet's classes as they are, and those of others it treats as always. It is for commands only;
-who imports ``espnet_robust`` keeps the checks. No ESPnet, or one that cannot be used, ends the
-command here with one line, before an import from it is a traceback.
+source at each start. If this module is imported first, the decorator leaves ESPnet's classes alone
+and works as usual for others. It is for commands only; ``import espnet_robust`` keeps the checks.
+If ESPnet is missing or unsupported, the command ends here with a one-line error instead of a
+traceback from a later import.
 """
 
 import typeguard
@@ -16,7 +16,7 @@ _typechecked = typeguard.typechecked
 
 
 def typechecked(target=None, **options):
-    """typeguard's decorator, with or without options, which spares ESPnet."""
+    """typeguard's decorator, with or without options, except that it skips ESPnet's classes."""
     if target is None:
         return lambda target: typechecked(target, **options)
     if target.__module__.partition(".")[0] in ("espnet", "espnet2"):

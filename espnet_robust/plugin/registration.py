@@ -1,8 +1,8 @@
-"""Make ``frontend: robust_student`` known to every ESPnet task that has a frontend.
+"""Register ``frontend: robust_student`` with every ESPnet task that has a frontend.
 
-Also ``encoder: blstm``, with which a recogniser trains quickly on a CPU, and ``optim:
-scaled_adamw``, with which the frontend may have its own learning rate, and ``preprocessor:
-distorting``, with which a training hears distorted speech.
+Also registers ``encoder: blstm``, for fast training on a CPU, ``optim: scaled_adamw``, which gives
+the frontend its own learning rate, and ``preprocessor: distorting``, for training on distorted
+speech.
 """
 
 import importlib
@@ -32,17 +32,17 @@ TASKS = (
 
 
 def register(tasks: tuple[str, ...] = TASKS) -> int:
-    """Add our frontend to the ``frontend_choices`` of each task, our encoder to its encoders.
+    """Add our frontend to the ``frontend_choices`` of each task, and our encoder to its encoders.
 
-    From then on ESPnet reads audio as we do (``checked_audio.py``), and its trainings are saved
-    all or nothing (``training.py``).
+    From then on ESPnet reads audio as we do (``checked_audio.py``), and its trainings save all or
+    nothing after each epoch (``training.py``). Idempotent. A task whose own dependencies are not
+    installed is skipped.
 
-    Returns how many tables have the frontend.
-
-    Idempotent. A task whose own dependencies are not installed is left out.
+    Returns:
+        The number of frontend tables that have our frontend.
 
     Raises:
-        RuntimeError: somebody else has taken the name.
+        RuntimeError: the name is already registered for another class.
     """
     modules = list(filter(None, map(_module, tasks)))
     choices = {id(table): table for module in modules for table in _choices(module)}.values()
@@ -57,7 +57,7 @@ def register(tasks: tuple[str, ...] = TASKS) -> int:
 
 
 def register_module(module: ModuleType) -> None:
-    """Add our frontend and encoder to the tables of a module that holds a task."""
+    """Add our frontend and encoder to the tables of a module that defines a task."""
     for table in _choices(module):
         if table.base_type is AbsFrontend:
             _add(FRONTENDS, table.classes)
@@ -84,7 +84,7 @@ def _choices(module: ModuleType) -> list[ClassChoices]:
 
 
 def _hook(module: ModuleType) -> None:
-    """Make ``preprocessor: distorting`` known to the tasks that a module defines."""
+    """Register ``preprocessor: distorting`` with the tasks that a module defines."""
     preprocessors = [c for c in _choices(module) if c.base_type is AbsPreprocessor]
     for cls in list(vars(module).values()):
         own = isinstance(cls, type) and cls.__module__ == module.__name__

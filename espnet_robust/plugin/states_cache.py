@@ -1,4 +1,4 @@
-"""Hidden states of a frozen model, kept in memory (``cache_gb``)."""
+"""Cache the hidden states of a frozen model in memory (``cache_gb``)."""
 
 import torch
 from torch import Tensor
@@ -7,13 +7,13 @@ from espnet_robust.models.speech_model import SpeechModel
 
 
 def precision(model: SpeechModel, device: str) -> bytes:
-    """What states are computed in, which cached ones must have been too."""
+    """The precision that states are computed in, as part of the cache key."""
     autocast = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
     return f"{model.encoder.dtype} {autocast}".encode()
 
 
 class StatesCache(dict):
-    """Tensors by ``audio_key``, up to ``limit`` bytes; what comes later is computed each time."""
+    """Tensors by ``audio_key``, up to ``limit`` bytes; once full, it stores nothing more."""
 
     def __init__(self, limit: int):
         super().__init__()

@@ -1,11 +1,12 @@
-"""Every training of ESPnet's made safe: killed at any moment, it can be resumed.
+"""Make every ESPnet training safe to kill: it can be resumed from any moment.
 
-``hook_trainings()`` replaces, once in a process, three class methods of ESPnet, each by one that
-calls the original:
+``hook_trainings()`` replaces four class methods of ESPnet, once per process. Each new method calls
+the original:
 
-    Trainer.run                    what an epoch writes is all or nothing (``common/saving.py``)
-    AbsTask.main_worker            one process at a time trains in a directory
-    AbsTask.build_model_from_file  weights alone are read from a model (``checkpoints.py``)
+    Trainer.run                    writes an epoch's files all or nothing (``common/saving.py``)
+    AbsTask.main_worker            lets one training at a time use a directory, one rank a GPU
+    AbsTask.build_sequence_iter_factory   shares one process's batches among ranks (``shares.py``)
+    AbsTask.build_model_from_file  loads only the weights of a model (``checkpoints.py``)
 """
 
 import argparse
@@ -18,42 +19,48 @@ from espnet2.train.distributed_utils import DistributedOption
 from espnet2.train.trainer import Trainer
 from espnet2.utils.build_dataclass import build_dataclass
 
-from espnet_robust.common.errors import ModelError
+from espnet_robust.common.errors import ConfigError, ModelError
 from espnet_robust.common.processes import locked
 from espnet_robust.common.saving import Saving
 from espnet_robust.plugin.adapters import check_whole
 from espnet_robust.plugin.checkpoints import difference, read_weights, reading, weights_only
 from espnet_robust.plugin.frontend import RobustFrontend
+from espnet_robust.plugin.shares import build_shares, weigh_shares
 
 LOCK = ".training.lock"
-# The workers of a killed training, which hold its lock too, end when they find their parent gone:
-# torch has them look every 5 s.
+# The workers of a killed training hold its lock too. They end when they find their parent gone,
+# which torch makes them check every 5 s.
 PATIENCE_S = 12.0
 
+_RANK_SEED = 1_000_003  # more than there are epochs
 _HOOKED = "_espnet_robust_trains_safely"
 
 
 class SafeTrainer:
-    """What stands before the methods of a trainer of ESPnet's, as a base of it."""
+    """Wrappers around the methods of an ESPnet trainer, used as its base class."""
 
     @classmethod
     def resume(cls, checkpoint, model, **kwargs) -> None:
-        """Load a checkpoint. Raises ModelError where it is of another model or unreadable."""
+        """Load a checkpoint. Raises ModelError if it is unreadable or of another model."""
         try:
             super().resume(checkpoint=checkpoint, model=model, **kwargs)
         except ModelError:
             raise
         except Exception as e:
             raise ModelError(
-                f"{checkpoint}: training cannot go on from it: "
-                f"{difference(Path(checkpoint), model, e)}; use the configuration that it was "
-                "begun with, or remove the directory"
+                f"{checkpoint}: training cannot resume from it: "
+                f"{difference(Path(checkpoint), model, e)}; use the original configuration, or "
+                "remove the directory"
             ) from e
 
     @classmethod
     def train_one_epoch(cls, *, options, distributed_option, **kwargs) -> bool:
         if is_first_rank(distributed_option):
-            Saving(Path(options.output_dir)).end()  # of the epoch before
+            Saving(Path(options.output_dir)).end()  # for the epoch before
+        else:
+            # ESPnet seeds all ranks alike; each is to have dropout of its own.
+            seed = options.seed + kwargs["reporter"].epoch
+            torch.manual_seed(seed + _RANK_SEED * distributed_option.dist_rank)
         return super().train_one_epoch(
             options=options, distributed_option=distributed_option, **kwargs
         )
@@ -66,34 +73,45 @@ class SafeTrainer:
 
 
 def is_first_rank(option: DistributedOption) -> bool:
-    """Whether this process is the one that writes."""
+    """Whether this process is the one that writes files."""
     return not option.distributed or option.dist_rank == 0
 
 
 def hook_trainings() -> None:
-    """See above. Idempotent."""
+    """Replace the methods named in the module's docstring. Idempotent."""
     if _HOOKED in vars(AbsTask):
         return
     setattr(AbsTask, _HOOKED, True)
     run, work = Trainer.run.__func__, AbsTask.main_worker.__func__
     build = AbsTask.build_model_from_file.__func__
+    iterate = AbsTask.build_sequence_iter_factory.__func__
 
-    def safe_run(cls, *, trainer_options, distributed_option, **kwargs) -> None:
+    def safe_run(cls, *, model, trainer_options, distributed_option, **kwargs) -> None:
         safe = type(cls.__name__, (SafeTrainer, cls), {})
         saving, first = Saving(Path(trainer_options.output_dir)), is_first_rank(distributed_option)
         if first:
             saving.undo()
         if distributed_option.distributed:
+            weigh_shares(model)
             torch.distributed.barrier()
         options = {"trainer_options": trainer_options, "distributed_option": distributed_option}
         with _one_line_if_full(saving.out):
-            run(safe, **options, **kwargs)
+            run(safe, model=model, **options, **kwargs)
             if first:
                 saving.end()
 
     def main_worker(cls, args: argparse.Namespace):
+        if args.ngpu > 1:  # torch's DataParallel, which copies the model at each step
+            raise ConfigError(
+                f"ngpu {args.ngpu}: a process trains on one GPU; start as many as there are GPUs: "
+                f"espnet-robust launch --processes {args.ngpu} MODULE --ngpu 1 ..."
+            )
         with _lock(args), weights_only():
-            return work(cls, args)
+            work(cls, args)
+            _end_group()
+
+    def build_sequence_iter_factory(cls, args, iter_options, mode):
+        return build_shares(iterate, cls, args, iter_options, mode)
 
     def build_model_from_file(cls, config_file=None, model_file=None, device="cpu"):
         with reading(model_file):
@@ -104,27 +122,35 @@ def hook_trainings() -> None:
         return model, args
 
     Trainer.run = classmethod(safe_run)
-    # By this name the processes of a training on several GPUs find it.
+    # The processes of multi-GPU training find it by this name.
     AbsTask.main_worker = classmethod(main_worker)
+    AbsTask.build_sequence_iter_factory = classmethod(build_sequence_iter_factory)
     AbsTask.build_model_from_file = classmethod(build_model_from_file)
+
+
+def _end_group() -> None:
+    """Leave together: threads of the process group, still there at exit, may abort a process."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 @contextlib.contextmanager
 def _one_line_if_full(out: Path):
-    """torch's errors when it cannot write a file are RuntimeErrors about its insides."""
+    """Turn torch's errors on a full disk, RuntimeErrors about its internals, into one line."""
     try:
         yield
     except RuntimeError as e:
         if "PytorchStreamWriter" not in str(e) and "unexpected pos" not in str(e):
             raise
         raise ModelError(
-            f"{out}: a checkpoint cannot be written; is the disk full? make room and run this "
-            "again: it goes on after the last epoch that was saved"
+            f"{out}: a checkpoint cannot be written; is the disk full? Make room and run this "
+            "again: training resumes after the last saved epoch"
         ) from e
 
 
 def _lock(args: argparse.Namespace):
-    """The output directory's lock, for the process that writes there."""
+    """Lock the output directory, in the process that writes there."""
     option = build_dataclass(DistributedOption, args)
     option.init_options()
     if not is_first_rank(option) or not args.output_dir:

@@ -1,1 +1,1 @@
-"""Pretraining of small teachers."""
+"""Pretrain small teachers."""

@@ -1,4 +1,4 @@
-"""Batches of a pretraining run: crops of utterances, what is heard of them, units and masks."""
+"""Batches for pretraining: cropped and distorted utterances, their units and masks."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from espnet_robust.pretrain.config import PretrainConfig
 
 @dataclass(frozen=True)
 class Speech:
-    """The utterances of some data dirs: ids, and (N,) float32 samples each."""
+    """The utterances of several data dirs: ids, and (N,) float32 samples each."""
 
     ids: list[str]
     wavs: list[np.ndarray]
@@ -31,7 +31,7 @@ def read_speech(data_dirs: Sequence[Path], min_samples: int) -> Speech:
     """All audio of the data dirs, in memory.
 
     Raises:
-        AudioError, DataDirError: unreadable, or an utterance of fewer than ``min_samples``.
+        AudioError, DataDirError: audio cannot be read, or is shorter than ``min_samples``.
     """
     ids, wavs = [], []
     for data_dir in data_dirs:
@@ -52,7 +52,7 @@ class Batches:
 
     Args:
         units: (T,) int64 for each utterance.
-        frames: of the model that hears them.
+        frames: the frames of the model in training.
 
     Raises:
         ConfigError: the distortion cannot be read.
@@ -66,9 +66,9 @@ class Batches:
         self.distorter = load_distortion(config.distortion) if config.distortion else None
 
     def plan(self, skip: int = 0) -> Iterator[tuple[int, list[int]]]:
-        """(Epoch, utterances) of each batch from number ``skip`` on, endless.
+        """Yield (epoch, utterances) for each batch from number ``skip`` on, without end.
 
-        A batch holds utterances of like length; batches are shuffled anew in each epoch.
+        A batch holds utterances of similar length; batches are reshuffled in each epoch.
         """
         epoch = 0
         while True:
@@ -99,11 +99,11 @@ class Batches:
         """Audio (B, N), lengths (B,), units (B, T) with -1 in the padding, and masked (B, T).
 
         Args:
-            progress: share of the training that is done, in [0, 1], for distortions that change.
-            rng: for crops and masks; distortions have their own, by utterance and epoch.
+            progress: progress of the training, in [0, 1], for distortions that change with it.
+            rng: for crops and masks; distortions have their own, per utterance and epoch.
 
         Raises:
-            AudioError, ConfigError: a distortion fails, or changes the length of what it hears.
+            AudioError, ConfigError: a distortion fails, or changes the length of the audio.
         """
         crops = [self._crop(i, epoch, progress, rng) for i in batch]
         lengths = torch.tensor([len(wav) for wav, _ in crops])
@@ -141,7 +141,7 @@ class Batches:
             raise AudioError(f"{utt_id}: {e}") from e
         if len(heard) != len(wav):
             raise ConfigError(
-                f"distortion: {record['domain']} changes the length of {utt_id}, whose units then "
-                "do not fit; leave it out"
+                f"distortion: {record['domain']} changes the length of {utt_id}, so its units no "
+                "longer fit; leave this distortion out"
             )
         return heard

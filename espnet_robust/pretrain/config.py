@@ -1,4 +1,4 @@
-"""What the YAML of a pretraining run says."""
+"""The options of a pretraining run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,25 +9,27 @@ from espnet_robust.common.errors import ConfigError
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """What the YAML of a pretraining run says.
+    """The options of a pretraining run, the keys of its YAML.
 
     Attributes:
         clusters: number of units.
-        steps: updates. ``warmup`` of them raise the learning rate linearly; it then falls to 0.
+        steps: number of updates. The learning rate rises linearly in the first ``warmup`` of them,
+            then falls to 0.
         model: HubertConfig options of a new model.
-        init: in place of ``model``: a hub id or directory whose model is trained on, with a new
-            head.
+        init: instead of ``model``: a hub id or directory of a model whose training is continued,
+            with a new head.
         units: ``{from: mfcc}``, or ``{from: DIR, layer: N}`` for the features of another model;
-            always those of the undistorted speech.
-        distortion: what the model hears, a YAML of conf/distortion or what stands in one; none:
-            undistorted speech. With units of undistorted speech the model learns to denoise, as
-            WavLM does (arXiv:2110.13900, section III-B).
-        batch_seconds: audio seconds in a batch.
+            they are always computed from undistorted speech.
+        distortion: the distortion that the model hears: a YAML in conf/distortion or the content of
+            one; None: undistorted speech. Since the units are those of undistorted speech, the
+            model learns to denoise, as WavLM does (arXiv:2110.13900, section III-B).
+        batch_seconds: seconds of audio in a batch.
         max_seconds: longer utterances are cropped at random to this many seconds.
-        mask_prob, mask_frames: each frame starts a masked span with this probability.
-        unmasked_weight: weight of the loss on unmasked frames beside that on masked ones. HuBERT's
-            alpha; above 0 the convolutions learn the units' acoustics within few steps.
-        precision: fp32, or bf16 where the processor has it (about 1.5 times as fast).
+        mask_prob, mask_frames: each frame starts a masked span of ``mask_frames`` frames with
+            probability ``mask_prob``.
+        unmasked_weight: weight of the loss on unmasked frames relative to that on masked ones.
+            HuBERT's alpha; above 0, the convolutions learn the units' acoustics within a few steps.
+        precision: fp32, or bf16 if the processor supports it (about 1.5 times as fast).
     """
 
     clusters: int
@@ -56,17 +58,17 @@ class PretrainConfig:
         if self.units.get("from") != "mfcc" and "layer" not in self.units:
             raise ConfigError("units: a directory in `from` needs `layer`, or write {from: mfcc}")
         if (self.model is None) == (self.init is None):
-            raise ConfigError("name either `model`, of a new model, or `init`, one to train on")
+            raise ConfigError("give either `model`, for a new model, or `init`, one to continue")
 
 
 @dataclass(frozen=True)
 class Record:
-    """What ``pretraining.json`` says of a teacher beside it.
+    """The content of a teacher's ``pretraining.json``.
 
     Attributes:
         pretrain_config: the keys of PretrainConfig.
-        audio_seconds: of all data.
-        wall_seconds: of all steps, with ``threads`` threads on ``device``, cpu or cuda.
+        audio_seconds: duration of all data.
+        wall_seconds: time of all steps, with ``threads`` threads on ``device``, cpu or cuda.
     """
 
     pretrain_config: Mapping[str, Any]

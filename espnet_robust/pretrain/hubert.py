@@ -1,8 +1,8 @@
-"""Pretraining of a small HuBERT: masked prediction of k-means units (arXiv:2106.07447).
+"""Pretrain a small HuBERT: masked prediction of k-means units (arXiv:2106.07447).
 
 The units are k-means clusters of MFCCs or, in a second round, of a layer of an earlier model. The
-model may hear distorted speech while the units are those of the undistorted (WavLM's denoising,
-arXiv:2110.13900), and may begin with the weights of another.
+model may hear distorted speech while the units are those of the undistorted speech (WavLM's
+denoising, arXiv:2110.13900), and may start from the weights of another model.
 All randomness is keyed by the seed and the step, or by the seed, the utterance and the epoch, so
 that a resumed run equals an uninterrupted one.
 """
@@ -40,11 +40,11 @@ RECORD = "pretraining.json"
 
 
 class MaskedPrediction(nn.Module):
-    """HuBERT with a linear head over the units."""
+    """HuBERT with a linear head that predicts the units."""
 
     def __init__(self, config: PretrainConfig):
         super().__init__()
-        # The encoder's own masking is off in it: masked spans are passed explicitly.
+        # The encoder's own masking is off; masked spans are passed explicitly.
         if config.init is None:
             encoder = HubertModel(HubertConfig(**(config.model or {})))
             self.speech_model = build_speech_model(encoder, normalize=True)
@@ -77,10 +77,13 @@ def pretrain(config_path: Path, data_dirs: Sequence[Path], out: Path, device: st
     Resumes from ``out``.work, which is kept beside it.
 
     Args:
+        config_path: a YAML with the keys of ``PretrainConfig``.
         device: ``cpu`` or ``cuda``.
 
     Raises:
-        ConfigError, DataDirError, AudioError, ModelError: see their messages.
+        ConfigError: the YAML is wrong, there is no GPU, or ``out``.work has another YAML.
+        DataDirError, AudioError: a data dir or its audio cannot be used.
+        ModelError: the model named by ``init`` or ``units`` cannot be loaded.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device cuda: torch finds no GPU here; use cpu (in a recipe: --ngpu 0)")
@@ -113,8 +116,8 @@ class _Run:
     """Model, optimizer and schedule of a run, and its checkpoint in ``work``.
 
     Attributes:
-        step: updates done.
-        seconds: spent on them, by all processes that took part.
+        step: number of updates done.
+        seconds: time spent on them, in all processes that took part.
     """
 
     def __init__(self, config: PretrainConfig, path: Path, model: MaskedPrediction, work: Path):
@@ -175,7 +178,7 @@ class _Run:
 
 
 def _train(run: _Run, speech: Speech, units: list[np.ndarray]) -> None:
-    """All steps that are left, with a line of the curve and a checkpoint now and then."""
+    """Run the remaining steps; log the learning curve and save a checkpoint now and then."""
     config = run.config
     run.model.train()
     batches = Batches(config, speech, units, run.model.speech_model.frames)

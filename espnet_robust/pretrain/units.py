@@ -1,4 +1,4 @@
-"""Units that a small HuBERT predicts: k-means clusters of MFCCs or of a model's hidden states."""
+"""The units that a small HuBERT predicts: k-means clusters of MFCCs or of hidden states."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -16,13 +16,13 @@ from espnet_robust.common.files import sync
 from espnet_robust.data.audio import RATE
 from espnet_robust.models.speech_model import SpeechModel, load_teacher
 
-KMEANS_FRAMES = 200_000  # clusters of MFCCs do not change beyond this many
+KMEANS_FRAMES = 200_000  # more frames do not change clusters of MFCCs
 
 
 def mfcc(wav: np.ndarray, hop: int, field_samples: int) -> np.ndarray:
-    """(frames, 39): 13 MFCCs with first and second differences, normalised over the utterance.
+    """(frames, 39): 13 MFCCs with first and second differences, normalised per utterance.
 
-    Frames are those of the convolution stack: ``field_samples`` long, ``hop`` apart, no padding.
+    Frames match the convolution stack: ``field_samples`` long, ``hop`` apart, no padding.
     """
     static = librosa.feature.mfcc(
         y=wav, sr=RATE, n_mfcc=13, n_fft=field_samples, hop_length=hop, n_mels=40, center=False
@@ -35,7 +35,7 @@ def mfcc(wav: np.ndarray, hop: int, field_samples: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class UnitsConfig:
-    """Where units come from.
+    """The source of the units.
 
     Attributes:
         source: ``{from: mfcc}``, or ``{from: DIR, layer: N}`` for the features of another model.
@@ -57,7 +57,8 @@ def find_units(
 ) -> list[np.ndarray]:
     """(T,) int64 for each utterance (N,): the cluster of each frame of ``model``.
 
-    Looked up in the file ``cache`` if that was made for these frames and features, else kept there.
+    They are read from the file ``cache`` if it was made for these frames and features, and written
+    to it otherwise.
     """
     lengths = [model.num_frames(len(w)) for w in wavs]
     ends = np.cumsum(lengths)

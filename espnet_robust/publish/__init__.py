@@ -1,1 +1,1 @@
-"""Trained models as other people load them: packed, described by a card, on the hub."""
+"""Publish trained models: pack them, write model cards, upload to the hub."""

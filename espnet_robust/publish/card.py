@@ -1,4 +1,4 @@
-"""Model cards: the README.md of a packed recogniser, and of a student, written from the run."""
+"""Write the model cards (README.md) of packed recognisers and students from the run's facts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ import yaml
 
 from espnet_robust.data.conditions import CLEAN
 from espnet_robust.publish.run_facts import RunFacts, versions
-from espnet_robust.score.tables import markdown_table
+from espnet_robust.score.formats import markdown_table
 
 USE_PACKED = {
     "asr": """\
@@ -36,7 +36,7 @@ print(label)
 USE_STUDENT = """\
 frontend: robust_student
 frontend_conf:
-  student: {path: DIR}  # of this repository: hf download USER/NAME --local-dir DIR
+  student: {path: DIR}  # made by: hf download USER/NAME --local-dir DIR
   layers: weighted_sum
 """
 WHO_HEARS = {
@@ -48,10 +48,10 @@ WHO_HEARS = {
 
 
 def packed_card(facts: RunFacts, repo: str) -> str:
-    """Of a packed recogniser or classifier.
+    """The card of a packed recogniser or classifier.
 
     Args:
-        repo: where it can be had: a name on the hub or the file that was packed.
+        repo: where it can be found: a name on the hub or the packed file.
     """
     kind = "classifier" if facts.scores.task == "cls" else "recogniser"
     use = USE_PACKED[facts.scores.task].format(repo=repo)
@@ -59,10 +59,10 @@ def packed_card(facts: RunFacts, repo: str) -> str:
         _front_matter(facts, "audio-classification" if kind == "classifier" else
                       "automatic-speech-recognition"),
         f"# {facts.scores.system}, a {kind} ({facts.recipe})",
-        f"A {kind} of ESPnet on {_stands_on(facts)}, trained with espnet_robust.",
+        f"An ESPnet {kind} on {_stands_on(facts)}, trained with espnet_robust.",
         "## Use", _install(facts), f"```python\n{use}```",
-        "The packed file loads without the hub: `Speech2Text(**unpack(FILE, DIR))`, by `unpack` "
-        "of `espnet2.main_funcs.pack_funcs`."
+        "The packed file loads without the hub: `Speech2Text(**unpack(FILE, DIR))`, with `unpack` "
+        "from `espnet2.main_funcs.pack_funcs`."
         if kind == "recogniser" else "",
         *_common(facts),
     ]  # fmt: skip
@@ -70,11 +70,11 @@ def packed_card(facts: RunFacts, repo: str) -> str:
 
 
 def student_card(facts: RunFacts) -> str:
-    """Of a student directory."""
+    """The card of a student directory."""
     parts = [
         _front_matter(facts, "feature-extraction"),
         f"# {facts.scores.system}, a distilled speech model ({facts.recipe})",
-        "A student directory of espnet_robust: a frontend for any ESPnet task.",
+        "A student directory made by espnet_robust: a frontend for any ESPnet task.",
         "## Use",
         _install(facts),
         f"```yaml\n{USE_STUDENT}```",
@@ -126,23 +126,28 @@ def _common(facts: RunFacts) -> list[str]:
     ]
 
 
+def _ends(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"[{low:.1f}, {high:.1f}]"
+
+
 def _results(facts: RunFacts) -> str:
     name = facts.metric.name
     rows = [
-        [c.name, str(c.utterances), f"{i.value:.1f}", f"[{i.low:.1f}, {i.high:.1f}]"]
+        [c.name, str(c.utterances), f"{i.value:.1f}", _ends(i.low, i.high)]
         for c in facts.scores.conditions
         if (i := facts.intervals.get(c.name))
     ]
     rows.sort(key=lambda row: row[0] != CLEAN)
     table = markdown_table(["condition", "utterances", f"{name}, %", "95 % interval"], rows)
-    return f"{table}\nIntervals by bootstrap over utterances."
+    return (
+        f"{table}\nIntervals are from a bootstrap over speakers, or over utterances if the "
+        "speakers are unknown."
+    )
 
 
 def _training(facts: RunFacts) -> str:
     params = facts.scores.params
-    size = (
-        f" {params / 1e6:.2f} M parameters with all that stands on the frontend." if params else ""
-    )
+    size = f" {params / 1e6:.2f} M parameters, including the frontend." if params else ""
     used = ", ".join(f"{package} {number}" for package, number in versions().items())
     return (
         f"Seed {facts.scores.seed}; commit {facts.commit}; {used}.{size}\n\n"

@@ -1,7 +1,7 @@
-"""Upload what was packed to the hub, by huggingface_hub.
+"""Upload packed models to the hub with huggingface_hub.
 
-A repository is made where there is none. What is there already, from an upload that broke or an
-earlier one, is not sent again; a commit holds all files or none.
+A missing repository is created. Files that are already there, from an earlier or interrupted
+upload, are not sent again; a commit holds all files or none.
 """
 
 import re
@@ -11,20 +11,20 @@ from pathlib import Path
 from espnet_robust.common.errors import UserError
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
-LOG_IN = "log in by `hf auth login`, or set HF_TOKEN, with a token that may write"
+LOG_IN = "log in with `hf auth login`, or set HF_TOKEN, using a token with write access"
 
 
 def check_repo(repo: str) -> None:
-    """Raises UserError where this cannot be the name of a repository on the hub."""
+    """Raise UserError if this cannot be the name of a repository on the hub."""
     if not _REPO.fullmatch(repo) or ".." in repo or "--" in repo or len(repo) > 96:
         raise UserError(
-            f"--upload_hf {repo!r} is no name of a repository on the hub; write USER/NAME, of "
-            "letters, digits and . _ - (no .. or --, 96 in all)"
+            f"--upload_hf {repo!r} is not a repository name on the hub; write USER/NAME with "
+            "letters, digits and . _ - (no .. or --, at most 96 characters)"
         )
 
 
 def check_upload(repo: str, stages: Collection[int]) -> None:
-    """Raises UserError where a recipe is to upload, in stage 12, and could not, or the reverse."""
+    """Raise UserError if stage 12 is to run but cannot upload, or if it must run but does not."""
     if 12 in stages and not repo:
         raise UserError("stage 12 uploads to the hub: name a repository, --upload_hf USER/NAME")
     if repo:
@@ -36,26 +36,26 @@ def check_upload(repo: str, stages: Collection[int]) -> None:
 
 
 def check_token() -> None:
-    """Raises UserError where there is nobody to upload as."""
+    """Raise UserError if there is no token to upload with."""
     from huggingface_hub import get_token
 
     if not get_token():
-        raise UserError(f"upload: there is no token for the hub; {LOG_IN}")
+        raise UserError(f"upload: no token for the hub; {LOG_IN}")
 
 
 def upload(folder: Path, repo: str, private: bool = False) -> str:
-    """Upload a directory; returns where it can be seen.
+    """Upload a directory; return its address.
 
     Raises:
-        UserError: no such directory or no card in it, a name that is none or belongs to somebody
-            else, no token or one that may not write, or the hub cannot be reached.
+        UserError: there is no such directory or no card in it; the name is invalid or somebody
+            else's; the token is missing or has no write access; or the hub cannot be reached.
     """
     check_repo(repo)
     if not (folder / "README.md").is_file():
         raise UserError(f"{folder}: no README.md there; pack the system first, in stage 11")
     check_token()
     from huggingface_hub import HfApi
-    from huggingface_hub import errors as hub  # its HTTPError is that of the client it uses
+    from huggingface_hub import errors as hub  # its HTTPError is that of its own HTTP client
 
     api = HfApi()
     try:
@@ -67,33 +67,33 @@ def upload(folder: Path, repo: str, private: bool = False) -> str:
         raise UserError("upload: HF_HUB_OFFLINE is set; unset it") from e
     except (hub.HTTPError, OSError, RuntimeError) as e:
         raise UserError(
-            f"upload of {folder} to {repo} broke: {_first_line(e)}; run it again: what is there "
-            "already is not sent again"
+            f"upload of {folder} to {repo} failed: {_first_line(e)}; run it again: files that are "
+            "already there are not sent again"
         ) from e
     return f"{api.endpoint}/{repo}"
 
 
 def _refused(repo: str, error: Exception) -> str:
-    """What a status of the hub means for whoever uploads."""
+    """What an HTTP status from the hub means for the user."""
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", 0)
     if status == 401:
-        return f"upload: the hub does not know this token; {LOG_IN}"
+        return f"upload: the hub rejects this token; {LOG_IN}"
     if status in (403, 404):
         owner = repo.partition("/")[0]
         return (
             f"upload: the hub refuses {repo}: there is no user or organisation {owner!r}, or this "
-            f"token may not write there ({_first_line(error)}); {LOG_IN}, or change --upload_hf"
+            f"token has no access to it ({_first_line(error)}); {LOG_IN}, or change --upload_hf"
         )
     if status >= 500:
         return (
-            f"upload to {repo} broke: {_first_line(error)}; run it again: what is there already is "
-            "not sent again"
+            f"upload to {repo} failed: {_first_line(error)}; run it again: files that are already "
+            "there are not sent again"
         )
     return f"upload: the hub refuses {repo}: {_first_line(error)}"
 
 
 def _first_line(error: BaseException) -> str:
-    while error.__cause__ is not None:  # huggingface_hub tells which file; the cause says why
+    while error.__cause__ is not None:  # huggingface_hub names the file, the cause says why
         error = error.__cause__
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

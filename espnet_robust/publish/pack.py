@@ -1,12 +1,12 @@
-"""Pack a trained system: its recogniser or classifier as ESPnet packs it, its student as it is.
+"""Pack a trained system: its recogniser or classifier in ESPnet's format, and its student.
 
-What ``pack_system`` leaves in OUT::
+``pack_system`` writes to OUT::
 
-    asr.zip, or cls.zip   as ``espnet2.bin.pack`` writes it, the student's weights inside
-    asr/, or cls/         the same unpacked, as the hub keeps it
-    student/              the student directory, and its card
+    asr.zip, or cls.zip   as written by ``espnet2.bin.pack``, including the student's weights
+    asr/, or cls/         the same, unpacked, as stored on the hub
+    student/              the student directory and its card
 
-No path of the machine on which it was trained is left in any of them.
+None of them contains paths of the machine that trained it.
 """
 
 import contextlib
@@ -25,12 +25,12 @@ from espnet_robust.common.errors import ModelError
 from espnet_robust.publish.card import packed_card, student_card
 from espnet_robust.publish.run_facts import RunFacts
 
-# Task -> what espnet2.bin.pack, and then the constructor of its inference, call the two files.
+# Task -> the names of the two files in espnet2.bin.pack and in the inference class's constructor.
 FILES = {
     "asr": ("asr_train_config", "asr_model_file"),
     "cls": ("classification_train_config", "classification_model_file"),
 }
-# Keys of ESPnet's configuration that name places of the training, of no use to inference.
+# Keys of ESPnet's configuration that name paths for training, which inference does not need.
 _PLACES = ("_data_path_and_name_and_type", "_shape_file", "_data_key_file")
 _OF_TRAINING = (
     "config",
@@ -44,12 +44,12 @@ STUDENT_FILES = ("config.yaml", "model.safetensors")
 
 
 def pack_system(exp: Path, checkpoint: str, facts: RunFacts, out: Path, repo: str = "") -> Path:
-    """Pack one system of a recipe into ``out``, which is replaced whole.
+    """Pack one system of a recipe into ``out``; an existing ``out`` is replaced.
 
     Args:
         exp: exp/BUDGET/SYSTEM_seedN.
         checkpoint: file in its ``asr`` or ``cls``.
-        repo: name on the hub that the card gives.
+        repo: name on the hub, for the card.
 
     Raises:
         ModelError: training has not finished.
@@ -76,8 +76,8 @@ def pack_model(exp: Path, checkpoint: str, task: str, card: str, out: Path) -> N
     config, files = portable(read_yaml(exp / "config.yaml"))
     if config.get("use_adapter") and config.get("save_strategy") != "all":
         raise ModelError(
-            f"{exp / checkpoint}: lacks the frozen model and would not load elsewhere; train "
-            "with `save_strategy: all`"
+            f"{exp / checkpoint}: lacks the frozen model, so it could not be loaded elsewhere; "
+            "train with `save_strategy: all`"
         )
     folder = out / task
     folder.mkdir()
@@ -92,7 +92,7 @@ def pack_model(exp: Path, checkpoint: str, task: str, card: str, out: Path) -> N
 
 
 def _espnet_pack(folder: Path, task: str, checkpoint: str, out: Path, others: list[str]) -> None:
-    """Call ``espnet2.bin.pack`` in ``folder``: it keeps paths relative to where it runs."""
+    """Call ``espnet2.bin.pack`` in ``folder``: it stores paths relative to where it runs."""
     from espnet2.bin.pack import main as espnet2_pack
 
     config, model = FILES[task]
@@ -116,10 +116,10 @@ def _copy_student(student: Path, out: Path, card: str) -> None:
 
 
 def portable(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
-    """An ESPnet configuration that holds elsewhere.
+    """An ESPnet configuration without absolute paths.
 
     Returns:
-        the configuration, and {name beside it: file} of what it needs, such as a model of BPE.
+        The configuration, and {name beside it: file} for the files it needs, such as a BPE model.
     """
     files: dict[str, Path] = {}
 
@@ -127,7 +127,7 @@ def portable(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]
         path = Path(value)
         if not value or not path.is_file():
             return _last_part(value)
-        # Two files of one name: the second is told from the first by its directory.
+        # Two files with the same name: the second gets its directory's name too.
         name = (
             path.name if files.get(path.name, path) == path else f"{path.parent.name}_{path.name}"
         )
@@ -148,7 +148,7 @@ def portable(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]
 
 
 def _last_part(value: str) -> str:
-    """A path of this machine -> its last part; all else as it is."""
+    """A path of this machine -> its last part; anything else is unchanged."""
     return Path(value).name if os.path.isabs(value) else value
 
 

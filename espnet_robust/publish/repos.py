@@ -1,4 +1,4 @@
-"""Which repository on the hub a packed model goes to."""
+"""The repositories on the hub for packed models."""
 
 from pathlib import Path
 
@@ -17,10 +17,10 @@ def repo_of(prefix: str, exp: Path, kind: str) -> str:
 
 
 def packed_folders(prefix: str, exp: Path) -> list[tuple[Path, str]]:
-    """(directory, repository) of all that was packed of a system.
+    """(directory, repository) for everything packed for a system.
 
     Raises:
-        UserError: nothing was.
+        UserError: nothing is packed.
     """
     packed = exp / "packed"
     found = [(packed / kind, repo_of(prefix, exp, kind)) for kind in KINDS]

@@ -1,4 +1,4 @@
-"""What a recipe's run says of itself: its scores, its student, its data, its commit."""
+"""Collect the facts of a recipe's run: its scores, student, data and commit."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,14 @@ from espnet_robust.common.made_of import commit, made_by
 from espnet_robust.common.recipe import read_noise_source
 from espnet_robust.common.shown_command import shown_command
 from espnet_robust.score.metrics import ACCURACY, WER, Metric
-from espnet_robust.score.schema import Scores, read_counts, read_scores
-from espnet_robust.score.significance import Interval, collect, error_rate
+from espnet_robust.score.reading import read_runs
+from espnet_robust.score.schema import Scores, read_scores
+from espnet_robust.score.study import Estimate, study
 
 
 @dataclass(frozen=True)
 class Material:
-    """A corpus: what it is called, its licence, its language if it is speech."""
+    """A corpus: its title, its licence, and its language if it is speech."""
 
     title: str
     licence: str
@@ -29,22 +30,22 @@ class Material:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What a card is written from.
+    """The facts that a card is written from.
 
     Args:
-        scores: of the recogniser or classifier.
-        intervals: condition -> its WER or accuracy with a 95 % interval.
-        provenance: how the student was distilled; empty where there is none.
+        scores: the scores of the recogniser or classifier.
+        intervals: condition -> WER or accuracy, with a 95 % interval.
+        provenance: how the student was distilled; empty if there is no student.
         data: corpora of speech, noises and rooms.
-        teacher: as it is named, and its licence.
-        command: what trained it, in the directory ``recipe`` of the checkout.
-        commit: that trained it, or else of the checkout.
-        remote: https address of its repository; empty where it has none.
-        licence: of what is published: an identifier of the hub, or ``other``.
+        teacher: its name and its licence.
+        command: the command that trained it, in the directory ``recipe`` of the checkout.
+        commit: the commit that trained it, or else that of the checkout.
+        remote: https address of the checkout's repository; empty if it has none.
+        licence: licence of the published model: an identifier of the hub, or ``other``.
     """
 
     scores: Scores
-    intervals: Mapping[str, Interval]
+    intervals: Mapping[str, Estimate]
     provenance: Mapping[str, Any]
     data: Sequence[Material]
     teacher: tuple[str, str]
@@ -56,22 +57,22 @@ class RunFacts:
 
     @property
     def metric(self) -> Metric:
-        return ACCURACY if self.scores.conditions[0].accuracy is not None else WER
+        return _metric(self.scores)
 
 
 def read_facts(
     exp: Path, recipe: Path, noise_source: str, teacher: str, command: str, licence: str
 ) -> RunFacts:
-    """The facts of the run of one system and seed.
+    """Read the facts of the run of one system and seed.
 
     Args:
         exp: its directory, which holds ``scores.json``, ``counts.tsv`` and ``student``.
         recipe: directory of the recipe, CORPUS/TASK.
-        noise_source: a YAML of conf/noise.
-        teacher: hub id or directory; the student's own word counts more.
+        noise_source: a YAML in conf/noise.
+        teacher: hub id or directory; the teacher recorded in the student takes precedence.
 
     Raises:
-        UserError: the system has not been scored yet, or files that are broken.
+        UserError: the system has not been scored yet, or a file is damaged.
     """
     if not (exp / "scores.json").is_file():
         raise UserError(f"{exp}/scores.json: not found; score the system first, in stage 9")
@@ -84,7 +85,7 @@ def read_facts(
     known = read_yaml(CONF / "licences.yaml")
     return RunFacts(
         scores=scores,
-        intervals=_intervals(exp, scores),
+        intervals=_intervals(exp, _metric(scores)),
         provenance=provenance,
         data=[_material(known["corpora"], corpus) for corpus in _corpora(place, noise_source)],
         teacher=(name, known["teachers"].get(name, "unknown here")),
@@ -96,8 +97,12 @@ def read_facts(
     )
 
 
+def _metric(scores: Scores) -> Metric:
+    return ACCURACY if scores.conditions[0].accuracy is not None else WER
+
+
 def _name(teacher: Any, recipe: Path) -> str:
-    """A teacher, or several, without the directories of this machine."""
+    """The name of a teacher, or of several, without directories of this machine."""
     names = [str(one) for one in (teacher if isinstance(teacher, list) else [teacher])]
     return ", ".join(_without_machine(name, recipe) for name in names)
 
@@ -117,27 +122,24 @@ def _material(known: Mapping[str, Mapping], corpus: str) -> Material:
     return Material(**known.get(corpus, {"title": corpus, "licence": "unknown here"}))
 
 
-def _intervals(exp: Path, scores: Scores) -> dict[str, Interval]:
-    """Of every condition for which ``counts.tsv`` has what was counted."""
-    counts = read_counts(exp / "counts.tsv")
-    metric = ACCURACY if scores.conditions[0].accuracy is not None else WER
-    return {
-        c.name: error_rate(collect([counts], [c.name])).map(metric.value) for c in scores.conditions
-    }
+def _intervals(exp: Path, metric: Metric) -> dict[str, Estimate]:
+    """The rate of every condition with its interval, as in the report."""
+    reading = read_runs([exp / "scores.json"])
+    return dict(next(iter(study(reading, metric).rates.values())))
 
 
 def _remote(directory: Path) -> str:
-    """Where the checkout was cloned from, if others can reach that."""
+    """The address that the checkout was cloned from, if it is public."""
     command = ["git", "-C", str(directory), "config", "--get", "remote.origin.url"]
     try:
         url = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
-        return ""  # no git, no checkout, or nothing that it was cloned from
+        return ""  # no git, no checkout, or no remote
     return url if url.startswith("https://") and "@" not in url else ""
 
 
 def versions() -> dict[str, str]:
-    """{package: version} of what decides a result."""
+    """{package: version} of the packages that decide a result."""
     found = {}
     for package in ("espnet_robust", "espnet", "torch", "transformers", "numpy"):
         try:

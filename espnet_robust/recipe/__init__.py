@@ -1,1 +1,1 @@
-"""What a recipe makes, which inputs decide it, whether it is current; trainings."""
+"""A recipe's outputs: the inputs that decide them, whether they are current; its trainings."""

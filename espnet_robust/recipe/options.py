@@ -1,4 +1,4 @@
-"""The options of run.sh as commands take them, all of them text and any of them empty."""
+"""The options of run.sh as commands receive them: all are text, and any may be empty."""
 
 import argparse
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ from espnet_robust.recipe.plan import Plan
 
 
 def path(text: str) -> Path | None:
-    """An option that may be empty, as options of run.sh are that nobody gave."""
+    """A path option that may be empty, as options of run.sh are by default."""
     return Path(text) if text else None
 
 
-# name: (default, placeholder, help); a default of None stands for a path that may be missing
+# name: (default, placeholder, help); a default of None means a path that may be missing
 Texts = Mapping[str, tuple[str | None, str, str]]
 OF_RECIPE: Texts = {
-    "budget": ("short", "NAME", "conf/budget/NAME.yaml sets numbers of steps"),
+    "budget": ("short", "NAME", "conf/budget/NAME.yaml sets the numbers of steps"),
     "distill_config": (None, "YAML", "default: the recipe's conf/distill.yaml, if any"),
     "task_config": (None, "YAML", "default: the recipe's conf/TASK.yaml, if any"),
     "classifier": ("linear", "NAME", "for cls: conf/cls/NAME.yaml"),
@@ -25,20 +25,20 @@ OF_RECIPE: Texts = {
     "teacher": ("", "MODEL", "hub id or directory; default: the one in the YAML"),
     "train_distortion": ("", "YAML", "distil on this mixture instead of the system's"),
     "dev_distortion": ("", "YAML", "validate on this mixture; default: as in training"),
-    "asr_distortion": ("", "YAML", "mixture that recognisers and classifiers hear in training, or "
-                       "`train` for the recipe's; default: clean speech"),
+    "asr_distortion": ("", "YAML", "mixture on which recognisers and classifiers are trained, or "
+                       "`train` for the recipe's own; default: clean speech"),
 }  # fmt: skip
 OF_PLAN: Texts = {
     "distill_set": (None, "DATA_DIR", "distil on this; default: the training set"),
     "distill_dev_set": (None, "DATA_DIR", "default: the dev set"),
-    "label": ("", "TABLE", "for cls: the table that holds the classes"),
-    "test_sets": ("test", "NAMES", "test on data/NAME, separated by blanks"),
-    "protocols": ("", "YAMLS", "their conditions, separated by blanks; or none"),
+    "label": ("", "TABLE", "for cls: the table with the classes"),
+    "test_sets": ("test", "NAMES", "test on these sets under data/, separated by blanks"),
+    "protocols": ("", "YAMLS", "protocols of their conditions, separated by blanks; or none"),
     "checkpoint": ("valid.loss.best.pth", "FILE", "model to decode with"),
-    "decode_options": ("", "OPTIONS", "how to decode: options of decode"),
-    "distill_args": ("", "OPTIONS", "ESPnet's, for distillation"),
-    "task_args": ("", "OPTIONS", "ESPnet's, for the recogniser or classifier"),
-    "students": (None, "DIR", "take the students of this experiment"),
+    "decode_options": ("", "OPTIONS", "options of the command decode"),
+    "distill_args": ("", "OPTIONS", "ESPnet options for distillation"),
+    "task_args": ("", "OPTIONS", "ESPnet options for the recogniser or classifier"),
+    "students": (None, "DIR", "use the students of this experiment"),
 }
 
 
@@ -49,7 +49,7 @@ def _add(parser: argparse.ArgumentParser, texts: Texts) -> None:
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
-    """What decides which YAML files are read."""
+    """Add the options that decide which YAML files are read."""
     parser.add_argument("--task", choices=("distill", "asr", "cls"), default="distill")
     parser.add_argument(
         "--recipe", type=Path, default=Path(), metavar="DIR", help="default: this directory"
@@ -58,7 +58,7 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
 
 
 def recipe_of(args: argparse.Namespace) -> Recipe:
-    """The recipe that ``add_recipe_options`` describes."""
+    """The recipe described by the options of ``add_recipe_options``."""
     return Recipe(
         args.recipe,
         args.distill_config,
@@ -70,7 +70,7 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
 
 
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
-    """All that decides the outputs of a recipe; see ``Plan``."""
+    """Add all options that decide the outputs of a recipe; see ``Plan``."""
     add_recipe_options(parser)
     parser.add_argument(
         "--exp", type=Path, default=Path("exp/short"), metavar="DIR", help="the experiment"
@@ -83,7 +83,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
 
 
 def plan_of(args: argparse.Namespace) -> Plan:
-    """The plan that ``add_plan_options`` describes."""
+    """The plan described by the options of ``add_plan_options``."""
     train, dev = Path("data", args.train_set), Path("data", args.dev_set)
     return Plan(
         recipe=recipe_of(args),

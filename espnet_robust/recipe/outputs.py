@@ -1,13 +1,13 @@
-"""The outputs of a recipe for one system and seed, and what decides each of them.
+"""The outputs of a recipe for one system and seed, and the inputs that decide each of them.
 
     distill/   the training of the student          stage 5
     student/   the student                                6
     asr/       the recogniser, or cls/, the classifier    7
-    decode/    its texts or labels, for each test set     8
+    decode/    its texts or labels, per test set          8
     ./         scores.json; ./SET for further test sets   9
 
-Each is decided by its own options and by what the one before it gives, so that a change costs what
-follows from it and nothing else.
+Each depends on its own options and on the output before it, so that after a change only what
+depends on it is made again.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,17 +22,17 @@ from espnet_robust.data.conditions import by_test_set, condition_dirs
 from espnet_robust.data.digests import OF_AUDIO, OF_NOISE, digests
 from espnet_robust.recipe.plan import DISTILL, Plan
 from espnet_robust.recognise.job import decoded_of, parse_search_options
-from espnet_robust.score.decoded import scored_of
+from espnet_robust.score.decoded import Scoring, scored_of
 
 STUDENT_FILES = ("config.yaml", "model.safetensors")
 BEST_STUDENT = "valid.distill.best.pth"
-# Options of a training that do not change what it makes.
+# Options of a training that do not change its result.
 NEUTRAL = ("num_workers", "log_interval", "use_tensorboard", "use_wandb")
 MIXTURES = ("distortion", "valid_distortion")
 
 
 class Outputs:
-    """What a plan makes; the digests of data dirs are taken once."""
+    """The outputs of a plan; digests of data dirs are computed once."""
 
     def __init__(self, plan: Plan):
         self.plan = plan
@@ -42,7 +42,7 @@ class Outputs:
         """The training of a student.
 
         Raises:
-            UserError: data, a mixture or the teacher is not there.
+            UserError: data, a mixture or the teacher is missing.
         """
         config = self.plan.config(DISTILL, system, seed)
         teachers = config["teacher"] if isinstance(config["teacher"], list) else [config["teacher"]]
@@ -56,7 +56,7 @@ class Outputs:
         return Output(self.plan.directory(system, seed) / DISTILL, made_of)
 
     def student(self, system: str, seed: str) -> Output:
-        """The student that a training gives."""
+        """The student exported from a training."""
         training = self.plan.directory(system, seed) / DISTILL
         return Output(self.plan.student(system, seed), student_of(training, BEST_STUDENT))
 
@@ -64,7 +64,7 @@ class Outputs:
         """The recogniser or classifier on a student, a teacher or a filter bank.
 
         Raises:
-            UserError: as ``distilled``; or there is no student.
+            UserError: as for ``distilled``, or there is no student.
         """
         plan = self.plan
         config = plan.config(plan.task, system, seed)
@@ -84,7 +84,7 @@ class Outputs:
         return Output(plan.directory(system, seed) / plan.task, made_of)
 
     def decoded(self, system: str, seed: str) -> Iterator[Output]:
-        """What a test set was decoded into, for each of them."""
+        """Yield the decoding output of each test set."""
         plan = self.plan
         options = parse_search_options(plan.decode_options)
         if plan.task == "cls":
@@ -95,28 +95,24 @@ class Outputs:
             yield Output(directory / "decode" / name, made_of)
 
     def scored(self, system: str, seed: str) -> Iterator[Output]:
-        """The scores of a test set, for each of them."""
+        """Yield the scores of each test set."""
         directory = self.plan.directory(system, seed)
         for number, (name, conditions) in enumerate(self.conditions()):
-            yield Output(
-                directory / name if number else directory,
-                scored_of(
-                    conditions, directory / "decode" / name, system, int(seed), self.plan.task,
-                    self.plan.label,
-                ),
-            )  # fmt: skip
+            scoring = Scoring(system, int(seed), self.plan.task, self.plan.label)
+            made_of = scored_of(conditions, directory / "decode" / name, scoring)
+            yield Output(directory / name if number else directory, made_of)
 
     def conditions(self) -> Iterator[tuple[str, Mapping[str, Path]]]:
-        """(test set, {condition: data dir}) of what this plan tests."""
+        """Yield (test set, {condition: data dir}) for everything that this plan tests."""
         for test_set in self.plan.test_sets:
             yield from by_test_set(condition_dirs(test_set, self.plan.protocols)).items()
 
     def _data(self, *data_dirs: Path) -> dict[str, Any]:
-        """What training reads of data dirs, beside labels."""
+        """What training reads from data dirs, except labels."""
         return {str(path): self._digests(path, OF_AUDIO) for path in data_dirs}
 
     def _digests(self, path: Path, tables: tuple[str, ...]) -> dict[str, str]:
-        """Once a command: its inputs do not change while it runs."""
+        """Digests, computed once per command, since its inputs do not change while it runs."""
         if (path, tables) not in self._known:
             self._known[path, tables] = digests(path, tables)
         return self._known[path, tables]
@@ -126,7 +122,7 @@ def pretrained(config: Path, data_dirs: Sequence[Path], out: Path) -> Output:
     """A teacher that is pretrained on data dirs, from the YAML of one round.
 
     Raises:
-        UserError: the YAML, data, noises or a model that it begins with are not there.
+        UserError: the YAML, data, noises or the model that it starts from are missing.
     """
     content = read_yaml(config)
     made_of: dict[str, Any] = {"config": content}
@@ -140,7 +136,7 @@ def pretrained(config: Path, data_dirs: Sequence[Path], out: Path) -> Output:
 
 
 def student_of(training: Path, checkpoint: str) -> dict[str, Any]:
-    """What decides the student of a distillation: what that gives, whether or not it is kept."""
+    """What decides a student: the result of its distillation, even if that is no longer there."""
     given = gives(training) or {checkpoint: sha256(training / checkpoint)}
     return {"checkpoint": checkpoint, "distill": given}
 
@@ -148,7 +144,7 @@ def student_of(training: Path, checkpoint: str) -> dict[str, Any]:
 def drawn_from(
     config: Mapping[str, Any], digests: Callable[[Path, tuple[str, ...]], dict[str, str]]
 ) -> dict[str, Any]:
-    """The mixtures of a configuration, if a file is named, and the noises and rooms in them."""
+    """The mixtures of a configuration that are named by file, and the noises and rooms in them."""
     from espnet_robust.distortion.config import given_config, load_distortion  # SciPy: seconds
 
     found: dict[str, Any] = {}
@@ -163,7 +159,7 @@ def drawn_from(
 
 
 def model_digest(name: str) -> Any:
-    """What tells one teacher from another: its files, or the revision that the hub gave."""
+    """What identifies a teacher: digests of its files, or its revision on the hub."""
     path = Path(name)
     if path.is_dir():
         files = sorted(f for f in path.iterdir() if f.suffix in (".json", ".safetensors", ".bin"))
@@ -172,9 +168,11 @@ def model_digest(name: str) -> Any:
 
     try:
         config = hf_hub_download(name, "config.json")
-    except Exception as e:  # the hub's own, those of requests, an id that cannot be one
+    except Exception as e:  # errors of the hub or of requests, or an invalid id
         reason = " ".join(str(e).split())
-        raise ModelError(f"teacher {name}: no directory here, nor on the hub: {reason}") from None
+        raise ModelError(
+            f"teacher {name}: no directory here, and not on the hub: {reason}"
+        ) from None
     return Path(config).parent.name
 
 
@@ -183,7 +181,7 @@ def _decisive(config: Config) -> Config:
 
 
 def _label_files(config: Config) -> list[str]:
-    """Files of a training whose content is part of what it learns."""
+    """Label files, whose content is part of what a training learns."""
     found = [config.get("token_list"), config.get("bpemodel")]
     for split in ("train", "valid"):
         sources = config.get(f"{split}_data_path_and_name_and_type") or []

@@ -1,4 +1,4 @@
-"""What a run.sh was asked for, and the configuration of each of its trainings."""
+"""The options of a run.sh, and the configuration of each of its trainings."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,21 +26,21 @@ class Plan:
         recipe: its directory and configurations.
         task: what the students are tested on: asr or cls.
         exp: directory of the experiment; the outputs of a system are in EXP/SYSTEM_seedN.
-        budget: YAML of conf/budget.
-        classifier: for cls, YAML of conf/cls.
-        teacher: directory or hub id; "" is what the YAMLs say.
-        train, dev: data dirs of the recogniser or classifier.
+        budget: a YAML in conf/budget.
+        classifier: for cls, a YAML in conf/cls.
+        teacher: directory or hub id; "" for the one in the YAMLs.
+        train, dev: data dirs for the recogniser or classifier.
         distill_train, distill_dev: data dirs to distil on.
-        train_distortion, dev_distortion: YAMLs in place of the mixtures of the systems; or "".
+        train_distortion, dev_distortion: YAMLs that replace the systems' mixtures, or "".
         tokens: directory of tokens or classes.
-        token_type: of a recogniser's tokens: bpe, char or word.
+        token_type: type of a recogniser's tokens: bpe, char or word.
         label: for cls, the table with the classes.
         test_sets: data dirs of undistorted test speech.
-        protocols: YAMLs with the conditions of its copies.
-        checkpoint: what is decoded with.
-        decode_options: how, as options of ``decode``.
-        distill_args, task_args: options of ESPnet's training, as its commands take them.
-        students: an experiment whose students are taken; None: they are distilled here.
+        protocols: YAMLs with the conditions of their copies.
+        checkpoint: file name of the model to decode with.
+        decode_options: options of the command ``decode``.
+        distill_args, task_args: ESPnet training options, as its commands take them.
+        students: an experiment whose students are used; None: they are distilled here.
     """
 
     recipe: Recipe
@@ -67,18 +67,18 @@ class Plan:
     students: Path | None = None
 
     def directory(self, system: str, seed: str) -> Path:
-        """Where the outputs of a system and seed are."""
+        """The directory with the outputs of a system and seed."""
         return self.exp / f"{system}_seed{seed}"
 
     def student(self, system: str, seed: str) -> Path:
-        """Directory of a student."""
+        """The directory of a student."""
         return self.directory(system, seed) / "student"
 
     def config(self, task: str, system: str, seed: str) -> Config:
-        """The whole configuration of a training; ``task`` is ``distill``, or that of the plan.
+        """The complete configuration of a training; ``task`` is ``distill`` or the plan's task.
 
         Raises:
-            ConfigError: as ``resolve``.
+            ConfigError: as for ``resolve``.
         """
         if task == DISTILL:
             given = self._of_distillation()
@@ -119,7 +119,7 @@ class Plan:
 def data_of(
     train: Path, dev: Path, label: str = "", tables: list[str] | None = None
 ) -> dict[str, Any]:
-    """ESPnet's options for two data dirs: audio, and labels called ``label`` from ``tables``."""
+    """ESPnet's data options for two data dirs: audio, and ``tables`` as labels called ``label``."""
     given: dict[str, Any] = {}
     for number, (split, data) in enumerate((("train", train), ("valid", dev))):
         sources = [[f"{data}/wav.scp", "speech", "sound"]]

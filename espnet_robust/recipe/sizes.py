@@ -109,7 +109,7 @@ def count_conditions(protocol: Path) -> int:
 
 def report_sizes(
     plan: Plan, stages: Sequence[int], systems: Sequence[str], seeds: Sequence[str],
-    ngpu: int, preset: str = "", dumpdir: str = "",
+    gpus: int, preset: str = "", dumpdir: str = "",
 ) -> list[str]:  # fmt: skip
     """What the stages will take, in lines to be shown.
 
@@ -129,7 +129,7 @@ def report_sizes(
         if DISTILLATION in stages and system not in NOT_DISTILLED and not plan.students:
             config = plan.config(DISTILL, system, seeds[0])
             heard = hours_of(plan.distill_train, published)
-            lines.append(f"{system}: {distillation(config, heard, ngpu, rates)}")
+            lines.append(f"{system}: {distillation(config, heard, gpus, rates)}")
             needs += _cache(config, heard)
     needs += _trainings(plan, stages, systems, seeds, rates)
     check_space(needs)
@@ -155,7 +155,7 @@ def copies_of(
     return Need(folder, gb, what)
 
 
-def distillation(config: Config, hours: float | None, ngpu: int, rates: Rates) -> str:
+def distillation(config: Config, hours: float | None, gpus: int, rates: Rates) -> str:
     """Steps, passes, and time and memory of a GPU, as far as they follow from what was measured."""
     batch = config.get("batch_bins", 0) / RATE
     steps = config["max_epoch"] * (config.get("num_iters_per_epoch") or 0)
@@ -168,9 +168,9 @@ def distillation(config: Config, hours: float | None, ngpu: int, rates: Rates) -
     if hours and audio / hours > MANY_PASSES:
         said += " (more speech: --distill_set DIR; or --students of a larger corpus)"
     amp = config.get("amp", "none")
-    if not ngpu or amp not in rates.distil_audio or not 0.8 < _size(config["teacher"]) < 1.25:
+    if not gpus or amp not in rates.distil_audio or not 0.8 < _size(config["teacher"]) < 1.25:
         return said
-    memory, time = rates.memory_gb(amp, batch / ngpu), audio / rates.distil_audio[amp] / ngpu
+    memory, time = rates.memory_gb(amp, batch / gpus), audio / rates.distil_audio[amp] / gpus
     said += f", {memory:.2g} GB a GPU, {time:.2g} h"
     return f"{said} (in proportion to HuBERT Base on one {rates.gpu})"
 

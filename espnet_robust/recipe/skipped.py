@@ -1,4 +1,4 @@
-"""Stages that are passed over must have left what follows from the present inputs."""
+"""Check that the outputs of skipped stages are current, that is, made from the present inputs."""
 
 import sys
 from collections import Counter
@@ -12,20 +12,20 @@ from espnet_robust.recipe.outputs import Outputs
 from espnet_robust.recipe.plan import DISTILL, Plan
 
 COPIES, DISTILLATION, EXPORT, TRAINING, DECODING, SCORING = 3, 5, 6, 7, 8, 9
-SEED = 0  # of distorted copies
+SEED = 0  # for distorted copies
 
 ELSE = "was made of something else"
-Problem = tuple[int, str]  # stage that mends it, what is wrong
+Problem = tuple[int, str]  # the stage that fixes it, what is wrong
 
 
 def check_skipped(
     plan: Plan, stages: Sequence[int], systems: Sequence[str], seeds: Sequence[str]
 ) -> None:
-    """Check what the stages that are not among ``stages`` have left, as far as these need it.
+    """Check the outputs of the stages not in ``stages``, as far as these stages need them.
 
     Raises:
-        UserError: the first output that is missing or does not follow from what there is now, and
-            the stage to begin with.
+        UserError: an output is missing or stale; the message names the first one and the stage to
+            begin with.
     """
     for number, problem in _problems(plan, stages, systems, seeds):
         redo = " --redo" if number in (DISTILLATION, TRAINING) and ELSE in problem else ""
@@ -33,9 +33,9 @@ def check_skipped(
 
 
 def current(plan: Plan, systems: Sequence[str], seeds: Sequence[str]) -> list[str]:
-    """Those of the systems whose scores, and all before them, follow from what there is now.
+    """The systems whose scores, and all outputs before them, are current.
 
-    The others are named, with the reason, on stderr.
+    The others are named on stderr, with the reason.
     """
     found = []
     for system in systems:
@@ -48,7 +48,7 @@ def current(plan: Plan, systems: Sequence[str], seeds: Sequence[str]) -> list[st
 
 
 def others(plan: Plan, systems: Sequence[str], seeds: Sequence[str]) -> list[str]:
-    """Further systems that were scored in this experiment with all of the seeds."""
+    """Further systems that have scores in this experiment for all of the seeds."""
     scored = (path.parent.name for path in plan.exp.glob("*_seed*/scores.json"))
     counted = Counter(name.rpartition("_seed") for name in scored)
     names = {system for system, _, seed in counted if seed in seeds} - {*systems}
@@ -56,7 +56,7 @@ def others(plan: Plan, systems: Sequence[str], seeds: Sequence[str]) -> list[str
 
 
 def other_commits(plan: Plan, systems: Sequence[str], seeds: Sequence[str]) -> str:
-    """What to say where outputs were made by other commits than this one; "" where none were."""
+    """A message if outputs were made by other commits than this one; "" if none were."""
     now = commit()
     directories = [plan.directory(system, seed) for seed in seeds for system in systems]
     parts = (DISTILL, "student", plan.task, ".")
@@ -64,8 +64,8 @@ def other_commits(plan: Plan, systems: Sequence[str], seeds: Sequence[str]) -> s
     if not now or not (old := [name for name in found if name != now]):
         return ""
     return (
-        f"{plan.exp}: {sum(found[name] for name in old)} of {found.total()} outputs are of commit "
-        f"{', '.join(old)}, this is {now}; what was done is not done again for that"
+        f"{plan.exp}: {sum(found[name] for name in old)} of {found.total()} outputs were made by "
+        f"commit {', '.join(old)}, not by this one, {now}; they are kept"
     )
 
 
@@ -87,7 +87,7 @@ def _of_copies(plan: Plan, test_set: Path) -> Iterator[Problem]:
     for config in plan.protocols:
         jobs = protocol_jobs(test_set, str(test_set), config, seed=SEED)
         for path in left_over(jobs, str(test_set), config):
-            yield COPIES, f"{path}: {config} has no such condition any more"
+            yield COPIES, f"{path}: {config} no longer has this condition"
         for job in jobs:
             if changes := copy_changes(job, wanted_record(job)):
                 yield COPIES, f"{job.dst}: {_say(changes)}"
@@ -112,7 +112,7 @@ def _of_system(
 def _taken_over(
     outputs: Outputs, stages: Sequence[int], system: str, seed: str
 ) -> Iterator[tuple[int, Output]]:
-    """(stage, what it makes) where that stage is not run, but a later one is."""
+    """Yield (stage, its output) for each stage that is skipped while a later one runs."""
     plan = outputs.plan
     taken = {n for n in range(DISTILLATION, SCORING + 1) if n not in stages and n < stages[-1]}
     distilled = system not in NOT_DISTILLED and plan.students is None
@@ -129,7 +129,7 @@ def _taken_over(
 
 
 def _is_exported(outputs: Outputs, taken: set[int], system: str, seed: str) -> bool:
-    """Whether the student is there, so that the training's checkpoints may be gone."""
+    """Whether the student exists, so that the training's checkpoints may have been deleted."""
     training = outputs.distilled(system, seed)
     return EXPORT in taken and not training.changes() and outputs.student(system, seed).is_done()
 

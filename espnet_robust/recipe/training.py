@@ -34,6 +34,7 @@ def train(
     best: str,
     *,
     redo: bool,
+    node: int = 0,
     check: Callable[[Path, str], None] | None = None,
 ) -> None:
     """Train, unless that is done.
@@ -45,6 +46,7 @@ def train(
         name: what to call it in messages.
         best: the model that it leaves.
         redo: delete a training that was made of something else, instead of refusing.
+        node: of several that run this together; all but 0 only lend their processes.
         check: called with the directory and ``best`` before the training counts as done; raises
             where that model cannot be used.
 
@@ -53,6 +55,13 @@ def train(
         TrainingFailed: as it says.
     """
     output.path.parent.mkdir(parents=True, exist_ok=True)
+    log = output.path.with_suffix(".log")
+    if node:
+        if not redo:
+            remove_stale(output, redo=False)  # refused, as node 0 refuses it
+        if not output.is_done():
+            _run(command, name, log.with_suffix(f".node{node}.log"))
+        return
     with locked(output.path.with_name(f".{output.path.name}.lock"), output.path):
         remove_stale(output, redo=redo)
         if output.is_done():
@@ -60,7 +69,6 @@ def train(
         output.begin()
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         write_atomic(output.path / CONFIG, text)
-        log = output.path.with_suffix(".log")
         _run(command, name, log)
         for name in ("config.yaml", best):
             if not (output.path / name).is_file():

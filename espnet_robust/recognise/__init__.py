@@ -1,1 +1,1 @@
-"""From trained ESPnet models to texts and labels for every test condition."""
+"""Decode and classify every test condition with trained ESPnet models."""

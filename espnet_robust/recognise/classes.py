@@ -1,9 +1,9 @@
 """Classes of a labelled corpus, for ESPnet's classification task.
 
 A label is one word, or several slots: ``activate|lights|kitchen`` is an action, an object and a
-location. One slot is ESPnet's ``multi-class``; several are ``multi-label``, where the best class of
-each slot is taken, so that a combination that training lacks can be recognised too. A label is
-right when all of its slots are (as for intents in SUPERB, arXiv:2105.01051).
+location. One slot is ESPnet's ``multi-class``. Several slots are ``multi-label``: the best class of
+each slot is taken, so that combinations unseen in training can be recognised too. A label is
+correct if all of its slots are (as for intents in SUPERB, arXiv:2105.01051).
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from espnet_robust.data.data_dir import format_table, iter_table
 from espnet_robust.data.words import words
 
 SEPARATOR = "|"
-UNKNOWN = "<unk>"  # ESPnet wants it last in the list of tokens and makes no class of it
+UNKNOWN = "<unk>"  # ESPnet needs it last in the token list and makes no class of it
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Classes:
         """The classes that occur in ``{utterance id: label}``.
 
         Raises:
-            DataDirError: ``where`` opens the message; a label with blanks, numbers of slots that
-                differ, or fewer than two classes in all slots.
+            DataDirError: a label has blanks, labels differ in their number of slots, or all slots
+                have fewer than two classes; the message begins with ``where``.
         """
         rows = {utt: label.split(SEPARATOR) for utt, label in labels.items()}
         number = len(next(iter(rows.values()), ()))
@@ -49,12 +49,12 @@ class Classes:
                 )
         slots = tuple(tuple(sorted(set(slot))) for slot in zip(*rows.values(), strict=True))
         if not any(len(slot) > 1 for slot in slots):
-            raise DataDirError(f"{where}: fewer than two classes, nothing to tell apart")
+            raise DataDirError(f"{where}: fewer than two classes, so there is nothing to classify")
         return cls(slots)
 
     @property
     def tokens(self) -> list[str]:
-        """One name a class, slot after slot; those of several slots have the slot's number.
+        """One name per class, slot after slot, with the slot's number if there are several.
 
         >>> Classes((("no", "yes"),)).tokens
         ['no', 'yes']
@@ -77,7 +77,7 @@ class Classes:
         return cls(tuple(tuple(slot) for slot in slots.values()))
 
     def words(self, label: str) -> str:
-        """The label as ESPnet's task reads it: its tokens, separated by blanks.
+        """The label in the form that ESPnet's task reads: its tokens, separated by blanks.
 
         >>> Classes((("off", "on"), ("lamp",))).words("on|lamp")
         '0:on 1:lamp'
@@ -86,7 +86,7 @@ class Classes:
         return label if len(row) == 1 else " ".join(f"{i}:{name}" for i, name in enumerate(row))
 
     def unknown(self, label: str) -> list[str]:
-        """The parts of a label that are no classes; [label] if it has another number of slots."""
+        """The slots of a label with unknown classes; [label] if the number of slots is wrong."""
         row = label.split(SEPARATOR)
         if len(row) != len(self.slots):
             return [label]
@@ -94,13 +94,14 @@ class Classes:
 
 
 def make_classes(out: Path, table: str, train: Path, dev: Path, tests: Sequence[Path]) -> Classes:
-    """Write what ESPnet's ``cls_train`` needs to know about the labels of some data dirs.
+    """Write the files that ESPnet's ``cls_train`` needs on the labels of data dirs.
 
     ``OUT/tokens.txt``: the classes that occur in ``train``; ``OUT/train`` and ``OUT/dev``: labels
     as tokens; ``OUT/slots.yaml``: the task's option for one slot or several.
 
     Raises:
-        DataDirError: see ``Classes.of``; also no labels, or a label that training lacks.
+        DataDirError: as for ``Classes.of``; also if there are no labels, or if a label does not
+            occur in training.
     """
     labels = {path: _read(path, table) for path in (train, dev, *tests)}
     classes = Classes.of(labels[train], f"{train}/{table}")

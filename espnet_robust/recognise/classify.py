@@ -1,4 +1,4 @@
-"""Batched classification of test conditions with an ESPnet classification model."""
+"""Classify batches of utterances with an ESPnet classification model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

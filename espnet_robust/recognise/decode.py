@@ -1,6 +1,7 @@
-"""Many test sets and conditions decoded by one ESPnet ASR model in one process.
+"""Decode many test sets and conditions with one ESPnet ASR model in one process.
 
-The encoder runs on batches of utterances of like length; ``search.py`` has what follows it.
+The encoder runs on batches of utterances of similar length; ``search.py`` turns its output into
+tokens.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from espnet_robust.common.files import write_atomic
 from espnet_robust.common.made_of import Output
 from espnet_robust.data.audio import RATE, audio_info, read_audio
 from espnet_robust.data.data_dir import read_data_dir
+from espnet_robust.models.arithmetic import multiply_accumulates
 from espnet_robust.plugin.espnet_versions import from_nets
 from espnet_robust.plugin.registration import register
 from espnet_robust.recognise.search import Search, beam, greedy
@@ -33,7 +35,7 @@ RNNP = from_nets("RNNP")
 
 
 class Decoder(Protocol):
-    """What ``decode`` needs: a recogniser or a classifier."""
+    """The interface that ``decode`` needs: a recogniser or a classifier."""
 
     @property
     def model(self) -> nn.Module: ...
@@ -46,7 +48,7 @@ class Decoder(Protocol):
 
 @dataclass(frozen=True)
 class Recogniser:
-    """A trained model with what turns its output into text."""
+    """A trained model, with a search and the conversion of tokens to text."""
 
     model: nn.Module
     search: Search
@@ -56,7 +58,7 @@ class Recogniser:
 
     def __call__(self, wavs: Sequence[np.ndarray]) -> list[str]:
         """Utterances (samples,) float32 -> their texts."""
-        # ESPnet's recurrent encoders take batches sorted by falling length only.
+        # ESPnet's recurrent encoders need batches sorted by decreasing length.
         order = sorted(range(len(wavs)), key=lambda i: -len(wavs[i]))
         with torch.inference_mode():
             encoded, frames = self.model.encode(*padded([wavs[i] for i in order], self.model))
@@ -84,8 +86,8 @@ def load_recogniser(
         device: ``cpu`` or ``cuda``.
 
     Raises:
-        ModelError: no such experiment or checkpoint, or no CTC.
-        ConfigError: options of the beam search that do not go together, or no GPU for ``cuda``.
+        ModelError: no such experiment or checkpoint, or a model without CTC.
+        ConfigError: options of the beam search are invalid, or there is no GPU for ``cuda``.
     """
     model, args = load_model(ASRTask, "asr", exp, checkpoint, device)
     if model.ctc is None:
@@ -103,7 +105,7 @@ def load_recogniser(
 def load_model(
     task: type[AbsTask], name: str, exp: Path, checkpoint: str, device: str
 ) -> tuple[nn.Module, argparse.Namespace]:
-    """The model and the configuration of an ESPnet experiment, our frontend known to its task.
+    """The model and configuration of an ESPnet experiment, after registering our frontend.
 
     Raises:
         ModelError: no such experiment or checkpoint.
@@ -111,8 +113,8 @@ def load_model(
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device cuda: torch finds no GPU here; use cpu (in a recipe: --ngpu 0)")
-    # Convolutions in TF32, torch's default, move hidden states by 4e-3 (conf/distill/RESULTS.md);
-    # a table should not depend on the device.
+    # TF32 convolutions, torch's default, change hidden states by 4e-3 (conf/distill/RESULTS.md),
+    # but results should not depend on the device.
     torch.backends.cudnn.allow_tf32 = False
     register((name,))
     for path in (exp / "config.yaml", exp / checkpoint):
@@ -122,14 +124,14 @@ def load_model(
 
 
 def padded(wavs: Sequence[np.ndarray], model: nn.Module) -> tuple[Tensor, Tensor]:
-    """Utterances (samples,) -> (B, samples) with zeros behind, and (B,), where the model is."""
+    """Utterances (samples,) -> zero-padded (B, samples) and lengths (B,), on the model's device."""
     device = next(model.parameters()).device
     batch = nn.utils.rnn.pad_sequence([torch.from_numpy(wav) for wav in wavs], batch_first=True)
     return batch.to(device), torch.tensor([len(wav) for wav in wavs], device=device)
 
 
 def _evaluate(model: nn.Module) -> None:
-    """``model.eval()``, also where ESPnet forgets it: RNNP would go on dropping activations."""
+    """``model.eval()``, also in ESPnet's RNNP, which otherwise keeps applying dropout."""
     model.eval()
     for module in model.modules():
         if isinstance(module, RNNP):
@@ -147,11 +149,11 @@ def decode(
 
     Args:
         conditions: name -> data dir.
-        output: where they go, and what decides them; see ``job.decoded_of``.
-        batch_seconds: audio in a batch, padding included.
+        output: the directory of the texts, and what decides them; see ``job.decoded_of``.
+        batch_seconds: seconds of audio in a batch, including padding.
 
-    The real-time factor in ``decode.json`` is the time from samples to text, reading excluded,
-    over the duration of the audio.
+    The real-time factor in ``decode.json`` is the time from samples to text, without reading files,
+    divided by the duration of the audio.
     """
     out = output.path
     output.begin()
@@ -175,9 +177,10 @@ def decode(
 
 
 def _costs(model: nn.Module, compute_seconds: float, audio_seconds: float) -> dict[str, Any]:
-    """Size and speed of a model, and what the speed was measured on."""
+    """Size and speed of a model, and the device on which the speed was measured."""
     return {
         "params": sum(p.numel() for p in model.parameters()),
+        **_speech_model_costs(model),
         "rtf": compute_seconds / audio_seconds,
         "audio_seconds": round(audio_seconds, 2),
         "threads": torch.get_num_threads(),
@@ -185,14 +188,30 @@ def _costs(model: nn.Module, compute_seconds: float, audio_seconds: float) -> di
     }
 
 
+def _speech_model_costs(model: nn.Module) -> dict[str, int | None]:
+    """Parameters of what makes the features, and its multiply-accumulates for a second of audio.
+
+    An ESPnet frontend of another kind has parameters, if any, and no count of products.
+    """
+    frontend = getattr(model, "frontend", None)
+    speech_model = getattr(frontend, "speech_model", None)
+    if speech_model is None:
+        part = frontend if isinstance(frontend, nn.Module) else nn.Identity()
+        return {"speech_model_params": sum(p.numel() for p in part.parameters()), "macs": None}
+    seconds = 5.0  # long enough that edges do not count
+    macs = multiply_accumulates(speech_model, seconds)["all"] / seconds
+    parameters = sum(p.numel() for p in speech_model.parameters())
+    return {"speech_model_params": parameters, "macs": round(macs)}
+
+
 def _device_name(model: nn.Module) -> str:
-    """``cpu``, or what the GPU is called."""
+    """``cpu``, or the name of the GPU."""
     device = next(model.parameters()).device
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def batches(entries: dict[str, str], batch_seconds: float) -> Iterator[list[str]]:
-    """Utterance ids of like length, padded length times number at most ``batch_seconds``."""
+    """Yield batches of ids of similar length; length times number is at most ``batch_seconds``."""
     samples = {utt_id: audio_info(entry).num_samples for utt_id, entry in entries.items()}
     batch: list[str] = []
     for utt_id in sorted(samples, key=lambda u: (samples[u], u)):

@@ -1,4 +1,4 @@
-"""What a command decodes, and what of that is done already. Imports neither torch nor ESPnet."""
+"""What a command has to decode, and what is already done. Imports neither torch nor ESPnet."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -14,9 +14,9 @@ TestSets = dict[str, dict[str, Path]]  # test set -> condition -> data dir
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of every command that decodes."""
+    """Add the options of every command that decodes."""
     parser.add_argument(
-        "--exp", type=Path, required=True, help="output_dir of the training to decode with"
+        "--exp", type=Path, required=True, help="output_dir of the model's training"
     )
     parser.add_argument("--checkpoint", default="valid.loss.best.pth", help="file in --exp")
     parser.add_argument("--out", type=Path, required=True)
@@ -26,34 +26,34 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument(
         "--test_sets", type=Path, nargs="+", default=[], metavar="DATA_DIR",
-        help="each with all of its conditions, DATA_DIR_CONDITION",
+        help="decode each with all of its conditions, DATA_DIR_CONDITION",
     )  # fmt: skip
     parser.add_argument(
         "--protocols", nargs="*", metavar="YAML",
-        help="with --test_sets: of the conditions that protocols made, take those of these; "
+        help="with --test_sets: of the conditions made by protocols, take only those of these; "
         "default: all",
     )  # fmt: skip
     parser.add_argument("data_dirs", type=Path, nargs="*", help="one for each condition")
 
 
 def add_search_options(parser: argparse.ArgumentParser) -> None:
-    """The options that decide the text."""
+    """Add the options that decide the text."""
     parser.add_argument("--method", choices=("greedy", "beam"), default="greedy")
     parser.add_argument("--beam_size", type=int, default=10, help="with --method beam")
     parser.add_argument(
         "--ctc_weight", type=float, default=1.0,
-        help="with --method beam: weight of CTC; the attention decoder has the rest",
+        help="with --method beam: weight of CTC; the attention decoder gets the rest",
     )  # fmt: skip
 
 
 def search_options(args: argparse.Namespace) -> dict[str, Any]:
-    """Those that were given and matter, for ``decoded_of``."""
+    """The search options that matter for the given method, for ``decoded_of``."""
     beam = {"beam_size": args.beam_size, "ctc_weight": args.ctc_weight}
     return {"method": args.method, **(beam if args.method == "beam" else {})}
 
 
 def parse_search_options(words: str) -> dict[str, Any]:
-    """The same from a recipe's --decode_options, others among them passed over.
+    """The same from a recipe's --decode_options, ignoring other options in them.
 
     >>> parse_search_options("--method beam --batch_seconds 30")
     {'method': 'beam', 'beam_size': 10, 'ctc_weight': 1.0}
@@ -64,7 +64,7 @@ def parse_search_options(words: str) -> dict[str, Any]:
 
 
 def test_sets(args: argparse.Namespace, parser: argparse.ArgumentParser) -> TestSets:
-    """What these options ask to decode."""
+    """The test sets and conditions that these options name."""
     if not (args.test_sets or args.data_dirs):
         parser.error("name data dirs, or --test_sets")
     from espnet_robust.data.conditions import by_test_set, condition_dirs
@@ -76,7 +76,7 @@ def test_sets(args: argparse.Namespace, parser: argparse.ArgumentParser) -> Test
 def decoded_of(
     exp: Path, checkpoint: str, conditions: Mapping[str, Path], options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What decides the texts of a test set: the model, how it is decoded, and the data."""
+    """What decides the texts of a test set: the model, the search options, and the data."""
     return {
         "model": {name: sha256(exp / name) for name in ("config.yaml", checkpoint)},
         "options": dict(options),
@@ -85,10 +85,10 @@ def decoded_of(
 
 
 def _data_of(data_dir: Path) -> dict[str, str]:
-    """Of a copy, what it was made of says it all; of other data, its audio."""
+    """For a distorted copy, the record of what it was made of; for other data, its audio."""
     if (data_dir / COPY).is_file():
         return {name: sha256(data_dir / name) for name in (COPY, "wav.scp")}
-    from espnet_robust.data.digests import OF_AUDIO, digests  # reads much
+    from espnet_robust.data.digests import OF_AUDIO, digests  # imported late: it reads all audio
 
     return digests(data_dir, OF_AUDIO)
 
@@ -96,7 +96,7 @@ def _data_of(data_dir: Path) -> dict[str, str]:
 def undone(
     sets: TestSets, out: Path, exp: Path, checkpoint: str, options: Mapping[str, Any]
 ) -> Sequence[tuple[Output, dict[str, Path]]]:
-    """(what is to be made, its conditions) of the test sets that ``out`` does not hold yet."""
+    """(output, conditions) of the test sets that are not yet in ``out``."""
     todo = []
     for name, conditions in sets.items():
         output = Output(out / name, decoded_of(exp, checkpoint, conditions, options))

@@ -1,7 +1,7 @@
-"""From what an encoder puts out to tokens: greedy CTC, or ESPnet's beam search.
+"""Turn encoder output into tokens: greedy CTC, or ESPnet's beam search.
 
-A search takes (B, T, D) encoder output and (B,) frames, and yields the token ids of each row,
-neither blanks nor sentence ends among them.
+A search takes (B, T, D) encoder output and (B,) frames, and returns the token ids of each row,
+without blanks and sentence ends.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ METHODS = ("greedy", "beam")
 
 
 def greedy(model: nn.Module) -> Search:
-    """The best path of CTC, frame by frame, its repetitions merged."""
+    """The best CTC path, frame by frame, with repetitions merged."""
 
     def search(encoded: Tensor, frames: Tensor) -> list[list[int]]:
         best = model.ctc.argmax(encoded)
@@ -31,29 +31,29 @@ def greedy(model: nn.Module) -> Search:
 
 
 def beam(model: nn.Module, beam_size: int, ctc_weight: float) -> Search:
-    """ESPnet's label-synchronous beam search, as ``espnet2.bin.asr_inference`` without a language
-    model: CTC prefix scores, joined with the attention decoder's where ``ctc_weight`` < 1
+    """ESPnet's label-synchronous beam search, as in ``espnet2.bin.asr_inference`` without a
+    language model: CTC prefix scores, combined with the attention decoder's if ``ctc_weight`` < 1
     (Watanabe et al., 2017, https://doi.org/10.1109/JSTSP.2017.2763455).
 
     Raises:
-        ConfigError: a beam of nothing, a weight outside 0..1, or a decoder that is not there.
+        ConfigError: ``beam_size`` < 1, ``ctc_weight`` outside [0, 1], or below 1 without a decoder.
     """
     if beam_size < 1 or not 0 <= ctc_weight <= 1:
         raise ConfigError(
             f"need beam_size >= 1 and ctc_weight in 0..1, got {beam_size} and {ctc_weight}"
         )
     if ctc_weight < 1 and model.decoder is None:
-        raise ConfigError(f"ctc_weight {ctc_weight}: the model has no decoder beside CTC; use 1")
+        raise ConfigError(f"ctc_weight {ctc_weight}: the model has only CTC, no decoder; use 1")
     decoder = BatchBeamSearch(
         scorers={"ctc": CTCPrefixScorer(model.ctc, model.eos), "decoder": model.decoder},
         weights={"ctc": ctc_weight, "decoder": 1 - ctc_weight},
-        # The first step has one hypothesis, which cannot be continued in more ways than that.
+        # The first step has one hypothesis, which has no more continuations than there are tokens.
         beam_size=min(beam_size, len(model.token_list)),
         vocab_size=len(model.token_list),
         sos=model.sos,
         eos=model.eos,
         token_list=model.token_list,
-        # CTC alone scores every token; with a decoder, only those which that finds likely.
+        # CTC alone scores every token; with a decoder, only the tokens that the decoder prefers.
         pre_beam_score_key=None if ctc_weight == 1 else "full",
     )
     decoder.to(next(model.parameters()).device).eval()

@@ -1,4 +1,4 @@
-"""Token lists for recognisers: characters, words, or sentencepiece BPE."""
+"""Make token lists for recognisers: characters, words, or sentencepiece BPE."""
 
 import io
 from pathlib import Path
@@ -10,7 +10,7 @@ from espnet_robust.common.files import write_atomic
 from espnet_robust.data.data_dir import iter_table
 from espnet_robust.data.words import words
 
-SPACE = "<space>"  # ESPnet's name of the blank between words in character lists
+SPACE = "<space>"  # ESPnet's name for the blank between words in character lists
 
 
 def make_tokens(text: Path, out: Path, token_type: str, size: int) -> None:
@@ -18,11 +18,11 @@ def make_tokens(text: Path, out: Path, token_type: str, size: int) -> None:
 
     Args:
         token_type: ``char``, ``word`` or ``bpe``.
-        size: BPE vocabulary; fewer where the text does not yield that many.
+        size: size of the BPE vocabulary; smaller if the text does not yield as many.
 
     Raises:
-        ConfigError: a BPE vocabulary smaller than the characters need.
-        DataDirError: no text, or text that cannot be made of tokens.
+        ConfigError: the BPE vocabulary is too small for the characters.
+        DataDirError: there is no text, or it cannot be split into tokens.
     """
     sentences = [" ".join(words(rest)) for _, rest in iter_table(text) if rest]
     if not sentences:
@@ -47,7 +47,7 @@ def make_tokens(text: Path, out: Path, token_type: str, size: int) -> None:
 def _bpe(sentences: list[str], size: int, text: Path) -> tuple[bytes, list[str]]:
     """A sentencepiece model in which every character of the text is a token, and its tokens."""
     characters = {c for sentence in sentences for c in sentence} - {" "}
-    least = len(characters) + 2  # <unk>, and the mark of a word's beginning
+    least = len(characters) + 2  # <unk>, and the mark at the beginning of a word
     if size < least:
         raise ConfigError(
             f"{text}: {len(characters)} characters and a BPE size of {size}: need at least {least}"
@@ -60,9 +60,9 @@ def _bpe(sentences: list[str], size: int, text: Path) -> tuple[bytes, list[str]]
         vocab_size=size,
         hard_vocab_limit=False,
         character_coverage=1.0,
-        # Longer ones it leaves out without a word: 4192 bytes, if not told otherwise.
+        # By default it silently skips sentences longer than 4192 bytes.
         max_sentence_length=max(4192, 1 + max(len(s.encode()) for s in sentences)),
-        # As written: its own rule makes other characters, and blanks, of wide ones.
+        # No normalisation: the default rule replaces wide characters and blanks by others.
         normalization_rule_name="identity",
         bos_id=-1,
         eos_id=-1,
@@ -72,5 +72,5 @@ def _bpe(sentences: list[str], size: int, text: Path) -> tuple[bytes, list[str]]
     pieces = map(processor.id_to_piece, range(processor.get_piece_size()))
     tokens = [piece for piece in pieces if piece != "<unk>"]
     if lost := sorted(characters - set("".join(tokens))):
-        raise DataDirError(f"{text}: sentencepiece makes no token of {lost[:5]}; take them out")
+        raise DataDirError(f"{text}: sentencepiece has no token for {lost[:5]}; remove them")
     return model.getvalue(), tokens

@@ -1,35 +1,35 @@
-"""Word and character errors: edit distance for each utterance, summed over a corpus.
+"""Word and character errors of utterances, summed over a corpus.
 
 Conventions, the same for reference and hypothesis:
 
-* Unicode is brought to NFC, so that a letter with its accent is one character however it was
-  typed. Case and punctuation count as they are: normalise them before scoring if they should not.
+* Text is compared as ``normalise.py`` leaves it: case and punctuation count unless asked not to.
 * Words are what ASCII blanks separate, as in a data dir and in sclite: ``data/words.py``.
 * Characters are counted twice: with one space between words as a character of its own, as ESPnet
   does (``chars``), and without any space (``chars_no_space``).
+* Errors are those of ``alignment.py``: the fewest, or sclite's.
 * Rates are sums over the corpus, all errors / all reference tokens, never means of the rates of
   utterances. An utterance with an empty reference adds its insertions and nothing to the divisor.
 """
 
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Literal
 
-from rapidfuzz.distance import Levenshtein
+import numpy as np
 
 from espnet_robust.common.errors import UserError
 from espnet_robust.data.words import words
+from espnet_robust.score.alignment import count_errors
+from espnet_robust.score.normalise import Normalisation
+from espnet_robust.score.readings import has_readings, resolve
 
 
 @dataclass(frozen=True)
 class Edits:
-    """The fewest edits from reference to hypothesis. They add up over utterances.
+    """Edits from reference to hypothesis. They add up over utterances.
 
     Args:
         ref: tokens in the reference.
-        sub, ins, dele: substituted, inserted, deleted tokens. The sum is unique; where several
-            alignments have it, its division is the one rapidfuzz finds.
+        sub, ins, dele: substituted, inserted, deleted tokens.
     """
 
     ref: int = 0
@@ -52,7 +52,7 @@ class Edits:
 
 @dataclass(frozen=True)
 class Counts:
-    """Errors of one utterance or, summed, of a corpus."""
+    """Errors of a corpus. They add up over corpora."""
 
     utterances: int = 0
     words: Edits = Edits()
@@ -73,72 +73,80 @@ class Counts:
         return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
-def count_edits(ref: Sequence, hyp: Sequence) -> Edits:
-    """Levenshtein distance of two token sequences (strings are sequences of characters).
+@dataclass(frozen=True)
+class UtteranceCounts:
+    """Errors of utterances, an utterance in each row.
 
-    >>> count_edits("turn on the light now".split(), "turn of light now please".split())
-    Edits(ref=5, sub=1, ins=1, dele=1)
+    Args:
+        ids: (N,) utterance ids.
+        words, chars, chars_no_space: (N, 4): tokens of the reference, substituted, inserted,
+            deleted.
+        missing: ids without a hypothesis, whose words count as deleted.
+        empty: ids whose reference is empty.
     """
-    tags = [op.tag for op in Levenshtein.editops(ref, hyp)]
-    return Edits(len(ref), tags.count("replace"), tags.count("insert"), tags.count("delete"))
 
+    ids: tuple[str, ...]
+    words: np.ndarray
+    chars: np.ndarray
+    chars_no_space: np.ndarray
+    missing: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
 
-def score_utterance(ref: str, hyp: str) -> Counts:
-    """Errors of one transcript.
-
-    >>> score_utterance("a b", "a  c").wer
-    50.0
-    """
-    r, h = (words(unicodedata.normalize("NFC", text)) for text in (ref, hyp))
-    return Counts(
-        utterances=1,
-        words=count_edits(r, h),
-        chars=count_edits(" ".join(r), " ".join(h)),
-        chars_no_space=count_edits("".join(r), "".join(h)),
-    )
+    @property
+    def total(self) -> Counts:
+        """The sum over utterances."""
+        sums = (self.words, self.chars, self.chars_no_space)
+        return Counts(len(self.ids), *(Edits(*table.sum(0).tolist()) for table in sums))
 
 
 def score_utterances(
     ref: Mapping[str, str],
     hyp: Mapping[str, str],
     *,
-    missing: Literal["refuse", "delete"] = "refuse",
+    strict: bool = False,
     where: str = "hypotheses",
-) -> dict[str, Counts]:
+    normalise: Normalisation | None = None,
+    alignment: str = "fewest",
+) -> UtteranceCounts:
     """Errors of every utterance of ``ref``, in its order.
 
     Args:
         ref, hyp: utterance id -> transcript; either may be empty text.
-        missing: what to do about utterances without a hypothesis: ``refuse``, or count all their
-            words as deleted.
+        strict: refuse utterances without a hypothesis, rather than count their words as deleted.
         where: opens the message of an error; best the file of the hypotheses.
+        normalise: applied to both sides; None: ``Normalisation()``.
+        alignment: a key of ``alignment.ALIGNMENTS``.
 
     Raises:
-        UserError: no references, hypotheses missing (unless they may be), or hypotheses of
-            utterances that ``ref`` does not have.
+        UserError: no references, hypotheses of utterances that ``ref`` does not have, or, with
+            ``strict``, hypotheses missing.
     """
-    if not ref:
-        raise UserError(f"{where}: no reference transcripts to score against")
-    unknown = [utt for utt in hyp if utt not in ref]
-    if unknown:
-        raise UserError(
-            f"{where}: {_some(unknown)} not among the reference transcripts; "
-            "were these decoded from another data dir?"
-        )
-    absent = [utt for utt in ref if utt not in hyp]
-    if absent and missing == "refuse":
-        raise UserError(
-            f"{where}: no hypothesis for {_some(absent)} of {len(ref)}; decode again, "
-            "or count them as deleted with --missing delete"
-        )
-    return {utt: score_utterance(text, hyp.get(utt, "")) for utt, text in ref.items()}
+    missing = _check_ids(ref, hyp, strict, where)
+    normalise = normalise or Normalisation()
+    refs: list[list[str]] = []
+    hyps = [words(normalise(hyp.get(utt, ""))) for utt in ref]
+    dropped = np.zeros(len(ref), np.int64)  # optional words that were left out: right
+    for n, (utt, text) in enumerate(ref.items()):
+        if normalise.alternatives and has_readings(text):
+            chosen, dropped[n] = resolve(text, hyps[n], normalise, alignment, f"{where}: {utt}")
+            refs.append(chosen)
+        else:
+            refs.append(words(normalise(text)))
+    counted = count_errors(refs, hyps, alignment)
+    counted[:, 0] += dropped
+    spaced, unspaced = (
+        count_errors([sep.join(r) for r in refs], [sep.join(h) for h in hyps], alignment)
+        for sep in (" ", "")
+    )
+    empty = tuple(utt for utt, (tokens, *_) in zip(ref, counted, strict=True) if not tokens)
+    return UtteranceCounts(tuple(ref), counted, spaced, unspaced, missing, empty)
 
 
 def score_text(
     ref: Mapping[str, str],
     hyp: Mapping[str, str],
     *,
-    missing: Literal["refuse", "delete"] = "refuse",
+    strict: bool = False,
     where: str = "hypotheses",
 ) -> Counts:
     """Errors of a corpus; for arguments and errors see ``score_utterances``.
@@ -146,14 +154,33 @@ def score_text(
     >>> score_text({"u1": "a b c d", "u2": "a"}, {"u1": "a b c d", "u2": "b"}).wer
     20.0
     """
-    return total(score_utterances(ref, hyp, missing=missing, where=where).values())
+    return score_utterances(ref, hyp, strict=strict, where=where).total
 
 
-def total(counts: Iterable[Counts]) -> Counts:
-    """The sum over utterances."""
-    return sum(counts, Counts())
+def _check_ids(
+    ref: Mapping[str, str], hyp: Mapping[str, str], strict: bool, where: str
+) -> tuple[str, ...]:
+    """The utterances without a hypothesis."""
+    if not ref:
+        raise UserError(f"{where}: no reference transcripts to score against")
+    if unknown := [utt for utt in hyp if utt not in ref]:
+        raise UserError(
+            f"{where}: {some(unknown)} not among the reference transcripts; "
+            "were these decoded from another data dir?"
+        )
+    missing = tuple(utt for utt in ref if utt not in hyp)
+    if missing and strict:
+        raise UserError(
+            f"{where}: no hypothesis for {some(missing)} of {len(ref)}; decode again, "
+            "or count them as deleted, without --strict"
+        )
+    return missing
 
 
-def _some(utts: Sequence[str]) -> str:
+def some(utts: Sequence[str]) -> str:
+    """
+    >>> some(["u1", "u2", "u3", "u4"])
+    '4 utterances (u1, u2, u3, ...)'
+    """
     names = ", ".join(utts[:3]) + (", ..." if len(utts) > 3 else "")
     return f"{len(utts)} utterance{'s' if len(utts) > 1 else ''} ({names})"

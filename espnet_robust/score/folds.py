@@ -5,15 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.common.errors import UserError
-from espnet_robust.common.files import write_atomic
-from espnet_robust.score.schema import (
-    COUNTS_HEADER,
-    ConditionScore,
-    Scores,
-    read_counts,
-    read_scores,
-    write_scores,
-)
+from espnet_robust.score.counts_file import UtteranceErrors, joined, read_counts, write_counts
+from espnet_robust.score.schema import ConditionScore, Scores, read_scores, write_scores
 
 
 def average_folds(folds: Sequence[Scores]) -> Scores:
@@ -32,6 +25,7 @@ def average_folds(folds: Sequence[Scores]) -> Scores:
     by_condition = zip(*(fold.conditions for fold in folds), strict=True)
     conditions = tuple(_mean(first.system, same) for same in by_condition)
     params = [fold.params for fold in folds if fold.params is not None]
+    speech = [f.speech_model_params for f in folds if f.speech_model_params is not None]
     rtf = [fold.rtf for fold in folds if fold.rtf is not None]
     seconds = [fold.audio_seconds for fold in folds if fold.audio_seconds is not None]
     return Scores(
@@ -40,6 +34,8 @@ def average_folds(folds: Sequence[Scores]) -> Scores:
         seed=first.seed,
         conditions=conditions,
         params=round(statistics.fmean(params)) if params else None,
+        speech_model_params=round(statistics.fmean(speech)) if speech else None,
+        macs=first.macs,
         rtf=statistics.fmean(rtf) if rtf else None,
         audio_seconds=sum(seconds) if seconds else None,
         threads=first.threads,
@@ -64,6 +60,9 @@ def _mean(system: str, folds: Sequence[ConditionScore]) -> ConditionScore:
     return ConditionScore(
         name=folds[0].name,
         snr_db=folds[0].snr_db,
+        rt60=folds[0].rt60,
+        meaning=folds[0].meaning,
+        missing=sum(score.missing for score in folds),
         utterances=sum(score.utterances for score in folds),
         accuracy=statistics.fmean(rates),
     )
@@ -79,16 +78,16 @@ def write_average(out: Path, folds: Sequence[Path]) -> Scores:
         UserError: see ``average_folds``; a file is missing, or an utterance is in two folds.
     """
     scores = average_folds([read_scores(fold / "scores.json") for fold in folds])
-    rows: dict[tuple[str, str], tuple] = {}
+    parts: dict[str, list[UtteranceErrors]] = {c.name: [] for c in scores.conditions}
+    seen: set[tuple[str, str]] = set()
     for fold in folds:
-        for condition, utterances in read_counts(fold / "counts.tsv").items():
-            for utt, (words, errors) in utterances.items():
-                if (condition, utt) in rows:
+        for condition, errors in read_counts(fold / "counts.tsv").items():
+            for utt in errors.ids:
+                if (condition, utt) in seen:
                     raise UserError(f"{fold}: {utt} is in another fold too")
-                rows[condition, utt] = (condition, utt, words, errors, 0, 0)
-    order = {c.name: i for i, c in enumerate(scores.conditions)}
-    table = [COUNTS_HEADER, *sorted(rows.values(), key=lambda row: (order[row[0]], row[1]))]
+                seen.add((condition, utt))
+            parts[condition].append(errors)
     out.mkdir(parents=True, exist_ok=True)
-    write_atomic(out / "counts.tsv", "".join("\t".join(map(str, row)) + "\n" for row in table))
+    write_counts(out / "counts.tsv", {c: joined(errors) for c, errors in parts.items()})
     write_scores(out / "scores.json", scores)
     return scores

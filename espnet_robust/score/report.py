@@ -1,23 +1,26 @@
-"""Tables and a plot from the scores of several systems.
+"""A report from the scores of several systems.
 
-``wer.md`` has a row for each system and a column for each condition, ``wer.png`` plots it, and
-``wer.csv`` has a line for each system, seed and condition. For a classification task the files are
-``accuracy.md``, ``accuracy.png`` and ``accuracy.csv``. ``summary.txt`` is what a terminal shows.
+``wer.md`` and ``wer.tex`` hold the tables, conditions down and systems across, ``wer.csv`` a line
+for each system, seed and condition, ``wer.png`` and ``wer.svg`` the curves, ``cost.png`` and
+``cost.svg`` the rate against size, work and time. For a classification task the files are
+``accuracy.md`` and so on. ``summary.txt`` is what a terminal shows.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+from espnet_robust.common.errors import UserError
 from espnet_robust.common.files import write_atomic
-from espnet_robust.score.confidence import confidence_table
+from espnet_robust.common.shown_command import shown_command
+from espnet_robust.score.figures import by_group, speaker_groups
+from espnet_robust.score.formats import latex, markdown, to_csv
 from espnet_robust.score.metrics import ACCURACY, METRICS, WER
-from espnet_robust.score.plot import draw
-from espnet_robust.score.results import Results, gather
-from espnet_robust.score.schema import read_scores
+from espnet_robust.score.plot import draw, draw_cost
+from espnet_robust.score.reading import Reading, read_runs
+from espnet_robust.score.study import Study, study
 from espnet_robust.score.summary import summary
-from espnet_robust.score.tables import table, to_csv
+from espnet_robust.score.tables import Table, conditions_table, systems_table, tables
 
 SUMMARY = "summary.txt"
 
@@ -29,10 +32,10 @@ def write_report(
     baseline: str = "",
     order: Sequence[str] = (),
     names: Mapping[Path, str] = MappingProxyType({}),
-) -> Results:
-    """Read ``scores.json`` files, write ``wer.md``, ``wer.csv`` and ``wer.png`` into ``out``.
-
-    Where no system has a WER, ``accuracy.md``, ``accuracy.csv`` and ``accuracy.png``.
+    command: str = "",
+    groups: Path | None = None,
+) -> list[Study]:
+    """Read ``scores.json`` files and write the report into ``out``.
 
     Args:
         out: directory, made if need be.
@@ -40,24 +43,51 @@ def write_report(
         baseline: name of the system with which the others are compared.
         order: see ``gather``.
         names: what to call the system of a file, where not as the file does.
+        command: what was run, for the record.
+        groups: table speaker -> group; default: ``spk2gender`` of the test sets, if there.
+
+    Returns:
+        what was written, by metric; the first is WER or accuracy.
 
     Raises:
-        UserError: an unknown baseline, or see ``read_scores`` and ``gather``.
+        UserError: an unknown baseline, or see ``read_runs``.
     """
-    read = [(path, read_scores(path)) for path in map(Path, paths)]
-    read = [(path, replace(s, system=names.get(path, s.system))) for path, s in read]
-    results = gather((scores for _, scores in read), order)
-    if baseline:
-        results.system(baseline)
-    directories = {(s.system, s.seed): path.parent for path, s in read}
+    reading = read_runs(paths, order, names)
+    studies = [study(reading, m, baseline) for m in METRICS if reading.results.measured(m)]
+    if not studies:
+        raise UserError(f"{paths[0]}: neither WER nor accuracy in it; score the system again")
+    # A task has words or labels; where a report has both, the words lead.
+    lead = next(s for m in (WER, ACCURACY) for s in studies if s.metric == m)
+    studies = [lead, *(s for s in studies if s is not lead)]
+    group_of = speaker_groups(reading, groups)
+    grouped = by_group(lead, group_of) if group_of else None
+    shown = [*tables(lead, grouped), *(t for s in studies[1:] for t in tables(s))]
+    shown += [systems_table(lead), conditions_table(lead)]
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    tables = [table(results, metric, baseline) for metric in METRICS if results.measured(metric)]
-    main = WER if results.measured(WER) else ACCURACY
-    if results.measured(main):
-        tables.append(confidence_table(results, main, baseline, directories))
-        draw(out / f"{main.field}.png", results, main)
-        write_atomic(out / SUMMARY, summary(results, main, baseline, directories))
-    write_atomic(out / f"{main.field}.md", "\n".join(tables))
-    write_atomic(out / f"{main.field}.csv", to_csv(results, main))
-    return results
+    name = lead.metric.field
+    about = _about(reading, command)
+    write_atomic(out / f"{name}.md", "\n".join([*map(markdown, shown), about]))
+    write_atomic(out / f"{name}.tex", _tex(shown, about))
+    write_atomic(out / f"{name}.csv", to_csv(studies))
+    draw(out / name, lead)
+    if not draw_cost(out / "cost", lead):
+        for old in (out / "cost.png", out / "cost.svg"):
+            old.unlink(missing_ok=True)
+    write_atomic(out / SUMMARY, summary(lead))
+    return studies
+
+
+def _about(reading: Reading, command: str) -> str:
+    """What a reader has to know beside the figures."""
+    lines = [f"- {problem}" for problem in reading.problems]
+    text = "## To know\n\n" + "\n".join(lines) + "\n" if lines else ""
+    if command:
+        text += f"{chr(10) if text else ''}    {shown_command(command, Path())}\n"
+    return text
+
+
+def _tex(shown: Sequence[Table], about: str) -> str:
+    comments = "".join(f"% {line}\n" for line in about.splitlines() if line.strip())
+    head = "% Tables of a report; they need \\usepackage{booktabs}.\n" + comments
+    return head + "\n" + "\n".join(map(latex, shown))

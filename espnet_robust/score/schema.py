@@ -2,37 +2,44 @@
 
 One file is one system trained with one seed, tested under several conditions::
 
-    {"schema": 1, "task": "asr", "system": "cdm2_dat", "seed": 0,
-     "params": 850000, "rtf": 0.012, "audio_seconds": 540.5, "threads": 1, "device": "cpu",
+    {"schema": 2, "task": "asr", "system": "cdm2_dat", "seed": 0,
+     "params": 850000, "speech_model_params": 610000, "macs": 93000000,
+     "rtf": 0.012, "audio_seconds": 540.5, "threads": 1, "device": "cpu",
+     "decoded": "exp/short/cdm2_dat_seed0/decode/test", "table": "text",
+     "alignment": "fewest", "normalisation": {},
      "conditions": [
-       {"name": "noise_in_snr10", "snr_db": 10.0, "utterances": 151, "words": 604,
-        "errors": {"sub": 31, "ins": 4, "del": 12}, "wer": 7.78, "cer": 3.1,
-        "cer_no_space": 3.0, "accuracy": null}]}
+       {"name": "noise_in_snr10", "snr_db": 10.0, "rt60": null,
+        "meaning": "noise (data/noise_test) at 10 dB", "data_dir": "data/test_noise_in_snr10",
+        "reference": "0d7b...", "utterances": 151, "speakers": 8, "missing": 0, "empty": 0,
+        "words": 604, "errors": {"sub": 31, "ins": 4, "del": 12},
+        "chars": 3127, "char_errors": {"sub": 60, "ins": 11, "del": 26},
+        "wer": 7.78, "cer": 3.1, "cer_no_space": 3.0, "accuracy": null}]}
 
-Rates are per cent. ``params`` counts everything used to decode; ``rtf`` is decoding time / audio
-time on ``device`` with ``threads`` CPU threads. What a task does not measure is null.
+Rates are per cent. ``params`` counts everything used to decode, ``speech_model_params`` the
+student, teacher or filter bank in it; ``macs`` are the multiply-accumulates of that for a second of
+audio. ``rtf`` is decoding time / audio time on ``device`` with ``threads`` CPU threads. What a task
+does not measure is null. Directories are as they were named where the scoring ran.
 
-``counts.tsv`` beside it holds word counts by condition and utterance, for significance tests. In a
-classification task an utterance counts as one word, right or substituted.
+``counts.tsv`` beside it holds the errors of every utterance: ``counts_file.py``.
 """
 
 import dataclasses
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from espnet_robust.common.errors import UserError
 from espnet_robust.common.files import read_json, write_atomic
-from espnet_robust.score.counts import Counts
+from espnet_robust.score.alignment import ALIGNMENTS
+from espnet_robust.score.counts import Counts, Edits
 from espnet_robust.score.metrics import ACCURACY
 
 T = TypeVar("T", "ConditionScore", "Scores")
 
-SCHEMA = 1
-COUNTS_HEADER = ("condition", "utterance", "words", "sub", "ins", "del")
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,16 @@ class ConditionScore:
         name: of the condition; ``clean`` is the undistorted one.
         snr_db: signal-to-noise ratio in dB where the condition has one.
         utterances: how many were scored.
-        words: words in the references.
-        errors: ``{"sub": .., "ins": .., "del": ..}`` of words.
+        rt60: reverberation time of its rooms in seconds, the median over utterances.
+        meaning: what was done to the speech, in words.
+        data_dir: its test set.
+        reference: digest of the references as they were scored; systems that differ in it cannot
+            be compared.
+        speakers: how many, where ``utt2spk`` says who speaks.
+        missing: utterances without a hypothesis, whose words count as deleted.
+        empty: utterances with an empty reference, which add insertions only.
+        words, chars: in the references.
+        errors, char_errors: ``{"sub": .., "ins": .., "del": ..}`` of these.
         wer, cer, cer_no_space: per cent, 0 or more; see ``counts`` for their definitions.
         accuracy: for a classification task, per cent.
     """
@@ -52,54 +67,66 @@ class ConditionScore:
     name: str
     utterances: int
     snr_db: float | None = None
+    rt60: float | None = None
+    meaning: str | None = None
+    data_dir: str | None = None
+    reference: str | None = None
+    speakers: int | None = None
+    missing: int = 0
+    empty: int = 0
     words: int | None = None
     errors: Mapping[str, int] | None = None
+    chars: int | None = None
+    char_errors: Mapping[str, int] | None = None
     wer: float | None = None
     cer: float | None = None
     cer_no_space: float | None = None
     accuracy: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check_text(self, "name")
         _check_number(self, "utterances", int, low=1, required=True)
         _check_number(self, "snr_db", float)
-        _check_number(self, "words", int, low=0)
+        _check_number(self, "rt60", float, low=0)
+        for text in ("meaning", "data_dir", "reference"):
+            _check_line(self, text)
+        _check_number(self, "speakers", int, low=1)
+        for count in ("missing", "empty"):
+            _check_number(self, count, int, low=0, required=True)
+        for count in ("words", "chars"):
+            _check_number(self, count, int, low=0)
         for rate in ("wer", "cer", "cer_no_space"):
             _check_number(self, rate, float, low=0)
         _check_number(self, "accuracy", float, low=0, high=100)
-        if self.errors is not None:
-            self._check_errors(self.errors)
-
-    def _check_errors(self, errors: Mapping[str, int]) -> None:
-        known = isinstance(errors, Mapping) and sorted(errors) == ["del", "ins", "sub"]
-        if not known or not all(_is_number(n, int) and n >= 0 for n in errors.values()):
-            raise ValueError(f"errors must be counts of sub, ins and del, not {errors!r}")
-        if self.words and self.wer is not None:
-            counted = 100 * sum(errors.values()) / self.words
-            if not math.isclose(self.wer, counted, abs_tol=0.01):
-                raise ValueError(f"wer {self.wer} disagrees with errors / words, {counted:.2f}")
+        _check_errors(self, "errors", "words", "wer")
+        _check_errors(self, "char_errors", "chars", "cer")
 
     @classmethod
-    def of_text(cls, name: str, snr_db: float | None, counts: Counts) -> "ConditionScore":
-        """Error rates, from the counts of a corpus."""
-        edits = counts.words
+    def of_text(cls, name: str, counts: Counts, **facts: Any) -> "ConditionScore":
+        """Error rates, from the counts of a corpus.
+
+        Args:
+            facts: of the condition: fields of this class.
+        """
         return cls(
             name=name,
-            snr_db=snr_db,
             utterances=counts.utterances,
-            words=edits.ref,
-            errors={"sub": edits.sub, "ins": edits.ins, "del": edits.dele},
+            words=counts.words.ref,
+            errors=_as_mapping(counts.words),
+            chars=counts.chars.ref,
+            char_errors=_as_mapping(counts.chars),
             wer=counts.wer,
             cer=counts.cer,
             cer_no_space=counts.chars_no_space.percent,
+            **facts,
         )
 
     @classmethod
-    def of_labels(cls, name: str, snr_db: float | None, counts: Counts) -> "ConditionScore":
+    def of_labels(cls, name: str, counts: Counts, **facts: Any) -> "ConditionScore":
         """Accuracy, from counts in which each utterance is one word."""
         rate = counts.words.percent
         accuracy = None if rate is None else ACCURACY.value(rate)
-        return cls(name=name, snr_db=snr_db, utterances=counts.utterances, accuracy=accuracy)
+        return cls(name=name, utterances=counts.utterances, accuracy=accuracy, **facts)
 
 
 @dataclass(frozen=True)
@@ -112,10 +139,16 @@ class Scores:
         seed: of training.
         conditions: in the order in which reports show them; names are unique.
         params: parameters, or None.
+        speech_model_params: of these, those of the student, teacher or filter bank.
+        macs: multiply-accumulates of the speech model for a second of audio.
         rtf: real-time factor of decoding, or None.
         audio_seconds: of audio decoded to measure it.
         threads: CPU threads it was measured with.
         device: what it was measured on: cpu, or the name of a GPU.
+        decoded: directory with the hypotheses, ``CONDITION/TABLE``.
+        table: of references and hypotheses, ``text`` or one of labels.
+        alignment: a key of ``alignment.ALIGNMENTS``.
+        normalisation: options that differ from the defaults; see ``Normalisation.record``.
     """
 
     task: str
@@ -123,21 +156,33 @@ class Scores:
     seed: int
     conditions: tuple[ConditionScore, ...]
     params: int | None = None
+    speech_model_params: int | None = None
+    macs: int | None = None
     rtf: float | None = None
     audio_seconds: float | None = None
     threads: int | None = None
     device: str | None = None
+    decoded: str | None = None
+    table: str = "text"
+    alignment: str = "fewest"
+    normalisation: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
         _check_text(self, "task")
         _check_text(self, "system")
         _check_number(self, "seed", int, required=True)
         _check_number(self, "params", int, low=1)
+        _check_number(self, "speech_model_params", int, low=0)
+        _check_number(self, "macs", int, low=0)
         _check_number(self, "rtf", float, low=0)
         _check_number(self, "audio_seconds", float, low=0)
         _check_number(self, "threads", int, low=1)
         if self.device is not None:
             _check_text(self, "device")
+        _check_line(self, "decoded")
+        _check_text(self, "table")
+        if self.alignment not in ALIGNMENTS or not isinstance(self.normalisation, Mapping):
+            raise ValueError("alignment or normalisation is not one of this version")
         names = [c.name for c in self.conditions]
         if not names:
             raise ValueError("no conditions in it")
@@ -167,6 +212,7 @@ def read_scores(path: str | Path) -> Scores:
     if version != SCHEMA:
         raise UserError(
             f"{path}: schema {version!r}, this version reads {SCHEMA}; score the system again"
+            " (in a recipe: ./run.sh --stage 9)"
         )
     conditions = content.get("conditions")
     if not isinstance(conditions, list) or not all(isinstance(c, dict) for c in conditions):
@@ -180,46 +226,13 @@ def read_scores(path: str | Path) -> Scores:
         raise UserError(f"{path}: {e}") from e
 
 
-def write_counts(path: str | Path, conditions: Mapping[str, Mapping[str, Counts]]) -> None:
-    """Write ``counts.tsv``: condition name -> {utterance id -> Counts}, words only."""
-    rows: list[tuple] = [COUNTS_HEADER]
-    for name, utterances in conditions.items():
-        for utt, counts in utterances.items():
-            w = counts.words
-            rows.append((name, utt, w.ref, w.sub, w.ins, w.dele))
-    write_atomic(path, "".join("\t".join(map(str, row)) + "\n" for row in rows))
-
-
-def read_counts(path: str | Path) -> dict[str, dict[str, tuple[int, int]]]:
-    """Read ``counts.tsv``: condition name -> {utterance id -> (words, errors)}.
-
-    Raises:
-        UserError: missing, or not such a table.
-    """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except OSError as e:
-        raise UserError(f"{path}: cannot be read: {e.strerror}") from e
-    if not lines or tuple(lines[0].split("\t")) != COUNTS_HEADER:
-        raise UserError(f"{path}: first line must be {' '.join(COUNTS_HEADER)}; score again")
-    conditions: dict[str, dict[str, tuple[int, int]]] = {}
-    for number, line in enumerate(lines[1:], 2):
-        try:
-            name, utt, words, *edits = line.split("\t")
-            sub, ins, dele = map(int, edits)
-            conditions.setdefault(name, {})[utt] = int(words), sub + ins + dele
-        except ValueError:
-            raise UserError(f"{path}:{number}: not a line of counts; score again") from None
-    return conditions
-
-
 def _from_json(cls: type[T], content: Mapping, where: str = "") -> T:
     known = {f.name: f for f in dataclasses.fields(cls)}
     unknown = sorted(set(content) - set(known))
     missing = [
         name
         for name, f in known.items()
-        if f.default is dataclasses.MISSING and name not in content
+        if f.default is f.default_factory is dataclasses.MISSING and name not in content
     ]
     if unknown or missing:
         raise ValueError(f"{where}unknown keys {unknown}, missing keys {missing}")
@@ -233,6 +246,29 @@ def _check_text(owner: object, field: str) -> None:
     value = getattr(owner, field)
     if not isinstance(value, str) or not value or any(c in value for c in "\t\n|,"):
         raise ValueError(f"{field} must be text without tab, newline, | or comma, not {value!r}")
+
+
+def _check_line(owner: object, field: str) -> None:
+    value = getattr(owner, field)
+    if value is not None and (not isinstance(value, str) or not value.isprintable()):
+        raise ValueError(f"{field} must be a line of text, not {value!r}")
+
+
+def _as_mapping(edits: Edits) -> dict[str, int]:
+    return {"sub": edits.sub, "ins": edits.ins, "del": edits.dele}
+
+
+def _check_errors(owner: object, field: str, units: str, rate: str) -> None:
+    errors, count, percent = (getattr(owner, name) for name in (field, units, rate))
+    if errors is None:
+        return
+    known = isinstance(errors, Mapping) and sorted(errors) == ["del", "ins", "sub"]
+    if not known or not all(_is_number(n, int) and n >= 0 for n in errors.values()):
+        raise ValueError(f"{field} must be counts of sub, ins and del, not {errors!r}")
+    if count and percent is not None:
+        counted = 100 * sum(errors.values()) / count
+        if not math.isclose(percent, counted, abs_tol=0.01):
+            raise ValueError(f"{rate} {percent} disagrees with {field} / {units}, {counted:.2f}")
 
 
 def _is_number(value: Any, kind: type) -> bool:

@@ -1,128 +1,224 @@
-"""How far error rates and their differences can be trusted: bootstrap over utterances.
+"""How far error rates and their differences can be trusted: a bootstrap over speakers and seeds.
 
-Bisani & Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation", ICASSP
-2004. Utterances are drawn with replacement; the same draw serves every condition and both
-systems, which are tested on the same utterances, so that what is hard about an utterance cancels
-in a difference. Intervals say what to expect of other utterances by the same speakers, not of other
-speakers or other training seeds.
+Speakers are drawn with replacement, each with all of his or her utterances, for errors of one
+speaker are alike: Bisani & Ney, "Bootstrap estimates for confidence intervals in ASR performance
+evaluation", ICASSP 2004; Liu & Peng, "Statistical testing on ASR performance via blockwise
+bootstrap", Interspeech 2020. Utterances are not drawn once more within the speakers: the scatter of
+speakers' rates holds theirs already, and intervals would be too wide (Davison & Hinkley, Bootstrap
+Methods and their Application, 1997, section 3.8; ``tools/coverage.py`` shows it). Where there is
+one speaker, or nobody knows them, utterances are drawn.
+
+One draw serves all systems and conditions, which makes differences matched pairs, as in NIST's
+sc_stats (Gillick & Cox, ICASSP 1989), with speakers for segments. The scatter over seeds is drawn
+by itself, for each system its own: two systems trained with one seed have nothing in common.
+
+A bootstrap of n units is too narrow by sqrt((n - 1) / n), and as if the scatter were known rather
+than estimated: deviations are scaled by the one and by t / z for the other, t with n - 1 degrees of
+freedom (the "expanded" interval of Hesterberg, The American Statistician 69(4), 2015). With three
+seeds that scatter an interval is therefore wide, and so it should be. One seed
+says nothing of the scatter over seeds: the interval is then for the trained model.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-from espnet_robust.common.errors import UserError
+from scipy.special import ndtri, stdtr, stdtridf, stdtrit
 
 DRAWS = 2000
-BATCH = 100  # draws at a time: bounds the memory to BATCH x utterances
+BATCH = 1 << 23  # speakers x draws at a time: bounds the memory
+LEVEL = 0.95
+_TAILS = [50 * (1 - LEVEL), 50 * (1 + LEVEL)]
+_Z = float(ndtri((1 + LEVEL) / 2))
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A value with its 95 % bootstrap confidence interval (percentiles)."""
-
-    value: float
-    low: float
-    high: float
-
-    def map(self, f: Callable[[float], float]) -> "Interval":
-        """The interval of ``f(value)``, where ``f`` is monotone, rising or falling."""
-        low, high = sorted((f(self.low), f(self.high)))
-        return Interval(f(self.value), low, high)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """System minus baseline.
+class Counted:
+    """Errors of one system by condition and speaker.
 
     Args:
-        rate: difference of the error rates in points, below 0 where the system is better.
-        better: share of the draws in which the system makes fewer errors, in [0, 1].
-    """
-
-    rate: Interval
-    better: float
-
-
-@dataclass(frozen=True)
-class UtteranceErrors:
-    """Errors of a system, by condition and utterance.
-
-    Args:
-        units: (conditions, utterances), words or labels in the references.
-        errors: (conditions, utterances), errors; a mean over seeds where there are several.
+        units: (C, S), words or labels in the references, the same for all systems.
+        errors: (K, C, S), for each of K seeds; NaN under conditions that were not tested.
     """
 
     units: np.ndarray
     errors: np.ndarray
 
+    @property
+    def rates(self) -> np.ndarray:
+        """(K, C), errors in per cent of the units."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return 100 * self.errors.sum(2) / self.units.sum(1)
 
-def collect(
-    runs: Sequence[Mapping[str, Mapping[str, tuple[int, int]]]], conditions: Sequence[str]
-) -> UtteranceErrors:
-    """Join the counts of all seeds of a system, each as ``schema.read_counts`` returns them.
 
-    Raises:
-        UserError: a condition is missing, or conditions or seeds differ in their utterances.
+@dataclass(frozen=True)
+class Estimates:
+    """Values with their 95 % intervals, one for each of Q quantities; NaN where unknown.
+
+    Args:
+        value, low, high: (Q,), per cent or points.
+        p: (Q,), probability of a value as far from 0 if the truth were 0.
     """
-    utterances = sorted(runs[0].get(conditions[0], ()))
-    units, errors = [], []
-    for name in conditions:
-        counts = []
-        for run in runs:
-            if not utterances or sorted(run.get(name, ())) != utterances:
-                raise UserError(f"condition {name!r} lacks utterances that other tests have")
-            counts.append([run[name][utt] for utt in utterances])
-        mean = np.mean(counts, axis=0)  # (utterances, 2)
-        units.append(mean[:, 0])
-        errors.append(mean[:, 1])
-    return UtteranceErrors(np.array(units), np.array(errors))
+
+    value: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    p: np.ndarray
 
 
-def error_rate(system: UtteranceErrors, *, draws: int = DRAWS, seed: int = 0) -> Interval:
-    """Errors in per cent of the units, averaged over the conditions."""
-    (point,), (drawn,) = _rates([system], draws, seed)
-    return _interval(point, drawn)
+class Draws:
+    """Draws of speakers, the same for all systems; (D, C) rates of a system under each."""
+
+    def __init__(self, units: np.ndarray, draws: int = DRAWS, seed: int = 0):
+        """
+        Args:
+            units: (C, S), see ``Counted``.
+            draws: D.
+            seed: same seed, same draws.
+        """
+        self.units, self.number, self.seed = units, draws, seed
+        self.speakers = (units > 0).sum(1)  # (C,)
+
+    def rates(self, runs: Sequence[np.ndarray]) -> np.ndarray:
+        """Errors (C, S) of R runs -> (R, D, C), in per cent."""
+        rng = np.random.default_rng(self.seed)
+        count = self.units.shape[1]
+        at_once = max(1, BATCH // count)
+        stacked = np.concatenate([self.units, *runs]).T.astype(np.float64)  # (S, C + R C)
+        conditions = len(self.units)
+        parts = []
+        for start in range(0, self.number, at_once):
+            # How often each speaker is drawn: (draws, S).
+            size = min(at_once, self.number - start)
+            times = rng.multinomial(count, np.full(count, 1 / count), size=size)
+            sums = (times.astype(np.float64) @ stacked).reshape(size, len(runs) + 1, conditions)
+            with np.errstate(invalid="ignore", divide="ignore"):
+                parts.append(100 * sums[:, 1:] / sums[:, :1])
+        return np.concatenate(parts).transpose(1, 0, 2)
 
 
-def compare(
-    system: UtteranceErrors, baseline: UtteranceErrors, *, draws: int = DRAWS, seed: int = 0
-) -> Difference:
-    """Paired comparison of error rates, averaged over the conditions.
+@dataclass(frozen=True)
+class Scatter:
+    """Where a system's values lie, and how they scatter over draws.
 
-    Raises:
-        UserError: the two were not scored against the same references.
+    Args:
+        value: (Q,)
+        speakers: (D, Q) deviations from it over draws of speakers.
+        seeds: (D, Q) deviations over draws of seeds; 0 with one seed.
+        degrees: (Q,), of freedom of ``speakers``.
+        runs: K, seeds.
     """
-    if not np.array_equal(system.units, baseline.units):
-        raise UserError("scored against other references than the baseline")
-    points, drawn = _rates([system, baseline], draws, seed)
-    delta = drawn[0] - drawn[1]
-    # A tie counts half: identical systems are better than each other in half of the draws.
-    better = np.mean(delta < 0) + np.mean(delta == 0) / 2
-    return Difference(_interval(points[0] - points[1], delta), float(better))
+
+    value: np.ndarray
+    speakers: np.ndarray
+    seeds: np.ndarray
+    degrees: np.ndarray
+    runs: int
+
+    def average(self, columns: Sequence[int]) -> "Scatter":
+        """The mean of some of the quantities, each counting the same, as one quantity."""
+        at = list(columns)
+        return Scatter(
+            self.value[at].mean(keepdims=True),
+            self.speakers[:, at].mean(1, keepdims=True),
+            self.seeds[:, at].mean(1, keepdims=True),
+            self.degrees[at].max(keepdims=True),
+            self.runs,
+        )
 
 
-def _rates(
-    systems: Sequence[UtteranceErrors], draws: int, seed: int
-) -> tuple[list[float], np.ndarray]:
-    """Each system's rate, averaged over conditions, and that of each draw: (systems, draws)."""
-    rng = np.random.default_rng(seed)
-    n = systems[0].units.shape[1]
-    drawn = []
-    for start in range(0, draws, BATCH):
-        # How often each utterance is drawn: (batch, utterances).
-        times = rng.multinomial(n, np.full(n, 1 / n), size=min(BATCH, draws - start))
-        drawn.append([_mean_rate(times, s) for s in systems])
-    points = [float(_mean_rate(np.ones((1, n)), s)[0]) for s in systems]
-    return points, np.concatenate(drawn, axis=1)
+def scatter(
+    systems: Mapping[str, Counted], draws: int = DRAWS, seed: int = 0
+) -> dict[str, Scatter]:
+    """Scatter of every system's rate (per cent) under each of C conditions, over common draws."""
+    if not systems:
+        return {}
+    units = next(iter(systems.values())).units
+    drawing = Draws(units, draws, seed)
+    drawn = drawing.rates([run for counted in systems.values() for run in counted.errors])
+    found, first = {}, 0
+    for number, (name, counted) in enumerate(systems.items()):
+        runs = len(counted.errors)
+        rates = counted.rates
+        value = rates.mean(0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            wider = np.sqrt(drawing.speakers / (drawing.speakers - 1))
+        speakers = (drawn[first : first + runs].mean(0) - value) * wider
+        first += runs
+        rng = np.random.default_rng([seed, 1, number])
+        found[name] = Scatter(
+            value, speakers, _over_seeds(rates, draws, rng), drawing.speakers - 1, runs
+        )
+    return found
 
 
-def _mean_rate(times: np.ndarray, system: UtteranceErrors) -> np.ndarray:
-    units = np.maximum(times @ system.units.T, 1)  # a draw of empty references only: no division
-    return (100 * (times @ system.errors.T) / units).mean(axis=1)
+def _over_seeds(rates: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """(K, C) -> (D, C) deviations of the mean over K seeds.
+
+    Two or three seeds tell how wide the scatter is, but not its shape: it is taken as normal.
+    """
+    runs = len(rates)
+    if runs == 1:
+        return np.zeros((draws, rates.shape[1]))
+    # Conditions are drawn together: a training that is good under one is so under others.
+    weights = rng.standard_normal((draws, runs))
+    deviations = rates - rates.mean(0)
+    return weights @ deviations / math.sqrt(runs * (runs - 1))
 
 
-def _interval(value: float, drawn: np.ndarray) -> Interval:
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return Interval(float(value), float(low), float(high))
+def estimate(system: Scatter) -> Estimates:
+    """A system's error rates, in per cent; never below 0."""
+    found = _estimates(system.value, _parts(system))
+    return Estimates(found.value, np.maximum(found.low, 0), found.high, found.p)
+
+
+def difference(system: Scatter, baseline: Scatter) -> Estimates:
+    """System minus baseline, in points: matched in speakers, not in seeds."""
+    parts = [
+        (system.speakers - baseline.speakers, system.degrees),
+        *_parts(system)[1:],
+        *((-deviations, degrees) for deviations, degrees in _parts(baseline)[1:]),
+    ]
+    return _estimates(system.value - baseline.value, parts)
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """p values that hold for all of them together: Holm, Scand. J. Statist. 6, 1979. NaN stay.
+
+    >>> holm(np.array([0.01, 0.04, 0.03])).round(3)
+    array([0.03, 0.06, 0.06])
+    """
+    adjusted = np.full(len(p), np.nan)
+    known = np.flatnonzero(~np.isnan(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    stepped = p[order] * np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(stepped)) if len(order) else stepped
+    return adjusted
+
+
+def _parts(system: Scatter) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Independent deviations (D, Q), with their degrees of freedom (Q,)."""
+    parts = [(system.speakers, system.degrees)]
+    if system.runs > 1:
+        parts.append((system.seeds, np.full(len(system.value), system.runs - 1)))
+    return parts
+
+
+def _estimates(value: np.ndarray, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> Estimates:
+    """From independent deviations (D, Q), each with its degrees of freedom (Q,)."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # Each part is widened by what is not known of its own scatter.
+        wide = [stdtrit(df, (1 + LEVEL) / 2) / _Z * deviations for deviations, df in parts]
+        low, high = np.percentile(np.sum(wide, axis=0), _TAILS, axis=0)
+        error = np.sqrt(np.sum([deviations.var(0) for deviations, _ in parts], axis=0))
+        half = _Z * np.sqrt(np.sum([deviations.var(0) for deviations in wide], axis=0))
+        # The degrees of freedom with which t widens as much as the parts were widened together.
+        freedom = np.where(error > 0, stdtridf((1 + LEVEL) / 2, half / error), parts[0][1])
+        expand = np.where(error == 0, 1.0, half / (_Z * error))
+        # Never p < 0.05 where the interval holds 0; and the tails are no thinner than normal.
+        error = np.maximum(np.where(value > 0, -low, high) / (_Z * expand), error)
+        p = 2 * stdtr(freedom, -np.abs(value) / error)
+    p = np.where(value == 0, 1.0, p)
+    unknown = np.isnan(low)
+    return Estimates(value, value + low, value + high, np.where(unknown, np.nan, p))

@@ -1,26 +1,19 @@
 """The results in a few columns, for a terminal: groups of conditions in place of each of them."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from espnet_robust.data.conditions import CLEAN
-from espnet_robust.score.confidence import distorted_differences
 from espnet_robust.score.metrics import Metric
 from espnet_robust.score.results import Results, Spread, stem
-from espnet_robust.score.tables import NOTHING, change
+from espnet_robust.score.study import MEAN, Estimate, Study
+from espnet_robust.score.tables import NOTHING, with_interval
 
 NOISES = 3  # as many series of SNRs are shown one by one
 
 
-def summary(
-    results: Results, metric: Metric, baseline: str, directories: Mapping[tuple[str, int], Path]
-) -> str:
-    """Lines of at most 100 characters: clean, groups, mean, and the change against the baseline.
-
-    Args:
-        baseline: name of a system, or empty for no change.
-        directories: see ``confidence_table``.
-    """
+def summary(study: Study) -> str:
+    """Lines of at most 100 characters: clean, groups, mean, and the change against the baseline."""
+    results, metric, baseline = study.results, study.metric, study.baseline
     grouped = groups(results)
     header = ["system", *grouped]
     if results.distorted:
@@ -31,17 +24,25 @@ def summary(
         means = (Spread.of(system.averaged(names, metric)) for names in sets)
         rows.append([system.name, *(f"{m.mean:.1f}" if m else NOTHING for m in means)])
     if baseline and results.distorted:
-        reference = Spread.of(results.system(baseline).averaged(results.distorted, metric))
-        differences = distorted_differences(results, metric, baseline, directories)
+        reference = study.rates[baseline].get(MEAN)
         header += [f"against {baseline}", "points [95%]"]
         for system, row in zip(results.systems, rows, strict=True):
-            value = Spread.of(system.averaged(results.distorted, metric))
-            other = system.name != baseline
-            row.append(change(value, reference, metric) if other and reference else NOTHING)
-            row.append(differences.get(system.name, NOTHING))
+            points = study.changes.get(system.name, {}).get(MEAN)
+            row.append(relative(points, reference, metric))
+            known = points if points is not None and points.low is not None else None
+            row.append(with_interval(known, "+.1f") if known else NOTHING)
     seeds = max(len(system.runs) for system in results.systems)
     title = metric.title + (f", mean over {seeds} seeds" if seeds > 1 else "")
     return f"{title}\n\n{_aligned(header, rows)}"
+
+
+def relative(points: Estimate | None, reference: Estimate | None, metric: Metric) -> str:
+    """A change in points for an accuracy, relative to the baseline for an error rate."""
+    if points is None or reference is None:
+        return NOTHING
+    if metric.higher_is_better:
+        return f"{points.value:+.1f}"
+    return NOTHING if not reference.value else f"{100 * points.value / reference.value:+.0f} %"
 
 
 def groups(results: Results) -> dict[str, list[str]]:

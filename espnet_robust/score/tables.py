@@ -1,105 +1,272 @@
-"""Tables of results in Markdown, and in long form as CSV."""
+"""The tables of a report: conditions down, systems across. ``formats.py`` writes them."""
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
+from espnet_robust.score.figures import (
+    GroupRates,
+    degradation,
+    doubling_snr,
+    series,
+    shown_group,
+)
 from espnet_robust.score.metrics import Metric
-from espnet_robust.score.results import Results, Spread, System
-from espnet_robust.score.schema import Scores
+from espnet_robust.score.reading import Run
+from espnet_robust.score.results import Spread
+from espnet_robust.score.schema import ConditionScore
+from espnet_robust.score.study import MEAN, Estimate, Study
 
 NOTHING = "-"
+MINUS = "\N{MINUS SIGN}"
+BETTER, WORSE = "+", MINUS  # than the baseline, significantly
 
 
-def table(results: Results, metric: Metric, baseline: str = "") -> str:
-    """A Markdown section: systems x conditions, cost, mean over the distorted conditions.
+@dataclass(frozen=True)
+class Table:
+    """What Markdown and LaTeX are made of.
 
-    With a baseline, a column shows how that mean changes: in points for an accuracy, relative for
-    an error rate.
+    Args:
+        title: empty for a table that continues the section.
+        header, rows: cells as text, not yet escaped.
+        notes: lines below it.
     """
-    columns: dict[str, Callable[[System], str]] = {"system": lambda s: s.name}
-    notes = []
-    if any(len(s.runs) > 1 for s in results.systems):
-        columns["seeds"] = lambda s: str(len(s.runs))
-        notes.append("Mean over seeds ± standard deviation over seeds.")
-    columns["params"] = lambda s: _params(s.runs[0].params)
-    columns["RTF"] = lambda s: _significant(Spread.of(run.rtf for run in s.runs))
-    if measured_on := sorted({_measured_on(r) for s in results.systems for r in s.runs if r.rtf}):
-        notes.append(f"`RTF`: time to decode over duration, on {' or '.join(measured_on)}.")
-    if results.distorted:
-        columns["mean distorted"] = lambda s: _cell(s.averaged(results.distorted, metric))
-        notes.append("`mean distorted`: all conditions but `clean`, each counting the same.")
-    if baseline and (reference := _mean_distorted(results.system(baseline), results, metric)):
-        columns[f"against {baseline}"] = lambda s: change(
-            _mean_distorted(s, results, metric), reference, metric
-        )
-        what = "difference in points" if metric.higher_is_better else "relative change"
-        notes.append(f"`against {baseline}`: its {what}.")
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+
+def tables(study: Study, groups: GroupRates | None = None) -> list[Table]:
+    """All tables of one metric; those without content are left out."""
+    found = [rates_table(study)]
+    if study.baseline and study.changes:
+        found.append(changes_table(study))
+    found += [edits_table(study), figures_table(study)]
+    if groups is not None:
+        found.append(groups_table(study, groups))
+    return [table for table in found if table.rows]
+
+
+def rates_table(study: Study) -> Table:
+    """The metric by condition and system, with intervals and marks."""
+    names = [s.name for s in study.results.systems]
+    header = ["condition", "utterances", "speakers", *names]
     rows = [
-        [cell(s) for cell in columns.values()]
-        + [_cell(s.at(condition, metric)) for condition in results.names]
-        for s in results.systems
+        [row, *_sizes(study, row), *(_rate(study, name, row) for name in names)]
+        for row in study.rows
     ]
-    text = markdown_table([*columns, *results.names], rows)
-    return f"## {metric.title}\n\n{text}\n{' '.join(notes)}\n"
+    notes = [f"`{MEAN}`: all conditions but `clean`, each counting the same."] * (
+        MEAN in study.rows
+    )
+    if any(e.std is not None for rates in study.rates.values() for e in rates.values()):
+        notes.append("`±`: standard deviation over seeds.")
+    if any(e.low is not None for rates in study.rates.values() for e in rates.values()):
+        notes.append(_interval_note(study))
+    if study.changes:
+        what = "higher" if study.metric.higher_is_better else "lower"
+        notes.append(
+            f"`{BETTER}`, `{WORSE}`: better, worse than {study.baseline} ({what} is better), "
+            "p < 0.05 by matched pairs, over the conditions after Holm."
+        )
+    return Table(study.metric.title, header, rows, notes)
 
 
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table with its first column aligned left and the others right."""
-    rule = ["---"] + ["---:"] * (len(header) - 1)
-    return "".join(f"| {' | '.join(row)} |\n" for row in [header, rule, *rows])
+def changes_table(study: Study) -> Table:
+    """Differences from the baseline."""
+    names = list(study.changes)
+    rows = [[row, *(_change(study.changes[n].get(row)) for n in names)] for row in study.rows]
+    note = (
+        "`p`: probability of a difference as large between systems that are alike, by matched "
+        "pairs; over the conditions of a system after Holm."
+    )
+    title = f"{study.metric.name}: difference from {study.baseline}, points"
+    return Table(title, ["condition", *names], rows, [note])
 
 
-def to_csv(results: Results, metric: Metric) -> str:
-    """One line for each system, seed and condition; unknown values are empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    costs = ("params", "rtf", "device")
-    writer.writerow(["system", "seed", "condition", "snr_db", *metric.columns, *costs])
-    for run in (run for system in results.systems for run in system.runs):
-        for name in results.names:
-            if score := run.condition(name):
-                values = [getattr(score, column) for column in metric.columns]
-                values = [f"{x:.2f}" if isinstance(x, float) else x for x in values]
-                row = [run.system, run.seed, name, _plain(score.snr_db), *values]
-                writer.writerow([*row, run.params, _plain(run.rtf), run.device])
-    return text.getvalue()
+def edits_table(study: Study) -> Table:
+    """Substitutions, deletions and insertions, in per cent of the words or characters."""
+    kind, unit = ("char_errors", "chars") if study.metric.field == "cer" else ("errors", "words")
+    systems = study.results.systems
+    rows = []
+    for name in study.results.names:
+        cells = []
+        for system in systems:
+            scores = [run.condition(name) for run in system.runs]
+            cells.append(_edits([s for s in scores if s is not None], kind, unit))
+        rows.append([name, *cells])
+    if all(cell == NOTHING for row in rows for cell in row[1:]):
+        rows = []
+    long = "characters" if unit == "chars" else "words"
+    title = f"Substitutions / deletions / insertions, % of the {long}"
+    return Table(title, ["condition", *(s.name for s in systems)], rows, [_alignment_note(study)])
 
 
-def _mean_distorted(system: System, results: Results, metric: Metric) -> Spread | None:
-    return Spread.of(system.averaged(results.distorted, metric))
+def figures_table(study: Study) -> Table:
+    """Degradation, and the SNR at which errors double."""
+    names = [s.name for s in study.results.systems]
+    lost = {name: degradation(study, name) for name in names}
+    rows = []
+    if any(lost.values()):
+        rows.append(["mean distorted minus clean, points", *(_points(lost[n]) for n in names)])
+        rows.append(["errors, as a multiple of those on clean", *(_times(lost[n]) for n in names)])
+    for one in series(study.results):
+        if one.axis.startswith("SNR"):
+            cells = [doubling_snr(study, name, one) or NOTHING for name in names]
+            if any(cell != NOTHING for cell in cells):
+                rows.append([f"SNR at which errors double, {one.name}, dB", *cells])
+    return Table(f"{study.metric.name}: robustness", ["", *names], rows)
 
 
-def _cell(values: Sequence[float | None]) -> str:
-    spread = Spread.of(values)
-    return NOTHING if spread is None else str(spread)
+def groups_table(study: Study, groups: GroupRates) -> Table:
+    """Clean and distorted speech by group of speakers."""
+    names = [s.name for s in study.results.systems]
+    rows = [
+        [f"{group}, {title}", str(size), *cells]
+        for group, size in groups.groups.items()
+        for place, title in enumerate(("clean", MEAN))
+        if (cells := [_group(study.metric, groups, name, group, place) for name in names])
+    ]
+    return Table(f"{study.metric.name} by group of speakers", ["group", "speakers", *names], rows)
 
 
-def _params(params: int | None) -> str:
-    return NOTHING if params is None else f"{params / 1e6:.2f} M"
+def systems_table(study: Study) -> Table:
+    """Size, cost and commit of every system."""
+    runs = {s.name: study.reading.of(s.name) for s in study.results.systems}
+    columns: dict[str, Callable[[list[Run]], str]] = {
+        "seeds": lambda r: " ".join(str(run.scores.seed) for run in r),
+        "speech model, parameters": lambda r: _millions(r[0].scores.speech_model_params),
+        "recogniser on it, parameters": lambda r: _millions(_rest(r[0])),
+        "all parameters": lambda r: _millions(r[0].scores.params),
+        "speech model, multiply-accumulates for 1 s": lambda r: _millions(r[0].scores.macs),
+        "real-time factor": lambda r: _significant(Spread.of(run.scores.rtf for run in r)),
+        "commit": lambda r: " ".join(sorted({run.commit for run in r if run.commit})) or NOTHING,
+    }
+    rows = [[what, *(cell(r) for r in runs.values())] for what, cell in columns.items()]
+    rows = [row for row in rows if any(cell != NOTHING for cell in row[1:])]
+    where = sorted({_measured_on(run) for r in runs.values() for run in r if run.scores.rtf})
+    notes = [f"Real-time factor: time to decode over duration, on {' or '.join(where)}."]
+    return Table("Systems", ["", *runs], rows, notes if where else [])
+
+
+def conditions_table(study: Study) -> Table:
+    """What each condition is."""
+    rows = []
+    for c in study.results.conditions:
+        cells = [_number(c.snr_db), _number(c.rt60), c.utterances, c.words, c.speakers]
+        shown = [NOTHING if cell is None else str(cell) for cell in cells]
+        rows.append([c.name, c.meaning or NOTHING, *shown])
+    header = ["condition", "speech", "SNR, dB", "RT60, s", "utterances", "words", "speakers"]
+    return Table("Conditions", header, rows)
+
+
+def _sizes(study: Study, row: str) -> list[str]:
+    condition = next((c for c in study.results.conditions if c.name == row), None)
+    if condition is None:
+        return ["", ""]
+    speakers = study.speakers.get(row)
+    return [str(condition.utterances), NOTHING if speakers is None else str(speakers)]
+
+
+def _rate(study: Study, system: str, row: str) -> str:
+    rate = study.rates[system].get(row)
+    if rate is None:
+        return NOTHING
+    return with_interval(rate) + mark(study, system, row)
+
+
+def mark(study: Study, system: str, row: str) -> str:
+    """`` +`` or a minus where a system differs from the baseline, or nothing."""
+    change = study.changes.get(system, {}).get(row)
+    if change is None or not change.significant:
+        return ""
+    better = (change.value > 0) == study.metric.higher_is_better
+    return f" {BETTER if better else WORSE}"
+
+
+def with_interval(rate: Estimate, form: str = ".1f") -> str:
+    """
+    >>> with_interval(Estimate(29.36, 26.0, 33.04, 0.94))
+    '29.4 ± 0.9 [26.0, 33.0]'
+    """
+    text = f"{rate.value:{form}}"
+    if rate.std is not None:
+        text += f" ± {rate.std:.1f}"
+    if rate.low is not None and rate.high is not None:
+        text += f" [{rate.low:{form}}, {rate.high:{form}}]"
+    return text
+
+
+def _change(change: Estimate | None) -> str:
+    if change is None:
+        return NOTHING
+    p = "" if change.p is None else ", p < 0.001" if change.p < 0.001 else f", p = {change.p:.3f}"
+    return with_interval(change, "+.1f") + p
+
+
+def _edits(scores: Sequence[ConditionScore], kind: str, unit: str) -> str:
+    counts = [getattr(s, kind) for s in scores]
+    total = sum(getattr(s, unit) or 0 for s in scores)
+    if not total or any(count is None for count in counts):
+        return NOTHING
+    sums = (100 * sum(count[k] for count in counts) / total for k in ("sub", "del", "ins"))
+    return " / ".join(f"{value:.1f}" for value in sums)
+
+
+def _interval_note(study: Study) -> str:
+    known = any(study.speakers.values())
+    text = "`[ , ]`: 95 % interval, by bootstrap over "
+    text += "speakers" if known else "utterances (the speakers are not known)"
+    if any(len(s.runs) > 1 for s in study.results.systems):
+        text += ", and over seeds where there are several"
+    return text + "."
+
+
+def _alignment_note(study: Study) -> str:
+    scores = study.reading.runs[0].scores
+    how = {
+        "fewest": "The alignment with the fewest errors, and of such the fewest substitutions.",
+        "sclite": "Aligned as by sclite: a substitution costs 4, an insertion or deletion 3.",
+    }[scores.alignment]
+    changed = ", ".join(f"{key} {value}" for key, value in scores.normalisation.items())
+    return how + (f" Texts were normalised: {changed}." if changed else "")
+
+
+def _points(lost: tuple[float, float | None] | None) -> str:
+    return NOTHING if lost is None else f"{lost[0]:+.1f}"
+
+
+def _times(lost: tuple[float, float | None] | None) -> str:
+    return NOTHING if lost is None or lost[1] is None else f"{lost[1]:.1f}"
+
+
+def _group(metric: Metric, groups: GroupRates, system: str, group: str, place: int) -> str:
+    rates = groups.rates.get((system, group))
+    return NOTHING if rates is None else shown_group(metric, rates[place])
+
+
+def _rest(run: Run) -> int | None:
+    scores = run.scores
+    if scores.params is None or scores.speech_model_params is None:
+        return None
+    return scores.params - scores.speech_model_params
+
+
+def _millions(count: int | None) -> str:
+    return NOTHING if count is None else f"{count / 1e6:.2f} M"
 
 
 def _significant(spread: Spread | None) -> str:
     return NOTHING if spread is None else f"{spread.mean:.2g}"
 
 
-def _measured_on(run: Scores) -> str:
-    if run.device not in (None, "cpu"):
-        return str(run.device)
-    if run.threads is None:
+def _number(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:g}"
+
+
+def _measured_on(run: Run) -> str:
+    if run.scores.device not in (None, "cpu"):
+        return str(run.scores.device)
+    if run.scores.threads is None:
         return "a CPU"
-    return f"{run.threads} CPU thread{'' if run.threads == 1 else 's'}"
-
-
-def change(value: Spread | None, reference: Spread, metric: Metric) -> str:
-    """In points for an accuracy, relative for an error rate."""
-    if value is None:
-        return NOTHING
-    points = value.mean - reference.mean
-    if metric.higher_is_better:
-        return f"{points:+.1f}"
-    return NOTHING if reference.mean == 0 else f"{100 * points / reference.mean:+.0f} %"
-
-
-def _plain(x: float | None) -> str:
-    return "" if x is None else f"{x:.6g}"
+    return f"{run.scores.threads} CPU thread{'' if run.scores.threads == 1 else 's'}"

@@ -9,7 +9,7 @@ def test_a_link_that_stays(tmp_path):
         link_data(tmp_path / "data", tmp_path / "big/disk")
     (tmp_path / "data/train").mkdir()
     assert (tmp_path / "big/disk/train").is_dir()
-    with pytest.raises(UserError, match="data is there already and is not a link to it; fix: mv"):
+    with pytest.raises(UserError, match="data already exists and is not a link to it; fix: mv"):
         link_data(tmp_path / "data", tmp_path / "other")
 
 

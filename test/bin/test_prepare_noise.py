@@ -52,7 +52,7 @@ def test_too_few(own):
         for file in (own / "rir" / room).iterdir():
             file.unlink()
         (own / "rir" / room).rmdir()
-    with pytest.raises(UserError, match="room0, room3: need three for training, dev and test"):
+    with pytest.raises(UserError, match="room0, room3: need three, for training, dev and test"):
         prepare_noise.main(["mine"])
 
 

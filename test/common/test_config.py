@@ -41,7 +41,7 @@ def test_what_the_class_refuses_names_the_file():
         ("- 1", "expected a mapping"),
         ("a: 2024-02-31", "not valid YAML: day is out of range"),
         ("a: !!python/object/apply:os.getcwd []", "not valid YAML: could not determine"),
-        ("a: 1\nb: 2\na: 3\n", "x.yaml:3: key 'a' occurs twice; it is in line 1 already"),
+        ("a: 1\nb: 2\na: 3\n", "x.yaml:3: key 'a' occurs twice; it is already on line 1"),
         ("c:\n- {yes: 1, true: 2}\n", "x.yaml:2: key 'true' occurs twice"),
         ("a: &x {b: *x}", "x.yaml:1: contains itself"),
         ("a: 1\nb: &x\n- [*x]\n", "x.yaml:2: contains itself"),

@@ -21,7 +21,7 @@ def test_options_as_espnet_takes_them():
         ("5", "--asr_args: '5' belongs to no option; write --NAME VALUE"),
         ("--max_epoch", "--max_epoch needs a value"),
         ("--max_epoch --seed 1", "--max_epoch needs a value"),
-        ("--best_model_criterion valid acc max", "'acc' belongs to no option.*a list as"),
+        ("--best_model_criterion valid acc max", "'acc' belongs to no option.*and lists as"),
         ("--init 'a", "No closing quotation"),
     ],
 )

@@ -34,9 +34,10 @@ def test_done_once_finished_and_whole(output):
     make(output())
     assert output().is_done() and list(gives(output().path)) == ["a.txt"]
     (output().path / "a.txt").write_text("b")
-    assert damage(output().path) == "a.txt is not what was written" and not output().is_done()
+    assert damage(output().path) == "a.txt was changed after it was written"
+    assert not output().is_done()
     (output().path / "a.txt").unlink()
-    assert damage(output().path) == "a.txt is lost"
+    assert damage(output().path) == "a.txt is missing"
     output().remove()
     assert not output().exists()
 

@@ -4,6 +4,7 @@ import pytest
 
 from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.common.experiment import CHECKOUT, CONF, Recipe
+from espnet_robust.common.launch import Ranks
 from espnet_robust.common.recipe import (
     DIRECTORIES,
     check_directories,
@@ -54,27 +55,26 @@ def test_stages(stage):
 
 def test_stages_that_are_skipped():
     assert wanted_stages("2", "6", " 1 2 3") == [4, 5, 6]
-    with pytest.raises(ConfigError, match="no stage is left from 1 to 3 without those skipped"):
+    with pytest.raises(ConfigError, match="no stage from 1 to 3 is left: all are skipped"):
         wanted_stages("1", "3", "1 2 3")
 
 
 @pytest.mark.parametrize(
     ("nj", "ngpu", "message"),
     [
-        ("0", "0", "nj '0' is not a number of processes"),
-        ("x", "0", "nj 'x' is not"),
-        ("1", "-1", "ngpu '-1' is not a number of GPUs"),
-        ("1", "2", "ngpu 2: torch finds 1 here"),
+        ("0", 0, "nj '0' is not a number of processes"),
+        ("x", 0, "nj 'x' is not"),
+        ("1", 2, "ngpu 2: torch finds 1 here, and stages 5 to 8 use them; try --ngpu 0"),
     ],
 )
 def test_numbers(nj, ngpu, message):
     with pytest.raises(ConfigError, match=message):
-        check_numbers(nj, ngpu, gpus=1)
+        check_numbers(nj, Ranks(ngpu), gpus=1)
 
 
 @pytest.mark.parametrize("names", [["x#w f"], ["../up"], ["a*"], ["-x"], [""], ["a/b"]])
 def test_names_that_name_no_directory(names):
-    with pytest.raises(ConfigError, match="--train_set .*: use letters, digits"):
+    with pytest.raises(ConfigError, match="--train_set .*: names may have letters, digits"):
         check_names("train_set", names)
     check_names("train_set", ["fold1_train", "et05-simu.1"])
     with pytest.raises(ConfigError, match="--systems: name at least one"):

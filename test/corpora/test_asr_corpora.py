@@ -70,7 +70,7 @@ def test_an4(tree, prepared):
     [
         ({"etc/an4_test.transcription": "YES (an1-menk-b)\n"}, "no transcript of an422-menk-b"),
         ({"etc/an4_test.transcription": "(an422-menk-b)\n"}, r"not 'WORDS \(ID\)'"),
-        ({"etc/an4_test.fileids": ""}, "an422-menk-b, a transcript, is not in it"),
+        ({"etc/an4_test.fileids": ""}, "an422-menk-b has a transcript but is not listed"),
         ({"etc/an4_test.fileids": "an4test_clstk/menk/an9-menk-b\n"}, "no transcript of an9"),
     ],
 )
@@ -199,8 +199,8 @@ def test_digits_are_used_evenly(tree, prepared):
     "options, message",
     [
         (["--test_speakers", "eve"], "no speaker 'eve' in it; there are anna, bert, carl, dora"),
-        (["--dev_speakers", "dora", "--test_speakers", "dora"], "dora is to be in two parts"),
-        (["--dev_speakers", "anna,bert", "--test_speakers", "carl,dora"], "no speaker left"),
+        (["--dev_speakers", "dora", "--test_speakers", "dora"], "dora is given for two parts"),
+        (["--dev_speakers", "anna,bert", "--test_speakers", "carl,dora"], "no speaker is left"),
         (["--dev_speakers", ""], "anna has 20 takes numbered 0 to 4, for dev, and 0 others"),
     ],
 )

@@ -231,7 +231,7 @@ def test_one_function_looks_for_files(root):
             "fluent_speech_commands",
             "data/test_data.csv",
             HEADER + "0,wavs/test.wav,../../s,Stop,stop,none,none\n",
-            "'../../s-test', which cannot name a file",
+            "'../../s-test', which cannot be a file name",
         ),
         ("an4", "etc/an4_test.fileids", "../../an2-menk-b\n", "is not within"),
     ],

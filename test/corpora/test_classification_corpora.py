@@ -87,7 +87,7 @@ def test_speech_commands_by_lists(tree, prepared):
     assert dirs["test"].ids == [f"{HASHES[2]}-no-0"]
     assert len(dirs["train"].ids) == 117
     wrong = lists | {"testing_list.txt": "no/ffffffff_nohash_0.wav\n"}
-    with pytest.raises(DataDirError, match=r"testing_list.txt: no/ffffffff_nohash_0.wav is not"):
+    with pytest.raises(DataDirError, match=r"testing_list.txt: no/ffffffff_nohash_0.wav is mis"):
         prepared("speech_commands", "--root", tree(WORDS | wrong), *options)
 
 
@@ -150,7 +150,7 @@ def test_fluent_speech_commands(tree, prepared):
         (
             {"data/test_data.csv": FSC["data/test_data.csv"].replace("increase", "sing")},
             DataDirError,
-            r"u4.wav has the intent 'sing\|volume\|none', which training does not",
+            r"u4.wav has the intent 'sing\|volume\|none', which does not occur in training",
         ),
         ({"data/valid_data.csv": "path,speaker\n"}, DataDirError, "no column 'speakerId'"),
         ({"data/valid_data.csv": HEADER + "0,a.wav,x\n"}, DataDirError, ":2: fewer columns"),

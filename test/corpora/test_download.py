@@ -104,7 +104,7 @@ def test_broken_transfers_go_on_where_they_stopped(fetch, server):
 
 def test_the_next_call_goes_on_too(fetch, server, tmp_path):
     server.cuts = [1000]
-    with pytest.raises(UserError, match="broke off after 1000 bytes; run this again to go on"):
+    with pytest.raises(UserError, match="broke off after 1000 bytes; run this again to resume"):
         fetch()
     assert names(tmp_path) == ["fsdd_v1.0.9.tar.gz.part"]
     fetch()
@@ -132,10 +132,10 @@ def test_wrong_checksum_leaves_nothing(fetch, tmp_path):
 @pytest.mark.parametrize(
     "content, message",
     [
-        (b"<html>moved</html>", "not a whole tar archive"),
-        (FSDD[:1500], "not a whole tar archive"),
+        (b"<html>moved</html>", "not a complete tar file"),
+        (FSDD[:1500], "not a complete tar file"),
         (tar({"other/a.wav": TAKE}), "no free-spoken-digit-dataset-1.0.9/ in it"),
-        (tar({"../a.wav": TAKE}), "not a whole tar archive"),
+        (tar({"../a.wav": TAKE}), "not a complete tar file"),
     ],
 )
 def test_other_archives_leave_nothing_unpacked(fetch, server, tmp_path, content, message):
@@ -152,7 +152,7 @@ def test_damage_behind_the_last_file_is_found(server, tmp_path):
     crc = len(whole) - 8
     for content in (whole[:crc] + bytes([whole[crc] ^ 1]) + whole[crc + 1 :], whole[:-4]):
         server.content = content
-        with pytest.raises(UserError, match="not a whole tar archive .*; deleted, run this again"):
+        with pytest.raises(UserError, match="not a complete tar file .*; deleted, run this again"):
             download("an4", tmp_path / "downloads", url=server.url, pauses=())
         assert names(tmp_path) == []
     server.content = whole
@@ -199,7 +199,7 @@ def test_without_a_published_checksum_it_says_so(server, tmp_path, capsys):
     main(["an4", str(tmp_path / "downloads"), "--url", server.url])
     shown = capsys.readouterr()
     assert shown.out == f"{tmp_path}/downloads/an4\n"
-    assert f"SHA-256 {hashlib.sha256(server.content).hexdigest()}, compare" in shown.err
+    assert f"{hashlib.sha256(server.content).hexdigest()}: compare it" in shown.err
 
 
 def test_unknown_part(tmp_path):

@@ -73,7 +73,7 @@ def test_bad_audio(tree, prepared, capsys, content):
         prepared(*command)
     dirs = prepared(*command, "--skip_bad")
     assert dirs["dev-clean"].ids == ["8-9-0000", "84-121123-0001"]
-    assert "1 of 3 left out" in capsys.readouterr().err
+    assert "1 of 3 files skipped" in capsys.readouterr().err
 
 
 def test_real_mini_sets(shared, prepared):

@@ -132,7 +132,7 @@ def test_rir_folder_by_room(tree, prepared):
     assert len(data["rir_all"].ids) == 3
     with pytest.raises(UserError, match="no room 'attic' in it; there are cell, hall"):
         prepared("rir_folder", "--root", root, "--name", "x", "--groups", "hall,attic")
-    with pytest.raises(UserError, match="one directory for each room is expected"):
+    with pytest.raises(UserError, match="it must contain one per room"):
         prepared("rir_folder", "--root", root / "hall", "--name", "x")
 
 

@@ -128,7 +128,7 @@ def test_conditions_of_a_test_set_and_of_no_other(tmp_path):
         (path / "wav.scp").write_text("a a.wav\n")
     assert condition_dirs(tmp_path / "test") == dirs[:2]
     assert condition_dirs(tmp_path / "test_other") == dirs[2:]
-    with pytest.raises(DataDirError, match="no test set .*dev; was stage 1 run"):
+    with pytest.raises(DataDirError, match="no test set .*dev; has stage 1 been run"):
         condition_dirs(tmp_path / "dev")
 
 

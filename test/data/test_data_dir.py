@@ -50,7 +50,7 @@ def test_empty_transcript_and_wide_blank_survive(tmp_path):
     [
         (
             "b x\na x\n",
-            r"wav.scp:2: utterance 'a' after 'b': unsorted; fix: espnet-robust data fix",
+            r"wav.scp:2: utterance 'a' after 'b': not sorted; fix: espnet-robust data fix",
         ),
         ("a x\na y\n", r"wav.scp:2: utterance 'a' occurs twice"),
         ("a x\n\nb x\n", "wav.scp:2: blank line"),
@@ -122,7 +122,7 @@ def test_missing(tmp_path):
         (lambda t: t["wav.scp"].clear(), "no utterances to write"),
         (lambda t: t["text"].update({"a-1": "TWO\nLINES"}), "line break"),
         (lambda t: t["utt2spk"].update({"a-1": " "}), "nothing to write"),
-        (lambda t: [table.update({"a 3": "x"}) for table in t.values()], "has blanks"),
+        (lambda t: [table.update({"a 3": "x"}) for table in t.values()], "contains blanks"),
     ],
 )
 def test_write_refuses(tmp_path, edit, message):

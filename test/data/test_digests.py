@@ -74,5 +74,5 @@ def test_arks_and_commands(data):
 
 
 def test_no_data_dir(tmp_path):
-    with pytest.raises(DataDirError, match="none: no wav.scp in it; was the stage"):
+    with pytest.raises(DataDirError, match="none: no wav.scp in it; has the stage"):
         digests(tmp_path / "none")

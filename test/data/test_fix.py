@@ -51,7 +51,7 @@ def test_what_all_tables_have_sorted(make, capsys):
         "text: 1 dropped: not in all tables (z)",
         "utt2spk: 1 dropped: nothing after the id (d)",
         "spk2gender: 1 dropped: no utterances (s3)",
-        "spk2utt: written anew",
+        "spk2utt: rewritten",
     ):
         assert f"{path}: {line}" in said
     main([str(path)])
@@ -61,7 +61,7 @@ def test_what_all_tables_have_sorted(make, capsys):
 
 def test_of_two_lines_the_first_is_kept_and_said(make):
     path = make(wav_scp="a x\n", text="a ONE\na TWO\n")
-    assert "text: 1 have another line too; the first is kept (a)" in fix_data_dir(path)
+    assert "text: 1 have several lines; the first is kept (a)" in fix_data_dir(path)
     assert contents(path)["text"] == "a ONE\n"
 
 
@@ -101,10 +101,10 @@ def test_nothing_is_changed_where_nothing_would_be_left(make, tables, message):
 def test_speaker_of_two_words(make, follow):
     path = make(wav_scp="a x\nb x\n", utt2spk="a j smith\nb s\n")
     before = contents(path)
-    with pytest.raises(DataDirError, match="utterance a: speaker 'j smith' has blanks") as e:
+    with pytest.raises(DataDirError, match="utterance a: speaker 'j smith' contains blanks") as e:
         fix_data_dir(path)
     assert contents(path) == before
-    with pytest.raises(DataDirError, match="utterance a: speaker 'j smith' has blanks"):
+    with pytest.raises(DataDirError, match="utterance a: speaker 'j smith' contains blanks"):
         validate_data_dir(path, need=("wav.scp",))
     follow(e.value)
     fix_data_dir(path)

@@ -84,11 +84,11 @@ def test_as_if_cut_to_a_file(tmp_path_factory, recordings, start, length, rate):
     [
         ("r1 1.0 0.5", "a-2: ends at 0.5 s, before it begins at 1.0 s"),
         ("r1 1.0 1.0", "a-2: ends at 1.0 s, before it begins"),
-        ("r1 -1 1.0", "a-2: -1 to 1.0 are no times"),
-        ("r1 nan 1.0", "a-2: nan to 1.0 are no times"),
-        ("r1 0 inf", "a-2: 0 to inf are no times"),
+        ("r1 -1 1.0", "a-2: -1 to 1.0 are not times"),
+        ("r1 nan 1.0", "a-2: nan to 1.0 are not times"),
+        ("r1 0 inf", "a-2: 0 to inf are not times"),
         ("r1 0", "a-2: 'r1 0', need RECORDING START END"),
-        ("r1 0 1 0 0", "a-2: 'r1 0 1 0 0', need RECORDING START END, and perhaps"),
+        ("r1 0 1 0 0", "a-2: 'r1 0 1 0 0', need RECORDING START END .CHANNEL"),
         ("r1 0 1 A", "a-2: channel 'A', need 0, 1"),
         ("r9 0 1", "a-2: no recording 'r9' in wav.scp"),
     ],
@@ -102,12 +102,12 @@ def test_wrong_lines_are_named(tmp_path, recordings, line, message):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("r1 2.0 2.5", "begins behind the end, the recording has 2.00 s"),
-        ("r1 7 -1", "begins behind the end"),
-        ("r1 1.0 2.02", "ends behind the end, the recording has 2.00 s"),
-        ("r1 1.0 99", "ends behind the end"),
+        ("r1 2.0 2.5", "begins after the end; the recording has 2.00 s"),
+        ("r1 7 -1", "begins after the end"),
+        ("r1 1.0 2.02", "ends after the end; the recording has 2.00 s"),
+        ("r1 1.0 99", "ends after the end"),
         ("r1 1.00000 1.00001", "shorter than one sample"),
-        ("r1 0 1 1", "no channel 1 in it, it has 1"),
+        ("r1 0 1 1", "no channel 1; it has 1"),
     ],
 )
 def test_what_is_not_in_the_recording_is_named(tmp_path, recordings, line, message):
@@ -204,7 +204,7 @@ def test_overlaps_are_named(tmp_path, recordings, capsys):
     src = make(tmp_path / "src", recordings, lines)
     assert overlapping(lines, "segments") == [("a-1", "a-2"), ("a-2", "c")]
     validate_command.main([str(src), "--audio"])
-    assert "2 utterances begin before the one before them ends, first a-2 in a-1" in (
+    assert "2 utterances begin before the previous one ends, first a-2 in a-1" in (
         capsys.readouterr().err
     )
 

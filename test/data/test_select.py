@@ -55,7 +55,7 @@ def test_combine(tmp_path, data):
     both = read_data_dir(tmp_path / "both")
     assert both.ids == ["a-1", "a-2", "b-1", "c-1"]
     assert sorted(both.tables) == ["text", "utt2spk", "wav.scp"]
-    with pytest.raises(DataDirError, match="'a-1' is both in"):
+    with pytest.raises(DataDirError, match="'a-1' is in both"):
         combine_data_dirs([data.path, data.path], tmp_path / "twice")
 
 

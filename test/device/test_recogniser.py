@@ -42,8 +42,8 @@ def test_normalisation_in_float64_is_normalisation(batch):
     ("change", "message"),
     [
         ({"model_conf": {"ctc_weight": 0.0}}, "attention only; train it with ctc_weight above 0"),
-        ({"frontend": "default"}, "frontend: default; only robust_student is known"),
-        ({"encoder": "conformer"}, "encoder: conformer; only blstm is known"),
+        ({"frontend": "default"}, "frontend: default; only robust_student is supported"),
+        ({"encoder": "conformer"}, "encoder: conformer; only blstm is supported"),
         ({"normalize": "global_mvn"}, "normalize: global_mvn; only utterance_mvn or None"),
         ({"normalize_conf": {"norm_vars": True}}, "only means taken off, variances kept"),
         ({"token_type": "phn"}, "token_type phn; need bpe, char or word"),

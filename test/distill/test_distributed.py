@@ -2,11 +2,13 @@
 
 import csv
 import subprocess
-import sys
 
 import pytest
 import torch
 
+from espnet_robust.common.launch import torchrun_command
+
+GLOO = ("espnet_robust.bin.distill_train", "--dist_backend", "gloo", "--ngpu", "0")
 NO_DROPOUT = {
     "init": "convolutions",
     "overrides": dict.fromkeys(
@@ -20,15 +22,19 @@ SGD = {
     "student_conf": NO_DROPOUT,
     "max_epoch": 2,
     "batch_type": "numel",
-    "batch_bins": 60000,
-    "min_batch_size": 2,  # what ESPnet takes for two processes: the same batches for one
+    "batch_bins": 10000,  # half of the batches are one utterance: the second process has none
 }
 VARIANTS = {
     "none": {"dat": "none"},
     "reversal": {"dat": "reversal", "dat_conf": {"ramp": 0.0, "weight": 0.5}, "ema": 0.9},
     "alternating": {"dat": "alternating", "dat_conf": {"ramp": 0.0, "weight": 0.5}},
-    "pairs": {"dat": "pairs", "dat_conf": {"ramp": 0.0, "weight": 0.2, "ridge": 1.0}},
-    "mmd": {"dat": "mmd", "dat_conf": {"ramp": 0.0, "weight": 1.0}},
+    # Larger batches: the spread of a single utterance is none.
+    "pairs": {
+        "dat": "pairs",
+        "dat_conf": {"ramp": 0.0, "weight": 0.2, "ridge": 1.0},
+        "batch_bins": 25000,
+    },
+    "mmd": {"dat": "mmd", "dat_conf": {"ramp": 0.0, "weight": 1.0}, "batch_bins": 60000},
     "statistics": {"target_norm": "statistics", "student_mask_prob": 0.2, "dat": "none"},
 }
 
@@ -44,32 +50,16 @@ def test_two_processes_train_as_one(name, command, train, tmp_path, weights):
     options = SGD | VARIANTS[name]
     one = train(tmp_path / "one", **options)
     two = tmp_path / "two"
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    launch += ["--nproc_per_node", "2", "-m", "espnet_robust.bin.distill_train"]
     done = subprocess.run(
-        [*launch, "--dist_backend", "gloo", "--ngpu", "0", *command(two, **options)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+        torchrun_command([*GLOO, *command(two, **options)], processes=2),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    assert losses(two) == pytest.approx(losses(one), rel=1e-4)
+    assert losses(two) == pytest.approx(losses(one), rel=1e-5)
     first, second = weights(one, 2), weights(two, 2)
     assert first.keys() == second.keys()
     for key, value in first.items():
-        torch.testing.assert_close(second[key], value, atol=1e-5, rtol=1e-3, msg=key)
-
-
-@pytest.mark.recipe
-def test_fewer_utterances_than_processes_is_one_line(command, tmp_path):
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    launch += ["--nproc_per_node", "2", "-m", "espnet_robust.bin.distill_train"]
-    done = subprocess.run(
-        [*launch, "--dist_backend", "gloo", "--ngpu", "0", *command(tmp_path / "x", batch_size=1)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert errors and "batches of train: The batch-size must be equal or more" in errors[0]
+        near = 1e-4 if "memory" in key else 1e-5  # features, which add up roundings of weights
+        torch.testing.assert_close(
+            second[key], value, atol=near, rtol=1e-3, msg=lambda text, key=key: f"{key}: {text}"
+        )

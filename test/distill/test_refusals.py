@@ -61,7 +61,10 @@ def refused(train, tmp_path):
         ({"ema": 1.0}, "ema: 1.0"),
         ({"use_amp": True}, "use_amp: say `amp: bf16`"),
         ({"amp": "fp16"}, "fp16 needs a GPU"),
-        ({"ngpu": 2}, "add --multiprocessing_distributed true"),
+        (
+            {"ngpu": 2},
+            "ngpu 2: a process trains on one GPU; start as many as there are GPUs: espnet",
+        ),
         ({"student_mask_prob": 1.5}, "student_mask_prob: 1.5"),
         ({"target_norm": "batch"}, "target_norm: 'batch' is not one of"),
         ({"target_norm": "statistics", "statistics_batches": 0}, "need at least 1"),
@@ -213,7 +216,7 @@ def test_checkpoint_that_is_half_a_file(straight, train, tmp_path):
     shutil.copytree(straight, out, symlinks=True)
     whole = (out / "checkpoint.pth").read_bytes()
     (out / "checkpoint.pth").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ModelError, match="checkpoint.pth: training cannot go on.*not a whole file"):
+    with pytest.raises(ModelError, match="checkpoint.pth: training cannot resume.*not a complete"):
         train(out, max_epoch=4)
 
 

@@ -50,7 +50,7 @@ def test_all_errors_at_once_with_the_nearest_names(tmp_path, material):
         "chain[5] (rir).level: must be one of active, whole, got 'loud'",
         "chain[6]: need exactly one of",
         "chain[7] (codec).codec: must be one of mp3",
-        "chain[8] (babble).voices: must be whole",
+        "chain[8] (babble).voices: must be a whole number",
         "chain[9]: need the name of a kind or a mapping, got 7",
     ):
         assert part in message

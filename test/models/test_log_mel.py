@@ -47,5 +47,5 @@ def test_nothing_of_the_front_is_trained_or_stored():
 
 @pytest.mark.parametrize("options", [{"conv_dim": (80, 80)}, {"conv_kernel": (400, 2)}])
 def test_shapes_that_do_not_go_together(options):
-    with pytest.raises(ValueError, match="need filters, and filters times the 2 windows"):
+    with pytest.raises(ValueError, match="the second number must be 2 .windows"):
         tiny(**options)

@@ -182,16 +182,16 @@ def test_masked_frames_are_the_mask_vector(teacher_dirs, batch, kind):
         ({"kind": "gru"}, "'gru' is not one of teacher, lstm, thin, hubert"),
         (
             {"kind": "thin", "init": "convolutions"},
-            "thin has a front of its own: use `init: random`",
+            "thin has a front end of its own: use `init: random`",
         ),
         (
             {"kind": "log_mel", "init": "random", "overrides": {"conv_dim": [80, 80]}},
-            "cannot be built: conv_dim: \\[80, 80\\]: need filters, and filters times the 2",
+            "cannot be built: conv_dim: \\[80, 80\\]: the second number must be 2",
         ),
         ({"kind": "thin", "init": "random", "causal": True}, "causal: needs `kind: log_mel`"),
         (
             {"kind": "log_mel", "init": "random", "causal": True, "left_ms": 300},
-            "chunk_ms: 320, left_ms: 300: need a multiple of 20 ms, and a multiple of chunk_ms",
+            "chunk_ms: 320, left_ms: 300: need a multiple of 20 ms for chunk_ms, and a multiple",
         ),
         ({"num_layer": 2}, "did you mean 'num_layers'"),
         ({"overrides": {"hidden_size": 8}}, "need `init: convolutions` or `init: random`"),

@@ -162,9 +162,7 @@ def test_a_pickle_that_runs_code_is_not_read(copy, tmp_path):
 def test_no_preprocessor_config(copy, kind):
     out, _ = copy(kind)
     (out / "preprocessor_config.json").unlink()
-    with pytest.raises(
-        ModelError, match="no preprocessor_config.json that can be read.*; fix: put"
-    ):
+    with pytest.raises(ModelError, match="no readable preprocessor_config.json.*; fix: add"):
         load_teacher(out)
 
 

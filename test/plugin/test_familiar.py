@@ -62,9 +62,9 @@ def test_a_list_of_layers_is_their_weighted_sum(student_dir):
         ({"model": "facebook/mms-300m"}, "model: write `student: {hf: facebook/mms-300m}`"),
         ({"frontend_conf": {"upstream": "my_own"}},
          "upstream: write `student: {hf: HUB_ID_OR_DIR}`"),
-        ({"download_dir": "./hub"}, "download_dir: models lie where Hugging Face keeps them"),
+        ({"download_dir": "./hub"}, "download_dir: models are in Hugging Face's cache"),
         ({"n_fft": 512, "hop_length": 160},
-         "n_fft: is of log-mel features; remove it; hop_length: is of log-mel features"),
+         "n_fft: is for log-mel features; remove it; hop_length: is for log-mel features"),
         ({"freezed": True}, "freezed: unknown key, did you mean freeze?"),
         ({"zzz": 1}, "zzz: unknown; known: fs, student, layers"),
     ],
@@ -101,7 +101,7 @@ def test_freeze_param_of_s3prl_is_what_freeze_does(model, caplog):
     [("frontend.upstream", False), ("frontend.upstreams", True), ("frontend.encoder", True)],
 )
 def test_freeze_param_that_freezes_nothing(model, given, freeze):
-    with pytest.raises(ConfigError, match=f"freeze_param: {given} is nothing in frontend"):
+    with pytest.raises(ConfigError, match=f"frontend robust_student has no {given}"):
         check(model, given, freeze=freeze)
 
 

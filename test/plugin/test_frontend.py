@@ -252,9 +252,9 @@ def test_the_package_itself_imports_nothing_heavy():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("exp/student", "say which it is: `student: {path: exp/student}`"),
-        ({"path": None}, "path: None is no name of a directory"),
-        ({"hf": 3}, "hf: 3 is no name of a directory"),
+        ("exp/student", "write `student: {path: exp/student}` for a student"),
+        ({"path": None}, "path: None is not the name of a directory"),
+        ({"hf": 3}, "hf: 3 is not the name of a directory"),
     ],
 )
 def test_what_is_no_student(given, message):
@@ -263,7 +263,7 @@ def test_what_is_no_student(given, message):
 
 
 def test_a_teacher_is_no_student_but_a_student_is_a_model_of_transformers(teacher_dir, student_dir):
-    with pytest.raises(ModelError, match="a model of transformers, .* `student: {hf: "):
+    with pytest.raises(ModelError, match="a transformers model, .* `student: {hf: "):
         RobustFrontend(student={"path": str(teacher_dir)})
     wav, lengths = torch.randn(2, 4000), torch.tensor([4000, 3000])
     features = [

@@ -209,7 +209,7 @@ def test_registering_twice_distorts_once(asr):
         ({"distortion": "no.yaml"}, "no.yaml: cannot be read"),
         ({"seed": -1}, "preprocessor_conf: seed: must be a whole number of at least 0, got -1"),
         ({"names": "speech"}, "preprocessor_conf: names: must be a list of names, got 'speech'"),
-        ({"inner": "distorting"}, "inner: distorting cannot stand behind itself"),
+        ({"inner": "distorting"}, "inner: distorting cannot be its own inner"),
     ],
 )
 def test_wrong_keys(asr, conf, message):
@@ -227,7 +227,7 @@ def test_missing_distortion(asr):
     ("conf", "message"),
     [
         ({"speech_volume_normalize": 1.0}, "unknown key 'speech_volume_normalize'"),
-        ({"inner": "spk"}, "inner: 'spk': this task has one preprocessor only"),
+        ({"inner": "spk"}, "inner: 'spk': this task has only one preprocessor"),
     ],
 )
 def test_a_task_without_a_choice_takes_our_keys_only(conf, message, chain):

@@ -121,12 +121,12 @@ def damage_lost(path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (damage_half, "not a whole file"),
-        (damage_empty, "not a whole file"),
+        (damage_half, "not a complete checkpoint"),
+        (damage_empty, "not a complete checkpoint"),
         (damage_lost, "not found; has training finished"),
-        (damage_kind, "not a model: list in it"),
-        (damage_link, "leads to .epoch.pth, but epoch . was the best"),
-        (lambda path: (path.parent / "checkpoint.backup.pth").touch(), "not saved to its end"),
+        (damage_kind, "not a model: it holds list"),
+        (damage_link, "links to .epoch.pth, but epoch . was the best"),
+        (lambda path: (path.parent / "checkpoint.backup.pth").touch(), "not saved completely"),
     ],
 )
 def test_a_damaged_model_is_not_trained(exp, damage, message):
@@ -148,10 +148,10 @@ class Command:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"weight": Command()}, "holds posix.system, not weights alone.*ESPNET_ALLOW_UNSAFE"),
-        ([1, 2], "not a model: list in it"),
-        ({"a": 1}, "not a model: a in it"),
-        (b"rubbish", "not a whole file"),
+        ({"weight": Command()}, "holds posix.system, not only weights.*ESPNET_ALLOW_UNSAFE"),
+        ([1, 2], "not a model: it holds list"),
+        ({"a": 1}, "not a model: it holds a"),
+        (b"rubbish", "not a complete checkpoint"),
     ],
 )
 def test_a_model_is_read_without_running_it(exp, monkeypatch, content, message):

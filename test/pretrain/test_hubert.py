@@ -116,7 +116,7 @@ def test_what_is_done_is_kept_and_what_is_stale_refused(data, config, tmp_path, 
     made = (out / "model.safetensors").stat().st_mtime_ns
     pretrain_teacher.main(command)
     assert (out / "model.safetensors").stat().st_mtime_ns == made
-    assert "t: done already" in capsys.readouterr().out
+    assert "t: already done" in capsys.readouterr().out
     (out / "made_of.json").unlink()  # killed just before it was written
     pretrain_teacher.main(command)
     config.write_text(yaml.safe_dump(CONFIG | {"lr": 0.1}))

@@ -199,7 +199,7 @@ def test_no_token(upload):
 
 
 def test_an_unknown_token(upload):
-    assert "the hub does not know this token; log in" in one_error(upload(HF_TOKEN="hf_wrong"))
+    assert "the hub rejects this token; log in" in one_error(upload(HF_TOKEN="hf_wrong"))
 
 
 def test_somebody_elses_name(upload):
@@ -220,7 +220,7 @@ def test_no_hub(upload):
     "repo", ["mini", "me/", "me/a/b", "../x", "me/a b", "me/a--b", "a/" + "b" * 99]
 )
 def test_names_that_are_none(repo):
-    with pytest.raises(UserError, match="is no name of a repository on the hub; write USER/NAME"):
+    with pytest.raises(UserError, match="is not a repository name on the hub; write USER/NAME"):
         check_repo(repo)
     check_repo("some-user/mini.1_x")
 

@@ -41,8 +41,8 @@ def free(monkeypatch):
     return free
 
 
-def sizes(plan, ngpu=1, preset="960h", stages=STAGES):
-    return report_sizes(plan, stages, SYSTEMS, ["0"], ngpu, preset)
+def sizes(plan, gpus=1, preset="960h", stages=STAGES):
+    return report_sizes(plan, stages, SYSTEMS, ["0"], gpus, preset)
 
 
 def write_lengths(name: str, *hours: float) -> None:
@@ -66,8 +66,8 @@ def test_a_preset_before_its_data_are_there(plan, free):
 def test_what_several_gpus_share(plan, free):
     free(1000)
     assert "4.5 GB a GPU, 2.5 h" not in sizes(plan)[2]
-    assert "4.5 GB a GPU, 2.5 h" in sizes(plan, ngpu=3)[2]
-    assert "GPU" not in sizes(plan, ngpu=0)[2]
+    assert "4.5 GB a GPU, 2.5 h" in sizes(plan, gpus=3)[2]
+    assert "GPU" not in sizes(plan, gpus=0)[2]
 
 
 def test_data_that_are_there_count_as_they_are(plan, free):

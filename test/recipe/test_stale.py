@@ -160,7 +160,7 @@ CHANGES = [
     ("the student damaged", write("exp/tiny/cdm1_seed0/student/model.safetensors", ""), False,
      ["cdm1 student"], ""),
     ("the recogniser damaged", write("exp/tiny/cdm1_seed0/asr/valid.loss.best.pth", ""), True,
-     ["cdm1 asr"], "valid.loss.best.pth is not what was written"),
+     ["cdm1 asr"], "valid.loss.best.pth was changed after it was written"),
     ("a recogniser of an earlier version",
      lambda run: os.remove("exp/tiny/cdm1_seed0/asr/made_of.json") or run, True, ["cdm1 asr"],
      "it does not say what it was made of"),
@@ -202,14 +202,14 @@ def test_there_are_thirty():
     [
         (edit("protocol.yaml", "10", "5"), 4, "test_noise: was made of something else: config "
          "snr_db: 10 -> 5; begin with --stage 3"),
-        (edit("protocol.yaml", "  clip", "  # clip"), 8, "test_clip: protocol.yaml has no such "
-         "condition any more; begin with --stage 3"),
+        (edit("protocol.yaml", "  clip", "  # clip"), 8, "test_clip: protocol.yaml no longer "
+         "has this condition; begin with --stage 3"),
         (other_audio("train"), 6, "distill: was made of something else: data/train audio changed; "
          "begin with --stage 5 --redo"),
         (lambda run: shutil.rmtree("exp/tiny/cdm1_seed0/distill") or run, 6,
          "distill: it is not there; begin with --stage 5"),
         (write("exp/tiny/cdm1_seed0/student/config.yaml", ""), 8, "student: was made of something "
-         "else: config.yaml is not what was written; begin with --stage 6"),
+         "else: config.yaml was changed after it was written; begin with --stage 6"),
         (edit("data/train/text", "a A B C", "a B"), 8, "asr: was made of something else: labels "
          "data/train/text changed; begin with --stage 7 --redo"),
         (option(checkpoint="config.yaml"), 9, "decode/test: was made of something else: model "),
@@ -241,7 +241,7 @@ def test_checkpoints_may_be_deleted_once_there_is_a_student(recipe):
     assert set(run().values()) == {"kept"}
     check_skipped(run.plan, range(9, 11), SYSTEMS, ["0"])
     shutil.rmtree("exp/tiny/cdm1_seed0/student")
-    assert "valid.distill.best.pth is lost" in run()["refused"]
+    assert "valid.distill.best.pth is missing" in run()["refused"]
     assert "refused" not in run(redo=True)
 
 
@@ -269,7 +269,7 @@ def test_another_commit_is_said_and_nothing_else(recipe, monkeypatch):
     said = other_commits(run.plan, SYSTEMS, ["0"])
     assert set(run().values()) == {"kept"}
     if record["commit"]:
-        assert f"outputs are of commit {now}, this is 1234567890" in said
+        assert f"outputs were made by commit {now}, not by this one, 1234567890" in said
 
 
 def test_what_is_read_of_babble_is_its_audio(recipe):

@@ -22,13 +22,16 @@ MINI = ("--preset=mini", "--noise_source", "synthetic")
         (("--hf_repo", "me/mini"), "unknown option --hf_repo (here: --upload_hf)"),
         (("--stop_stage", "3", "--skip_data_prep", "true"), "no stage is left from 1 to 3"),
         (("--asr_args", "5"), "--asr_args: '5' belongs to no option"),
-        (("--dumpdir", "data/deep"), "--dumpdir data/deep: data is there already"),
+        (("--dumpdir", "data/deep"), "--dumpdir data/deep: data already exists"),
         (("--stop_stage", "x"), "stage 'x' does not exist"),
         (("--budget", "huge"), "no budget 'huge'"),
         (("--sistems", "teacher"), "unknown option --sistems"),
         (("--nj", "0"), "nj '0' is not a number of processes"),
         (("--ngpu", "x"), "ngpu 'x' is not a number of GPUs"),
         (("--ngpu", "1"), "ngpu 1: torch finds 0 here; stages 5 to 8 need them"),
+        (("--ngpu", "2"), "ngpu 2: torch finds 0 here; stages 5 to 8 need them"),
+        (("--num_procs", "2", "--dist_backend", "nccl"), "dist_backend nccl is for GPUs"),
+        (("--num_nodes", "2"), "num_nodes 2: run the same command on each node, with NODE_RANK"),
     ],
 )
 def test_mini_refuses(checkout, run, options, message, monkeypatch):

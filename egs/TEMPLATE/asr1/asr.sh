@@ -37,7 +37,7 @@ prepare_students
 
 if want 7 "recognisers on ${systems}"; then
     bin make_tokens --type "${token_type}" --size "${nbpe}" --out "${tokens}" "data/${train_set}/text"
-    each_system train_one
+    each_system train_one train
 fi
 evaluate
 publish

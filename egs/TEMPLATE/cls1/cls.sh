@@ -55,6 +55,6 @@ bin make_classes --table "${label}" --out "${tokens}" \
     --train "data/${train_set}" --dev "data/${dev_set}" ${test_dirs}
 prepare_students
 
-if want 7 "classifiers on ${systems}"; then each_system train_one; fi
+if want 7 "classifiers on ${systems}"; then each_system train_one train; fi
 evaluate
 publish

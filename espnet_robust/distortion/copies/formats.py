@@ -1,6 +1,6 @@
-"""The formats of a copy's audio: one writer each, all of them used alike.
+"""The audio formats of a copy: one writer each, all with the same interface.
 
-A writer takes the utterances of one shard, in order, and then says what stands in ``wav.scp``.
+A writer takes the utterances of one shard, in order, and then returns their ``wav.scp`` entries.
 """
 
 import re
@@ -19,7 +19,7 @@ from espnet_robust.common.files import write_atomic
 from espnet_robust.data.audio import RATE, audio_info, encode_audio, to_int16
 from espnet_robust.data.data_dir import iter_table
 
-# Ids that can name a file everywhere; two digits name the utterances whose ids cannot.
+# Ids that are portable file names; utterances with other ids get a two-digit name.
 _FILE_NAME = re.compile(r"(?!\d\d$)\w[\w.-]{0,150}", re.ASCII)
 _FLAC_ARK = {"write_function": "soundfile", "write_kwargs": {"format": "flac"}}
 
@@ -29,9 +29,9 @@ class Place(NamedTuple):
 
     Args:
         partial: the directory in which the copy grows.
-        copy: the data dir that it becomes.
-        number: the shard's.
-        allow_pipe: whether the audio of the source may be commands.
+        copy: the finished data dir.
+        number: number of the shard.
+        allow_pipe: whether the source's audio may be commands.
     """
 
     partial: Path
@@ -41,7 +41,7 @@ class Place(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """What a writer wrote: entries of ``wav.scp`` in order, and files relative to the copy."""
+    """What a writer wrote: ``wav.scp`` entries, in order, and files, relative to the copy."""
 
     entries: list[str]
     files: list[str]
@@ -56,7 +56,7 @@ class Writer(Protocol):
         """Take the next utterance: (samples,) float32 in [-1, 1] at 16 kHz.
 
         Raises:
-            AudioError: no usable audio, or the disk did not keep it.
+            AudioError: the audio cannot be used, or the disk could not store it.
         """
 
     def finish(self) -> Stored:
@@ -64,7 +64,7 @@ class Writer(Protocol):
 
 
 class FileWriter:
-    """A file for each utterance, .flac or .wav of 16 bits."""
+    """One file per utterance, 16-bit .flac or .wav."""
 
     stores_audio = True
 
@@ -76,13 +76,13 @@ class FileWriter:
         self.files: list[str] = []
 
     def add(self, utt: str, wav: np.ndarray | None) -> None:
-        assert wav is not None, "it stores audio"
+        assert wav is not None, "this writer stores audio"
         name = utt if _FILE_NAME.fullmatch(utt) else f"{len(self.files):02d}"
         file = self.folder / f"{name}.{self.suffix}"
         path = self.place.partial / file
         write_atomic(path, encode_audio(wav, str(path)), durable=False)
         if audio_info(path).num_samples != len(wav):
-            raise AudioError(f"{path}: is not what was written to it; is the disk full or failing?")
+            raise AudioError(f"{path}: reads back differently; is the disk full or failing?")
         self.files.append(str(file))
 
     def finish(self) -> Stored:
@@ -90,7 +90,7 @@ class FileWriter:
 
 
 class ArkWriter:
-    """A Kaldi ark for all utterances of the shard, of kaldiio's WAV or FLAC records."""
+    """One Kaldi ark per shard, with kaldiio's WAV or FLAC records."""
 
     stores_audio = True
 
@@ -100,7 +100,7 @@ class ArkWriter:
         self.pcm: dict[str, np.ndarray] = {}
 
     def add(self, utt: str, wav: np.ndarray | None) -> None:
-        assert wav is not None, "it stores audio"
+        assert wav is not None, "this writer stores audio"
         self.pcm[utt] = to_int16(wav)
 
     def finish(self) -> Stored:
@@ -113,16 +113,14 @@ class ArkWriter:
         offsets = [entry.rpartition(":")[2] for _, entry in iter_table(scp)]
         for offset, samples in zip(offsets, self.pcm.values(), strict=True):
             if audio_info(f"{temporary}:{offset}").num_samples != len(samples):
-                raise AudioError(
-                    f"{temporary}: is not what was written to it; is the disk failing?"
-                )
+                raise AudioError(f"{temporary}: reads back differently; is the disk failing?")
         scp.unlink()
         temporary.replace(ark)
         return Stored([f"{self.place.copy / name}:{offset}" for offset in offsets], [name])
 
 
 class PipeWriter:
-    """No audio: commands that make it when it is read."""
+    """No audio: commands that make it when they are read."""
 
     stores_audio = False
 
@@ -133,7 +131,7 @@ class PipeWriter:
     def add(self, utt: str, wav: np.ndarray | None) -> None:
         command = [sys.executable, "-m", "espnet_robust.bin.remake_utterance"]
         command += ["--allow_pipe"] * self.place.allow_pipe
-        # Ids of AudioSet may begin with "-".
+        # AudioSet ids may begin with "-".
         command += ["--", str(self.place.copy), utt, "-"]
         self.entries.append(" ".join(map(shlex.quote, command)) + " |")
 

@@ -1,4 +1,4 @@
-"""What is to be made."""
+"""The description of a copy to be made."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +14,14 @@ class Job:
 
     Args:
         src: data dir to be distorted.
-        dst: data dir to be written; one that is there is replaced.
-        distorter: what to do.
+        dst: data dir to be written; an existing one is replaced.
+        distorter: the distortion.
         config: what the distorter was read from, for the record.
-        condition: what scoring calls the copy.
+        condition: the copy's name in scoring.
         seed: for all draws.
         format: one of ``FORMATS``.
-        allow_pipe: whether commands in the ``wav.scp`` of ``src`` may be run.
-        hash_audio: read all audio to see whether it changed, whatever its files' sizes and times.
+        allow_pipe: whether commands in ``src/wav.scp`` may be run.
+        hash_audio: hash all audio to see whether it changed, whatever its files' sizes and times.
     """
 
     src: Path
@@ -36,5 +36,5 @@ class Job:
 
     @property
     def partial(self) -> Path:
-        """Where the copy grows."""
+        """The directory in which the copy grows."""
         return self.dst.with_name(f".{self.dst.name}.partial")

@@ -1,8 +1,9 @@
-"""The way from a data dir to its distorted copy."""
+"""Make a distorted copy of a data dir."""
 
+import contextlib
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from espnet_robust.common.errors import ConfigError, DataDirError, UserError
@@ -24,6 +25,8 @@ from espnet_robust.distortion.copies.shards import make_shards
 from espnet_robust.distortion.copies.source import check_source
 from espnet_robust.distortion.copies.tables import write_tables
 
+Todo = tuple[Job, int]  # a copy to be made, and how many utterances its source has
+
 
 def distort_data_dir(
     src: str | Path,
@@ -40,25 +43,25 @@ def distort_data_dir(
     """Write a distorted copy of a data dir.
 
     ``dst`` gets ``wav.scp``, ``utt2dur``, ``utt2num_samples``, ``utt2distortion`` (a JSON record
-    for each utterance, see ``remake``), ``condition.json`` and every other file of ``src`` that
-    does not depend on the audio. A copy that is already there, whole, and was made by the same job
-    (same config, seed, format, tables and audio of ``src`` and of the noise) is left as it is.
+    per utterance, see ``remake``), ``condition.json`` and every other file of ``src`` that does not
+    depend on the audio. An existing copy is kept if it is complete and was made by the same job
+    (same config, seed, format, and same tables and audio of ``src`` and of the noise).
 
     Args:
         src: data dir, complete and valid.
         dst: data dir to be written.
         config: see ``load_distortion``.
         seed: for all draws, >= 0.
-        nj: processes; the result does not depend on it.
-        format: "flac" and "wav" files, "ark" and "flac.ark" of kaldiio, or "pipe": commands that
-            make the audio when it is read.
+        nj: number of processes; the result does not depend on it.
+        format: "flac" or "wav" files, kaldiio's "ark" or "flac.ark", or "pipe": commands that make
+            the audio when they are read.
         allow_pipe: whether commands in ``src/wav.scp`` may be run.
-        hash_audio: read all audio to see whether it changed, whatever its files' sizes and times.
-        condition: what scoring calls the copy; None: see ``name_of_copy``.
+        hash_audio: hash all audio to see whether it changed, whatever its files' sizes and times.
+        condition: the copy's name in scoring; None: see ``name_of_copy``.
 
     Raises:
-        UserError: a file of ``src`` is missing or no usable audio, tables do not agree, the config
-            is wrong, the disk is full. Nothing that looks complete is left.
+        UserError: a file of ``src`` is missing or is not usable audio, tables do not agree, the
+            config is wrong, or the disk is full. Nothing that looks complete is left.
     """
     src, dst = Path(src), Path(dst)
     distorter, (given, _) = load_distortion(config), given_config(config)
@@ -68,7 +71,7 @@ def distort_data_dir(
 
 
 def name_of_copy(src: Path, dst: Path) -> str:
-    """The condition of a copy that nobody named: its directory's name, relative to the source's.
+    """The default condition of a copy: its directory's name, without the source's as prefix.
 
     >>> name_of_copy(Path("data/test"), Path("data/test_noise")), name_of_copy(Path("a"), Path("b"))
     ('noise', 'b')
@@ -80,33 +83,85 @@ def _checked_name(dst: Path, name: str) -> str:
     if check_name(name, f"{dst}: --condition") == CLEAN:
         raise ConfigError(
             f"{dst}: a distorted copy cannot be the condition {CLEAN!r};"
-            " name it otherwise, by --condition NAME"
+            " give it another name: --condition NAME"
         )
     return name
 
 
 def single_snr(config: Mapping) -> float | None:
-    """The SNR of a config in dB if it has one for all, else None."""
+    """The SNR of a config in dB if it has a single one, else None."""
     snr = config.get("snr_db")
     return snr if isinstance(snr, int | float) else None
 
 
 def run_job(job: Job, *, nj: int = 1) -> None:
-    """Do one job, or what is left of it. See ``distort_data_dir``."""
+    """Do one job, or the rest of it. See ``distort_data_dir``."""
+    run_jobs([job], lambda todo: make_shards(*todo[0], nj))
+
+
+def run_jobs(jobs: Sequence[Job], make: Callable[[Sequence[Todo]], object]) -> None:
+    """Do these jobs, or the rest of them, all their shards at once.
+
+    Args:
+        make: makes the shards of these copies that are not there yet; it is called with the copies
+            that are not done.
+
+    Raises:
+        UserError: as ``distort_data_dir``, and what ``make`` raises.
+    """
+    with contextlib.ExitStack() as stack:
+        todo = [(job, total) for job in jobs if (total := _begin(job, stack))]
+        if todo:
+            with _kept([job for job, _ in todo]):
+                make(todo)
+        for job, total in todo:
+            with _kept([job]):
+                _finish(job, total)
+    for job in jobs:
+        keep_condition(job.dst, job.condition)
+
+
+def _begin(job: Job, stack: contextlib.ExitStack) -> int:
+    """Prepare a copy, with a lock that ends with ``stack``; its utterances, 0 where it is done."""
     if job.seed < 0:
         raise ConfigError(f"seed {job.seed}: must be at least 0")
     if read_record(job.dst) is None:
         refuse_foreign(job.dst)
     wanted = wanted_record(job)
-    if not _is_done(job, wanted):
-        total = check_source(job.src, allow_pipe=job.allow_pipe)
-        with locked(job.dst.with_name(f".{job.dst.name}.lock"), job.dst):
-            _make(job, wanted, total, nj)
-    keep_condition(job.dst, job.condition)
+    if _is_done(job, wanted):
+        return 0
+    total = check_source(job.src, allow_pipe=job.allow_pipe)
+    stack.enter_context(locked(job.dst.with_name(f".{job.dst.name}.lock"), job.dst))
+    with _kept([job]):
+        if read_record(job.partial) != wanted:
+            shutil.rmtree(job.partial, ignore_errors=True)
+        job.partial.mkdir(parents=True, exist_ok=True)
+        write_record(job.partial, wanted)
+    forget()
+    return total
+
+
+def begun_job(src: Path, dst: Path, *, allow_pipe: bool = False) -> Job:
+    """The job of a copy that another process has begun, from its record.
+
+    Args:
+        allow_pipe: whether commands in ``src/wav.scp`` may be run. The record cannot allow it.
+
+    Raises:
+        DataDirError: no copy of ``src`` is begun there.
+    """
+    here = dst.with_name(f".{dst.name}.partial")
+    record = read_record(here)
+    if record is None or record.get("src") != str(src):
+        raise DataDirError(f"{here}: no copy of {src} has been begun there")
+    config = record["config"]
+    condition = Condition(name_of_copy(src, dst), single_snr(config))
+    what = (load_distortion(config), config, condition)
+    return Job(src, dst, *what, record["seed"], record["format"], allow_pipe)
 
 
 def wanted_record(job: Job) -> dict:
-    """What the copy of this job is made of."""
+    """The record of what this job's copy is made of."""
     return describe(
         job.src,
         job.distorter.data_dirs,
@@ -120,10 +175,10 @@ def wanted_record(job: Job) -> dict:
 
 
 def copy_changes(job: Job, wanted: dict) -> list[str]:
-    """What differs between the copy that is there and this job; [] where there is no difference."""
+    """The differences between the existing copy and this job; [] if there are none."""
     record = read_record(job.dst)
     if record is None:
-        return ["it is not there, or does not say what it was made of"]
+        return ["it is not there, or has no record of what it was made of"]
     record.pop("files", None)
     return difference(record, wanted)
 
@@ -141,26 +196,16 @@ def _is_done(job: Job, wanted: dict) -> bool:
     return not wrong
 
 
-def _make(job: Job, wanted: dict, total: int, nj: int) -> None:
-    try:
-        if read_record(job.partial) != wanted:
-            shutil.rmtree(job.partial, ignore_errors=True)
-        job.partial.mkdir(parents=True, exist_ok=True)
-        write_record(job.partial, wanted)
-        forget()
-        make_shards(job, total, nj)
-        listed, turned_down = write_tables(job, total)
-        write_record(job.partial, wanted | {"files": listed})
-        shutil.rmtree(job.partial / "parts")
-        # Its audio was synced shard by shard.
-        sync([path for path in job.partial.iterdir() if path.is_file()])
-        sync([job.partial])
-        replace_dir(job.partial, job.dst)
-    except OSError as e:
-        message = f"{job.dst}: cannot be written: {e.strerror}{_what_is_kept(job)}"
-        raise DataDirError(message) from None
-    except UserError as e:
-        raise type(e)(f"{e}{_what_is_kept(job)}") from None
+def _finish(job: Job, total: int) -> None:
+    """Give a copy whose shards are all there its name."""
+    wanted = read_record(job.partial) or {}
+    listed, turned_down = write_tables(job, total)
+    write_record(job.partial, wanted | {"files": listed})
+    shutil.rmtree(job.partial / "parts")
+    # The audio was synced shard by shard.
+    sync([path for path in job.partial.iterdir() if path.is_file()])
+    sync([job.partial])
+    replace_dir(job.partial, job.dst)
     if turned_down:
         print(
             f"{job.dst}: {turned_down} of {total} utterances exceeded full scale and were turned"
@@ -169,9 +214,26 @@ def _make(job: Job, wanted: dict, total: int, nj: int) -> None:
         )
 
 
-def _what_is_kept(job: Job) -> str:
-    parts = job.partial / "parts"
-    if parts.is_dir() and any(parts.iterdir()):
-        return f"; what is finished is kept in {job.partial}: the same command goes on from there"
-    shutil.rmtree(job.partial, ignore_errors=True)
-    return ""
+@contextlib.contextmanager
+def _kept(jobs: Sequence[Job]) -> Iterator[None]:
+    """Say in an error what is kept of these copies."""
+    try:
+        yield
+    except OSError as e:
+        message = f"{jobs[0].dst}: cannot be written: {e.strerror}{_what_is_kept(jobs)}"
+        raise DataDirError(message) from None
+    except UserError as e:
+        raise type(e)(f"{e}{_what_is_kept(jobs)}") from None
+
+
+def _what_is_kept(jobs: Sequence[Job]) -> str:
+    kept = []
+    for partial in (job.partial for job in jobs):
+        parts = partial / "parts"
+        if parts.is_dir() and any(parts.iterdir()):
+            kept.append(str(partial))
+        else:
+            shutil.rmtree(partial, ignore_errors=True)
+    if not kept:
+        return ""
+    return f"; finished shards are kept in {', '.join(kept)}; run the same command to resume"

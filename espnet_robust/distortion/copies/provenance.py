@@ -1,4 +1,4 @@
-"""What a copy was made of, and whether everything that was written is still there."""
+"""Record what a copy was made of, and check that everything written is still there."""
 
 import hashlib
 import json
@@ -10,27 +10,27 @@ from espnet_robust.common.files import write_atomic
 from espnet_robust.common.made_of import sha256
 from espnet_robust.data.digests import digests
 
-FILE = "distortion.json"  # what the copy was made of; the same job finds it and has nothing to do
-MANIFEST = "distortion.files"  # SIZE SHA256 NAME for each file; the SHA-256 of audio is "-"
+FILE = "distortion.json"  # what the copy was made of; if the same job finds it, it is done
+MANIFEST = "distortion.files"  # SIZE SHA256 NAME per file; for audio, SHA256 is "-"
 
-_VERSION = 3  # changes with the layout and the sound; part of what makes two jobs the same
+_VERSION = 3  # raised when layout or sound changes; copies of another version are made again
 
 
 def describe(
     src: Path, drawn_from: Iterable[str], *, hash_audio: bool, **options: Any
 ) -> dict[str, Any]:
-    """All that a copy depends on, JSON-able.
+    """Everything that a copy depends on, JSON-able.
 
     Args:
         src: the data dir to be distorted.
         drawn_from: data dirs of noise, rooms and voices.
-        hash_audio: read all audio, whatever the sizes and times of its files.
-        options: the job's others.
+        hash_audio: hash all audio, whatever the sizes and times of its files.
+        options: the other options of the job.
 
     Raises:
-        DataDirError: a data dir is missing, or a table damaged.
+        DataDirError: a data dir is missing, or a table is damaged.
     """
-    # The records of the utterances hold the paths in the source's wav.scp.
+    # The utterances' records hold the paths from the source's wav.scp.
     source = digests(src, read_again=hash_audio) | {"wav.scp": sha256(src / "wav.scp")}
     return {
         "version": _VERSION,
@@ -42,7 +42,7 @@ def describe(
 
 
 def read_record(copy: Path) -> dict[str, Any] | None:
-    """``distortion.json`` of a copy; None where there is none, or a damaged one."""
+    """A copy's ``distortion.json``; None if it is missing or damaged."""
     try:
         record = json.loads((copy / FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -55,11 +55,11 @@ def write_record(copy: Path, record: dict[str, Any]) -> None:
 
 
 def list_files(copy: Path, tables: Iterable[str], audio: Iterable[tuple[str, int]]) -> dict:
-    """Write the list of all files of a copy; returns what its record says about the list.
+    """Write the list of all files of a copy; return the entry for its record.
 
     Args:
         tables: names of files whose content is compared later.
-        audio: names of files and their sizes in bytes, which alone are compared.
+        audio: names of files and their sizes in bytes; only the sizes are compared later.
     """
     total, number = hashlib.sha256(), 0
     with open(copy / MANIFEST, "w", encoding="utf-8") as f:
@@ -78,7 +78,7 @@ def _lines(copy: Path, tables: Iterable[str], audio: Iterable[tuple[str, int]]) 
 
 
 def damage(copy: Path, listed: Any) -> str | None:
-    """What is wrong with a finished copy: the first file that is not as it was written, or None.
+    """A message on the first file of a finished copy that is missing or altered; None if none is.
 
     Args:
         listed: what ``list_files`` returned.
@@ -91,18 +91,18 @@ def damage(copy: Path, listed: Any) -> str | None:
                 number += 1
                 size, digest, name = line.rstrip("\n").split(" ", 2)
                 if not same_size(copy, name, int(size)):
-                    return f"{name} is lost or has another size"
+                    return f"{name} is missing or has another size"
                 if digest != "-" and sha256(copy / name) != digest:
-                    return f"{name} is not what was written"
+                    return f"{name} was changed after it was written"
     except (OSError, ValueError):
-        return f"{MANIFEST} is lost or damaged"
+        return f"{MANIFEST} is missing or damaged"
     if {"files": number, "sha256": total.hexdigest()} != listed:
-        return f"{MANIFEST} is not what was written"
+        return f"{MANIFEST} was changed after it was written"
     return None
 
 
 def same_size(copy: Path, name: str, size: int) -> bool:
-    """Whether a file of the copy is there with this many bytes."""
+    """Whether the copy has a file of this name and size in bytes."""
     try:
         return (copy / name).stat().st_size == size
     except OSError:

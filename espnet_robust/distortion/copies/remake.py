@@ -1,4 +1,4 @@
-"""One utterance of a copy again, from its record."""
+"""Remake one utterance of a copy from its record."""
 
 import json
 from pathlib import Path
@@ -13,17 +13,17 @@ from espnet_robust.distortion.copies.provenance import FILE, read_record
 
 
 def remake(copy: str | Path, utt: str, *, allow_pipe: bool = False) -> np.ndarray:
-    """Make one utterance of a copy again from its line in ``utt2distortion``.
+    """Remake one utterance of a copy from its line in ``utt2distortion``.
 
     Args:
-        allow_pipe: whether the utterance's source may be a command, which is then run. Nothing
-            that stands in the copy can give this permission.
+        allow_pipe: whether the utterance's source may be a command, which is then run. Only the
+            caller can allow this, not a file in the copy.
 
     Returns:
-        (samples,) float32; quantised to 16 bits it is the stored audio.
+        (samples,) float32; quantised to 16 bits, it equals the stored audio.
 
     Raises:
-        UserError: the utterance is not in the copy, or something it was made of is gone.
+        UserError: the utterance is not in the copy, or something it was made of is missing.
     """
     copy = Path(copy)
     lines = (line for found, line in iter_table(copy / "utt2distortion") if found == utt)
@@ -37,7 +37,7 @@ def remake(copy: str | Path, utt: str, *, allow_pipe: bool = False) -> np.ndarra
         record = json.loads(line)
         source = record["source"]
     except (ValueError, KeyError, TypeError):
-        raise DataDirError(f"{copy}/utt2distortion: no record of {utt!r} to go by") from None
+        raise DataDirError(f"{copy}/utt2distortion: the record of {utt!r} is damaged") from None
     distorter = load_distortion(made_of["config"])
     wav = read_audio(source, on_rate=distorter.on_rate, allow_pipe=allow_pipe)
     return distorter.apply(wav, record)

@@ -1,7 +1,7 @@
-"""The shards of a copy: audio first, then the shard's part of the tables, which makes it count.
+"""The shards of a copy: first the audio, then the shard's part of the tables, which completes it.
 
-A part is a file of JSON lines, [id, entry of wav.scp, samples, record] for each utterance, and a
-last line that counts them and names the files of the audio with their sizes.
+A part is a file of JSON lines: [id, wav.scp entry, samples, record] for each utterance, and a last
+line with their number and the names and sizes of the audio files.
 """
 
 import json
@@ -32,9 +32,9 @@ class Part(NamedTuple):
     """A shard's part of the tables.
 
     Args:
-        rows: [id, entry of wav.scp, samples, record] for each utterance.
-        files: name and size in bytes of each file of audio.
-        turned_down: how many utterances exceeded full scale.
+        rows: [id, wav.scp entry, samples, record] for each utterance.
+        files: name and size in bytes of each audio file.
+        turned_down: number of utterances that exceeded full scale.
     """
 
     rows: list[list]
@@ -42,22 +42,36 @@ class Part(NamedTuple):
     turned_down: int
 
 
-def make_shards(job: Job, total: int, nj: int) -> None:
-    """Make the shards that are not there yet, ``nj`` at a time."""
+def make_shards(job: Job, total: int, nj: int = 1, only: range | None = None) -> None:
+    """Make the missing shards, ``nj`` at a time.
+
+    Args:
+        total: utterances of the source, for a progress bar.
+        only: numbers of the shards to make, if others are made elsewhere; None: all.
+    """
     (job.partial / "parts").mkdir(parents=True, exist_ok=True)
+    if only is not None:
+        total = max(0, min(total, only.stop * SHARD) - only.start * SHARD)
     with tqdm(total=total, desc=job.dst.name, unit="utt", disable=None) as bar:
-        for made in unordered(partial(_make_shard, job), _missing(job, bar), nj):
+        for made in unordered(partial(_make_shard, job), _missing(job, bar, only), nj):
             bar.update(made)
 
 
-def _missing(job: Job, bar: tqdm) -> Iterator[tuple[int, list[Row]]]:
+def missing_shards(job: Job) -> list[int]:
+    """The numbers of the shards that are not there yet."""
+    with tqdm(disable=True) as bar:
+        return [number for number, _ in _missing(job, bar, None)]
+
+
+def _missing(job: Job, bar: tqdm, only: range | None) -> Iterator[tuple[int, list[Row]]]:
     rows = iter_wav(job.src)
     number = 0
     while shard := list(islice(rows, SHARD)):
-        if _is_whole(job.partial, number, shard):
-            bar.update(len(shard))
-        else:
-            yield number, shard
+        if only is None or number in only:
+            if _is_whole(job.partial, number, shard):
+                bar.update(len(shard))
+            else:
+                yield number, shard
         number += 1
 
 
@@ -75,7 +89,7 @@ def _part_file(folder: Path, number: int) -> Path:
 
 
 def read_part(folder: Path, number: int) -> Part | None:
-    """The part of a shard; None where it is missing or not whole."""
+    """The part of a shard; None if it is missing or incomplete."""
     try:
         lines = _part_file(folder, number).read_text(encoding="utf-8").splitlines()
         *rows, end = map(json.loads, lines)
@@ -86,7 +100,7 @@ def read_part(folder: Path, number: int) -> Part | None:
 
 
 def _make_shard(job: Job, shard: tuple[int, list[Row]]) -> int:
-    """Audio of one shard, then its part of the tables; returns the number of its utterances."""
+    """Write the audio of a shard, then its part of the tables; return its number of utterances."""
     number, rows = shard
     writer = FORMATS[job.format](Place(job.partial, job.dst, number, job.allow_pipe))
     step = _distort if writer.stores_audio else _draw
@@ -100,7 +114,7 @@ def _make_shard(job: Job, shard: tuple[int, list[Row]]) -> int:
         turned_down += scale < 1.0
         made.append((utt, num_samples, record))
     entries, files = writer.finish()
-    # On the disk before the part says that it is.
+    # The audio must be on the disk before the part that lists it.
     audio = [job.partial / file for file in files]
     sync([*audio, *{path.parent for path in audio}])
     end = {
@@ -115,7 +129,7 @@ def _make_shard(job: Job, shard: tuple[int, list[Row]]) -> int:
 
 
 def _distort(job: Job, utt: str, entry: str) -> tuple:
-    """(samples,) distorted, their number, the record, the factor they were turned down by."""
+    """(samples,) distorted, their number, the record, and the factor they were scaled by."""
     wav = read_audio(entry, on_rate=job.distorter.on_rate, allow_pipe=job.allow_pipe)
     record = _record(job, utt, entry, len(wav))
     out, scale = job.distorter.apply_scaled(wav, record)
@@ -123,7 +137,7 @@ def _distort(job: Job, utt: str, entry: str) -> tuple:
 
 
 def _draw(job: Job, utt: str, entry: str) -> tuple:
-    """As ``_distort``, without samples."""
+    """Like ``_distort``, but without the samples."""
     num_samples = audio_info(entry, allow_pipe=job.allow_pipe).num_samples_at(RATE)
     record = _record(job, utt, entry, num_samples)
     return None, job.distorter.num_samples_out(num_samples, record), record, 1.0

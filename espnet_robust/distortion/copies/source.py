@@ -1,4 +1,4 @@
-"""Checks of the data dir that is to be distorted, before anything is made."""
+"""Check the data dir to be distorted, before anything is made."""
 
 from itertools import zip_longest
 from pathlib import Path
@@ -13,7 +13,7 @@ def check_source(src: Path, *, allow_pipe: bool) -> int:
     """Check tables and audio; return the number of utterances.
 
     Raises:
-        DataDirError: tables that do not agree, no usable audio, no utterances.
+        DataDirError: tables do not agree, audio cannot be used, or there are no utterances.
     """
     scp = src / "wav.scp"
     utterances = src / "segments" if (src / "segments").exists() else scp
@@ -24,7 +24,7 @@ def check_source(src: Path, *, allow_pipe: bool) -> int:
     for utt, entry in iter_wav(src):
         total += 1
         if allow_pipe and is_pipe(entry):
-            continue  # running it twice would cost more than finding out later
+            continue  # running the command twice would cost more than failing later
         try:
             check_audio(entry)
         except AudioError as e:
@@ -38,7 +38,7 @@ def check_ids_agree(scp: Path, table: Path) -> None:
     """Check that two tables have the same utterances, line by line.
 
     Raises:
-        DataDirError: naming the line of ``table`` and the utterance.
+        DataDirError: they differ; the message names the line of ``table`` and the utterance.
     """
     end = (None, None)
     rows = zip_longest(iter_table(scp), iter_table(table), fillvalue=end)

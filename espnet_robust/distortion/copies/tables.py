@@ -1,4 +1,4 @@
-"""The tables of a copy: the parts of its shards put together, the other files carried over."""
+"""Write the tables of a copy: join those of its shards, carry over the other files."""
 
 import contextlib
 import json
@@ -23,21 +23,21 @@ from espnet_robust.distortion.copies.shards import SHARD, Part, read_part
 from espnet_robust.distortion.copies.source import check_ids_agree
 
 _OWN = ("wav.scp", "utt2num_samples", "utt2dur", "utt2distortion")
-# What follows from the undistorted audio, and what describes the copy that the source may be.
+# Files derived from the undistorted audio, and those that describe the source if it is a copy.
 _NOT_CARRIED = AUDIO_TABLES | {
     *_OWN, "spk2utt", FILE, MANIFEST, CONDITION,
 }  # fmt: skip
 
 
 def write_tables(job: Job, total: int) -> tuple[dict, int]:
-    """Write all of the copy but its audio; return what its record says of the files, and how many
-    utterances were turned down.
+    """Write everything but the audio; return the record's entry on the files, and the number of
+    utterances that were turned down.
 
     Args:
-        total: utterances of the source; as many must have been made.
+        total: number of utterances in the source, all of which must have been made.
 
     Raises:
-        DataDirError: a part is missing or not whole, or a table of the source changed meanwhile.
+        DataDirError: a part is missing or incomplete, or a table of the source changed meanwhile.
     """
     shards = -(-total // SHARD)
     turned_down = sum(part.turned_down for part in _parts(job, shards))
@@ -71,7 +71,7 @@ def _parts(job: Job, shards: int) -> Iterator[Part]:
 
 
 def _carry_over(job: Job) -> list[str]:
-    """Copy the source's files that do not follow from its audio; return their names."""
+    """Copy the source's files that are not derived from its audio; return their names."""
     carried = []
     tables = table_names(job.src)
     for file in sorted(job.src.iterdir()):

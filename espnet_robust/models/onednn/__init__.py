@@ -1,4 +1,4 @@
-"""Layers that are faster on a CPU than those they replace; values are the same."""
+"""Layers that are faster on a CPU than those they replace, with the same results."""
 
 from typing import TypeVar
 
@@ -11,17 +11,16 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def use_onednn(model: M) -> M:
-    """Replace layers within ``model``, in place, by ours that run on oneDNN; returns ``model``.
+    """Replace layers within ``model``, in place, by ours that use oneDNN; return ``model``.
 
-    Replaced are every ``nn.Linear`` (two times as fast on an AMD CPU) and, in a feature encoder
-    with layer norm such as HuBERT Large's, the convolution layers (two to three times). Weights
-    and their keys in checkpoints stay. Outputs and gradients equal the library's up to the order
-    of float32 sums; on a GPU, and in lower precision the linear layers, it is the library's code
-    that runs.
+    This replaces every ``nn.Linear`` (twice as fast on an AMD CPU) and, in a feature encoder with
+    layer norm such as HuBERT Large's, the convolution layers (two to three times). Weights and
+    their checkpoint keys stay the same. Outputs and gradients equal the library's up to the order
+    of float32 sums. On a GPU, and for linear layers in lower precision, the library's code runs.
 
-    torch's ``quantize_dynamic`` finds no ``nn.Linear`` in such a model, for it looks layers up by
-    their very class; ``as_torchs`` is for it. (Setting ``forward`` on each instance would keep the
-    class, but DataParallel's replicas would then compute with the weights of the first GPU.)
+    torch's ``quantize_dynamic`` finds no ``nn.Linear`` in such a model, because it looks layers up
+    by their exact class; use ``as_torchs`` around it. (Setting ``forward`` on each instance would
+    keep the class, but DataParallel's replicas would then compute with the first GPU's weights.)
     """
     use_fast_linear(model)
     for module in model.modules():

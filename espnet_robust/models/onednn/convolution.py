@@ -1,9 +1,9 @@
 """HuBERT's convolution layers, two to three times as fast on a CPU.
 
-transformers keeps (B, C, T) in memory and transposes to and fro around every layer norm; oneDNN's
-convolutions are fastest where the channels of one frame lie side by side, as the norm wants them
-too. So here (B, C, T) is a view of (B, T, C). Values are those of transformers up to the order of
-float32 sums; on a GPU the convolution is the library's.
+transformers stores (B, C, T) and transposes back and forth around every layer norm. oneDNN's
+convolutions are fastest if the channels of one frame are contiguous, which the norm needs too. So
+here (B, C, T) is a view of (B, T, C). Results equal those of transformers up to the order of
+float32 sums; on a GPU, the library's convolution runs.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ class ConvLayer(nn.Module):
     """One layer of a transformers feature encoder: convolution, norm if there is one, activation.
 
     Args:
-        layer: the library's; its parts keep their names, hence their keys in checkpoints.
+        layer: the library's layer; its parts keep their names and so their checkpoint keys.
     """
 
     def __init__(self, layer: Any):
@@ -42,7 +42,7 @@ class ConvLayer(nn.Module):
             dtype = torch.get_autocast_dtype("cpu")
             x, weight = x.to(dtype), weight.to(dtype)
             bias = None if bias is None else bias.to(dtype)
-        # conv2d, because only four dimensions have a channels-last format.
+        # conv2d, because only tensors of four dimensions have a channels-last format.
         weight = weight[:, :, None].contiguous(memory_format=torch.channels_last)
         x = x[:, :, None].contiguous(memory_format=torch.channels_last)
         # squeeze, because the gradient of indexing is a copy.
@@ -52,8 +52,8 @@ class ConvLayer(nn.Module):
 class _Convolution(torch.autograd.Function):
     """conv2d of (B, C, 1, T) with (C', C, 1, K), all channels last.
 
-    oneDNN has no fast channels-last kernel for the gradient of the weights; K products of matrices
-    that lie in memory as they should take a fifth of its time with 512 channels.
+    oneDNN has no fast channels-last kernel for the gradient of the weights; K matrix products with
+    a suitable memory layout take a fifth of its time with 512 channels.
     """
 
     @staticmethod
@@ -78,7 +78,7 @@ class _Convolution(torch.autograd.Function):
 
 
 def _by_weight(x: Tensor, width: int, out: Tensor, stride: int) -> Tensor:
-    """(B, C, T) and the gradient (B, C', T') -> (C', C, 1, K); a product for each of K places."""
+    """(B, C, T) and the gradient (B, C', T') -> (C', C, 1, K); one product per kernel position."""
     last = stride * (out.shape[2] - 1) + 1
     frames = x.transpose(1, 2)
     places = [torch.bmm(out, frames[:, k : k + last : stride]).sum(0) for k in range(width)]
@@ -86,11 +86,11 @@ def _by_weight(x: Tensor, width: int, out: Tensor, stride: int) -> Tensor:
 
 
 def use_fast_layers(feature_extractor: Any) -> None:
-    """Put our layers in the place of the library's, with the same weights.
+    """Replace the library's layers by ours, with the same weights.
 
-    Not in a stack with group norm, which wants (B, C, T) in memory as the library keeps it.
+    A stack with group norm is left alone, because that norm needs the library's memory layout.
     """
-    # The library asks for the gradient of the samples, for its checkpointing of activations.
+    # The library requires the gradient of the samples, for activation checkpointing.
     feature_extractor._requires_grad = False
     layers = feature_extractor.conv_layers
     if not isinstance(getattr(layers[-1], "layer_norm", None), nn.LayerNorm):

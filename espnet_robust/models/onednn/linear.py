@@ -1,9 +1,9 @@
-"""Linear layers by oneDNN: twice as fast as torch's own on an AMD CPU.
+"""Linear layers with oneDNN: twice as fast as torch's own on an AMD CPU.
 
-torch multiplies float32 matrices with MKL, which keeps AVX-512 to CPUs of its maker. oneDNN does
-not; torch has its product for the code that torch.compile makes. Values are those of
-``nn.Linear`` up to the order of float32 sums. Where torch was built without oneDNN, on a GPU, in
-lower precision, compiled or traced, the layer is torch's.
+torch multiplies float32 matrices with MKL, which uses AVX-512 only on Intel CPUs. oneDNN uses it on
+all; torch includes oneDNN's product for code from torch.compile. Results equal those of
+``nn.Linear`` up to the order of float32 sums. torch's own layer runs if torch was built without
+oneDNN, on a GPU, in lower precision, and when compiled or traced.
 """
 
 import contextlib
@@ -26,17 +26,17 @@ class Linear(nn.Linear):
 
 
 def use_fast_linear(module: nn.Module) -> None:
-    """Make every ``nn.Linear`` within ``module`` ours; weights and keys stay."""
+    """Replace every ``nn.Linear`` within ``module`` by ours; weights and keys stay the same."""
     for layer in module.modules():
-        if type(layer) is nn.Linear:  # not what derives from it
+        if type(layer) is nn.Linear:  # no subclasses
             layer.__class__ = Linear
 
 
 @contextlib.contextmanager
 def as_torchs(module: nn.Module) -> Iterator[None]:
-    """Within it ``use_fast_linear`` is undone: for what looks layers up by their class.
+    """Context in which ``use_fast_linear`` is undone, for code that looks layers up by class.
 
-    Not in WavLM's attention, which reads the weights of its layers and could not do with others.
+    WavLM's attention is left alone: it reads the weights of its layers and cannot use others.
     """
     kept = {
         id(layer)
@@ -56,7 +56,7 @@ def as_torchs(module: nn.Module) -> Iterator[None]:
 
 _AVAILABLE = (
     torch.backends.mkldnn.is_available()
-    and torch.backends.mkl.is_available()  # else there is nothing to avoid
+    and torch.backends.mkl.is_available()  # else oneDNN is used anyway
     and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 )
 

@@ -71,5 +71,5 @@ def test_pipes_of_names_that_look_like_options(tmp_path, monkeypatch):
     options = {"format": "pipe", "allow_pipe": True, "condition": "c"}
     distort_data_dir("src", name, {"chain": ["clip"]}, seed=0, **options)
     validate_data_dir.main(["--need", "wav.scp", "--audio", "--allow_pipe", "--", name])
-    with pytest.raises(DataDirError, match="a command, where only files are read"):
+    with pytest.raises(DataDirError, match="a command, but only files are read"):
         validate_data_dir.main(["--need", "wav.scp", "--audio", "--", name])

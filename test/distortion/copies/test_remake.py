@@ -54,5 +54,5 @@ def test_without_its_record_the_copy_is_made_again(tmp_path):
     make(seed=1)
     assert len(remake(tmp_path / "copy", "a")) == 16000
     (tmp_path / "copy/utt2distortion").write_text("a []\n")
-    with pytest.raises(DataDirError, match="no record of 'a' to go by"):
+    with pytest.raises(DataDirError, match="the record of 'a' is damaged"):
         remake(tmp_path / "copy", "a")

@@ -66,7 +66,7 @@ def test_disk_full_leaves_nothing_that_looks_complete(
         with pytest.raises(DataDirError, match="No space left on device") as e:
             distort_data_dir(src, tmp_path / "copy", config, seed=1)
     assert not (tmp_path / "copy").exists()
-    assert ("the same command goes on" in str(e.value)) == (number == 100)
+    assert ("run the same command to resume" in str(e.value)) == (number == 100)
     assert len(list(tmp_path.iterdir())) == (number == 100)
     distort_data_dir(src, tmp_path / "copy", config, seed=1)
     assert digest(tmp_path / "copy") == digest(reference)
@@ -132,7 +132,7 @@ def test_damaged_shard_is_made_again(
 ):
     with monkeypatch.context() as patch:
         full_after(patch, 100)
-        with pytest.raises(DataDirError, match="the same command goes on"):
+        with pytest.raises(DataDirError, match="run the same command to resume"):
             distort_data_dir(src, tmp_path / "copy", config, seed=1)
     damage(tmp_path / ".copy.partial" / name)
     distort_data_dir(src, tmp_path / "copy", config, seed=1)

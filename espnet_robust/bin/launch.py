@@ -1,0 +1,97 @@
+"""Run one training as several processes, a GPU or CPU core each.
+
+    espnet-robust launch --processes 4 espnet_robust.bin.distill_train --ngpu 1 ...
+    espnet-robust launch --processes 4 espnet_robust.run espnet2.bin.asr_train --ngpu 1 ...
+
+MODULE and its options are as after `python -m`. torchrun starts the processes; each takes its share
+of every batch. --ngpu is that of one process: 1, or 0 for the CPU, which needs --dist_backend gloo.
+With several nodes each runs this command with its --node_rank.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from espnet_robust.common.cli import Parser, run
+from espnet_robust.common.ending import RECIPES
+from espnet_robust.common.launch import PORT
+
+
+def get_parser() -> argparse.ArgumentParser:
+    parser = Parser(prog="espnet-robust launch", description=__doc__)
+    parser.add_argument("--processes", type=int, required=True, metavar="N", help="on this node")
+    parser.add_argument("--nodes", type=int, default=1, metavar="N", help="default: %(default)s")
+    parser.add_argument("--node_rank", type=int, default=0, metavar="N", help="from 0")
+    parser.add_argument(
+        "--master_addr", default="127.0.0.1", metavar="HOST", help="the host of node 0"
+    )
+    parser.add_argument(
+        "--master_port", type=int, metavar="N", help=f"default: any; with several nodes {PORT}"
+    )
+    parser.add_argument("module", metavar="MODULE")
+    parser.add_argument("options", nargs=argparse.REMAINDER, metavar="...")
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> None:
+    parser = get_parser()
+    args = parser.parse_args(cmd)
+    if args.processes < 1 or not 0 <= args.node_rank < args.nodes:
+        parser.error("need --processes from 1, and --node_rank from 0 to less than --nodes")
+    from torch.distributed import run as torchrun
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    _prepare_environment()
+    try:
+        torchrun.run(torchrun.parse_args([*_torchrun_options(args), args.module, *args.options]))
+    except ChildFailedError as e:
+        _report(e.failures, args.nodes * args.processes)
+        sys.exit(1)
+    except SignalException as e:
+        sys.exit(128 + e.sigval)
+
+
+def _torchrun_options(args: argparse.Namespace) -> list[str]:
+    words = ["--nproc_per_node", str(args.processes), "--max_restarts", "0", "--module"]
+    if args.nodes == 1 and args.master_port is None:
+        return ["--standalone", *words]
+    words += ["--nnodes", str(args.nodes), "--node_rank", str(args.node_rank)]
+    return [
+        *words, "--master_addr", args.master_addr, "--master_port", str(args.master_port or PORT)
+    ]  # fmt: skip
+
+
+def _prepare_environment() -> None:
+    """What the ranks find in their environment."""
+    # They end with this process, even where it was killed and could not end them.
+    os.environ[RECIPES] = f"{os.environ.get(RECIPES, '')} {os.uname().nodename}:{os.getpid()}"
+    # ESPnet counts the GPUs named in it, and would find too few for the second rank on a CPU.
+    if not os.environ.get("CUDA_VISIBLE_DEVICES", "all"):
+        del os.environ["CUDA_VISIBLE_DEVICES"]
+    os.environ.setdefault("NCCL_DEBUG", "WARN")  # ESPnet's own choice is INFO: pages
+
+
+def _report(failures: dict, total: int) -> None:
+    """Say which rank failed first: its peers fail or are ended with it."""
+
+    def likely(rank: int) -> int:
+        followed = (-signal.SIGABRT, -signal.SIGTERM)  # a lost peer; torchrun's end of the others
+        code = failures[rank].exitcode
+        return followed.index(code) + 2 if code in followed else code > 0
+
+    rank = min(sorted(failures), key=likely)
+    code, host = failures[rank].exitcode, os.uname().nodename
+    if code > 0:  # it has said itself what was wrong
+        print(f"rank {rank} of {total} on {host} ended with status {code}", file=sys.stderr)
+    elif code == -signal.SIGTERM:  # so did they all
+        print(f"error: one of {total} ranks on {host} was ended by SIGTERM", file=sys.stderr)
+    else:
+        how = "SIGKILL; out of memory?" if code == -signal.SIGKILL else signal.Signals(-code).name
+        print(f"error: rank {rank} of {total} on {host} was killed by {how}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run(main)

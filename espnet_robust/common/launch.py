@@ -1,0 +1,145 @@
+"""One training as several processes, of one node or of several: what starts them.
+
+Each process (a rank) takes its share of every batch, on a GPU of its own or, for tests and small
+work, on a CPU. torchrun starts the ranks of a node and ends them all when one of them fails.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from espnet_robust.common.errors import ConfigError
+
+BACKENDS = ("nccl", "gloo")
+PORT = 29500  # torchrun's own
+# What says in the environment of each node which one it is, and where the first one is.
+NODE_RANK, MASTER_ADDR, MASTER_PORT = "NODE_RANK", "MASTER_ADDR", "MASTER_PORT"
+# Utterance id of the batch of a rank that has no utterance of its own (``plugin/shares.py``).
+IDLE = "<idle>"
+
+
+def torchrun_command(
+    command: Sequence[str],
+    processes: int,
+    nodes: int = 1,
+    node_rank: int = 0,
+    master_addr: str = "127.0.0.1",
+    master_port: int | None = None,
+) -> list[str]:
+    """What to run on one node, so that ``command`` runs there in ``processes`` ranks.
+
+    Args:
+        command: a module and its options, as after ``python -m``.
+        processes: ranks of each node.
+        nodes: each of them must run its own such command; ranks are ``nodes * processes``.
+        node_rank: which node this is, from 0.
+        master_addr: the host of node 0, as the others reach it.
+        master_port: a port that is free there; None: any, or with several nodes ``PORT``.
+
+    It ends with status 0 where all ranks did. Where one fails it ends the other ranks of its node,
+    says which one it was in a line of stderr, and ends with status 1. SIGTERM ends all ranks.
+    """
+    words = ["--processes", str(processes)]
+    if nodes > 1:
+        words += ["--nodes", str(nodes), "--node_rank", str(node_rank)]
+        words += ["--master_addr", master_addr, "--master_port", str(master_port or PORT)]
+    elif master_port is not None:
+        words += ["--master_port", str(master_port)]
+    return [sys.executable, "-m", "espnet_robust.bin.launch", *words, *command]
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The processes of one training.
+
+    Args:
+        ngpu: GPUs of each node, a process each; 0 is the CPU.
+        num_procs: processes of each node without GPUs.
+        num_nodes: nodes.
+        backend: one of BACKENDS; "" is nccl on GPUs, gloo without.
+
+    Raises:
+        ConfigError: these do not go together.
+    """
+
+    ngpu: int = 0
+    num_procs: int = 1
+    num_nodes: int = 1
+    backend: str = ""
+
+    def __post_init__(self) -> None:
+        if self.ngpu and self.num_procs > 1:
+            raise ConfigError(
+                f"num_procs {self.num_procs}: each of the {self.ngpu} GPUs has one process; leave "
+                "it out, or take --ngpu 0"
+            )
+        if self.backend and self.backend not in BACKENDS:
+            raise ConfigError(f"dist_backend {self.backend!r}: use {' or '.join(BACKENDS)}")
+        if self.backend == "nccl" and not self.ngpu:
+            raise ConfigError("dist_backend nccl is for GPUs; take gloo, or --ngpu N")
+
+    @property
+    def per_node(self) -> int:
+        """Processes of each node."""
+        return self.ngpu or self.num_procs
+
+    @property
+    def total(self) -> int:
+        """Processes in all."""
+        return self.per_node * self.num_nodes
+
+    def command(
+        self, module: Sequence[str], options: Sequence[str], environment: Mapping[str, str]
+    ) -> list[str]:
+        """What trains with ESPnet's ``options`` on this node.
+
+        Args:
+            module: as after ``python -m``: its name, and what comes before the options.
+            environment: tells one node from another where there are several, see ``node_of``.
+
+        Raises:
+            ConfigError: the environment does not.
+        """
+        # ESPnet's --ngpu is that of one process; with more it would copy the model at each step.
+        words = [*module, *options, "--ngpu", str(min(self.ngpu, 1))]
+        if self.total == 1:
+            return [sys.executable, "-m", *words]
+        words += ["--dist_backend", self.backend or ("nccl" if self.ngpu else "gloo")]
+        if self.num_nodes == 1:
+            return torchrun_command(words, self.per_node)
+        node, address, port = node_of(self.num_nodes, environment)
+        return torchrun_command(words, self.per_node, self.num_nodes, node, address, port)
+
+
+def ranks_of(ngpu: str, num_procs: str, num_nodes: str, backend: str) -> Ranks:
+    """``Ranks`` from options as they are given. Raises ConfigError as it does, or for no number."""
+    for name, value, what in (
+        ("ngpu", ngpu, "GPUs"), ("num_procs", num_procs, "processes"),
+        ("num_nodes", num_nodes, "nodes"),
+    ):  # fmt: skip
+        if not value.isdecimal() or (name != "ngpu" and not int(value)):
+            raise ConfigError(f"{name} {value!r} is not a number of {what}")
+    return Ranks(int(ngpu), int(num_procs), int(num_nodes), backend)
+
+
+def node_of(nodes: int, environment: Mapping[str, str] = os.environ) -> tuple[int, str, int]:
+    """(rank of this node, host of the first one, port there) of several nodes.
+
+    ``NODE_RANK`` (or ``SLURM_NODEID``), ``MASTER_ADDR`` and ``MASTER_PORT`` of the environment,
+    which whatever starts the command on each node has set.
+
+    Raises:
+        ConfigError: one is missing or wrong.
+    """
+    rank = environment.get(NODE_RANK) or environment.get("SLURM_NODEID", "")
+    address, port = environment.get(MASTER_ADDR, ""), environment.get(MASTER_PORT) or str(PORT)
+    if not address or not rank.isdecimal() or int(rank) >= nodes:
+        raise ConfigError(
+            f"num_nodes {nodes}: run the same command on each node, with {NODE_RANK} from 0 to "
+            f"{nodes - 1} and {MASTER_ADDR}, the host of node 0, in the environment; here they "
+            f"are {rank!r} and {address!r}"
+        )
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ConfigError(f"{MASTER_PORT} {port!r} is not a port")
+    return int(rank), address, int(port)

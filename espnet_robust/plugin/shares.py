@@ -1,0 +1,80 @@
+"""Each rank's share of every batch; the batches are those that one process would have.
+
+ESPnet has at least as many utterances in a batch as there are ranks, so that another number of
+ranks is another training. Here rank r of R takes the utterances r, r + R, ... of each batch. A
+rank that would have none computes the first one too, with weight 0: ranks step together.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from espnet2.iterators.abs_iter_factory import AbsIterFactory
+from torch import nn
+from torch.utils.data import DataLoader
+
+from espnet_robust.common.launch import IDLE
+
+
+class Shares(AbsIterFactory):
+    """The share of rank ``rank`` of ``ranks`` in the batches of ``whole``."""
+
+    def __init__(self, whole: AbsIterFactory, rank: int, ranks: int):
+        self.whole = whole
+        self.rank = rank
+        self.ranks = ranks
+
+    def build_iter(self, epoch: int, shuffle: bool | None = None) -> "Share":
+        return Share(self.whole.build_iter(epoch, shuffle), self.rank, self.ranks)
+
+
+class Share:
+    """(utterance ids, batch) of one epoch; the ids are [IDLE] where the weight is to be 0.
+
+    Args:
+        loader: of whole batches, listed as its ``batch_sampler``.
+    """
+
+    def __init__(self, loader: DataLoader, rank: int, ranks: int):
+        own = [batch[rank::ranks] for batch in loader.batch_sampler]
+        self._idle = [not share for share in own]
+        self._loader = DataLoader(
+            loader.dataset,
+            batch_sampler=[
+                share or batch[:1] for share, batch in zip(own, loader.batch_sampler, strict=True)
+            ],
+            num_workers=loader.num_workers,
+            collate_fn=loader.collate_fn,
+            pin_memory=loader.pin_memory,
+            worker_init_fn=loader.worker_init_fn,
+        )
+
+    def __len__(self) -> int:
+        return len(self._idle)
+
+    def __iter__(self) -> Iterator[tuple[Sequence[str], dict]]:
+        for (ids, batch), idle in zip(self._loader, self._idle, strict=True):
+            yield [IDLE] if idle else ids, batch
+
+
+def build_shares(build, cls, args, iter_options, mode: str) -> AbsIterFactory:
+    """In the place of ``build``, ESPnet's ``AbsTask.build_sequence_iter_factory``."""
+    if not iter_options.distributed:
+        return build(cls, args, iter_options, mode)
+    from torch.distributed import get_rank, get_world_size
+
+    whole = build(cls, args, replace(iter_options, distributed=False), mode)
+    return Shares(whole, get_rank(), get_world_size())
+
+
+def weigh_shares(model: nn.Module) -> None:
+    """Have ``model`` give a batch of [IDLE] the weight 0, whatever its ``forward`` says."""
+
+    def weigh(module: nn.Module, args: tuple, kwargs: dict, given: tuple | dict):
+        if list(kwargs.get("utt_id", ())) != [IDLE]:
+            return given
+        if isinstance(given, dict):
+            return given | {"weight": given["weight"] * 0}
+        loss, stats, weight = given
+        return loss, stats, weight * 0
+
+    model.register_forward_hook(weigh, with_kwargs=True)

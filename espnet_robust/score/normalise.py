@@ -1,0 +1,143 @@
+"""What is changed in references and hypotheses before they are compared: almost nothing by default.
+
+Unicode is brought to NFC, so that a letter with its accent is one character however it was typed.
+All else is an option and is recorded in ``scores.json``, for systems can only be compared if they
+were scored alike.
+"""
+
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.made_of import sha256
+from espnet_robust.data.words import words
+
+CASES = ("keep", "lower", "upper")
+PUNCTUATION = ("keep", "drop")
+_APOSTROPHES = "'\u2019"  # within a word they are letters: don't, l'eau
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Options of scoring; the order is that in which they are applied.
+
+    Args:
+        nfc: compose Unicode.
+        symbols: file of non-linguistic symbols, one a line (``<noise>``, ``[laughter]``): words
+            that are dropped.
+        mapping: file of lines ``FROM => TO``: words, or several in a row, to be written otherwise;
+            an empty TO drops them. Longer ones come first.
+        case: ``keep``, ``lower`` or ``upper``.
+        punctuation: ``keep``, or ``drop``: Unicode's punctuation, but apostrophes within words.
+        alternatives: a reference may offer readings, as sclite's do: ``{A / B}``, where ``@`` is
+            nothing, and optional words, ``(A)``, no errors if they are left out.
+
+    Raises:
+        ConfigError: a file that cannot be read, or a line of it that is not as it should be.
+    """
+
+    nfc: bool = True
+    symbols: str = ""
+    mapping: str = ""
+    case: str = "keep"
+    punctuation: str = "keep"
+    alternatives: bool = False
+    _steps: tuple[Callable[[str], str], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for name, known in (("case", CASES), ("punctuation", PUNCTUATION)):
+            if getattr(self, name) not in known:
+                raise ConfigError(f"{name}: need {' or '.join(known)}, not {getattr(self, name)!r}")
+        steps: list[Callable[[str], str]] = []
+        if self.nfc:
+            steps.append(lambda text: unicodedata.normalize("NFC", text))
+        if self.symbols:
+            dropped = frozenset(_read(self.symbols).split())
+            steps.append(lambda text: " ".join(w for w in words(text) if w not in dropped))
+        if self.mapping:
+            steps.append(_mapped(read_mapping(self.mapping)))
+        if self.case != "keep":
+            steps.append(str.lower if self.case == "lower" else str.upper)
+        if self.punctuation == "drop":
+            steps.append(without_punctuation)
+        object.__setattr__(self, "_steps", tuple(steps))
+
+    def __call__(self, text: str) -> str:
+        """The text as it is scored."""
+        for step in self._steps:
+            text = step(text)
+        return text
+
+    def record(self) -> dict[str, Any]:
+        """The options that differ from the defaults; of a file its name and digest."""
+        defaults = Normalisation()
+        options = {k: v for k, v in asdict(self).items() if not k.startswith("_")}
+        changed = {k: v for k, v in options.items() if v != getattr(defaults, k)}
+        for name in ("symbols", "mapping"):
+            if name in changed:
+                changed[name] = f"{Path(changed[name]).name} {sha256(changed[name])[:12]}"
+        return changed
+
+
+def read_mapping(path: str | Path) -> dict[tuple[str, ...], str]:
+    """``FROM => TO`` in each line; blank lines and those that begin with ``;;`` are skipped.
+
+    Raises:
+        ConfigError: missing, a line without ``=>`` or FROM, or a FROM that is there twice.
+    """
+    found: dict[tuple[str, ...], str] = {}
+    for number, line in enumerate(_read(path).splitlines(), 1):
+        if not line.strip() or line.startswith(";;"):
+            continue
+        before, arrow, after = line.partition("=>")
+        key = tuple(words(unicodedata.normalize("NFC", before)))
+        if not arrow or not key:
+            raise ConfigError(f"{path}:{number}: need FROM => TO, found {line.strip()!r}")
+        if key in found:
+            raise ConfigError(f"{path}:{number}: {' '.join(key)!r} is mapped twice")
+        found[key] = " ".join(words(unicodedata.normalize("NFC", after)))
+    return found
+
+
+def without_punctuation(text: str) -> str:
+    """
+    >>> without_punctuation("Well, don't -- 'stop'!")
+    "Well don't  stop"
+    """
+    kept = []
+    for n, char in enumerate(text):
+        inside = 0 < n < len(text) - 1 and text[n - 1].isalnum() and text[n + 1].isalnum()
+        if (char in _APOSTROPHES and inside) or not unicodedata.category(char).startswith("P"):
+            kept.append(char)
+        elif inside:
+            kept.append(" ")  # twenty-one: two words
+    return "".join(kept)
+
+
+def _mapped(mapping: Mapping[tuple[str, ...], str]) -> Callable[[str], str]:
+    by_first: dict[str, list[tuple[str, ...]]] = {}
+    for key in sorted(mapping, key=len, reverse=True):
+        by_first.setdefault(key[0], []).append(key)
+
+    def apply(text: str) -> str:
+        tokens, out, n = words(text), [], 0
+        while n < len(tokens):
+            keys = by_first.get(tokens[n], ())
+            key = next((k for k in keys if tuple(tokens[n : n + len(k)]) == k), None)
+            out.append(mapping[key] if key else tokens[n])
+            n += len(key) if key else 1
+        return " ".join(filter(None, out))
+
+    return apply
+
+
+def _read(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as e:
+        raise ConfigError(f"{path}: cannot be read: {e.strerror}") from e
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8 text") from None

@@ -1,0 +1,215 @@
+"""What a report is made from: ``scores.json`` files, and the ``counts.tsv`` beside each."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from espnet_robust.common.errors import UserError
+from espnet_robust.common.made_of import made_by
+from espnet_robust.score.counts import some
+from espnet_robust.score.counts_file import UNKNOWN, UtteranceErrors, read_counts
+from espnet_robust.score.results import Results, gather
+from espnet_robust.score.schema import Scores, read_scores
+
+Table = Mapping[str, UtteranceErrors]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One system trained with one seed.
+
+    Args:
+        scores: its ``scores.json``, the system named as the report names it.
+        directory: where that lies; ``counts.tsv`` beside it.
+        experiment: of the system and seed: ``asr/``, ``student/``, ... lie in it.
+        counts: condition -> errors by utterance; empty where there is no ``counts.tsv``.
+    """
+
+    scores: Scores
+    directory: Path
+    experiment: Path
+    counts: Table
+
+    @property
+    def commit(self) -> str:
+        """That trained it, or else scored it; empty where nobody knows."""
+        trained = made_by(self.experiment / self.scores.task)
+        return trained or made_by(self.directory)
+
+    def find(self, path: str) -> Path | None:
+        """A file or directory as the scoring named it, from here or from above ``scores.json``:
+        scores of a recipe elsewhere name their data from the directory of that recipe."""
+        parents = self.directory.absolute().parents
+        return next((p for p in (Path(path), *(up / path for up in parents)) if p.exists()), None)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """All runs of a report.
+
+    Args:
+        runs: by system in the order of the report, then by seed.
+        results: their rates.
+        problems: what a reader of the report has to know, a line each.
+    """
+
+    runs: tuple[Run, ...]
+    results: Results
+    problems: tuple[str, ...]
+
+    def of(self, system: str) -> list[Run]:
+        """The runs of one system."""
+        return [run for run in self.runs if run.scores.system == system]
+
+    def table(self, condition: str) -> UtteranceErrors | None:
+        """The utterances of a condition, from the first run that was tested under it."""
+        return next((r.counts[condition] for r in self.runs if condition in r.counts), None)
+
+
+def read_runs(
+    paths: Sequence[str | Path],
+    order: Sequence[str] = (),
+    names: Mapping[Path, str] = MappingProxyType({}),
+) -> Reading:
+    """Read and check everything.
+
+    Args:
+        paths: ``scores.json`` files.
+        order: see ``gather``.
+        names: what to call the system of a file, where not as the file does.
+
+    Raises:
+        UserError: as ``read_scores`` and ``gather``; a broken ``counts.tsv``; or runs that were
+            scored against different references or with different options.
+    """
+    read = [(path, read_scores(path)) for path in map(Path, paths)]
+    named = [(path, replace(s, system=names.get(path, s.system))) for path, s in read]
+    results = gather((scores for _, scores in named), order)
+    problems: list[str] = []
+    by_key = {(s.system, s.seed): (path, s) for path, s in named}
+    runs = []
+    for system in results.systems:
+        for scores in system.runs:
+            path, _ = by_key[scores.system, scores.seed]
+            runs.append(_run(path, scores, problems))
+    _check_options([run.scores for run in runs])
+    _check_references(runs)
+    problems += _said(run.scores for run in runs)
+    problems += _moved(runs)
+    return Reading(tuple(runs), results, tuple(problems))
+
+
+def _run(path: Path, scores: Scores, problems: list[str]) -> Run:
+    directory = path.parent
+    counts: Table = {}
+    if (directory / "counts.tsv").exists():
+        counts = read_counts(directory / "counts.tsv")
+    else:
+        problems.append(f"{_name(scores)}: no {directory / 'counts.tsv'}, so no intervals")
+    # The scores of further test sets lie in directories of their own below the experiment.
+    inside = any((directory / part).is_dir() for part in (scores.task, "decode"))
+    return Run(scores, directory, directory if inside else directory.parent, counts)
+
+
+def _check_options(scores: Sequence[Scores]) -> None:
+    """Refuse to compare what was scored in different ways."""
+    first = scores[0]
+    for other in scores[1:]:
+        for what in ("alignment", "normalisation"):
+            one, two = getattr(first, what), getattr(other, what)
+            if one != two:
+                raise UserError(
+                    f"{_name(first)} and {_name(other)} were scored with different {what}: {one} "
+                    f"and {two}; score one of them again, or leave it out with --systems"
+                )
+
+
+def _check_references(runs: Sequence[Run]) -> None:
+    """Refuse to compare rates on different test sets."""
+    first: dict[str, tuple[Run, str]] = {}
+    for run in runs:
+        for condition in run.scores.conditions:
+            if condition.reference is None:
+                continue
+            known, digest = first.setdefault(condition.name, (run, condition.reference))
+            if digest != condition.reference:
+                raise _different(known, run, condition.name)
+    _check_utterances(runs)
+
+
+def _check_utterances(runs: Sequence[Run]) -> None:
+    """All ``counts.tsv`` must have the same utterances, for errors are compared by these."""
+    first: dict[str, Run] = {}
+    for run in runs:
+        for condition, table in run.counts.items():
+            known = first.setdefault(condition, run)
+            other = known.counts[condition]
+            if other.ids != table.ids or not np.array_equal(other.words[:, 0], table.words[:, 0]):
+                raise _different(known, run, condition)
+
+
+def _different(one: Run, other: Run, condition: str) -> UserError:
+    return UserError(
+        f"condition {condition!r}: {_name(one.scores)} and {_name(other.scores)} were scored "
+        f"against different references{_first_difference(one, other, condition)}; score both "
+        "against one test set, or leave one out with --systems"
+    )
+
+
+def _first_difference(one: Run, other: Run, condition: str) -> str:
+    a, b = one.counts.get(condition), other.counts.get(condition)
+    if a is None or b is None:
+        return ""
+    if alone := sorted(set(a.ids) ^ set(b.ids)):
+        return f" ({some(alone)} in only one of them)"
+    words = dict(zip(b.ids, b.words[:, 0], strict=True))
+    for utt, count in zip(a.ids, a.words[:, 0], strict=True):
+        if words[utt] != count:
+            return f" ({utt}: {count} and {words[utt]} words)"
+    return ""
+
+
+def _said(scores: Iterable[Scores]) -> Iterator[str]:
+    """What scoring met and went on with."""
+    for run in scores:
+        for condition in run.conditions:
+            where = f"{_name(run)}, {condition.name}"
+            if condition.missing:
+                yield f"{where}: {condition.missing} utterances without hypothesis count as deleted"
+            if condition.empty:
+                yield f"{where}: {condition.empty} empty references, which add insertions only"
+
+
+def _moved(runs: Sequence[Run]) -> Iterator[str]:
+    """Test sets that are no longer where they were when they were scored."""
+    seen = set()
+    for run in runs:
+        for condition in run.scores.conditions:
+            path = condition.data_dir
+            if path and path not in seen:
+                seen.add(path)
+                if run.find(path) is None:
+                    yield f"{condition.name}: its test set {path} has moved or is deleted"
+
+
+def speaker_names(reading: Reading, conditions: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Condition -> what is drawn for each utterance: its speaker, or itself where there is no more
+    than one speaker in all."""
+    tables = {name: table for name in conditions if (table := reading.table(name))}
+    known = {s for table in tables.values() for s in table.speakers} - {UNKNOWN}
+    if len(known) < 2:
+        return {name: table.ids for name, table in tables.items()}
+    return {
+        name: tuple(
+            utt if speaker == UNKNOWN else speaker
+            for utt, speaker in zip(table.ids, table.speakers, strict=True)
+        )
+        for name, table in tables.items()
+    }
+
+
+def _name(scores: Scores) -> str:
+    return f"{scores.system} (seed {scores.seed})"

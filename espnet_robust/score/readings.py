@@ -1,0 +1,126 @@
+"""References with alternatives and optional words, written as for sclite.
+
+``{ going to / gonna }`` may be said either way, ``{ um / @ }`` may be said or not, and ``(the)`` is
+optional: a word of the reference that counts as right if it is left out, as with ``sclite -D``.
+"""
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from espnet_robust.common.errors import DataDirError
+from espnet_robust.data.words import words
+from espnet_robust.score.alignment import ALIGNMENTS, align
+
+MOST = 10_000  # readings of one reference
+NOTHING = "@"
+
+_MARK = re.compile(r"[{}()/]")
+
+Word = tuple[str, bool]  # and whether it is optional
+Reading = tuple[Word, ...]
+
+
+def has_readings(text: str) -> bool:
+    """Whether a reference has a mark of alternatives or optional words."""
+    return bool(_MARK.search(text))
+
+
+def resolve(
+    ref: str,
+    hyp: Sequence[str],
+    normalise: Callable[[str], str],
+    alignment: str,
+    where: str,
+) -> tuple[list[str], int]:
+    """The reading that the hypothesis is closest to.
+
+    Args:
+        ref: a reference with marks.
+        hyp: words, normalised.
+        normalise: applied to the words of the reference, marks apart.
+        alignment: a key of ``ALIGNMENTS``.
+        where: opens the message of an error.
+
+    Returns:
+        its words without the optional ones that the hypothesis leaves out, and how many those are.
+
+    Raises:
+        DataDirError: braces that do not match, or more than ``MOST`` readings.
+    """
+    best, least = None, 0
+    for reading in readings(ref, normalise, where):
+        path = align([word for word, _ in reading], hyp, alignment)
+        optional = [is_optional for _, is_optional in reading]
+        kept, dropped, cost = [], 0, 0
+        position = 0
+        for op, word, _ in path:
+            if op == "ins":
+                cost += ALIGNMENTS[alignment].weights[0]
+                continue
+            left_out = op == "del" and optional[position]
+            position += 1
+            if left_out:
+                dropped += 1
+                continue
+            kept.append(str(word))
+            cost += _cost(op, alignment)
+        if best is None or cost < least:
+            best, least = (kept, dropped), cost
+    assert best is not None
+    return best
+
+
+def _cost(op: str, alignment: str) -> int:
+    indel, sub = ALIGNMENTS[alignment].weights
+    return {"match": 0, "sub": sub, "del": indel}[op]
+
+
+def readings(ref: str, normalise: Callable[[str], str], where: str) -> list[Reading]:
+    """All readings of a reference, those of the first alternatives first."""
+    tokens = words(re.sub(r"([{}])", r" \1 ", ref))
+    found, rest = _sequence(tokens, normalise, where)
+    if rest:
+        raise DataDirError(f"{where}: }} without {{ in the reference {ref!r}")
+    return found
+
+
+def _sequence(
+    tokens: Sequence[str], normalise: Callable[[str], str], where: str, inside: bool = False
+) -> tuple[list[Reading], Sequence[str]]:
+    """Readings up to what ends them, and the tokens from there on."""
+    parts: list[list[Reading]] = []
+    while tokens and tokens[0] != "}" and not (inside and tokens[0] == "/"):
+        if tokens[0] == "{":
+            options, tokens = _alternatives(tokens[1:], normalise, where)
+            parts.append(options)
+        else:
+            parts.append([tuple(_words(tokens[0], normalise))])
+            tokens = tokens[1:]
+        number = 1
+        for part in parts:
+            number *= len(part)
+        if number > MOST:
+            raise DataDirError(f"{where}: a reference with more than {MOST} readings")
+    return [tuple(itertools.chain(*choice)) for choice in itertools.product(*parts)], tokens
+
+
+def _alternatives(
+    tokens: Sequence[str], normalise: Callable[[str], str], where: str
+) -> tuple[list[Reading], Sequence[str]]:
+    found: list[Reading] = []
+    while True:
+        some, tokens = _sequence(tokens, normalise, where, inside=True)
+        found += some
+        if not tokens:
+            raise DataDirError(f"{where}: {{ without }} in a reference")
+        ended, tokens = tokens[0] == "}", tokens[1:]
+        if ended:
+            return list(dict.fromkeys(found)), tokens
+
+
+def _words(token: str, normalise: Callable[[str], str]) -> Iterator[Word]:
+    optional = len(token) > 2 and token[0] == "(" and token[-1] == ")"
+    text = token[1:-1] if optional else token
+    if text != NOTHING:
+        yield from ((word, optional) for word in words(normalise(text)))

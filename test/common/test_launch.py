@@ -1,0 +1,81 @@
+"""How many processes a training has, and what starts them."""
+
+import sys
+
+import pytest
+
+from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.launch import PORT, node_of, ranks_of
+
+TRAIN = ["espnet_robust.bin.distill_train"]
+PYTHON = [sys.executable, "-m"]
+LAUNCH = [*PYTHON, "espnet_robust.bin.launch"]
+NODE = {"NODE_RANK": "1", "MASTER_ADDR": "gpu-a-1"}
+
+
+@pytest.mark.parametrize(
+    ("options", "start", "end"),
+    [
+        (("0", "1", "1", ""), [*PYTHON, *TRAIN], ["--ngpu", "0"]),
+        (("1", "1", "1", "nccl"), [*PYTHON, *TRAIN], ["--ngpu", "1"]),
+        (
+            ("4", "1", "1", ""), [*LAUNCH, "--processes", "4", *TRAIN],
+            ["--ngpu", "1", "--dist_backend", "nccl"],
+        ),
+        (
+            ("0", "2", "1", ""), [*LAUNCH, "--processes", "2", *TRAIN],
+            ["--ngpu", "0", "--dist_backend", "gloo"],
+        ),
+        (
+            ("1", "1", "2", "gloo"),
+            [*LAUNCH, "--processes", "1", "--nodes", "2", "--node_rank", "1", "--master_addr",
+             "gpu-a-1", "--master_port", str(PORT), *TRAIN],
+            ["--ngpu", "1", "--dist_backend", "gloo"],
+        ),
+    ],
+)  # fmt: skip
+def test_command(options, start, end):
+    given = ranks_of(*options).command(TRAIN, ["--seed", "0"], NODE)
+    assert given == [*start, "--seed", "0", *end]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("x", "1", "1", ""), "ngpu 'x' is not a number of GPUs"),
+        (("0", "0", "1", ""), "num_procs '0' is not a number of processes"),
+        (("0", "1", "0", ""), "num_nodes '0' is not a number of nodes"),
+        (("2", "2", "1", ""), "num_procs 2: each of the 2 GPUs has one process; leave it out"),
+        (("0", "2", "1", "mpi"), "dist_backend 'mpi': use nccl or gloo"),
+        (("0", "2", "1", "nccl"), "dist_backend nccl is for GPUs; take gloo, or --ngpu N"),
+    ],
+)
+def test_what_does_not_go_together(options, message):
+    with pytest.raises(ConfigError, match=message):
+        ranks_of(*options)
+
+
+@pytest.mark.parametrize(
+    ("environment", "found"),
+    [
+        (NODE, (1, "gpu-a-1", PORT)),
+        ({"SLURM_NODEID": "0", "MASTER_ADDR": "a", "MASTER_PORT": "4000"}, (0, "a", 4000)),
+        (NODE | {"SLURM_NODEID": "0"}, (1, "gpu-a-1", PORT)),
+    ],
+)
+def test_which_node(environment, found):
+    assert node_of(2, environment) == found
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({}, "num_nodes 2: run the same command on each node, with NODE_RANK from 0 to 1"),
+        ({"NODE_RANK": "1"}, "here they are '1' and ''"),
+        (NODE | {"NODE_RANK": "2"}, "here they are '2' and 'gpu-a-1'"),
+        (NODE | {"MASTER_PORT": "70000"}, "MASTER_PORT '70000' is not a port"),
+    ],
+)
+def test_a_node_that_is_not_told(environment, message):
+    with pytest.raises(ConfigError, match=message):
+        node_of(2, environment)

@@ -1,0 +1,50 @@
+import pytest
+
+from espnet_robust.common.errors import DataDirError
+from espnet_robust.score.readings import MOST, readings, resolve
+
+
+def texts(ref):
+    return [" ".join(word for word, _ in r) for r in readings(ref, str, "ref")]
+
+
+def test_alternatives():
+    assert texts("{a / b c} d") == ["a d", "b c d"]
+    assert texts("x { um / @ } y") == ["x um y", "x y"]
+    assert texts("{ u / { k / l } m }") == ["u", "k m", "l m"]
+    assert texts("{ a / b } { c / d }") == ["a c", "a d", "b c", "b d"]
+    assert texts("and/or") == ["and/or"]  # a word, not a choice
+    assert texts("a / b") == ["a / b"]  # nor outside of braces
+
+
+def test_words_are_normalised_and_marks_are_not():
+    normalise = str.lower
+    assert readings("{ A / @ } (B)", normalise, "ref")[0] == (("a", False), ("b", True))
+
+
+@pytest.mark.parametrize(
+    ("ref", "hyp", "expected"),
+    [
+        ("{ going to / gonna } go", "gonna go", (["gonna", "go"], 0)),
+        ("{ going to / gonna } go", "going go", (["going", "to", "go"], 0)),
+        ("x (y) z", "x z", (["x", "z"], 1)),
+        ("x (y) z", "x y z", (["x", "y", "z"], 0)),
+        ("x (y) z", "x q z", (["x", "y", "z"], 0)),  # y for q: substituted, as sclite says
+    ],
+)
+def test_the_closest_reading(ref, hyp, expected):
+    assert resolve(ref, hyp.split(), str, "sclite", "ref") == expected
+
+
+@pytest.mark.parametrize(
+    ("ref", "message"),
+    [
+        ("a } b", "} without {"),
+        ("{ a / b", "{ without }"),
+        ("{ a / b } " * 14, f"more than {MOST} readings"),
+    ],
+)
+def test_bad_references_are_named(ref, message):
+    with pytest.raises(DataDirError) as e:
+        resolve(ref, ["a"], str, "fewest", "data/test/text: u1")
+    assert str(e.value).startswith("data/test/text: u1") and message in str(e.value)

@@ -1,0 +1,75 @@
+"""Against NIST's scorer and jiwer, where they are installed (Debian: apt-get install sctk)."""
+
+import random
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from espnet_robust.score.alignment import count_errors
+from espnet_robust.score.counts import score_text, score_utterances
+from espnet_robust.score.normalise import Normalisation
+
+SCLITE = shutil.which("sclite") or shutil.which("/usr/lib/sctk/bin/sclite")
+needs_sclite = pytest.mark.skipif(not SCLITE, reason="sclite is not installed (Debian: sctk)")
+
+
+def pairs(number, letters, seed=0):
+    rng = random.Random(seed)
+    texts = [" ".join(rng.choices(letters, k=rng.randint(1, 10))) for _ in range(2 * number)]
+    return texts[:number], texts[number:]
+
+
+def sclite(tmp_path: Path, refs, hyps, *options):
+    """[words, sub, ins, del] of every utterance."""
+    for name, texts in (("ref", refs), ("hyp", hyps)):
+        lines = (f"{text} (s-u{n:05d})\n" for n, text in enumerate(texts))
+        (tmp_path / name).write_text("".join(lines))
+    command = [SCLITE, *options, "-r", "ref", "trn", "-h", "hyp", "trn", "-i", "swb"]
+    command += ["-s", "-o", "pra", "stdout"]
+    shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    found = re.findall(
+        r"id: \(s-u(\d+)\)\s+Scores: \(#C #S #D #I\) (\d+) (\d+) (\d+) (\d+)", shown
+    )
+    rows = {int(n): tuple(map(int, row)) for n, *row in found}
+    return [[c + s + d, s, i, d] for c, s, d, i in (rows[n] for n in range(len(refs)))]
+
+
+@needs_sclite
+@pytest.mark.parametrize("letters", ["abc", "abcdefgh"])
+def test_every_utterance_is_counted_as_by_sclite(tmp_path, letters):
+    refs, hyps = pairs(2000, letters)
+    ours = count_errors([r.split() for r in refs], [h.split() for h in hyps], "sclite")
+    assert ours.tolist() == sclite(tmp_path, refs, hyps)
+
+
+@needs_sclite
+def test_the_fewest_errors_are_not_always_those_of_sclite(tmp_path):
+    refs, hyps = pairs(2000, "abc")
+    ours = count_errors([r.split() for r in refs], [h.split() for h in hyps])
+    theirs = sclite(tmp_path, refs, hyps)
+    assert ours.tolist() != theirs
+    assert all(sum(o[1:]) <= sum(t[1:]) for o, t in zip(ours.tolist(), theirs, strict=True))
+
+
+@needs_sclite
+def test_alternatives_and_optional_words(tmp_path):
+    refs = ["{ a / b c } d", "{ a / b c } d", "x (y) z", "x (y) z", "x (y) z", "{ um / @ } yes",
+            "{ um / @ } yes", "{ u h / { k / l } m } yes", "p (q) (r) s"]  # fmt: skip
+    hyps = ["b c d", "a d", "x z", "x y z", "x q z", "yes", "um yes", "k m yes", "p r s"]
+    ids = [f"u{n}" for n in range(len(refs))]
+    ours = score_utterances(
+        dict(zip(ids, refs, strict=True)), dict(zip(ids, hyps, strict=True)),
+        normalise=Normalisation(alternatives=True), alignment="sclite",
+    )  # fmt: skip
+    assert ours.words.tolist() == sclite(tmp_path, refs, hyps, "-D")
+
+
+def test_rates_are_those_of_jiwer():
+    jiwer = pytest.importorskip("jiwer")
+    refs, hyps = pairs(300, "abcdef")
+    ours = score_text(dict(enumerate(refs)), dict(enumerate(hyps)))
+    assert ours.wer == pytest.approx(100 * jiwer.wer(refs, hyps))
+    assert ours.cer == pytest.approx(100 * jiwer.cer(refs, hyps))

@@ -1,0 +1,144 @@
+"""A Slurm of two nodes on this machine, to try --cluster slurm and for the tests. Needs root.
+
+tools/setup_slurm.sh    # Debian's packages
+python tools/virtual_slurm.py start DIR
+SLURM_CONF=DIR/slurm.conf ./run.sh --cluster slurm ...
+python tools/virtual_slurm.py stop DIR
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
+# Debian's slurmd lets several nodes be on one host. Each may use both cores, whatever there are.
+CONF = """\
+ClusterName=test
+SlurmctldHost=localhost
+SlurmctldPort={ports[0]}
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+ProctrackType=proctrack/pgid
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+SlurmdParameters=config_overrides
+JobRequeue=1
+KillWait=5
+MinJobAge=2
+ReturnToService=2
+SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool.%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.%n.log
+NodeName=n-a1 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2 RealMemory=8000
+NodeName=n-a2 NodeHostname=localhost NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2 RealMemory=8000
+PartitionName=all Nodes=ALL Default=YES State=UP
+"""
+
+
+class Slurm:
+    """A controller, two nodes and their munge, all in one folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.conf = folder / "slurm.conf"
+        self.env = {"SLURM_CONF": str(self.conf)}
+
+    def start(self) -> None:
+        (self.folder / "state").mkdir()
+        self.conf.write_text(CONF.format(folder=self.folder, ports=free_ports(3)))
+        self._start_munge()
+        self._run("slurmctld", "-f", self.conf)
+        for node in ("n-a1", "n-a2"):
+            self._run("slurmd", "-f", self.conf, "-N", node)
+        end = time.monotonic() + 30
+        while self._nodes() != ["idle", "idle"]:
+            if time.monotonic() > end:
+                raise RuntimeError((self.folder / "slurmctld.log").read_text()[-2000:])
+            time.sleep(0.2)
+
+    def _start_munge(self) -> None:
+        """With a key and a socket of its own; whatever munge this machine has is left alone."""
+        key = self.folder / "munge.key"
+        key.write_bytes(os.urandom(1024))
+        key.chmod(0o400)
+        options = {"key-file": key, "socket": self.folder / "munge.socket"}
+        options |= {f"{n}-file": self.folder / f"munge.{n}" for n in ("pid", "log", "seed")}
+        self._run("munged", "--force", *(f"--{name}={path}" for name, path in options.items()))
+
+    def _nodes(self) -> list[str]:
+        return self.run("sinfo", "-h", "-N", "-o", "%t").split()
+
+    def _run(self, *command: str | Path) -> None:
+        subprocess.run(command, check=True, env=os.environ | self.env, capture_output=True)
+
+    def run(self, *command: str) -> str:
+        """The output of one of Slurm's commands."""
+        done = subprocess.run(command, env=os.environ | self.env, capture_output=True, text=True)
+        return done.stdout
+
+    def stop(self) -> None:
+        self.run("scancel", "--user=root")
+        for name in ("slurmd.n-a1", "slurmd.n-a2", "slurmctld", "munge"):
+            pid = self.folder / f"{name}.pid"
+            if pid.exists():
+                end_process(int(pid.read_text()))
+
+
+def end_process(pid: int) -> None:
+    """SIGTERM, and SIGKILL where that does not end it in 10 s."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for _ in range(100):
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                return
+            time.sleep(0.1)
+
+
+def free_ports(number: int) -> list[int]:
+    with_ports = [socket.socket() for _ in range(number)]
+    for one in with_ports:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in with_ports]
+    for one in with_ports:
+        one.close()
+    return ports
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("start", "stop"))
+    parser.add_argument("folder", type=Path, metavar="DIR", help="for configuration, state, logs")
+    args = parser.parse_args()
+    missing = [name for name in PROGRAMS if not shutil.which(name)]
+    if missing:
+        sys.exit(f"no {', '.join(missing)} here; as root: tools/setup_slurm.sh")
+    if os.geteuid():
+        sys.exit("Slurm's daemons need root")
+    slurm = Slurm(args.folder.resolve())
+    if args.what == "stop":
+        slurm.stop()
+        return
+    args.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        slurm.start()
+    except BaseException:
+        slurm.stop()
+        raise
+
+
+if __name__ == "__main__":
+    main()
