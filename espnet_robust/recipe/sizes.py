@@ -25,6 +25,7 @@ COPIES, DISTILLATION, TRAINING = 3, 5, 7  # stages
 FRAMES_A_SECOND = 50
 HIDDEN = 768  # of a teacher whose configuration is not on this disk: HuBERT Base's
 BASE_BYTES = 378e6  # of HuBERT Base's weights
+LARGE = 3.3  # of what Base has, has Large
 GB = 1e9
 MANY_PASSES = 1000  # over speech of which the last hundreds will hardly teach a student more
 
@@ -196,7 +197,7 @@ def _size(teacher: str | list[str]) -> float:
     for name in _teachers(teacher):
         files = [file for kind in ("safetensors", "bin") for file in Path(name).glob(f"*.{kind}")]
         there = sum(file.stat().st_size for file in files) / BASE_BYTES
-        total += there or (1 if "base" in name.lower() else 3)
+        total += there or (LARGE if "large" in name.lower() else 1)
     return total
 
 
