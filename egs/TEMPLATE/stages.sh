@@ -80,7 +80,8 @@ sources=(
 checked=$(on_cluster check_recipe "${plan[@]}" "${sources[@]}" --protocols "${protocol}" \
     --noise_source "${noise_source}" --systems "${systems}" --seeds "${seeds}" --tag "${tag}" \
     --stage "${stage}" --stop_stage "${stop_stage}" --nj "${nj}" "${ranks[@]}" \
-    --folds "${folds-}" --skipped_stages "${skipped}" --upload_hf "${upload_hf}")
+    --folds "${folds-}" --skipped_stages "${skipped}" --upload_hf "${upload_hf}" \
+    --preset "${preset-}" --dumpdir "${dumpdir}")
 { read -r teacher && read -r protocol; } <<<"${checked}"
 plan+=(--protocols "${protocol}")
 [ -z "${dumpdir}" ] || bin link_data "${dumpdir}"
