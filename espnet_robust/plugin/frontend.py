@@ -55,8 +55,7 @@ class RobustFrontend(AbsFrontend):
             what goes into the first layer; -1: the last) or a list of numbers, summed likewise.
         freeze: no gradient and eval mode, whatever ``train()`` is called on the whole model; only
             ESPnet's adapters, if there are any, train.
-        freeze_steps: frozen for that many batches of training, then fine-tuned. Distributed
-            training needs ESPnet's ``unused_parameters: true`` with it.
+        freeze_steps: frozen for that many batches of training, then fine-tuned.
         lr_scale: learning rate of the speech model, as a multiple of that of the other parameters;
             needs ``optim: scaled_adamw``.
         cache_gb: keep up to this many GB of a frozen model's output in memory, keyed by the

@@ -19,6 +19,8 @@ from espnet_robust.common.made_of import Output, damage, summary
 from espnet_robust.common.processes import end_with_parent, locked
 
 CONFIG = "train.yaml"
+# How torch shows an exception in one of several processes.
+_RAISED = re.compile(r"\[rank\d+\]: [\w.]*(?:Error|Exception): .*")
 _EPOCH = re.compile(r".* INFO: ([0-9/]*epoch started.*)")
 
 
@@ -142,8 +144,9 @@ def _ending(child: subprocess.Popen) -> Iterator[None]:
 
 
 def _copy(lines: Iterable[str], file: IO[str], name: str) -> str:
-    """Copy to ``file`` as it comes; returns the error in it, else the last line."""
-    error = last = ""
+    """Copy to ``file`` as it comes; returns the error in it, else what a rank raised first, else
+    the last line."""
+    error = raised = last = ""
     for line in lines:
         file.write(line)
         file.flush()
@@ -152,7 +155,9 @@ def _copy(lines: Iterable[str], file: IO[str], name: str) -> str:
             say(f"[{name}] {found[1]}")
         if line.startswith("error: "):
             error = line.removeprefix("error: ").strip()
-    return error or last
+        elif _RAISED.match(line):
+            raised = raised or line.strip()
+    return error or raised or last
 
 
 def say(message: str) -> None:
