@@ -138,8 +138,9 @@ def _set_espnets_options(args: argparse.Namespace, config: DistillConfig) -> Non
     """What follows from our options for ESPnet's."""
     if args.num_att_plot:
         args.num_att_plot = 0  # there is no attention between two sequences to plot
-    if config.dat == "alternating":
-        args.unused_parameters = True  # in each step, of student or classifier: for DDP
+    # For DDP, which would wait for their gradients: the norm after a pre-norm student's last layer;
+    # with `alternating` in each step the student or the classifier.
+    args.unused_parameters = True
     args.use_amp = config.amp == "fp16"  # bf16 needs no scaler
 
 
