@@ -44,7 +44,7 @@ def get_head(systems: int, conditions: int, utterances: int) -> dict:
     cells = [[[c + s, c + s - 1, c + s + 1, 1] for s in range(systems)] for c in range(conditions)]
     groups = [list(range(first, first + 6)) for first in range(0, conditions - 5, 6)]
     return {
-        "title": "benchmark", "made": "", "notes": [], "problems": [], "tables": [],
+        "title": "benchmark", "made": "", "notes": [], "problems": [], "tables": [], "compared": "",
         "baseline": "system_0", "runs": list(range(systems)), "seeds": [0] * systems,
         "systems": [{"name": f"system_{s}", "seeds": [0]} for s in range(systems)],
         "conditions": [

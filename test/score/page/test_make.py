@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from espnet_robust.bin.score import main as score
 from espnet_robust.data.audio import RATE
 from espnet_robust.score.metrics import CER, WER
 from espnet_robust.score.page.make import make_page
@@ -103,6 +104,17 @@ def test_an_experiment_elsewhere_is_found(experiment, tmp_path, monkeypatch):
     block = unpacked(make_page(out, studies_of(experiment)))["condition-1"]
     assert all((out / path).is_file() for path in [*block["audio"], *block["clean"]])
     assert block["pictures"]
+
+
+def test_counts_that_differ_from_the_marks_are_said(experiment, tmp_path, monkeypatch):
+    monkeypatch.chdir(experiment)
+    options = ["--system", "plain", "--seed", "0", "--decode_dir", "exp/short/plain_seed0/decode"]
+    options += ["--test_sets", "data/test", "--case", "lower", "--alignment", "sclite"]
+    score([*options, "--out", str(tmp_path / "scores.json")])
+    reading = read_runs([tmp_path / "scores.json"])
+    head = unpacked(make_page(tmp_path, [study(reading, WER)]))["head"]
+    said = "errors are counted with case lower, alignment sclite."
+    assert head["compared"] == f"Texts and marks are as decoded; {said}"
 
 
 def test_digests_are_no_configuration(made, tmp_path):
