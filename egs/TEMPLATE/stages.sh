@@ -96,6 +96,7 @@ exec 3>&2
 each_system() {
     local system seed dir job commands='' line='' lines=0 pid pids=() failed=0 running=0
     [ -z "${2-}" ] || [ -n "${cluster}" ] || lines=$(live_lines)
+    rm -f "${exp}"/*/.shown
     for seed in ${seeds}; do
         for system in ${systems}; do
             dir=${exp}/${system}_seed${seed} job=${cluster:+$1_${system}_seed${seed}}
