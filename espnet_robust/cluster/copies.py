@@ -4,7 +4,7 @@ A shard does not depend on who makes it, so a copy has the same bytes as one mad
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from espnet_robust.cluster.running import Stage, describe, run_jobs, wait_for_earlier
 from espnet_robust.common.errors import UserError
@@ -25,16 +25,16 @@ def make_copies(jobs: Sequence[copies.Job], stage: Stage) -> None:
     copies.run_jobs(jobs, lambda todo: run_jobs(stage, commands(todo, stage.cluster.array)))
 
 
-def describe_copies(jobs: Sequence[copies.Job], stage: Stage) -> str:
-    """What ``make_copies`` would submit."""
+def describe_copies(jobs: Callable[[], Sequence[copies.Job]], stage: Stage) -> str:
+    """What ``make_copies`` would submit, as far as data, noises and rooms are there."""
     try:
         todo = [
             (job, check_source(job.src, allow_pipe=job.allow_pipe))
-            for job in jobs
+            for job in jobs()
             if copy_changes(job, wanted_record(job))
         ]
     except UserError as e:
-        return f"{stage.title}: known when the stages before are done: {e}"
+        return f"{stage.title}: known when the stages before are done: {' '.join(str(e).split())}"
     return describe(stage, commands(todo, stage.cluster.array))
 
 

@@ -34,7 +34,7 @@ class Executor(Protocol):
         """Have these begin, at once or when there is room for them."""
 
     def live(self) -> dict[str, str] | None:
-        """{name: state} of the jobs of this folder that wait or run, whoever submitted them.
+        """{name: RUNNING, or why it waits} of the jobs of this folder, whoever submitted them.
 
         None: nobody can tell at the moment.
         """
@@ -146,7 +146,8 @@ class Slurm:
             names = self._names(title.rpartition(".")[2])
             if names:
                 name = names[int(place) if place.isdecimal() else 0]
-                found[name] = f"{state} ({reason})" if state == "PENDING" else state
+                why = reason if state == "PENDING" and reason != "None" else state
+                found[name] = RUNNING if state == RUNNING else why
         return found
 
     def _names(self, batch: str) -> Sequence[str]:

@@ -64,6 +64,7 @@ def run_jobs(stage: Stage, commands: Commands) -> None:
     """
     executor = stage.executor()
     wait_for_earlier(stage, executor, lambda name: name in commands)
+    say(f"[{stage.title}] {len(commands)} jobs; their logs are {stage.folder}/*.log")
     run = _Run(stage, executor, list(commands))
     try:
         while run.waiting or run.running:
@@ -142,11 +143,11 @@ class _Run:
             elif self._is_lost(name):
                 self._ended(name, -1, "ended without a word (killed, out of memory or time?)")
         states = Counter(live[name] for name in self.running if name in live)
-        rest = sum(states.values()) - states[RUNNING]
-        why = ", ".join(sorted(state for state in states if state != RUNNING))
-        waiting = f", {rest + len(self.waiting)} waiting{f': {why}' if why else ''}"
+        waiting = states.total() - states[RUNNING] + len(self.waiting)
+        why = ", ".join(sorted({*states} - {RUNNING, "PENDING"}))
         self._tell(
-            f"{self.done} done, {states[RUNNING]} running{waiting}"
+            f"{self.done} done, {states[RUNNING]} running, {waiting} waiting"
+            + (f" ({why})" if why else "")
             + (f", {len(self.failed)} failed" if self.failed else "")
         )
 
