@@ -112,7 +112,7 @@ def test_what_follows():
         ({"target_layers": 4}, "is not a list of layers"),
         ({"mapping": "same"}, "mapping same needs --distortion"),
         ({"loss_conf": {"l2": 1.0}}, "loss_conf: unknown loss l2"),
-        ({"ema": -0.1}, "ema: -0.1 is not a decay"),
+        ({"ema": -0.1}, "ema: -0.1 is neither a decay"),
         ({"student_mask_length": 0}, "student_mask_length: 0 at least 1"),
     ],
 )
