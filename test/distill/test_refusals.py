@@ -50,7 +50,7 @@ def refused(train, tmp_path):
         ({"dat_conf": {"layers": [3]}}, "layers: 3 is not in 0..2"),
         ({"loss_conf": {"l3": 1.0}}, "unknown loss l3"),
         ({"loss_conf": {"denoise": 1.0}}, "need at least one of l1"),
-        ({"mapping": "none"}, "one domain only"),
+        ({"mapping": "none"}, "only one domain"),
         ({"mapping": "setup3"}, "mapping: 'setup3' is not one of none, setup1"),
         ({"max_cache_size": 1.0}, "would repeat the same distortion"),
         ({"iterator_type": "chunk"}, "use sequence"),
