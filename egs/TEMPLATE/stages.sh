@@ -89,9 +89,12 @@ device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
 test_dirs=$(printf 'data/%s ' ${test_sets})
 
 # each_system FUNCTION [KIND]: FUNCTION SYSTEM SEED DIR for every system and seed, ${nj} at a time,
-# or as jobs of that KIND.
+# or as jobs of that KIND. Where stderr is a terminal, each of a KIND has a line of it
+# (espnet_robust/common/live.py), and what it prints is shown when all have ended.
+exec 3>&2
 each_system() {
-    local system seed dir failed=0 running=0 job commands=
+    local system seed dir job commands='' line='' lines=0 pid pids=() failed=0 running=0
+    [ -z "${2-}" ] || [ -n "${cluster}" ] || lines=$(live_lines)
     for seed in ${seeds}; do
         for system in ${systems}; do
             dir=${exp}/${system}_seed${seed} job=${cluster:+$1_${system}_seed${seed}}
@@ -99,12 +102,36 @@ each_system() {
             if [ "$((running++))" -ge "${nj}" ]; then wait -n || failed=1; fi
             [ "${failed}" = 0 ] || break 2
             mkdir -p "${dir}"
-            "$1" "${system}" "${seed}" "${dir}" &
+            [ "${lines}" = 0 ] || line="3 $((lines - running + 1))"
+            if [ -n "${line}" ]; then
+                ESPNET_ROBUST_LINE=${line} "$1" "${system}" "${seed}" "${dir}" &>"${dir}/.shown" &
+            else
+                "$1" "${system}" "${seed}" "${dir}" &
+            fi
+            pids+=("$!")
         done
     done
     submit "$1" "${2-data}"
-    while [ -n "$(jobs -p)" ]; do wait -n || failed=1; done
+    # One by one: wait -n does not tell of a job that has ended before it is called.
+    for pid in "${pids[@]}"; do wait "${pid}" || failed=1; done
+    [ -z "${line}" ] || cat "${exp}"/*/.shown >&2
+    rm -f "${exp}"/*/.shown
     [ "${failed}" = 0 ] || die "a system failed; see above"
+}
+
+# live_lines: prints a line for each job on the terminal; to stdout how many there are, 0 if no
+# terminal could show them.
+live_lines() {
+    local system seed lines
+    lines=$(($(wc -w <<<"${systems}") * $(wc -w <<<"${seeds}")))
+    if [ ! -t 3 ] || [ "${lines}" -ge "$(stty size <&3 | cut -d ' ' -f 1)" ]; then
+        echo 0
+        return
+    fi
+    for seed in ${seeds}; do
+        for system in ${systems}; do echo "${system} ${seed}: waits" >&3; done
+    done
+    echo "${lines}"
 }
 
 # submit TITLE KIND: the jobs whose commands were kept, if there are any, to their end.
@@ -125,7 +152,7 @@ each_student() {
 # logged FILE COMMAND...: output to FILE; of a failure, what it says.
 logged() {
     if [ -n "${job-}" ]; then "${@:2}" && return; fi # it has a log of its own
-    log "$1: begins"
+    [ -n "${ESPNET_ROBUST_LINE-}" ] || log "$1: begins"
     "${@:2}" >"$1" 2>&1 && return
     grep '^error: ' "$1" >&2 || tail -n 5 "$1" >&2
     return 1

@@ -1,11 +1,9 @@
 """One training of a recipe, in a process of its own, begun, gone on with or passed over."""
 
 import contextlib
-import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -17,9 +15,9 @@ from espnet_robust.common.experiment import Config
 from espnet_robust.common.files import write_atomic
 from espnet_robust.common.made_of import Output, damage, summary
 from espnet_robust.common.processes import end_with_parent, locked
+from espnet_robust.recipe.shown import Shown
 
 CONFIG = "train.yaml"
-_EPOCH = re.compile(r".* INFO: ([0-9/]*epoch started.*)")
 
 
 class TrainingFailed(UserError):
@@ -60,7 +58,7 @@ def train(
         if not redo:
             remove_stale(output, redo=False)  # refused, as node 0 refuses it
         if not output.is_done():
-            _run(command, name, log.with_suffix(f".node{node}.log"))
+            _run(command, Shown(name, log.with_suffix(f".node{node}.log")))
         return
     with locked(output.path.with_name(f".{output.path.name}.lock"), output.path):
         remove_stale(output, redo=redo)
@@ -69,13 +67,15 @@ def train(
         output.begin()
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         write_atomic(output.path / CONFIG, text)
-        _run(command, name, log)
+        shown = Shown(name, log, config.get("num_iters_per_epoch"))
+        _run(command, shown)
         for name in ("config.yaml", best):
             if not (output.path / name).is_file():
                 raise TrainingFailed(f"{output.path}: training left no {name}; see {log}")
         if check:
             check(output.path, best)
         output.finish(["config.yaml", best])
+        shown.end()
 
 
 TAG = "--tag NAME keeps it and begins another"
@@ -106,11 +106,11 @@ def remove_stale(output: Output, *, redo: bool, otherwise: str = TAG) -> None:
     output.remove()
 
 
-def _run(command: Sequence[str], name: str, log: Path) -> None:
-    """Run the command to its end, its output in ``log``; show when epochs begin."""
-    say(f"[{name}] begins; all output in {log}")
+def _run(command: Sequence[str], shown: Shown) -> None:
+    """Run the command to its end, its output in the log; show how far it is."""
+    shown.begin()
     with (
-        open(log, "w", encoding="utf-8") as file,
+        open(shown.log, "w", encoding="utf-8") as file,
         subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             text=True, errors="replace", preexec_fn=end_with_parent,
@@ -118,9 +118,11 @@ def _run(command: Sequence[str], name: str, log: Path) -> None:
         _ending(child),
     ):  # fmt: skip
         assert child.stdout
-        reason = _copy(child.stdout, file, name)
+        reason = _copy(child.stdout, file, shown)
     if child.returncode:
-        raise TrainingFailed(f"[{name}] {reason or child.returncode}; all output in {log}")
+        shown.failed()
+        reason = reason or str(child.returncode)
+        raise TrainingFailed(f"[{shown.name}] {reason}; all output in {shown.log}")
 
 
 @contextlib.contextmanager
@@ -141,20 +143,14 @@ def _ending(child: subprocess.Popen) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _copy(lines: Iterable[str], file: IO[str], name: str) -> str:
+def _copy(lines: Iterable[str], file: IO[str], shown: Shown) -> str:
     """Copy to ``file`` as it comes; returns the error in it, else the last line."""
     error = last = ""
     for line in lines:
         file.write(line)
         file.flush()
         last = line.strip() or last
-        if found := _EPOCH.fullmatch(line.rstrip("\n")):
-            say(f"[{name}] {found[1]}")
+        shown.read(line)
         if line.startswith("error: "):
             error = line.removeprefix("error: ").strip()
     return error or last
-
-
-def say(message: str) -> None:
-    """A line with the time on stderr, as utils/log.sh writes it."""
-    print(time.strftime("%Y-%m-%d %H:%M:%S"), message, file=sys.stderr, flush=True)
