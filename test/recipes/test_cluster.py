@@ -106,7 +106,7 @@ def test_dry_run_shows_jobs_and_does_nothing(recipe, run):
         "--stage", "3", "--systems", "teacher distilhubert", "--num_nodes", "2", "--ngpu", "4",
     )  # fmt: skip
     assert shown.returncode == 0, shown.stderr
-    assert "distil: 1 jobs to slurm: array 64, cpus 4" in shown.stdout
+    assert "distil: 1 job to slurm: array 64, cpus 4" in shown.stdout
     assert "gpus 4, nodes 2\n  distil_distilhubert_seed0: " in shown.stdout
     assert "decode_one: 2 jobs" in shown.stdout and "gpus 1, nodes 1" in shown.stdout
     assert listed == sorted(path for path in recipe.rglob("*") if path.suffix != ".pyc")
