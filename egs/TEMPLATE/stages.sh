@@ -139,7 +139,7 @@ live_lines() {
 # submit TITLE KIND: the jobs whose commands were kept, if there are any, to their end.
 submit() {
     [ -z "${commands}" ] || on_cluster run_jobs --jobs_dir "${exp}/jobs" --title "$1" --kind "$2" \
-        --ngpu "${ngpu}" --num_nodes "${num_nodes-1}" <<<"${commands}"
+        --ngpu "${ngpu}" --num_nodes "${num_nodes}" <<<"${commands}"
 }
 
 # each_student FUNCTION [KIND]: each_system, of those that are distilled.
