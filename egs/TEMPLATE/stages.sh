@@ -80,7 +80,8 @@ sources=(
 checked=$(on_cluster check_recipe "${plan[@]}" "${sources[@]}" --protocols "${protocol}" \
     --noise_source "${noise_source}" --systems "${systems}" --seeds "${seeds}" --tag "${tag}" \
     --stage "${stage}" --stop_stage "${stop_stage}" --nj "${nj}" "${ranks[@]}" \
-    --folds "${folds-}" --skipped_stages "${skipped}" --upload_hf "${upload_hf}")
+    --folds "${folds-}" --skipped_stages "${skipped}" --upload_hf "${upload_hf}" \
+    --preset "${preset-}" --dumpdir "${dumpdir}")
 { read -r teacher && read -r protocol; } <<<"${checked}"
 plan+=(--protocols "${protocol}")
 [ -z "${dumpdir}" ] || bin link_data "${dumpdir}"
@@ -95,6 +96,7 @@ exec 3>&2
 each_system() {
     local system seed dir job commands='' line='' lines=0 pid pids=() failed=0 running=0
     [ -z "${2-}" ] || [ -n "${cluster}" ] || lines=$(live_lines)
+    rm -f "${exp}"/*/.shown
     for seed in ${seeds}; do
         for system in ${systems}; do
             dir=${exp}/${system}_seed${seed} job=${cluster:+$1_${system}_seed${seed}}
@@ -137,7 +139,7 @@ live_lines() {
 # submit TITLE KIND: the jobs whose commands were kept, if there are any, to their end.
 submit() {
     [ -z "${commands}" ] || on_cluster run_jobs --jobs_dir "${exp}/jobs" --title "$1" --kind "$2" \
-        --ngpu "${ngpu}" --num_nodes "${num_nodes-1}" <<<"${commands}"
+        --ngpu "${ngpu}" --num_nodes "${num_nodes}" <<<"${commands}"
 }
 
 # each_student FUNCTION [KIND]: each_system, of those that are distilled.

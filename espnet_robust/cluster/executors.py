@@ -140,11 +140,13 @@ class Slurm:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:  # the controller does not answer
             return None
-        found = {}
+        found, known = {}, {}
         for line in done.stdout.splitlines():
             title, place, state, reason = line.rsplit("|", 3)
-            names = self._names(title.rpartition(".")[2])
-            if names:
+            batch = title.rpartition(".")[2]
+            if batch not in known:
+                known[batch] = self._names(batch)
+            if names := known[batch]:
                 name = names[int(place) if place.isdecimal() else 0]
                 why = reason if state == "PENDING" and reason != "None" else state
                 found[name] = RUNNING if state == RUNNING else why
@@ -161,8 +163,8 @@ class Slurm:
 
     def goes_on(self, names: Sequence[str]) -> str:
         return (
-            f"{len(names)} jobs continue; the same command waits for them, squeue --me shows them, "
-            "scancel ends them"
+            "jobs continue; the same command waits for them, squeue --me shows them, scancel ends "
+            f"them: {' '.join(names)}"
         )
 
     def tidy(self) -> None:

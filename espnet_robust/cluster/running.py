@@ -47,7 +47,7 @@ class Stage:
 def describe(stage: Stage, commands: Commands) -> str:
     """A description of what ``run_jobs`` would submit."""
     given = f"{shown(stage.cluster)}, gpus {stage.gpus}, nodes {stage.nodes}"
-    lines = [f"{stage.title}: {len(commands)} jobs to {stage.cluster.executor}: {given}"]
+    lines = [f"{stage.title}: {_jobs(len(commands))} to {stage.cluster.executor}: {given}"]
     lines += [f"  {name}: {shlex.join(command)}" for name, command in commands.items()]
     return "\n".join(lines)
 
@@ -64,7 +64,7 @@ def run_jobs(stage: Stage, commands: Commands) -> None:
     """
     executor = stage.executor()
     wait_for_earlier(stage, executor, lambda name: name in commands)
-    say(f"[{stage.title}] {len(commands)} jobs; their logs are {stage.folder}/*.log")
+    say(f"[{stage.title}] {_jobs(len(commands))}, with logs in {stage.folder}/*.log")
     run = _Run(stage, executor, list(commands))
     try:
         while run.waiting or run.running:
@@ -182,7 +182,12 @@ def _failure(stage: Stage, failed: Mapping[str, str], total: int) -> str:
     logs = {name: log if log.exists() else stage.folder for name, log in logs.items()}
     shown = [f"{name}: {why}; see {logs[name]}" for name, why in failed.items()]
     more = f"; and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    tries = stage.cluster.retries + 1
     return (
-        f"{stage.title}: {len(failed)} of {total} jobs failed, {stage.cluster.retries + 1} times "
-        f"each: {'; '.join(shown[:_SHOWN])}{more}"
+        f"{stage.title}: {len(failed)} of {_jobs(total)} failed"
+        f"{f' in each of {tries} tries' if tries > 1 else ''}: {'; '.join(shown[:_SHOWN])}{more}"
     )
+
+
+def _jobs(number: int) -> str:
+    return f"{number} job{'s' if number > 1 else ''}"

@@ -1,6 +1,7 @@
 """Start, resume or skip one training of a recipe, in its own process."""
 
 import contextlib
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from espnet_robust.common.processes import end_with_parent, locked
 from espnet_robust.recipe.shown import Shown
 
 CONFIG = "train.yaml"
+# How torch shows an exception in one of several processes.
+_RAISED = re.compile(r"\[rank\d+\]: [\w.]*(?:Error|Exception): .*")
 
 
 class TrainingFailed(UserError):
@@ -144,8 +147,12 @@ def _ending(child: subprocess.Popen) -> Iterator[None]:
 
 
 def _copy(lines: Iterable[str], file: IO[str], shown: Shown) -> str:
-    """Copy lines to ``file`` as they come; return the error among them, else the last line."""
-    error = last = ""
+    """Copy to ``file`` line by line as output arrives.
+
+    Returns:
+        The error in it, else what a rank raised first, else the last line.
+    """
+    error = raised = last = ""
     for line in lines:
         file.write(line)
         file.flush()
@@ -153,4 +160,6 @@ def _copy(lines: Iterable[str], file: IO[str], shown: Shown) -> str:
         shown.read(line)
         if line.startswith("error: "):
             error = line.removeprefix("error: ").strip()
-    return error or last
+        elif _RAISED.match(line):
+            raised = raised or line.strip()
+    return error or raised or last
