@@ -33,9 +33,7 @@ def get_parser() -> argparse.ArgumentParser:
         metavar="TABLE",
         help="for a classification task: the table with the classes, such as utt2label",
     )
-    parser.add_argument(
-        "--decode_dir", type=Path, required=True, help="output of decoding"
-    )
+    parser.add_argument("--decode_dir", type=Path, required=True, help="output of decoding")
     parser.add_argument("--out", type=Path, required=True, help="scores.json to write")
     parser.add_argument(
         "--strict",

@@ -16,7 +16,7 @@ MINI = ("--preset=mini", "--noise_source", "synthetic")
         (("--systems", "teacher cdm9"), "unknown system 'cdm9'"),
         (("--stage", "13"), "stage '13' does not exist"),
         (("--stop_stage", "12"), "stage 12 uploads to the hub: name a repository, --upload_hf"),
-        (("--stop_stage", "12", "--upload_hf", "mini"), "--upload_hf 'mini' is not a repository name"),
+        (("--stop_stage", "12", "--upload_hf", "mini"), "--upload_hf 'mini' is not a repository"),
         (("--stop_stage", "12", "--upload_hf", "me/mini"), "upload: no token for the hub"),
         (("--upload_hf", "me/mini"), "--upload_hf: stage 12 uploads: add --stop_stage 12"),
         (("--hf_repo", "me/mini"), "unknown option --hf_repo (here: --upload_hf)"),
