@@ -63,7 +63,7 @@ class Rates:
     speech_bytes: float
 
     def memory_gb(self, amp: str, audio: float) -> float:
-        """GPU memory in GB with ``audio`` s in a batch: a fixed part, and one proportional to it."""
+        """GPU memory in GB with ``audio`` s in a batch: a fixed part and one proportional to it."""
         measured = self.distil_gb[amp]
         return self.fixed_gb + (measured - self.fixed_gb) * audio / self.batch_audio
 
