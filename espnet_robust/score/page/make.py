@@ -10,6 +10,7 @@ from espnet_robust.score.page.figures import figures
 from espnet_robust.score.page.runs import read_run
 from espnet_robust.score.page.utterances import blocks
 from espnet_robust.score.page.write import PAGE, write_page
+from espnet_robust.score.schema import Scores
 from espnet_robust.score.study import Study
 
 
@@ -34,6 +35,7 @@ def make_page(
         "made": _made(command),
         "runs": [place[run.scores.system] for run in reading.runs],
         "seeds": [run.scores.seed for run in reading.runs],
+        "compared": _compared(reading.runs[0].scores),
     }
     out = Path(out)
     write_page(
@@ -43,6 +45,16 @@ def make_page(
         [read_run(run) for run in reading.runs],
     )
     return out / PAGE
+
+
+def _compared(scores: Scores) -> str:
+    """How counts of errors differ from what the page marks; empty where they do not."""
+    changed = [f"{key} {value}" for key, value in scores.normalisation.items()]
+    if scores.alignment != "fewest":
+        changed.append(f"alignment {scores.alignment}")
+    if not changed:
+        return ""
+    return f"Texts and marks are as decoded; errors are counted with {', '.join(changed)}."
 
 
 def _made(command: str) -> str:

@@ -40,7 +40,7 @@ class Places:
         Raises:
             DataDirError: no run was tested so, or the test set is gone.
         """
-        problem = f"{condition}: where its utterances are was not recorded; score again"
+        problem = f"{condition}: its scores do not say where its utterances are, as averaged folds"
         for run in runs:
             score = run.scores.condition(condition)
             if score is None or score.data_dir is None:

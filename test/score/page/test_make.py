@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from espnet_robust.bin.score import main as score
 from espnet_robust.data.audio import RATE
+from espnet_robust.score.metrics import CER, WER
 from espnet_robust.score.page.make import make_page
 from espnet_robust.score.page.places import playable
 from espnet_robust.score.page.spectrogram import BANDS, HOP, LEVELS, WINDOW, pictures, spectrogram
-from espnet_robust.score.report import write_report
+from espnet_robust.score.reading import read_runs
+from espnet_robust.score.study import Study, study
 
 BLOCK = re.compile(r'<script type="text/plain" data-name="([\w-]+)">([A-Za-z0-9+/=]*)</script>')
 
@@ -27,14 +30,19 @@ def unpacked(page: Path) -> dict[str, dict]:
     }
 
 
+def studies_of(recipe: Path) -> list[Study]:
+    """What ``write_report`` returns, without its plots."""
+    reading = read_runs(sorted((recipe / "exp/short").glob("*/scores.json")))
+    return [study(reading, metric) for metric in (WER, CER)]
+
+
 @pytest.fixture
 def made(experiment, monkeypatch):
     """made(out): the page of the experiment there, and what it holds."""
     monkeypatch.chdir(experiment)
 
     def made(out: Path) -> tuple[Path, dict[str, dict]]:
-        studies = write_report(out, sorted(Path("exp/short").glob("*/scores.json")))
-        page = make_page(out, studies, title="T", command="./run.sh --seeds 0")
+        page = make_page(out, studies_of(Path()), title="T", command="./run.sh --seeds 0")
         return page, unpacked(page)
 
     return made
@@ -79,8 +87,8 @@ def test_what_is_gone_is_said(made, experiment, tmp_path, monkeypatch):
     monkeypatch.chdir(copy)
     shutil.rmtree("data/test_noise_snr0")
     shutil.rmtree("exp/short/plain_seed0/decode/test/noise_snr10")
-    studies = write_report("out", sorted(Path("exp/short").glob("*/scores.json")))
-    blocks = unpacked(make_page("out", studies))
+    (copy / "out").mkdir()
+    blocks = unpacked(make_page("out", studies_of(copy)))
     names = [condition["name"] for condition in blocks["head"]["conditions"]]
     gone, lost = (blocks[f"condition-{names.index(n)}"] for n in ("noise_snr0", "noise_snr10"))
     message = "noise_snr0: its test set data/test_noise_snr0 has moved or is deleted"
@@ -91,11 +99,22 @@ def test_what_is_gone_is_said(made, experiment, tmp_path, monkeypatch):
 
 def test_an_experiment_elsewhere_is_found(experiment, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    paths = sorted((experiment / "exp/short").glob("*/scores.json"))
     out = tmp_path / "out"
-    block = unpacked(make_page(out, write_report(out, paths)))["condition-1"]
+    out.mkdir()
+    block = unpacked(make_page(out, studies_of(experiment)))["condition-1"]
     assert all((out / path).is_file() for path in [*block["audio"], *block["clean"]])
     assert block["pictures"]
+
+
+def test_counts_that_differ_from_the_marks_are_said(experiment, tmp_path, monkeypatch):
+    monkeypatch.chdir(experiment)
+    options = ["--system", "plain", "--seed", "0", "--decode_dir", "exp/short/plain_seed0/decode"]
+    options += ["--test_sets", "data/test", "--case", "lower", "--alignment", "sclite"]
+    score([*options, "--out", str(tmp_path / "scores.json")])
+    reading = read_runs([tmp_path / "scores.json"])
+    head = unpacked(make_page(tmp_path, [study(reading, WER)]))["head"]
+    said = "errors are counted with case lower, alignment sclite."
+    assert head["compared"] == f"Texts and marks are as decoded; {said}"
 
 
 def test_digests_are_no_configuration(made, tmp_path):

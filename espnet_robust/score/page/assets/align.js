@@ -4,7 +4,7 @@ const wordsOf = (text) => text.normalize("NFC").split(/[ \t\n\v\f\r]+/).filter(B
 
 /**
  * The fewest edits, as [kind, reference word, hypothesis word]; kinds: same, sub, ins, del.
- * Where several alignments are as short, score.py may have counted another one's kinds.
+ * Where several alignments are as short, scoring may have counted the kinds of another.
  */
 function align(ref, hyp) {
   const width = hyp.length + 1;

@@ -2,7 +2,7 @@
 
 const BESIDE = {
   interval: (cell) => (cell[1] === null ? "" : `[${shown(cell[1])}, ${shown(cell[2])}]`),
-  edits: (cell, edits) => (edits === null ? "" : edits.map(shown).join(" / ")),
+  edits: (cell, edits) => (!edits ? "" : edits.map(shown).join(" / ")),
   nothing: () => "",
 };
 
@@ -14,9 +14,11 @@ function rowOrder() {
   );
   const { system, up } = state.sort;
   if (system === null) return rows;
-  const value = (row) => metric().cells[row][system]?.[0] ?? Infinity;
-  const sign = up ? 1 : -1;
-  return rows.sort((a, b) => sign * (value(a) - value(b)) || a - b);
+  const rank = (row) => {
+    const cell = metric().cells[row][system];
+    return cell ? (up ? cell[0] : -cell[0]) : Infinity; // last, what was not measured
+  };
+  return rows.sort((a, b) => rank(a) - rank(b) || a - b);
 }
 
 function drawTable() {
@@ -34,19 +36,19 @@ function drawTable() {
     const { name } = head.conditions[row];
     const button = element("button", { click: () => openCondition(row) },
       ...name.split(/(?<=_)/).flatMap((part) => [part, element("wbr")]));
-    const cells = metric().cells[row];
     return element("tr", {}, element("th", { scope: "row" }, button),
-      ...systems.map((s) => cellOf(cells, s, metric().edits[row][s], systems)), ...about(row));
+      ...figuresOf(metric().cells[row], metric().edits[row], systems), ...about(row));
   });
   const foot = metric().distorted.length
     ? [element("tr", {}, element("th", { scope: "row" }, "mean distorted"),
-        ...systems.map((s) => cellOf(metric().distorted, s, null, systems)),
+        ...figuresOf(metric().distorted, [], systems),
         element("td"), element("td"), element("td"))]
     : [];
   $("table").replaceChildren(
     element("table", {},
       element("thead", {}, element("tr", {}, element("th", { scope: "col" }, first), ...header,
-        ...["utterances", "speakers", "speech"].map((name) => element("th", { scope: "col" }, name)))),
+        ...["utterances", "speakers"].map((name) => element("th", { scope: "col" }, name)),
+        element("th", { scope: "col", class: "meaning" }, "speech"))),
       element("tbody", {}, ...rows),
       element("tfoot", {}, ...foot)),
   );
@@ -59,13 +61,17 @@ function about(row) {
   return [...cells, element("td", { class: "quiet meaning" }, meaning ?? "–")];
 }
 
-/** One figure, with what stands beside it; bold where it is the best of the row. */
-function cellOf(cells, system, edits, systems) {
-  const cell = cells[system];
-  if (!cell) return element("td", { class: "quiet" }, "–");
+/** A row's figures, of the systems that are shown. */
+function figuresOf(cells, edits, systems) {
   const values = systems.map((s) => cells[s]?.[0]).filter((value) => value !== undefined);
   const best = metric().higher ? Math.max(...values) : Math.min(...values);
-  const value = element(cell[0] === best && values.length > 1 ? "strong" : "span", {}, shown(cell[0]));
+  return systems.map((s) => cellOf(cells[s], edits[s], values.length > 1 && cells[s]?.[0] === best));
+}
+
+/** One figure, with what stands beside it; bold where it is the best of the row. */
+function cellOf(cell, edits, isBest) {
+  if (!cell) return element("td", { class: "quiet" }, "–");
+  const value = element(isBest ? "strong" : "span", {}, shown(cell[0]));
   const beside = BESIDE[$("beside").value](cell, edits);
   const mark = { 1: ["better", "+"], "-1": ["worse", "−"] }[cell[3]];
   return element("td", {}, value,

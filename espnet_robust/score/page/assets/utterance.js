@@ -5,6 +5,7 @@ let list = null;
 
 function startUtterances() {
   const { head } = state;
+  $("compared").textContent = head.compared;
   options($("condition"), head.conditions.map(({ name }, place) => [place, name]));
   for (const name of ["first", "second"]) {
     options($(name), head.systems.map((system, place) => [place, system.name]));
