@@ -48,32 +48,29 @@ def resolve(
     Raises:
         DataDirError: braces do not match, or there are more than ``MOST`` readings.
     """
-    best, least = None, 0
-    for reading in readings(ref, normalise, where):
-        path = align([word for word, _ in reading], hyp, alignment)
-        optional = [is_optional for _, is_optional in reading]
-        kept, dropped, cost = [], 0, 0
-        position = 0
-        for op, word, _ in path:
-            if op == "ins":
-                cost += ALIGNMENTS[alignment].weights[0]
-                continue
-            left_out = op == "del" and optional[position]
+    found = (_compared(one, hyp, alignment) for one in readings(ref, normalise, where))
+    _, kept, dropped = min(found, key=lambda one: one[0])
+    return kept, dropped
+
+
+def _compared(reading: Reading, hyp: Sequence[str], alignment: str) -> tuple[int, list[str], int]:
+    """What the errors cost, the words without optional ones that are left out, and how many."""
+    cost, kept, dropped, position = 0, [], 0, 0
+    for op, word, _ in align([word for word, _ in reading], hyp, alignment):
+        left_out = False
+        if op != "ins":
+            left_out = op == "del" and reading[position][1]
             position += 1
-            if left_out:
-                dropped += 1
-                continue
-            kept.append(str(word))
-            cost += _cost(op, alignment)
-        if best is None or cost < least:
-            best, least = (kept, dropped), cost
-    assert best is not None
-    return best
+            if not left_out:
+                kept.append(str(word))
+        dropped += left_out
+        cost += 0 if left_out else _cost(op, alignment)
+    return cost, kept, dropped
 
 
 def _cost(op: str, alignment: str) -> int:
     indel, sub = ALIGNMENTS[alignment].weights
-    return {"match": 0, "sub": sub, "del": indel}[op]
+    return {"match": 0, "sub": sub, "ins": indel, "del": indel}[op]
 
 
 def readings(ref: str, normalise: Callable[[str], str], where: str) -> list[Reading]:

@@ -55,14 +55,11 @@ def write_report(
     reading = read_runs(paths, order, names)
     studies = [study(reading, m, baseline) for m in METRICS if reading.results.measured(m)]
     if not studies:
-        raise UserError(f"{paths[0]}: neither WER nor accuracy in it; score the system again")
+        raise UserError(f"{paths[0]}: no error rate and no accuracy in it; score the system again")
     # A task has words or labels; where a report has both, the words lead.
-    lead = next(s for m in (WER, ACCURACY) for s in studies if s.metric == m)
+    lead = next((s for m in (WER, ACCURACY) for s in studies if s.metric == m), studies[0])
     studies = [lead, *(s for s in studies if s is not lead)]
-    group_of = speaker_groups(reading, groups)
-    grouped = by_group(lead, group_of) if group_of else None
-    shown = [*tables(lead, grouped), *(t for s in studies[1:] for t in tables(s))]
-    shown += [systems_table(lead), conditions_table(lead)]
+    shown = _tables(studies, groups)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     name = lead.metric.field
@@ -76,6 +73,15 @@ def write_report(
             old.unlink(missing_ok=True)
     write_atomic(out / SUMMARY, summary(lead))
     return studies
+
+
+def _tables(studies: Sequence[Study], groups: Path | None) -> list[Table]:
+    """All tables: of every metric, then of systems and conditions."""
+    lead = studies[0]
+    group_of = speaker_groups(lead.reading, groups)
+    grouped = by_group(lead, group_of) if group_of else None
+    shown = [*tables(lead, grouped), *(t for s in studies[1:] for t in tables(s))]
+    return [*shown, systems_table(lead), conditions_table(lead)]
 
 
 def _about(reading: Reading, command: str) -> str:

@@ -27,9 +27,6 @@ class Spread:
             return None
         return cls(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None)
 
-    def __str__(self) -> str:
-        return f"{self.mean:.1f}" + (f" ± {self.std:.1f}" if self.std is not None else "")
-
 
 def complete(values: Iterable[float | None]) -> list[float]:
     """The values, or nothing where one is missing."""
