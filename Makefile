@@ -2,18 +2,21 @@
 
 DEMO_SYSTEMS = teacher distilhubert cdm2_dat
 ESPNET = 202611
+REHEARSAL = build/rehearsal
 ESPNET_TESTS = test/test_asr.py test/test_tasks.py test/plugin test/distill test/recognise
 ifeq ($(filter $(ESPNET),202611 202511),)
 $(error ESPNET must be 202611 or 202511, not '$(ESPNET)')
 endif
 
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test lint rehearse clean
 
 help:
 	@echo "make demo    set up, then the small recipe: a WER table in egs/mini/asr1/exp/report"
 	@echo "make test    set up, then all tests"
 	@echo "make test ESPNET=202511    the tests that touch ESPnet, against the older release"
 	@echo "make setup   .venv with the pinned packages (done again only when the pins change)"
+	@echo "make rehearse    set up, then every stage of the recipes for GPUs with full-size models on the"
+	@echo "                 CPU, two steps a training, in $(REHEARSAL)"
 	@echo "make lint    set up, then ruff, mypy and shellcheck"
 	@echo "make clean   remove the environments and caches; data and experiments of recipes stay"
 
@@ -44,6 +47,9 @@ lint: setup
 	.venv/bin/mypy
 	find . \( -path './.venv*' -o -path ./.git -o -name exp -o -name data -o -name dump \) -prune \
 		-o \( -name '*.sh' -o -path ./.ci/run \) -type f -print0 | xargs -0 .venv/bin/shellcheck
+
+rehearse: setup
+	tools/rehearse.sh --out "$(REHEARSAL)"
 
 clean:
 	rm -rf .venv .venv-202511 build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154  # options come from options.sh and the driver
-# What the drivers share. A driver sets ${root}, sources options.sh, names its own options, sources
-# utils/{log,parse_options}.sh and this file, which refuses bad options, then calls
+# Shared by the drivers. A driver sets ${root}, sources options.sh, sets its own options, sources
+# utils/{log,parse_options}.sh and this file, which checks the options, and then calls
 #
 #   prepare_corpus    stage 1
 #   prepare_students  stages 2 to 6: noises, copies, teacher, distillation, export
@@ -11,9 +11,9 @@
 [ -f local/data.sh ] || die "no local/data.sh here: a recipe's run.sh calls ${0##*/} in its directory"
 . "${root}/utils/python.sh"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-# oneDNN keeps what it compiled for each shape: gigabytes where batches differ in length.
+# oneDNN caches compiled kernels for each shape: gigabytes if batches differ in length.
 export ONEDNN_PRIMITIVE_CACHE_CAPACITY=${ONEDNN_PRIMITIVE_CACHE_CAPACITY:-8}
-# Commands end with the shells named here, killed or by Ctrl-C (espnet_robust/common/ending.py).
+# Commands end when the shells named here end, even if killed (espnet_robust/common/ending.py).
 export ESPNET_ROBUST_RECIPES="${ESPNET_ROBUST_RECIPES-} ${HOSTNAME}:$$"
 
 # bin NAME OPTIONS...: a command of this project; within submit_all kept for a job.
@@ -52,8 +52,8 @@ ranks=(
     --ngpu "${ngpu}" --num_procs "${num_procs}" --num_nodes "${num_nodes}"
     --dist_backend "${dist_backend}"
 )
-# What decides the outputs: for every command that compares them with their inputs. The driver has
-# set ${task}, ${task_config}, ${classifier}, ${label} and ${tokens}.
+# The options that decide the outputs, for every command that compares outputs with their inputs. The
+# driver has set ${task}, ${task_config}, ${classifier}, ${label} and ${tokens}.
 plan=(
     --task "${task}" --budget "${budget}" --exp "${exp}" --classifier "${classifier}"
     --distill_config "${distill_config}" --task_config "${task_config}" --teacher "${teacher}"
@@ -65,7 +65,7 @@ plan=(
     --checkpoint "${checkpoint}" --students "${students}" "--decode_options=${decode_options-}"
     "--distill_args=${distill_args}" "--task_args=${task_args}"
 )
-# Where the recipe's corpus, noises and rooms are, unless the command line says it.
+# Where the recipe's corpus, noises and rooms are, unless given on the command line.
 . "${root}/egs/db.sh"
 for _name in "$(basename "$(dirname "${PWD}")")" noise rir musan wham fsd50k dns; do
     _root=${_name^^}
@@ -80,7 +80,8 @@ sources=(
 checked=$(on_cluster check_recipe "${plan[@]}" "${sources[@]}" --protocols "${protocol}" \
     --noise_source "${noise_source}" --systems "${systems}" --seeds "${seeds}" --tag "${tag}" \
     --stage "${stage}" --stop_stage "${stop_stage}" --nj "${nj}" "${ranks[@]}" \
-    --folds "${folds-}" --skipped_stages "${skipped}" --upload_hf "${upload_hf}")
+    --folds "${folds-}" --skipped_stages "${skipped}" --upload_hf "${upload_hf}" \
+    --preset "${preset-}" --dumpdir "${dumpdir}")
 { read -r teacher && read -r protocol; } <<<"${checked}"
 plan+=(--protocols "${protocol}")
 [ -z "${dumpdir}" ] || bin link_data "${dumpdir}"
@@ -95,6 +96,7 @@ exec 3>&2
 each_system() {
     local system seed dir job commands='' line='' lines=0 pid pids=() failed=0 running=0
     [ -z "${2-}" ] || [ -n "${cluster}" ] || lines=$(live_lines)
+    rm -f "${exp}"/*/.shown
     for seed in ${seeds}; do
         for system in ${systems}; do
             dir=${exp}/${system}_seed${seed} job=${cluster:+$1_${system}_seed${seed}}
@@ -137,7 +139,7 @@ live_lines() {
 # submit TITLE KIND: the jobs whose commands were kept, if there are any, to their end.
 submit() {
     [ -z "${commands}" ] || on_cluster run_jobs --jobs_dir "${exp}/jobs" --title "$1" --kind "$2" \
-        --ngpu "${ngpu}" --num_nodes "${num_nodes-1}" <<<"${commands}"
+        --ngpu "${ngpu}" --num_nodes "${num_nodes}" <<<"${commands}"
 }
 
 # each_student FUNCTION [KIND]: each_system, of those that are distilled.

@@ -1,5 +1,7 @@
 """Check a recipe's options before anything runs; print its teacher and its protocols.
 
+On stderr stands what the run will take; a disk that is too small for it is refused.
+
 If stages are skipped, their earlier outputs must have been made from the present inputs.
 """
 
@@ -46,6 +48,8 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--num_procs", default="1")
     parser.add_argument("--num_nodes", default="1")
     parser.add_argument("--dist_backend", default="")
+    parser.add_argument("--preset", default="", help="of the hours in the recipe's conf/hours.yaml")
+    parser.add_argument("--dumpdir", default="", metavar="DIR", help="what data/ will link to")
     parser.add_argument("--noise_source", default="synthetic")
     for name in DIRECTORIES:
         parser.add_argument(f"--{name}", default="", metavar="DIR")
@@ -85,12 +89,16 @@ def main(cmd: Sequence[str] | None = None) -> None:
         )
     if stages[0] <= 2:
         check_directories(args.noise_source, {name: getattr(args, name) for name in DIRECTORIES})
+    from espnet_robust.recipe.sizes import report_sizes
     from espnet_robust.recipe.skipped import check_skipped, other_commits  # reads much
 
     if not args.folds:
         check_skipped(plan, stages, systems, seeds)
-    if said := other_commits(plan, systems, seeds):
-        print(said, file=sys.stderr)
+        gpus = ranks.ngpu * ranks.num_nodes
+        said = report_sizes(plan, stages, systems, seeds, gpus, args.preset, args.dumpdir)
+        print(*said, sep="\n", file=sys.stderr)
+    if others := other_commits(plan, systems, seeds):
+        print(others, file=sys.stderr)
     print(find_teacher(plan.recipe, args.teacher))
     print(args.protocols)
 

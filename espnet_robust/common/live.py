@@ -1,4 +1,4 @@
-"""The line of a terminal in which one job of a recipe shows how far it is.
+"""The terminal line in which one job of a recipe shows its progress.
 
 A recipe runs several jobs at a time (``each_system`` of egs/TEMPLATE/stages.sh). Where stderr is a
 terminal it prints one line for each job and tells the job which one is its own:

@@ -1,6 +1,7 @@
-"""One training of a recipe, in a process of its own, begun, gone on with or passed over."""
+"""Start, resume or skip one training of a recipe, in its own process."""
 
 import contextlib
+import re
 import signal
 import subprocess
 import sys
@@ -18,10 +19,12 @@ from espnet_robust.common.processes import end_with_parent, locked
 from espnet_robust.recipe.shown import Shown
 
 CONFIG = "train.yaml"
+# How torch shows an exception in one of several processes.
+_RAISED = re.compile(r"\[rank\d+\]: [\w.]*(?:Error|Exception): .*")
 
 
 class TrainingFailed(UserError):
-    """A training ended with an error, which stands in its log."""
+    """A training ended with an error, which is in its log."""
 
 
 def train(
@@ -35,22 +38,22 @@ def train(
     node: int = 0,
     check: Callable[[Path, str], None] | None = None,
 ) -> None:
-    """Train, unless that is done.
+    """Train, unless the training is finished.
 
     Args:
         output: the training's directory and what decides it.
-        config: of ESPnet; written to train.yaml in the directory.
-        command: what trains with that file; its output goes to DIRECTORY.log.
-        name: what to call it in messages.
-        best: the model that it leaves.
+        config: ESPnet's configuration; written to train.yaml in the directory.
+        command: the command that trains with that file; its output goes to DIRECTORY.log.
+        name: its name in messages.
+        best: file name of the model that it writes.
         redo: delete a training that was made of something else, instead of refusing.
         node: of several that run this together; all but 0 only lend their processes.
-        check: called with the directory and ``best`` before the training counts as done; raises
-            where that model cannot be used.
+        check: called with the directory and ``best`` before the training counts as finished;
+            raises if that model cannot be used.
 
     Raises:
-        UserError: it was begun or made with something else, or runs already.
-        TrainingFailed: as it says.
+        UserError: it was made of something else, or is already running.
+        TrainingFailed: it ended with an error.
     """
     output.path.parent.mkdir(parents=True, exist_ok=True)
     log = output.path.with_suffix(".log")
@@ -82,13 +85,13 @@ TAG = "--tag NAME keeps it and begins another"
 
 
 def remove_stale(output: Output, *, redo: bool, otherwise: str = TAG) -> None:
-    """Delete a training that would not come out as it is, if that is allowed.
+    """Delete a stale training if that is allowed.
 
     Args:
-        otherwise: what else to do, for the message.
+        otherwise: the alternative to --redo, for the message.
 
     Raises:
-        UserError: it is not; says what has changed, and what to do.
+        UserError: it is not allowed; the message says what has changed and what to do.
     """
     if not output.exists():
         return
@@ -127,7 +130,7 @@ def _run(command: Sequence[str], shown: Shown) -> None:
 
 @contextlib.contextmanager
 def _ending(child: subprocess.Popen) -> Iterator[None]:
-    """Whatever ends this process meanwhile ends the child first."""
+    """Context in which anything that ends this process first ends the child."""
 
     def end(number: int, frame: object) -> None:
         raise SystemExit(128 + number)
@@ -144,8 +147,12 @@ def _ending(child: subprocess.Popen) -> Iterator[None]:
 
 
 def _copy(lines: Iterable[str], file: IO[str], shown: Shown) -> str:
-    """Copy to ``file`` as it comes; returns the error in it, else the last line."""
-    error = last = ""
+    """Copy to ``file`` line by line as output arrives.
+
+    Returns:
+        The error in it, else what a rank raised first, else the last line.
+    """
+    error = raised = last = ""
     for line in lines:
         file.write(line)
         file.flush()
@@ -153,4 +160,6 @@ def _copy(lines: Iterable[str], file: IO[str], shown: Shown) -> str:
         shown.read(line)
         if line.startswith("error: "):
             error = line.removeprefix("error: ").strip()
-    return error or last
+        elif _RAISED.match(line):
+            raised = raised or line.strip()
+    return error or raised or last

@@ -57,7 +57,7 @@ def test_a_list_of_layers_is_their_weighted_sum(student_dir):
         ({"layers": True}, "layers: True is not weighted_sum"),
         ({"layer": 7}, "layers: 7 is not weighted_sum"),
         ({"layer": 1, "multilayer_feature": True}, "exclude each other; write `layers: weighted_"),
-        ({"layer": 1, "layers": "last"}, "layers: 'last' and multilayer_feature or layer, which "),
+        ({"layer": 1, "layers": "last"}, "layers: 'last' contradicts multilayer_feature or layer"),
         ({"upstream": "wavlm_large"}, "upstream: write `student: {hf: microsoft/wavlm-large}`"),
         ({"model": "facebook/mms-300m"}, "model: write `student: {hf: facebook/mms-300m}`"),
         ({"frontend_conf": {"upstream": "my_own"}},

@@ -1,0 +1,243 @@
+"""What a run will take: hours of speech, steps, disk, memory and time on a GPU; before it starts.
+
+Hours are those of the data dirs or, before these are there, the published ones, which a recipe
+keeps in conf/hours.yaml. All else follows from the configurations and from rates that were measured
+(conf/scale/rates.yaml, which says on what).
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from espnet_robust.common.config import read_config, read_yaml
+from espnet_robust.common.errors import UserError
+from espnet_robust.common.experiment import CONF, NOT_DISTILLED, Config, find_teacher
+from espnet_robust.data.audio import RATE
+from espnet_robust.data.conditions import FILE
+from espnet_robust.recipe.plan import DISTILL, Plan
+
+COPIES, DISTILLATION, TRAINING = 3, 5, 7  # stages
+FRAMES_A_SECOND = 50
+HIDDEN = 768  # of a teacher whose configuration is not on this disk: HuBERT Base's
+BASE_BYTES = 378e6  # of HuBERT Base's weights
+LARGE = 3.3  # of what Base has, has Large
+GB = 1e9
+MANY_PASSES = 1000  # over speech of which the last hundreds will hardly teach a student more
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What was measured; conf/scale/rates.yaml.
+
+    Args:
+        gpu: of the figures by precision.
+        distil_audio: {amp: s of audio a second} of distillation.
+        distil_gb: {amp: GB at the most} with ``batch_audio`` s in a batch.
+        fixed_gb: of these, what does not grow with the batch: weights, gradients, optimizer.
+        batch_audio: s.
+        copy_bytes: of a second of distorted speech on disk.
+        training_gb: {"distill", "teacher", "student", "logmel": GB} that a training leaves.
+        worker_audio: s of audio that one process distorts on the fly in a second.
+        core_distil_audio: s of audio a second of CPU time in distillation, fp32.
+        core_copy_audio: likewise of distorted copies.
+        core_utterances: utterances a second of CPU time that stage 1 reads, checks and lists.
+        speech_bytes: of a second of clean speech on disk.
+    """
+
+    gpu: str
+    distil_audio: Mapping[str, float]
+    distil_gb: Mapping[str, float]
+    fixed_gb: float
+    batch_audio: float
+    copy_bytes: float
+    training_gb: Mapping[str, float]
+    worker_audio: float
+    core_distil_audio: float
+    core_copy_audio: float
+    core_utterances: float
+    speech_bytes: float
+
+    def memory_gb(self, amp: str, audio: float) -> float:
+        """GB of a GPU with ``audio`` s in its batch: a fixed part, the rest in proportion."""
+        measured = self.distil_gb[amp]
+        return self.fixed_gb + (measured - self.fixed_gb) * audio / self.batch_audio
+
+
+def read_rates() -> Rates:
+    return read_config(CONF / "scale/rates.yaml", Rates)
+
+
+@dataclass(frozen=True)
+class Need:
+    """Disk that a run will take.
+
+    Args:
+        folder: where; it need not be there yet.
+        gb: how much.
+        what: for messages.
+    """
+
+    folder: Path
+    gb: float
+    what: str
+
+
+def hours_of(data_dir: Path, published: Mapping[str, float]) -> float | None:
+    """Hours of speech in a data dir, or those published of one of its name; None: not known."""
+    table = data_dir / "utt2num_samples"
+    if table.is_file():
+        with table.open(encoding="utf-8") as file:
+            return sum(int(line.rsplit(maxsplit=1)[-1]) for line in file) / RATE / 3600
+    return published.get(re.sub(r"^fold\d+_", "", data_dir.name))
+
+
+def published_hours(recipe: Path, preset: str) -> Mapping[str, float]:
+    """{data dir: hours} of a recipe's conf/hours.yaml; {} where it does not say."""
+    path = recipe / "conf/hours.yaml"
+    return read_yaml(path).get(preset or "published", {}) if path.is_file() else {}
+
+
+def count_conditions(protocol: Path) -> int:
+    """Distorted copies that a protocol makes of a test set."""
+    conditions = read_yaml(protocol).get("conditions") or {}
+    return sum(len(body.get("each_snr_db", "1")) for body in conditions.values())
+
+
+def report_sizes(
+    plan: Plan, stages: Sequence[int], systems: Sequence[str], seeds: Sequence[str],
+    gpus: int, preset: str = "", dumpdir: str = "",
+) -> list[str]:  # fmt: skip
+    """What the stages will take, in lines to be shown.
+
+    Raises:
+        UserError: a disk has too little space for it.
+    """
+    rates, published = read_rates(), published_hours(plan.recipe.directory, preset)
+    sets = (plan.train, plan.dev, *plan.test_sets)
+    hours = {path.name: hours_of(path, published) for path in sets}
+    known = ", ".join(f"{name} {n:.3g} h" for name, n in hours.items() if n is not None)
+    lines = [f"speech: {known or 'as long as stage 1 finds'}"]
+    needs = []
+    if COPIES in stages and (copies := copies_of(plan, published, rates, Path(dumpdir or "data"))):
+        lines.append(copies.what)
+        needs.append(copies)
+    for system in systems:
+        if DISTILLATION in stages and system not in NOT_DISTILLED and not plan.students:
+            config = plan.config(DISTILL, system, seeds[0])
+            heard = hours_of(plan.distill_train, published)
+            lines.append(f"{system}: {distillation(config, heard, gpus, rates)}")
+            needs += _cache(config, heard)
+    needs += _trainings(plan, stages, systems, seeds, rates)
+    check_space(needs)
+    total = sum(need.gb for need in needs)
+    return [*lines, f"disk: {total:.2g} GB"] if total >= 1 else lines
+
+
+def copies_of(
+    plan: Plan, published: Mapping[str, float], rates: Rates, folder: Path
+) -> Need | None:
+    """The distorted copies that are not there yet; None where none are, or no hours known."""
+    if plan.protocols == ("none",):
+        return None
+    conditions = sum(count_conditions(Path(name)) for name in plan.protocols)
+    hours = 0.0
+    for path in plan.test_sets:
+        done = len([*path.parent.glob(f"{path.name}_*/{FILE}")])
+        hours += max(0, conditions - done) * (hours_of(path, published) or 0)
+    if not hours:
+        return None
+    gb = 3600 * hours * rates.copy_bytes / GB
+    what = f"copies: {conditions} conditions of each test set, {hours:.3g} h, {gb:.2g} GB"
+    return Need(folder, gb, what)
+
+
+def distillation(config: Config, hours: float | None, gpus: int, rates: Rates) -> str:
+    """Steps, passes, and time and memory of a GPU, as far as they follow from what was measured."""
+    batch = config.get("batch_bins", 0) / RATE
+    steps = config["max_epoch"] * (config.get("num_iters_per_epoch") or 0)
+    if not batch or not steps:
+        return f"{config['max_epoch']} epochs"
+    audio = steps * batch / 3600
+    said = f"{steps:,} steps of {batch:.0f} s"
+    if hours:
+        said += f", {audio / hours:.3g} passes"
+    if hours and audio / hours > MANY_PASSES:
+        said += " (more speech: --distill_set DIR; or --students of a larger corpus)"
+    amp = config.get("amp", "none")
+    if not gpus or amp not in rates.distil_audio or not 0.8 < _size(config["teacher"]) < 1.25:
+        return said
+    memory, time = rates.memory_gb(amp, batch / gpus), audio / rates.distil_audio[amp] / gpus
+    said += f", {memory:.2g} GB a GPU, {time:.2g} h"
+    return f"{said} (in proportion to HuBERT Base on one {rates.gpu})"
+
+
+def _cache(config: Config, hours: float | None) -> list[Need]:
+    """Cached targets: two bytes a value, of all layers and teachers."""
+    directory = config.get("target_cache")
+    if not directory or not hours or any(Path(directory).glob("*/*")):
+        return []
+    values = sum(map(_hidden_size, _teachers(config["teacher"]))) * len(config["target_layers"])
+    gb = 3600 * hours * FRAMES_A_SECOND * values * 2 / GB
+    return [Need(Path(directory), gb, f"cached targets: {hours:.3g} h, {gb:.2g} GB")]
+
+
+def _hidden_size(teacher: str) -> int:
+    config = Path(teacher, "config.json")
+    return json.loads(config.read_text())["hidden_size"] if config.is_file() else HIDDEN
+
+
+def _size(teacher: str | list[str]) -> float:
+    """The weights of the teachers relative to HuBERT Base's; of one on the hub by its name."""
+    total = 0.0
+    for name in _teachers(teacher):
+        files = [file for kind in ("safetensors", "bin") for file in Path(name).glob(f"*.{kind}")]
+        there = sum(file.stat().st_size for file in files) / BASE_BYTES
+        total += there or (LARGE if "large" in name.lower() else 1)
+    return total
+
+
+def _teachers(teacher: str | list[str]) -> list[str]:
+    return teacher if isinstance(teacher, list) else [teacher]
+
+
+def _trainings(
+    plan: Plan, stages: Sequence[int], systems: Sequence[str], seeds: Sequence[str], rates: Rates
+) -> list[Need]:
+    """Checkpoints of the trainings that are not there yet, in the experiment's directory."""
+    gb = 0.0
+    for system in systems:
+        for directory in (plan.directory(system, seed) for seed in seeds):
+            if DISTILLATION in stages and system not in NOT_DISTILLED and not plan.students:
+                gb += rates.training_gb["distill"] * (not (directory / DISTILL).exists())
+            if TRAINING in stages:
+                kind = system if system in NOT_DISTILLED else "student"
+                gb += rates.training_gb[kind] * (not (directory / plan.task).exists())
+    gb *= _size(find_teacher(plan.recipe, plan.teacher))
+    return [Need(plan.exp, gb, f"trainings: {gb:.2g} GB")] if gb >= 1 else []
+
+
+def check_space(needs: Sequence[Need]) -> None:
+    """Raise UserError where a disk has less than all that is to be on it."""
+    by_disk: dict[Any, list[Need]] = {}
+    for need in needs:
+        by_disk.setdefault(os.stat(_there(need.folder)).st_dev, []).append(need)
+    for together in by_disk.values():
+        folder = _there(together[0].folder)
+        needed, free = sum(n.gb for n in together), shutil.disk_usage(folder).free / GB
+        if needed > free:
+            raise UserError(
+                f"{folder.absolute()}: {needed:.2g} GB are needed, {free:.2g} GB are free "
+                f"({'; '.join(need.what for need in together)}); make room, or put data elsewhere "
+                "with --dumpdir DIR and experiments with --expdir DIR"
+            )
+
+
+def _there(folder: Path) -> Path:
+    """The folder, or the nearest above it that exists."""
+    folder = folder.absolute()
+    return next(path for path in (folder, *folder.parents) if path.exists())
