@@ -11,7 +11,7 @@ Where costs are equal, sclite prefers a match or a substitution to an insertion,
 deletion, going from the left; so do we.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -77,6 +77,17 @@ def count_errors(
             ops = [op for op, _, _ in align(coded[n], heard[n], alignment)]
             counts[n, 1:] = ops.count("sub"), ops.count("ins"), ops.count("del")
     return counts
+
+
+def count_fewest(refs: Sequence[str], hyps: Sequence[str]) -> np.ndarray:
+    """(N, 2) int64: characters of each reference, and the fewest errors, of whatever kind.
+
+    A tenth of the time of ``count_errors``.
+    """
+    if not refs:
+        return np.zeros((0, 2), np.int64)
+    errors = cpdist(refs, hyps, scorer=Levenshtein.distance, dtype=np.int64)
+    return np.stack([np.array([len(ref) for ref in refs], np.int64), errors], 1)
 
 
 def align(
@@ -149,17 +160,18 @@ def _counts(lengths: np.ndarray, subs: np.ndarray, indels: np.ndarray) -> np.nda
 
 def _as_strings(*sides: Sequence[Sequence[Hashable]]) -> list[list[str]]:
     """Sequences of tokens as strings, a character for each token, which rapidfuzz reads fast."""
-    known: dict[Hashable, str] = {}
+    letter = _Letters().__getitem__
     return [
-        [text if isinstance(text, str) else "".join(_letters(text, known)) for text in side]
+        [text if isinstance(text, str) else "".join(map(letter, text)) for text in side]
         for side in sides
     ]
 
 
-def _letters(tokens: Sequence[Hashable], known: dict[Hashable, str]) -> Iterator[str]:
-    first, number = _SURROGATES
-    for token in tokens:
-        if token not in known:
-            code = len(known)
-            known[token] = chr(code if code < first else code + number)
-        yield known[token]
+class _Letters(dict):
+    """Token -> its character; a new token gets a new one."""
+
+    def __missing__(self, token: Hashable) -> str:
+        first, number = _SURROGATES
+        code = len(self)
+        self[token] = chr(code if code < first else code + number)
+        return self[token]

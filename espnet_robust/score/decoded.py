@@ -169,7 +169,7 @@ def _count(
     nothing = np.zeros_like(counts.words)
     words = nothing.copy()
     words[:, 0], words[:, 1] = 1, wrong
-    return UtteranceCounts(counts.ids, words, nothing, nothing, counts.missing)
+    return UtteranceCounts(counts.ids, words, nothing, nothing[:, :2], counts.missing)
 
 
 def _digest(ref: Mapping[str, str]) -> str:

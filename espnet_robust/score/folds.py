@@ -71,8 +71,8 @@ def _mean(system: str, folds: Sequence[ConditionScore]) -> ConditionScore:
 def write_average(out: Path, folds: Sequence[Path]) -> Scores:
     """Write OUT/scores.json and OUT/counts.tsv from those in the directories ``folds``.
 
-    ``counts.tsv`` has the utterances of all folds; confidence intervals are over all of these, so a
-    large fold weighs more in them.
+    ``counts.tsv`` has the utterances of all folds; confidence intervals are over their speakers, so
+    a large fold weighs more in them.
 
     Raises:
         UserError: see ``average_folds``; a file is missing, or an utterance is in two folds.

@@ -117,7 +117,7 @@ class ConditionScore:
             char_errors=_as_mapping(counts.chars),
             wer=counts.wer,
             cer=counts.cer,
-            cer_no_space=counts.chars_no_space.percent,
+            cer_no_space=counts.cer_no_space,
             **facts,
         )
 
