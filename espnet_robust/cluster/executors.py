@@ -42,8 +42,8 @@ class Executor(Protocol):
     def room(self, live: int) -> int:
         """How many jobs may be submitted while ``live`` jobs wait or run."""
 
-    def goes_on(self, names: Sequence[str]) -> str:
-        """A message: what happens to these jobs if this process ends, and how to end them."""
+    def goes_on(self) -> str:
+        """A message: what happens to these jobs if this process ends."""
 
     def tidy(self) -> None:
         """Remove the files needed for submitting, after everything has succeeded."""
@@ -93,7 +93,7 @@ class Local:
     def room(self, live: int) -> int:
         return max(0, self.array - live)
 
-    def goes_on(self, names: Sequence[str]) -> str:
+    def goes_on(self) -> str:
         return "jobs end"
 
     def tidy(self) -> None:
@@ -161,11 +161,9 @@ class Slurm:
     def room(self, live: int) -> int:
         return 1000  # Slurm holds back those beyond `array`, and takes no longer arrays
 
-    def goes_on(self, names: Sequence[str]) -> str:
-        return (
-            "jobs continue; the same command waits for them, squeue --me shows them, scancel ends "
-            f"them: {' '.join(names)}"
-        )
+    def goes_on(self) -> str:
+        names = ",".join(f"{self.title}.{folder.name}" for folder in self._batches)
+        return f"jobs continue; the same command waits for them, scancel --name={names} ends them"
 
     def tidy(self) -> None:
         for folder in self._batches:
