@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -63,6 +64,18 @@ def executor_of(cluster: Cluster, folder: Path, title: str, gpus: int, nodes: in
     return kind(cluster, folder, title, gpus, nodes)
 
 
+def check_available(executor: str) -> None:
+    """Check that jobs can be submitted from here.
+
+    Raises:
+        JobError: submitit is not installed, or there is no Slurm.
+    """
+    if not find_spec("submitit"):
+        raise JobError("--cluster needs submitit; fix: pip install -e '.[cluster]'")
+    if executor == "slurm" and not shutil.which("sbatch"):
+        raise JobError("no sbatch here: --cluster slurm needs a machine that can submit jobs")
+
+
 class Local:
     """Processes of this machine, ``array`` at a time. They end with the recipe's shell."""
 
@@ -70,6 +83,7 @@ class Local:
     patience_s = 0.0
 
     def __init__(self, cluster: Cluster, folder: Path, title: str, gpus: int, nodes: int):
+        check_available("local")
         from submitit import LocalExecutor
 
         if nodes > 1:
@@ -107,8 +121,7 @@ class Slurm:
     patience_s = 30.0  # network file systems show a new file after a while
 
     def __init__(self, cluster: Cluster, folder: Path, title: str, gpus: int, nodes: int):
-        if not shutil.which("sbatch"):
-            raise JobError("no sbatch here: --cluster slurm needs a machine that can submit jobs")
+        check_available("slurm")
         self.folder = folder / "slurm"
         self.title = title
         self.parameters = sbatch_parameters(cluster, gpus, nodes)
