@@ -26,6 +26,8 @@ MINI = ("--preset=mini", "--noise_source", "synthetic")
         (("--stop_stage", "x"), "stage 'x' does not exist"),
         (("--budget", "huge"), "no budget 'huge'"),
         (("--sistems", "teacher"), "unknown option --sistems"),
+        (("--dry_run", "true"), "--dry_run shows what would be submitted: add --cluster NAME"),
+        (("--cluster", "slrm"), "--cluster slrm: there is no slrm.yaml, did you mean 'slurm'?"),
         (("--nj", "0"), "nj '0' is not a number of processes"),
         (("--ngpu", "x"), "ngpu 'x' is not a number of GPUs"),
         (("--ngpu", "1"), "ngpu 1: torch finds 0 here, and stages 5 to 8 use them"),
