@@ -54,24 +54,30 @@ def main() -> int:
     }
     every_kind_of_rirs_noises(corpora, out / "rirs_noises", environment)
     failed = []
-    print("| rehearsal | systems | conditions | minutes | peak memory of a process so far, GB |")
-    print("|---|---|---:|---:|---:|", flush=True)
+    print("| rehearsal | systems | conditions | minutes | CPU minutes | GB of the largest so far |")
+    print("|---|---|---:|---:|---:|---:|", flush=True)
     for name in args.only:
         given = REHEARSALS[name]
         systems = args.systems or given.systems
-        begun = time.monotonic()
+        begun, before = time.monotonic(), used()[0]
         try:
             found = rehearse(given, systems, corpora, out / name, environment)
         except UserError as e:
             print(f"error: {name}: {e}", file=sys.stderr, flush=True)
             failed.append(name)
             continue
-        minutes = (time.monotonic() - begun) / 60
-        memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-        print(f"| {name} | {systems} | {found} | {minutes:.1f} | {memory:.1f} |", flush=True)
+        seconds, (cpu, memory) = time.monotonic() - begun, used()
+        figures = f"{seconds / 60:.1f} | {(cpu - before) / 60:.1f} | {memory:.1f}"
+        print(f"| {name} | {systems} | {found} | {figures} |", flush=True)
     if failed:
         print(f"error: failed: {', '.join(failed)}; logs in {out}", file=sys.stderr)
     return bool(failed)
+
+
+def used() -> tuple[float, float]:
+    """CPU s of all commands so far, GB of the largest process among them."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20
 
 
 def make_corpora(root: Path) -> Path:
