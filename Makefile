@@ -27,9 +27,12 @@ ifeq ($(ESPNET),202511)
 endif
 
 demo: setup
-	cd egs/mini/asr1 && ./run.sh --budget short --systems "$(DEMO_SYSTEMS)"
-	@echo "next: look at egs/mini/asr1/exp/report/wer.png; the other systems, in egs/mini/asr1:"
-	@echo "      ./run.sh --systems all; your own data: README.md, Distil a student"
+	cd egs/mini/asr1 && ./run.sh --budget demo --token_type char --nj 3 --systems "$(DEMO_SYSTEMS)"
+	@echo "next: open egs/mini/asr1/exp/report/index.html in a browser (or look at wer.png there)"
+	@echo "      every system, an hour:  cd egs/mini/asr1 && ./run.sh --systems all --budget full"
+	@echo "      your own voice:         .venv/bin/pip install -e '.[demo]' &&"
+	@echo "                              cd egs/mini/asr1 && ../../../.venv/bin/espnet-robust demo"
+	@echo "      your own data:          README.md, Distil a student"
 
 test: setup
 ifeq ($(ESPNET),202511)

@@ -384,3 +384,54 @@ def batch():
     generator = torch.Generator().manual_seed(1)
     wav = torch.randn(3, 8000, generator=generator) * 0.1
     return wav, torch.tensor([8000, 6123, 3000])
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's Chromium; skips the test where it or playwright is missing."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("no chromium here; tools/install_browser.sh installs it")
+    # Without a sandbox, which root cannot have.
+    options = [f"--use-fake-{what}-for-media-stream" for what in ("device", "ui")]
+    with playwright.sync_playwright() as p:
+        chromium = p.chromium.launch(executable_path=path, args=["--no-sandbox", *options])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def open_page(browser):
+    """open_page(url, width=1300, theme="light"): a page, once it is ready.
+
+    ``messages`` holds what it wrote to the console and errors, ``asked`` the URLs it asked for.
+    """
+    pages = []
+
+    def open_page(url: str, width: int = 1300, theme: str = "light"):
+        page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
+        pages.append(page)
+        page.messages, page.asked = [], []
+        page.on("console", lambda message: page.messages.append(message.text))
+        page.on("pageerror", lambda error: page.messages.append(str(error)))
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.goto(url)
+        page.wait_for_selector("html[data-ready]")
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+
+
+@pytest.fixture(scope="session")
+def violations():
+    """violations(page): what axe-core finds wrong with its accessibility, a line each."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+
+    def violations(page) -> list[str]:
+        found = axe.run(page).response["violations"]
+        return [f"{v['id']}: {v['help']}: {v['nodes'][0]['html'][:200]}" for v in found]
+
+    return violations

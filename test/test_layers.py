@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "recognise": {"common", "data", "models", "plugin"},
     "device": {"common", "data", "models", "score"},
     "espnet3": {"common", "data", "distortion", "plugin", "score"},
+    "live": {"common", "data", "distortion", "recognise", "score"},
     "publish": {"common", "data", "score"},
     "recipe": {"common", "data", "distortion", "recognise", "score"},
     "doors": {"common", "plugin"},  # register() and run.py
@@ -32,6 +33,7 @@ NEEDS = {
     "espnet3": {"espnet3"},
     "espnet": {"recognise"},
     "torchaudio": set(),
+    "gradio": {"live"},
 }
 
 

@@ -33,6 +33,14 @@ def test_seconds_for_an_epoch(root):
 
 
 @pytest.mark.recipe
+def test_the_page_of_a_report_opens_and_answers(root, browser):
+    size = ("--systems", "3", "--conditions", "12", "--utterances", "200", "--runs", "1")
+    table = rows(root, "benchmark_page.py", *size)
+    assert table[0][0] == "opens" and len(table) == 8
+    assert all(float(seconds) < 30 for _, seconds in table)
+
+
+@pytest.mark.recipe
 def test_our_encoder_trains_faster(root):
     table = rows(root, "benchmark_encoder.py")
     assert len(table) == 2 and all(float(ratio) > 1.5 for *_, ratio in table)

@@ -59,22 +59,49 @@ DESIGNS = (
 )
 
 
-def simulate(design: Design, rng: np.random.Generator, systems: int = 2) -> list[Counted]:
-    """Systems that are alike, on one test set: what is hard about a speaker is so for both."""
+@dataclass(frozen=True)
+class TestSet:
+    """Two systems that are alike on one test set: what is hard about a speaker is so for both.
+
+    Args:
+        words: (S, U) of each utterance.
+        errors: of each system, (K, C, S, U).
+    """
+
+    words: np.ndarray
+    errors: Sequence[np.ndarray]
+
+    def counted(self) -> list[Counted]:
+        """As the report counts them."""
+        units = np.tile(self.words.sum(-1), (CONDITIONS, 1)).astype(float)
+        return [Counted(units, errors.sum(-1).astype(float)) for errors in self.errors]
+
+
+def simulate(design: Design, rng: np.random.Generator) -> TestSet:
+    """Draw speakers, utterances, trainings and errors."""
     s, u, c = design.speakers, design.utterances, CONDITIONS
     words = rng.poisson(7, (s, u)) + 1
     logit = np.log(design.rate / (1 - design.rate))
     shared = design.by_speaker * rng.standard_normal((s, 1)) * np.sqrt(0.7)
     shared = shared + design.by_utterance * rng.standard_normal((s, u))
     found = []
-    for _ in range(systems):
+    for _ in range(2):
         own = design.by_speaker * rng.standard_normal((c, s, 1)) * np.sqrt(0.3)
         seeds = design.by_seed * rng.standard_normal((design.seeds, c, 1, 1))
         chance = 1 / (1 + np.exp(-(logit + shared + own + seeds)))
-        errors = rng.binomial(words, chance).sum(-1)  # (K, C, S)
-        units = np.tile(words.sum(-1), (c, 1))
-        found.append(Counted(units.astype(float), errors.astype(float)))
-    return found
+        found.append(rng.binomial(words, chance))
+    return TestSet(words, found)
+
+
+def drawn_twice(test: TestSet, rng: np.random.Generator, draws: int = 200) -> tuple[float, float]:
+    """The interval of the first system's first condition, with utterances drawn within speakers."""
+    speakers, utterances = test.words.shape
+    times = rng.multinomial(speakers, np.full(speakers, 1 / speakers), size=draws)
+    within = rng.multinomial(times * utterances, np.full(utterances, 1 / utterances))
+    errors = test.errors[0].mean(0)[0]
+    rates = 100 * (within * errors).sum((1, 2)) / (within * test.words).sum((1, 2))
+    low, high = np.percentile(rates, [2.5, 97.5])
+    return float(low), float(high)
 
 
 def true_rate(design: Design) -> float:
@@ -89,27 +116,33 @@ def measure(design: Design, runs: int, seed: int = 0) -> dict[str, float]:
     """Shares of the runs, in per cent."""
     rng = np.random.default_rng(seed)
     truth = true_rate(design)
-    held, even, called = np.zeros(CONDITIONS), np.zeros(CONDITIONS), 0
+    held, even, called, twice = np.zeros(CONDITIONS), np.zeros(CONDITIONS), 0, 0
     for run in range(runs):
-        one, other = simulate(design, rng)
+        test = simulate(design, rng)
+        one, other = test.counted()
         both = scatter({"one": one, "other": other}, DRAWS, run)
         rate, delta = estimate(both["one"]), difference(both["one"], both["other"])
         held += (rate.low <= truth) & (truth <= rate.high)
         even += (delta.low <= 0) & (delta.high >= 0)
         called += bool((holm(delta.p) < 0.05).any())
+        low, high = drawn_twice(test, rng)
+        twice += low <= truth <= high
     return {
         "rate": 100 * held.mean() / runs,
         "difference": 100 * even.mean() / runs,
         "called different": 100 * called / runs,
+        "rate, drawn twice": 100 * twice / runs,
     }
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--design", type=int, help="only this one, counted from 0")
     args = parser.parse_args(cmd)
-    print("| design | rate | difference | called different |\n| --- | ---: | ---: | ---: |")
-    for design in DESIGNS:
+    print("| design | rate | difference | called different | rate, drawn twice |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for design in DESIGNS if args.design is None else [DESIGNS[args.design]]:
         found = measure(design, args.runs)
         cells = " | ".join(f"{value:.1f}" for value in found.values())
         print(f"| {design} | {cells} |", flush=True)

@@ -4,7 +4,7 @@
 
 # shellcheck disable=SC2154  # root is the caller's
 [[ ${root} != *:* ]] ||
-    die "${root}: a colon in this path parts it in PATH and PYTHONPATH; move the checkout elsewhere"
+    die "${root}: PATH and PYTHONPATH cannot hold a path with a colon; move the checkout"
 if [ -x "${root}/.venv/bin/python" ]; then
     PATH=${root}/.venv/bin:${PATH}
 fi

@@ -3,9 +3,9 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/../../utils/log.sh"
 
-# prepare CORPUS DIR OPTIONS...: prepare_corpus CORPUS on its directory, out of the option --CORPUS.
-# With ${download} it is first fetched into DIR, or downloads/; ${parts} are parts of it, if not the
-# usual ones.
+# prepare CORPUS DIR OPTIONS...: run prepare_corpus CORPUS on DIR, the value of the option --CORPUS.
+# With ${download} the corpus is first downloaded to DIR, or to downloads/; ${parts} names its parts,
+# if not the default ones.
 prepare() {
     local corpus=$1 root=$2
     shift 2

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154  # options come from options.sh and the driver
-# What the drivers share. A driver sets ${root}, sources options.sh, names its own options, sources
-# utils/{log,parse_options}.sh and this file, which refuses bad options, then calls
+# Shared by the drivers. A driver sets ${root}, sources options.sh, sets its own options, sources
+# utils/{log,parse_options}.sh and this file, which checks the options, and then calls
 #
 #   prepare_corpus    stage 1
 #   prepare_students  stages 2 to 6: noises, copies, teacher, distillation, export
@@ -11,9 +11,9 @@
 [ -f local/data.sh ] || die "no local/data.sh here: a recipe's run.sh calls ${0##*/} in its directory"
 . "${root}/utils/python.sh"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-# oneDNN keeps what it compiled for each shape: gigabytes where batches differ in length.
+# oneDNN caches compiled kernels for each shape: gigabytes if batches differ in length.
 export ONEDNN_PRIMITIVE_CACHE_CAPACITY=${ONEDNN_PRIMITIVE_CACHE_CAPACITY:-8}
-# Commands end with the shells named here, killed or by Ctrl-C (espnet_robust/common/ending.py).
+# Commands end when the shells named here end, even if killed (espnet_robust/common/ending.py).
 export ESPNET_ROBUST_RECIPES="${ESPNET_ROBUST_RECIPES-} ${HOSTNAME}:$$"
 
 # bin NAME OPTIONS...: a command of this project; within submit_all kept for a job.
@@ -52,8 +52,8 @@ ranks=(
     --ngpu "${ngpu}" --num_procs "${num_procs}" --num_nodes "${num_nodes}"
     --dist_backend "${dist_backend}"
 )
-# What decides the outputs: for every command that compares them with their inputs. The driver has
-# set ${task}, ${task_config}, ${classifier}, ${label} and ${tokens}.
+# The options that decide the outputs, for every command that compares outputs with their inputs. The
+# driver has set ${task}, ${task_config}, ${classifier}, ${label} and ${tokens}.
 plan=(
     --task "${task}" --budget "${budget}" --exp "${exp}" --classifier "${classifier}"
     --distill_config "${distill_config}" --task_config "${task_config}" --teacher "${teacher}"
@@ -65,7 +65,7 @@ plan=(
     --checkpoint "${checkpoint}" --students "${students}" "--decode_options=${decode_options-}"
     "--distill_args=${distill_args}" "--task_args=${task_args}"
 )
-# Where the recipe's corpus, noises and rooms are, unless the command line says it.
+# Where the recipe's corpus, noises and rooms are, unless given on the command line.
 . "${root}/egs/db.sh"
 for _name in "$(basename "$(dirname "${PWD}")")" noise rir musan wham fsd50k dns; do
     _root=${_name^^}
@@ -90,9 +90,13 @@ device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
 test_dirs=$(printf 'data/%s ' ${test_sets})
 
 # each_system FUNCTION [KIND]: FUNCTION SYSTEM SEED DIR for every system and seed, ${nj} at a time,
-# or as jobs of that KIND.
+# or as jobs of that KIND. Where stderr is a terminal, each of a KIND has a line of it
+# (espnet_robust/common/live.py), and what it prints is shown when all have ended.
+exec 3>&2
 each_system() {
-    local system seed dir failed=0 running=0 job commands=
+    local system seed dir job commands='' line='' lines=0 pid pids=() failed=0 running=0
+    [ -z "${2-}" ] || [ -n "${cluster}" ] || lines=$(live_lines)
+    rm -f "${exp}"/*/.shown
     for seed in ${seeds}; do
         for system in ${systems}; do
             dir=${exp}/${system}_seed${seed} job=${cluster:+$1_${system}_seed${seed}}
@@ -100,18 +104,42 @@ each_system() {
             if [ "$((running++))" -ge "${nj}" ]; then wait -n || failed=1; fi
             [ "${failed}" = 0 ] || break 2
             mkdir -p "${dir}"
-            "$1" "${system}" "${seed}" "${dir}" &
+            [ "${lines}" = 0 ] || line="3 $((lines - running + 1))"
+            if [ -n "${line}" ]; then
+                ESPNET_ROBUST_LINE=${line} "$1" "${system}" "${seed}" "${dir}" &>"${dir}/.shown" &
+            else
+                "$1" "${system}" "${seed}" "${dir}" &
+            fi
+            pids+=("$!")
         done
     done
     submit "$1" "${2-data}"
-    while [ -n "$(jobs -p)" ]; do wait -n || failed=1; done
+    # One by one: wait -n does not tell of a job that has ended before it is called.
+    for pid in "${pids[@]}"; do wait "${pid}" || failed=1; done
+    [ -z "${line}" ] || cat "${exp}"/*/.shown >&2
+    rm -f "${exp}"/*/.shown
     [ "${failed}" = 0 ] || die "a system failed; see above"
+}
+
+# live_lines: prints a line for each job on the terminal; to stdout how many there are, 0 if no
+# terminal could show them.
+live_lines() {
+    local system seed lines
+    lines=$(($(wc -w <<<"${systems}") * $(wc -w <<<"${seeds}")))
+    if [ ! -t 3 ] || [ "${lines}" -ge "$(stty size <&3 | cut -d ' ' -f 1)" ]; then
+        echo 0
+        return
+    fi
+    for seed in ${seeds}; do
+        for system in ${systems}; do echo "${system} ${seed}: waits" >&3; done
+    done
+    echo "${lines}"
 }
 
 # submit TITLE KIND: the jobs whose commands were kept, if there are any, to their end.
 submit() {
     [ -z "${commands}" ] || on_cluster run_jobs --jobs_dir "${exp}/jobs" --title "$1" --kind "$2" \
-        --ngpu "${ngpu}" --num_nodes "${num_nodes-1}" <<<"${commands}"
+        --ngpu "${ngpu}" --num_nodes "${num_nodes}" <<<"${commands}"
 }
 
 # each_student FUNCTION [KIND]: each_system, of those that are distilled.
@@ -126,7 +154,7 @@ each_student() {
 # logged FILE COMMAND...: output to FILE; of a failure, what it says.
 logged() {
     if [ -n "${job-}" ]; then "${@:2}" && return; fi # it has a log of its own
-    log "$1: begins"
+    [ -n "${ESPNET_ROBUST_LINE-}" ] || log "$1: begins"
     "${@:2}" >"$1" 2>&1 && return
     grep '^error: ' "$1" >&2 || tail -n 5 "$1" >&2
     return 1

@@ -4,8 +4,8 @@
     espnet-robust launch --processes 4 espnet_robust.run espnet2.bin.asr_train --ngpu 1 ...
 
 MODULE and its options are as after `python -m`. torchrun starts the processes; each takes its share
-of every batch. --ngpu is that of one process: 1, or 0 for the CPU, which needs --dist_backend gloo.
-With several nodes each runs this command with its --node_rank.
+of every batch. --ngpu is per process: 1, or 0 for the CPU, which needs --dist_backend gloo. With
+several nodes, run this command on each with its own --node_rank.
 """
 
 import argparse
@@ -65,8 +65,8 @@ def _torchrun_options(args: argparse.Namespace) -> list[str]:
 
 
 def _prepare_environment() -> None:
-    """What the ranks find in their environment."""
-    # They end with this process, even where it was killed and could not end them.
+    """Set the environment of the ranks."""
+    # They end with this process, even if it is killed and cannot end them.
     os.environ[RECIPES] = f"{os.environ.get(RECIPES, '')} {os.uname().nodename}:{os.getpid()}"
     # ESPnet counts the GPUs named in it, and would find too few for the second rank on a CPU.
     if not os.environ.get("CUDA_VISIBLE_DEVICES", "all"):
@@ -75,7 +75,7 @@ def _prepare_environment() -> None:
 
 
 def _report(failures: dict, total: int) -> None:
-    """Say which rank failed first: its peers fail or are ended with it."""
+    """Report which rank failed first; its peers fail or are ended because of it."""
 
     def likely(rank: int) -> int:
         followed = (-signal.SIGABRT, -signal.SIGTERM)  # a lost peer; torchrun's end of the others

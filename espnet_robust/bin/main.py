@@ -65,6 +65,7 @@ COMMANDS = {
         "average_folds": "espnet_robust.bin.average_folds",
         "list_systems": "espnet_robust.bin.list_systems",
         "report": "espnet_robust.bin.report",
+        "demo": "espnet_robust.bin.demo",
     },
     "Publication": {
         "pack": "espnet_robust.bin.pack",

@@ -36,12 +36,12 @@ def main(cmd: Sequence[str] | None = None) -> None:
     from espnet_robust.cluster.options import stage_of
 
     stage = stage_of(args, "copies", "data", Path(args.out_prefix).parent / ".jobs")
-    jobs = protocol_jobs(*what, **options)
     if args.dry_run == "true":
-        print(describe_copies(jobs, stage))
-    else:
-        remove_left_over(jobs, args.out_prefix, args.config)
-        make_copies(jobs, stage)
+        print(describe_copies(lambda: protocol_jobs(*what, **options), stage))
+        return
+    jobs = protocol_jobs(*what, **options)
+    remove_left_over(jobs, args.out_prefix, args.config)
+    make_copies(jobs, stage)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Make some shards of a distorted copy that make_protocol has begun: a part of a job array."""
+"""Make some shards of a distorted copy that make_protocol has begun, as part of a job array."""
 
 import argparse
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from espnet_robust.common.cli import Parser, run
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust make_shards", description=__doc__)
     parser.add_argument("--first", type=int, required=True, help="number of the first shard")
-    parser.add_argument("--number", type=int, required=True, help="of consecutive shards")
-    parser.add_argument("--nj", type=int, default=1, help="processes; changes nothing but the time")
+    parser.add_argument("--number", type=int, required=True, help="number of consecutive shards")
+    parser.add_argument("--nj", type=int, default=1, help="number of processes")
     parser.add_argument(
         "--allow_pipe", action="store_true", help="run the commands in the wav.scp of SRC"
     )

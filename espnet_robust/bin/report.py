@@ -5,7 +5,7 @@
 
 wer.md and wer.tex hold the tables, wer.csv every figure, wer.png and wer.svg curves and bars,
 cost.png and cost.svg the rate against size, work and time. For a classification task the files are
-called accuracy.
+called accuracy. index.html shows all of it and every utterance in a browser, without a network.
 """
 
 import argparse
@@ -98,10 +98,11 @@ def _recipe(args: argparse.Namespace, command: str) -> None:
         others = compared(args.compare, systems, below)
         order = [*systems, *dict.fromkeys(others.values())]
         out = args.out / below
-        _write(args, out, names | others, order, baseline, command)
+        title = f"{args.exp.name}, {test_set}"
+        _write(args, out, names | others, order, baseline, command, title)
         tables = sorted(out.glob("*.md"))
         print(f"\n{test_set}: {(out / SUMMARY).read_text('utf-8')}")
-        print(f"every condition: {tables[0]}   plot: {tables[0].with_suffix('.png')}")
+        print(f"every condition: {tables[0]}   to browse: {out / 'index.html'}")
         name = args.name or args.exp.name
         _keep(args.results, f"{name}/{test_set}" if number else name, out, command)
 
@@ -113,14 +114,18 @@ def _write(
     order: Sequence[str],
     baseline: str,
     command: str,
+    title: str = "",
 ) -> None:
     """Write everything about the runs in ``names`` (scores.json -> system) into ``out``."""
+    from espnet_robust.score.page.make import make_page
     from espnet_robust.score.report import write_report
 
-    write_report(
+    studies = write_report(
         out, list(names), baseline=baseline, order=order, names=names, command=command,
         groups=args.groups,
     )  # fmt: skip
+    what = studies[0].metric.title.partition(",")[0]
+    make_page(out, studies, title=f"{what}: {title}" if title else what, command=command)
 
 
 def _keep(results: str, name: str, out: Path, command: str) -> None:

@@ -1,6 +1,6 @@
-"""Run commands from stdin as jobs of a cluster, to their end; what fails is tried again.
+"""Run commands from stdin as jobs of a cluster; jobs that fail are tried again.
 
-They come as egs/TEMPLATE/stages.sh writes them.
+The commands come in the format that egs/TEMPLATE/stages.sh writes.
 """
 
 import argparse
@@ -17,9 +17,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust run_jobs", description=__doc__)
     add_cluster_options(parser)
     parser.add_argument(
-        "--jobs_dir", type=Path, required=True, metavar="DIR", help="for logs of the jobs"
+        "--jobs_dir", type=Path, required=True, metavar="DIR", help="directory for the jobs' logs"
     )
-    parser.add_argument("--title", required=True, help="what the cluster calls them")
+    parser.add_argument("--title", required=True, help="name of the jobs in the cluster")
     parser.add_argument("--kind", choices=KINDS, default="data", help="default: %(default)s")
     parser.add_argument("--ngpu", type=int, default=0, help="GPUs of each node of a training")
     parser.add_argument("--num_nodes", type=int, default=1, help="of a training")

@@ -1,7 +1,7 @@
 """Run one training of a recipe: a distillation, or a recogniser or classifier on a student.
 
-A training that is done is skipped; one that was interrupted goes on. If it was made of something
-else (configuration, data, teacher, student), it is refused or, with --redo, made again.
+A finished training is skipped; an interrupted one resumes. If it was made of something else (other
+configuration, data, teacher, student), it is refused or, with --redo, made again.
 """
 
 import argparse
@@ -19,10 +19,10 @@ def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust train", description=__doc__)
     add_plan_options(parser)
     parser.add_argument(
-        "--ngpu", default="0", metavar="N", help="GPUs of a node; default: %(default)s"
+        "--ngpu", default="0", metavar="N", help="GPUs per node; default: %(default)s"
     )
     parser.add_argument(
-        "--num_procs", default="1", metavar="N", help="without GPUs: processes of a node"
+        "--num_procs", default="1", metavar="N", help="without GPUs: processes per node"
     )
     parser.add_argument(
         "--num_nodes",
@@ -31,7 +31,7 @@ def get_parser() -> argparse.ArgumentParser:
         help="each runs this command, with NODE_RANK and MASTER_ADDR in its environment",
     )
     parser.add_argument(
-        "--dist_backend", default="", metavar="NAME", help="nccl or gloo; default: as fits"
+        "--dist_backend", default="", metavar="NAME", help="default: nccl on GPUs, gloo without"
     )
     parser.add_argument(
         "--redo", action="store_true", help="delete a stale training and run it again"
@@ -56,7 +56,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
         output, best = outputs.distilled(args.system, args.seed), BEST_STUDENT
         module = ["espnet_robust.bin.distill_train"]
         if not output.changes() and outputs.student(args.system, args.seed).is_done():
-            return  # its checkpoints may be gone
+            return  # its checkpoints may have been deleted
     else:
         output, best = outputs.trained(args.system, args.seed), "valid.loss.best.pth"
         module = ["espnet_robust.run", f"espnet2.bin.{args.what}_train"]

@@ -1,4 +1,4 @@
-"""Commands of a recipe as jobs of a cluster.
+"""Run the commands of a recipe as jobs of a cluster.
 
 config.py     conf/cluster/*.yaml: where jobs go and what they are given
 job.py        one command, on the node that runs it: its log, its outcome

@@ -1,4 +1,4 @@
-"""conf/cluster/*.yaml: where jobs go, and what each of them is given."""
+"""Options of cluster jobs, from conf/cluster/*.yaml."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -15,17 +15,17 @@ KINDS = ("data", "train", "decode")  # copies, exports and scores; stages 4, 5 a
 
 @dataclass(frozen=True)
 class Cluster:
-    """What the jobs of a stage are given.
+    """The options of the jobs of a stage.
 
     Args:
         executor: "slurm", or "local": processes of this machine.
         partition, account: Slurm's; None: the cluster's default.
         time_min: minutes after which a job is ended.
         mem_gb: memory of a job on each of its nodes, in GB; None: the cluster's default.
-        cpus: CPUs of a job on each of its nodes.
+        cpus: number of CPUs of a job on each of its nodes.
         array: jobs of a stage at a time; as many parts have its distorted copies.
-        retries: how often a job that failed is submitted again.
-        requeue: whether Slurm starts a job again that it has pre-empted, or whose node failed.
+        retries: how often a failed job is submitted again.
+        requeue: whether Slurm restarts a job that it has pre-empted or whose node failed.
         sbatch: further options of sbatch, such as ``{qos: long}``.
         setup: shell lines that a job begins with, such as ``module load cuda``.
         data, train, decode: options of these kinds of jobs that differ.
@@ -62,10 +62,10 @@ class Cluster:
                 raise ConfigError(f"{name} {getattr(self, name)!r}: a mapping of options")
 
     def of(self, kind: str) -> "Cluster":
-        """What jobs of this kind are given.
+        """The options of jobs of this kind.
 
         Raises:
-            ConfigError: an option of the kind is none, or has no such value.
+            ConfigError: an option is unknown or has an invalid value.
         """
         options = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in KINDS}
         return from_mapping(options | dict(getattr(self, kind)), Cluster, kind)
@@ -82,7 +82,7 @@ def read_cluster(name: str, recipe: Path = Path()) -> Cluster:
     """The cluster of a YAML, a path or a name in conf/cluster of the recipe or the checkout.
 
     Raises:
-        ConfigError: there is none, or something is wrong in it, for any kind of jobs.
+        ConfigError: there is no such YAML, or something in it is wrong, for any kind of job.
     """
     path: Path | None = Path(name)
     if "/" not in name and not name.endswith(".yaml"):

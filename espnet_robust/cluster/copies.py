@@ -1,10 +1,11 @@
-"""Distorted copies by many jobs: each makes a range of shards, whoever submits puts them together.
+"""Make distorted copies with many jobs: each makes a range of shards, the submitter joins them.
 
-A shard does not depend on who makes it, so a copy has the same bytes as one made by one process.
+A shard does not depend on the job that makes it, so a copy has the same bytes as one made by a
+single process.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from espnet_robust.cluster.running import Stage, describe, run_jobs, wait_for_earlier
 from espnet_robust.common.errors import UserError
@@ -14,10 +15,11 @@ from espnet_robust.distortion.copies.source import check_source
 
 
 def make_copies(jobs: Sequence[copies.Job], stage: Stage) -> None:
-    """Make copies, or what is left of them, by jobs of a cluster.
+    """Make copies, or their missing parts, with jobs of a cluster.
 
     Raises:
-        UserError: as ``distort_data_dir``; JobError where a job failed for good.
+        UserError: as for ``distort_data_dir``.
+        JobError: a job failed repeatedly.
     """
     names = {job.dst.name for job in jobs}
     # Those of a process that was killed still write where this one would begin anew.
@@ -25,24 +27,24 @@ def make_copies(jobs: Sequence[copies.Job], stage: Stage) -> None:
     copies.run_jobs(jobs, lambda todo: run_jobs(stage, commands(todo, stage.cluster.array)))
 
 
-def describe_copies(jobs: Sequence[copies.Job], stage: Stage) -> str:
-    """What ``make_copies`` would submit."""
+def describe_copies(jobs: Callable[[], Sequence[copies.Job]], stage: Stage) -> str:
+    """What ``make_copies`` would submit, as far as data, noises and rooms are there."""
     try:
         todo = [
             (job, check_source(job.src, allow_pipe=job.allow_pipe))
-            for job in jobs
+            for job in jobs()
             if copy_changes(job, wanted_record(job))
         ]
     except UserError as e:
-        return f"{stage.title}: known when the stages before are done: {e}"
+        return f"{stage.title}: known when the stages before are done: {' '.join(str(e).split())}"
     return describe(stage, commands(todo, stage.cluster.array))
 
 
 def commands(todo: Sequence[Todo], array: int) -> Mapping[str, Sequence[str]]:
-    """{name: command} of jobs that make the shards of these copies that are not there yet.
+    """{name: command} of the jobs that make the missing shards of these copies.
 
     Args:
-        array: how many jobs there may be about; each copy has at least one.
+        array: approximate number of jobs; each copy has at least one.
     """
     found = {}
     for job, total in todo:

@@ -1,7 +1,7 @@
-"""Submission through submitit, and which of the jobs that were submitted are still there.
+"""Submit jobs through submitit, and find out which of the submitted jobs still exist.
 
-What runs is asked of Slurm's controller or of the system, never of a file that says so: a job may
-be killed, pre-empted or begun again at any moment, and whoever submitted it may have ended.
+Slurm's controller or the operating system says what is running, never a file: a job may be killed,
+pre-empted or restarted at any moment, and the process that submitted it may have ended.
 """
 
 import contextlib
@@ -25,28 +25,28 @@ NAMES = "names.json"  # in a batch's folder: the names of its jobs, in the order
 
 
 class Executor(Protocol):
-    """Where jobs go."""
+    """The interface for submitting jobs."""
 
     alone: bool  # see Job
-    patience_s: float  # how long after a job is gone its files may still come
+    patience_s: float  # how long after a job has ended its files may still appear
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        """Have these begin, at once or when there is room for them."""
+        """Start these, at once or as soon as there is room."""
 
     def live(self) -> dict[str, str] | None:
-        """{name: state} of the jobs of this folder that wait or run, whoever submitted them.
+        """{name: RUNNING, or why it waits} of the jobs of this folder, whoever submitted them.
 
         None: nobody can tell at the moment.
         """
 
     def room(self, live: int) -> int:
-        """How many may be submitted while so many wait or run."""
+        """How many jobs may be submitted while ``live`` jobs wait or run."""
 
     def goes_on(self, names: Sequence[str]) -> str:
-        """What becomes of these jobs if this process ends, and how to end them."""
+        """A message: what happens to these jobs if this process ends, and how to end them."""
 
     def tidy(self) -> None:
-        """Remove what was needed to submit, once all has ended well."""
+        """Remove the files needed for submitting, after everything has succeeded."""
 
 
 def executor_of(cluster: Cluster, folder: Path, title: str, gpus: int, nodes: int) -> Executor:
@@ -101,7 +101,7 @@ class Local:
 
 
 class Slurm:
-    """Job arrays. They go on when the shell that submitted them ends."""
+    """Job arrays, which continue when the shell that submitted them ends."""
 
     alone = False
     patience_s = 30.0  # network file systems show a new file after a while
@@ -121,7 +121,7 @@ class Slurm:
         batch = uuid.uuid4().hex[:12]
         folder = self.folder / batch
         folder.mkdir(parents=True)
-        # Before the jobs are there, so that nobody misses them if this process is killed now.
+        # Written before the jobs exist, so that they are not missed if this process is killed now.
         write_atomic(folder / NAMES, json.dumps([job.name for job in jobs]))
         executor = SlurmExecutor(folder)
         executor.update_parameters(job_name=f"{self.title}.{batch}", **self.parameters)
@@ -140,13 +140,16 @@ class Slurm:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:  # the controller does not answer
             return None
-        found = {}
+        found, known = {}, {}
         for line in done.stdout.splitlines():
             title, place, state, reason = line.rsplit("|", 3)
-            names = self._names(title.rpartition(".")[2])
-            if names:
+            batch = title.rpartition(".")[2]
+            if batch not in known:
+                known[batch] = self._names(batch)
+            if names := known[batch]:
                 name = names[int(place) if place.isdecimal() else 0]
-                found[name] = f"{state} ({reason})" if state == "PENDING" else state
+                why = reason if state == "PENDING" and reason != "None" else state
+                found[name] = RUNNING if state == RUNNING else why
         return found
 
     def _names(self, batch: str) -> Sequence[str]:
@@ -160,8 +163,8 @@ class Slurm:
 
     def goes_on(self, names: Sequence[str]) -> str:
         return (
-            f"{len(names)} jobs go on, and the same command waits for them; squeue --me shows "
-            "them, scancel ends them"
+            "jobs continue; the same command waits for them, squeue --me shows them, scancel ends "
+            f"them: {' '.join(names)}"
         )
 
     def tidy(self) -> None:
@@ -171,7 +174,7 @@ class Slurm:
 
 @contextlib.contextmanager
 def _outside_jobs() -> Iterator[None]:
-    """What Slurm tells a job about itself is hidden: this process may be one."""
+    """Context without Slurm's variables, because this process may itself be a job."""
     hidden = {n: v for n, v in os.environ.items() if n.startswith(("SLURM_", "SUBMITIT_"))}
     hidden.pop("SLURM_CONF", None)
     for name in hidden:
@@ -183,7 +186,7 @@ def _outside_jobs() -> Iterator[None]:
 
 
 def sbatch_parameters(cluster: Cluster, gpus: int = 0, nodes: int = 1) -> Mapping[str, Any]:
-    """What submitit is given for jobs of one kind, names as those of its ``SlurmExecutor``."""
+    """The parameters of submitit's ``SlurmExecutor`` for jobs of one kind."""
     more: dict[str, Any] = {"requeue": True} if cluster.requeue else {"no-requeue": True}
     # To the steps of a job, half a minute before its time is over, as at that time: SIGTERM.
     more |= {"signal": "TERM@30", **cluster.sbatch}

@@ -1,4 +1,4 @@
-"""One command, on the node that runs it."""
+"""Run one command on the node of its job."""
 
 import contextlib
 import fcntl
@@ -36,8 +36,8 @@ class Job:
         command: program and arguments.
         folder: absolute, on a disk that all nodes see.
         attempt: tells this submission of the job from others.
-        alone: hold the lock ``NAME.lock`` meanwhile, and end with the recipe's shell: where no
-            cluster knows what runs.
+        alone: hold the lock ``NAME.lock`` meanwhile, and end with the recipe's shell; needed if no
+            cluster keeps track of jobs.
         nodes: how many of Slurm run the command, each of them once.
     """
 
@@ -93,12 +93,12 @@ class Job:
 
 
 def log_of(folder: Path, name: str) -> Path:
-    """The log of a job, of all its attempts."""
+    """The log of a job, with all its attempts."""
     return folder / f"{name}.log"
 
 
 def outcome_of(job: Job) -> tuple[int, str] | None:
-    """(exit status, last line or error) of this attempt; None while it has none."""
+    """(exit status, last line or error) of this attempt; None if it has not ended."""
     try:
         outcome = json.loads((job.folder / f"{job.name}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -109,7 +109,7 @@ def outcome_of(job: Job) -> tuple[int, str] | None:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a job of this machine, or a command that it has left, holds this lock."""
+    """Whether a job on this machine, or a command it left behind, holds this lock."""
     with open(path) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

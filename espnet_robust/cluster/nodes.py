@@ -26,7 +26,7 @@ def meeting_point(environment: Mapping[str, str]) -> dict[str, str]:
     Args:
         environment: what Slurm tells the first node of the job.
 
-    Each life of a job, if it is begun again after pre-emption, has a port of its own, so that nothing
+    Each life of a job that is begun again after pre-emption has a port of its own, so that nothing
     left of the one before can join it.
     """
     life = int(environment["SLURM_JOB_ID"]) + 7919 * int(environment.get("SLURM_RESTART_COUNT", 0))
@@ -46,8 +46,8 @@ def _first_host(environment: Mapping[str, str]) -> str:
 def hosts(node_list: str) -> list[str]:
     """The hosts in ``SLURM_JOB_NODELIST``, without scontrol, which nodes may not have.
 
-    >>> hosts("gpu-a[01-03,7],x-1"), hosts("r[1-2]n[1-2]-ib")
-    (['gpu-a01', 'gpu-a02', 'gpu-a03', 'gpu-a7', 'x-1'], ['r1n1-ib', 'r1n2-ib', 'r2n1-ib', 'r2n2-ib'])
+    >>> hosts("gpu-a[01-03,7],x-1")
+    ['gpu-a01', 'gpu-a02', 'gpu-a03', 'gpu-a7', 'x-1']
     """
     from submitit.slurm.slurm import _parse_node_list
 

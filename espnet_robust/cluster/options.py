@@ -28,7 +28,7 @@ def stage_of(
     ngpu: int = 0,
     num_nodes: int = 1,
 ) -> Stage:
-    """The stage that ``add_cluster_options`` describes.
+    """The stage described by the options of ``add_cluster_options``.
 
     Args:
         jobs: directory for logs, and how jobs ended.

@@ -1,4 +1,4 @@
-"""A list of jobs to its end, whatever befalls some of them."""
+"""Run a list of jobs to completion, even if some of them fail."""
 
 import shlex
 import time
@@ -23,7 +23,7 @@ Commands = Mapping[str, Sequence[str]]  # {name of the job: its command}
 
 @dataclass(frozen=True)
 class Stage:
-    """What the jobs of a stage have in common.
+    """The common settings of a stage's jobs.
 
     Args:
         title: for messages, and what the cluster calls them.
@@ -45,25 +45,26 @@ class Stage:
 
 
 def describe(stage: Stage, commands: Commands) -> str:
-    """What ``run_jobs`` would submit."""
+    """A description of what ``run_jobs`` would submit."""
     given = f"{shown(stage.cluster)}, gpus {stage.gpus}, nodes {stage.nodes}"
-    lines = [f"{stage.title}: {len(commands)} jobs to {stage.cluster.executor}: {given}"]
+    lines = [f"{stage.title}: {_jobs(len(commands))} to {stage.cluster.executor}: {given}"]
     lines += [f"  {name}: {shlex.join(command)}" for name, command in commands.items()]
     return "\n".join(lines)
 
 
 def run_jobs(stage: Stage, commands: Commands) -> None:
-    """Run these to their end. What has failed is submitted again, ``retries`` times.
+    """Run these jobs to completion. A failed job is submitted again, up to ``retries`` times.
 
-    Jobs of the same names that still run, submitted by somebody who has ended, are waited for
-    first. Then all are submitted, as a command that finds its work done ends at once.
+    Jobs with the same names that are still running, submitted by a process that has ended, are
+    waited for first. Then all are submitted; a command whose work is done ends at once.
 
     Raises:
-        JobError: some failed for good, after all others have ended; says which, why, and where
-            their logs are. Or the cluster refuses them.
+        JobError: some jobs failed repeatedly (raised after all others have ended; the message says
+            which, why, and where their logs are), or the cluster refuses the jobs.
     """
     executor = stage.executor()
     wait_for_earlier(stage, executor, lambda name: name in commands)
+    say(f"[{stage.title}] {_jobs(len(commands))}, with logs in {stage.folder}/*.log")
     run = _Run(stage, executor, list(commands))
     try:
         while run.waiting or run.running:
@@ -81,7 +82,7 @@ def run_jobs(stage: Stage, commands: Commands) -> None:
 
 
 def wait_for_earlier(stage: Stage, executor: Executor, ours: Callable[[str], bool]) -> None:
-    """Return when no job runs whose name is one of ``ours``."""
+    """Wait until no job is running whose name is one of ``ours``."""
     told, begin = 0.0, time.monotonic()
     while True:
         live = executor.live()
@@ -128,7 +129,7 @@ class _Run:
         time.sleep(_pause(self._begin))
 
     def look(self) -> None:
-        """Take up what has ended."""
+        """Handle the jobs that have ended."""
         live = self.executor.live()
         if live is None:
             self._tell("the cluster does not answer")
@@ -142,11 +143,11 @@ class _Run:
             elif self._is_lost(name):
                 self._ended(name, -1, "ended without a word (killed, out of memory or time?)")
         states = Counter(live[name] for name in self.running if name in live)
-        rest = sum(states.values()) - states[RUNNING]
-        why = ", ".join(sorted(state for state in states if state != RUNNING))
-        waiting = f", {rest + len(self.waiting)} waiting{f': {why}' if why else ''}"
+        waiting = states.total() - states[RUNNING] + len(self.waiting)
+        why = ", ".join(sorted({*states} - {RUNNING, "PENDING"}))
         self._tell(
-            f"{self.done} done, {states[RUNNING]} running{waiting}"
+            f"{self.done} done, {states[RUNNING]} running, {waiting} waiting"
+            + (f" ({why})" if why else "")
             + (f", {len(self.failed)} failed" if self.failed else "")
         )
 
@@ -181,7 +182,12 @@ def _failure(stage: Stage, failed: Mapping[str, str], total: int) -> str:
     logs = {name: log if log.exists() else stage.folder for name, log in logs.items()}
     shown = [f"{name}: {why}; see {logs[name]}" for name, why in failed.items()]
     more = f"; and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    tries = stage.cluster.retries + 1
     return (
-        f"{stage.title}: {len(failed)} of {total} jobs failed, {stage.cluster.retries + 1} times "
-        f"each: {'; '.join(shown[:_SHOWN])}{more}"
+        f"{stage.title}: {len(failed)} of {_jobs(total)} failed"
+        f"{f' in each of {tries} tries' if tries > 1 else ''}: {'; '.join(shown[:_SHOWN])}{more}"
     )
+
+
+def _jobs(number: int) -> str:
+    return f"{number} job{'s' if number > 1 else ''}"

@@ -1,4 +1,4 @@
-"""One training as several processes, of one node or of several: what starts them.
+"""Start one training as several processes, on one node or several.
 
 Each process (a rank) takes its share of every batch, on a GPU of its own or, for tests and small
 work, on a CPU. torchrun starts the ranks of a node and ends them all when one of them fails.
@@ -13,7 +13,7 @@ from espnet_robust.common.errors import ConfigError
 
 BACKENDS = ("nccl", "gloo")
 PORT = 29500  # torchrun's own
-# What says in the environment of each node which one it is, and where the first one is.
+# Environment variables that tell each node its number and the address of the first node.
 NODE_RANK, MASTER_ADDR, MASTER_PORT = "NODE_RANK", "MASTER_ADDR", "MASTER_PORT"
 # Utterance id of the batch of a rank that has no utterance of its own (``plugin/shares.py``).
 IDLE = "<idle>"
@@ -27,18 +27,19 @@ def torchrun_command(
     master_addr: str = "127.0.0.1",
     master_port: int | None = None,
 ) -> list[str]:
-    """What to run on one node, so that ``command`` runs there in ``processes`` ranks.
+    """The command to run on one node so that ``command`` runs there in ``processes`` ranks.
+
+    It ends with status 0 if all ranks do. If one fails, it ends the other ranks of its node, names
+    the failed rank in one line on stderr, and ends with status 1. SIGTERM ends all ranks.
 
     Args:
         command: a module and its options, as after ``python -m``.
-        processes: ranks of each node.
-        nodes: each of them must run its own such command; ranks are ``nodes * processes``.
-        node_rank: which node this is, from 0.
+        processes: ranks per node.
+        nodes: number of nodes, each of which must run its own such command; there are
+            ``nodes * processes`` ranks.
+        node_rank: number of this node, from 0.
         master_addr: the host of node 0, as the others reach it.
-        master_port: a port that is free there; None: any, or with several nodes ``PORT``.
-
-    It ends with status 0 where all ranks did. Where one fails it ends the other ranks of its node,
-    says which one it was in a line of stderr, and ends with status 1. SIGTERM ends all ranks.
+        master_port: a free port there; None: any, or ``PORT`` with several nodes.
     """
     words = ["--processes", str(processes)]
     if nodes > 1:
@@ -54,13 +55,13 @@ class Ranks:
     """The processes of one training.
 
     Args:
-        ngpu: GPUs of each node, a process each; 0 is the CPU.
-        num_procs: processes of each node without GPUs.
-        num_nodes: nodes.
+        ngpu: GPUs per node, with a process each; 0: CPU.
+        num_procs: processes per node, without GPUs.
+        num_nodes: number of nodes.
         backend: one of BACKENDS; "" is nccl on GPUs, gloo without.
 
     Raises:
-        ConfigError: these do not go together.
+        ConfigError: these contradict each other.
     """
 
     ngpu: int = 0
@@ -81,27 +82,27 @@ class Ranks:
 
     @property
     def per_node(self) -> int:
-        """Processes of each node."""
+        """Number of processes per node."""
         return self.ngpu or self.num_procs
 
     @property
     def total(self) -> int:
-        """Processes in all."""
+        """Total number of processes."""
         return self.per_node * self.num_nodes
 
     def command(
         self, module: Sequence[str], options: Sequence[str], environment: Mapping[str, str]
     ) -> list[str]:
-        """What trains with ESPnet's ``options`` on this node.
+        """The command that trains with ESPnet's ``options`` on this node.
 
         Args:
             module: as after ``python -m``: its name, and what comes before the options.
-            environment: tells one node from another where there are several, see ``node_of``.
+            environment: identifies this node if there are several, see ``node_of``.
 
         Raises:
-            ConfigError: the environment does not.
+            ConfigError: the environment does not identify the node.
         """
-        # ESPnet's --ngpu is that of one process; with more it would copy the model at each step.
+        # ESPnet's --ngpu is per process; with more than 1 it would copy the model in each step.
         words = [*module, *options, "--ngpu", str(min(self.ngpu, 1))]
         if self.total == 1:
             return [sys.executable, "-m", *words]
@@ -113,7 +114,7 @@ class Ranks:
 
 
 def ranks_of(ngpu: str, num_procs: str, num_nodes: str, backend: str) -> Ranks:
-    """``Ranks`` from options as they are given. Raises ConfigError as it does, or for no number."""
+    """``Ranks`` from options given as text. Raises ConfigError if they are wrong or not numbers."""
     for name, value, what in (
         ("ngpu", ngpu, "GPUs"), ("num_procs", num_procs, "processes"),
         ("num_nodes", num_nodes, "nodes"),
@@ -126,8 +127,8 @@ def ranks_of(ngpu: str, num_procs: str, num_nodes: str, backend: str) -> Ranks:
 def node_of(nodes: int, environment: Mapping[str, str] = os.environ) -> tuple[int, str, int]:
     """(rank of this node, host of the first one, port there) of several nodes.
 
-    ``NODE_RANK`` (or ``SLURM_NODEID``), ``MASTER_ADDR`` and ``MASTER_PORT`` of the environment,
-    which whatever starts the command on each node has set.
+    They come from ``NODE_RANK`` (or ``SLURM_NODEID``), ``MASTER_ADDR`` and ``MASTER_PORT`` in the
+    environment, set by whatever starts the command on each node.
 
     Raises:
         ConfigError: one is missing or wrong.

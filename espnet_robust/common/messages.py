@@ -5,5 +5,5 @@ import time
 
 
 def say(message: str) -> None:
-    """A line with the time on stderr, as utils/log.sh writes it."""
+    """Print a line with the time on stderr, in the format of utils/log.sh."""
     print(time.strftime("%Y-%m-%d %H:%M:%S"), message, file=sys.stderr, flush=True)

@@ -47,7 +47,9 @@ def prepare(out: Path, *, seed: int = 0, nj: int = 2) -> list[Path]:
     """
     plan = {part: plan_rooms(seed, part) for part in PARTS}
     items = [item for part in plan.values() for item in part]
-    made = make_files(render, items, out / "mini_rooms_audio", nj=nj, label="mini: rooms")
+    audio = out / "mini_rooms_audio"
+    # What corrects the walls of a room is as much work as three of its responses.
+    made = make_files(render, items, audio, nj=nj, label="mini: rooms", together="room")
     dirs = []
     for part, responses in plan.items():
         tables = audio_tables(made, [item["id"] for item in responses])

@@ -6,6 +6,7 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,6 +59,7 @@ def make_files(
     *,
     nj: int,
     label: str,
+    together: str = "id",
 ) -> dict[str, Made]:
     """Write ``render(item)`` to ``audio_dir / item["file"]`` for every item that is not yet there.
 
@@ -67,6 +69,8 @@ def make_files(
     Args:
         render: called in ``nj`` processes; returns (samples,) at 16 kHz.
         items: JSON-able, with "id" and "file".
+        together: one process renders all items that have this key in common, in their order, so
+            that it can keep what is costly to compute for the first of them.
 
     Returns:
         item["id"] -> file and length.
@@ -80,9 +84,10 @@ def make_files(
     progress = partial(tqdm, desc=label, unit="file", mininterval=1, disable=not todo)
     with progress(total=len(items), initial=len(items) - len(todo)) as bar:
         # spawn, not fork: the caller may have threads (the progress bar's, a BLAS's).
-        each = unordered(partial(_render_one, render), todo, min(nj, len(todo)), start="spawn")
-        for _ in each:
-            bar.update()
+        units = [list(unit) for _, unit in groupby(todo, lambda each: each[0][together])]
+        each = unordered(partial(_render_all, render), units, min(nj, len(units)), start="spawn")
+        for number in each:
+            bar.update(number)
     return {
         item["id"]: Made(path, audio_info(path).num_samples)
         for item, path in zip(items, paths, strict=True)
@@ -102,10 +107,12 @@ def _keep_plan(audio_dir: Path, items: Sequence[dict]) -> None:
     write_atomic(plan_file, plan)
 
 
-def _render_one(render: Callable[[dict], np.ndarray], todo: tuple[dict, Path]) -> None:
-    item, path = todo
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_audio(path, render(item))
+def _render_all(render: Callable[[dict], np.ndarray], unit: Sequence[tuple[dict, Path]]) -> int:
+    """Write what one process renders in a go; returns the number of files."""
+    for item, path in unit:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_audio(path, render(item))
+    return len(unit)
 
 
 def audio_tables(made: Mapping[str, Made], ids: Iterable[str]) -> dict[str, dict[str, str]]:

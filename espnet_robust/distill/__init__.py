@@ -1,1 +1,1 @@
-"""Distillation of speech models under distortion: teacher, student, losses, adversary, task."""
+"""Distil speech models under distortion: teacher, student, losses, adversary, task."""

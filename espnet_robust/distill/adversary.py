@@ -1,21 +1,21 @@
 """Domain adversarial training (Ganin et al., arXiv:1505.07818) of a student.
 
-A classifier learns a domain from what the student computes; the student learns to give the domain
-away as little as it can. What the classifier hears and what it tells apart:
+A classifier learns to tell the domain from the student's states; the student learns to reveal as
+little of it as possible. The classifier's input and classes:
 
-    domains           hears                                classes
+    domains           input                                classes
     binary            student layers, or its predictions   clean, distorted
-    multi             student layers, or its predictions   clean, and one for each distortion
+    multi             student layers, or its predictions   clean, and one per distortion
     student_teacher   predictions and targets              the teacher's, the student's
 
-How the student is set against it:
+How the student is trained against it:
 
-    method        every step
-    reversal      classifier descends CE, student descends distill - lambda CE, at once
-    alternating   ``classifier_steps`` of the first only, then one of the second only
+    method        in every step
+    reversal      the classifier minimises CE and the student distill - lambda CE, simultaneously
+    alternating   ``classifier_steps`` steps of the classifier alone, then one of the student alone
     pairs, linear, coral, mmd
-                  no classifier is trained: the student descends distill + lambda mismatch of what
-                  it makes of the batch distorted and undistorted (``moments.py``)
+                  no classifier is trained: the student minimises distill + lambda mismatch between
+                  its features for the batch distorted and undistorted (``moments.py``)
 """
 
 from collections.abc import Mapping
@@ -36,16 +36,16 @@ from espnet_robust.models.padding import mean_over_time, valid_frames
 
 @dataclass(frozen=True)
 class AdversaryInput:
-    """One batch of B utterances with N valid frames in all, rows of N grouped by utterance.
+    """One batch of B utterances with N valid frames in total, utterance after utterance.
 
     Attributes:
         states: {student layer: (B, T, D)}.
         lengths: (B,) frames.
-        domain: (B,) int64, the class of each utterance; not read with ``student_teacher``.
-        predictions: {target: (N, D)} of the student's heads.
-        targets: {target: (N, D)} of the teacher.
-        clean: states and predictions of the student on the same crops undistorted; for the methods
-            of ``moments.py``.
+        domain: (B,) int64, the class of each utterance; not used with ``student_teacher``.
+        predictions: {target: (N, D)} from the student's heads.
+        targets: {target: (N, D)} from the teacher.
+        clean: the student's states and predictions for the same crops undistorted, for the methods
+            in ``moments.py``.
     """
 
     states: Mapping[int, Tensor]
@@ -58,13 +58,13 @@ class AdversaryInput:
 
 @dataclass(frozen=True)
 class AdversaryOutput:
-    """What one step of the adversary asks for.
+    """The result of one step of the adversary.
 
     Attributes:
         loss: scalar, to be added to ``distill_weight`` times the distillation loss.
-        distill_weight: 0 on a step of the classifier alone, when the distillation loss must stay
-            out of the sum: a product with 0 would hand the student gradients of zero, which
-            momentum and weight decay turn into updates. Else 1.
+        distill_weight: 0 in a step of the classifier alone, else 1. With 0 the distillation loss
+            must be left out of the sum: a product with 0 would give the student zero gradients,
+            which momentum and weight decay turn into updates.
         stats: detached scalars, see STATS.
     """
 
@@ -85,7 +85,7 @@ class _ReverseGradient(torch.autograd.Function):
 
 
 def reverse_gradient(x: Tensor, scale: float) -> Tensor:
-    """Identity forwards; multiplies the gradient by ``-scale`` backwards."""
+    """Identity in the forward pass; multiplies the gradient by ``-scale`` in the backward pass."""
     return _ReverseGradient.apply(x, scale)
 
 
@@ -95,8 +95,8 @@ class Adversary(nn.Module):
     Args:
         size: D of the student.
         num_layers: depth of the student, to check ``config.layers``.
-        num_domains: classes, see ``count_domains``.
-        head_sizes: {target: D of its predictions}; read if the classifier hears the heads.
+        num_domains: number of classes, see ``count_domains``.
+        head_sizes: {target: D of its predictions}, used if the classifier's input is the heads.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Adversary(nn.Module):
         if beyond := [layer for layer in self.layers if not 0 <= layer <= num_layers]:
             raise ConfigError(f"dat_conf: layers: {beyond[0]} is not in 0..{num_layers}")
         heard = sum(head_sizes.values()) if config.hears_heads else size * len(self.layers)
-        # The highest layer from which its gradient goes down: the last also has the heads.
+        # The highest layer that its gradient enters; the heads are on the last one.
         self.top = max(self.layers, default=num_layers)
         if config.matches:
             self.memory = Memory(config.memory, heard)
@@ -126,7 +126,7 @@ class Adversary(nn.Module):
     def forward(self, inputs: AdversaryInput, schedule: Schedule) -> AdversaryOutput:
         """The loss of one step, at the point ``schedule`` of the training.
 
-        In evaluation the loss is the cross entropy or the mismatch, whatever lambda.
+        In evaluation the loss is the cross entropy or the mismatch, whatever lambda is.
         """
         scale = ramp(schedule.share, self.config)
         if self.config.matches:
@@ -141,7 +141,7 @@ class Adversary(nn.Module):
         return AdversaryOutput(sign * value, distill_weight, stats)
 
     def _mismatch(self, inputs: AdversaryInput) -> Tensor:
-        """Sum over distorted utterances of value and weight; of an undistorted one it is 0."""
+        """Weighted sum of the values of distorted utterances; undistorted ones count as 0."""
         x, classes, weights = self._examples(inputs)
         clean = self._heard(*inputs.clean, inputs.lengths)
         distorted = classes != 0
@@ -171,7 +171,7 @@ class Adversary(nn.Module):
     def _classify(
         self, x: Tensor, classes: Tensor, scale: float, schedule: Schedule
     ) -> tuple[float, float, Tensor, Tensor]:
-        """Factor of the loss, distill_weight, cross entropy and decision of each example."""
+        """Loss factor, distill_weight, and each example's cross entropy and decision."""
         sign, distill_weight = 1.0, 1.0
         if not self.training or self.config.method == "reversal":
             logits = self.classifier(reverse_gradient(x, scale))
@@ -189,10 +189,10 @@ class Adversary(nn.Module):
         return step % (self.config.classifier_steps + 1) < self.config.classifier_steps
 
     def _examples(self, inputs: AdversaryInput) -> tuple[Tensor, Tensor, Tensor]:
-        """What is classified, (examples, features) float32; classes and weights, (examples,).
+        """The examples to classify, (examples, features) float32; classes and weights (examples,).
 
-        Every frame weighs the same, pooled or not: as ESPnet weighs the ranks of a distributed run
-        by their frames, their sum is then the loss of the whole batch.
+        Every frame has the same weight, pooled or not. ESPnet weights the ranks of a distributed
+        run by their frames, so their sum is then the loss of the whole batch.
         """
         lengths = inputs.lengths
         classes, weights = inputs.domain, lengths.float()
@@ -223,7 +223,7 @@ class Adversary(nn.Module):
 
 
 def _accuracies(right: Tensor, classes: Tensor, weights: Tensor) -> dict[str, Tensor]:
-    """How good decisions are, beside what always naming the largest class would yield."""
+    """Accuracies of the decisions, and that of always choosing the largest class."""
     share = weights.new_zeros(int(classes.max()) + 1).index_add(0, classes, weights)
     of_right = torch.zeros_like(share).index_add(0, classes, weights * right)
     present = share > 0

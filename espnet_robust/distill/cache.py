@@ -1,11 +1,11 @@
-"""Teacher targets on disk: a teacher hears each crop once, later epochs read what it said.
+"""Cache teacher targets on disk: a teacher processes each crop once, later epochs read the result.
 
-Content-addressed: DIRECTORY/IDENTITY/ab/KEY.safetensors, where IDENTITY is a hash of all that
-decides what the teachers answer (weights, configuration, target layers, precision) and KEY one of
-the samples they heard (``models.audio_key``). Nothing is ever stale: what has changed has another
+Content-addressed: DIRECTORY/IDENTITY/ab/KEY.safetensors, where IDENTITY is a hash of everything
+that decides the teachers' output (weights, configuration, target layers, precision) and KEY a hash
+of the samples (``models.audio_key``). Nothing is ever stale, because a change leads to another
 name.
 
-A crop takes 2 bytes a value: an hour of speech with 3 target layers of 768 takes 0.8 GB.
+A crop takes 2 bytes per value: an hour of speech with 3 target layers of 768 takes 0.8 GB.
 """
 
 import hashlib
@@ -24,19 +24,19 @@ from espnet_robust.models.speech_model import SpeechModel
 
 VERSION = 1  # of the files; part of the identity
 _SCALE = ".scale"
-# What transformers writes into a configuration about its origin; no part of the function.
+# What transformers records in a configuration about its origin; it does not affect the output.
 _ORIGIN = ("_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype")
 
 
 class TargetCache:
-    """Targets of single utterances, as fp16 with one scale a tensor.
+    """Targets of single utterances, as fp16 with one scale per tensor.
 
-    Any number of processes may share a directory: files are written whole under their final name,
-    and all writers of one name write the same content. A file that cannot be read is a miss.
+    Any number of processes may share a directory: files appear whole under their final name, and
+    all writers of one name write the same content. A file that cannot be read is a miss.
 
     Args:
-        directory: where the caches of all teachers lie.
-        identity: names what answers; see ``for_teachers``.
+        directory: the directory for the caches of all teachers.
+        identity: the hash that identifies the teachers; see ``for_teachers``.
     """
 
     def __init__(self, directory: str | Path, identity: str):
@@ -54,11 +54,11 @@ class TargetCache:
         layers: Sequence[int | Sequence[int]],
         precision: str = "none",
     ) -> "TargetCache":
-        """The cache of the raw targets ``layers`` of ``teachers`` run under ``precision``."""
+        """The cache for the raw targets ``layers`` of ``teachers`` run in ``precision``."""
         return cls(directory, teachers_identity(teachers, layers, precision))
 
     def get(self, key: bytes) -> dict[str, Tensor] | None:
-        """{name: float32 tensor} as given to ``put`` up to fp16, on the CPU; None on a miss."""
+        """{name: float32 tensor} as given to ``put``, rounded to fp16, on the CPU; None: a miss."""
         try:
             stored = load(self._file(key).read_bytes())
         except (FileNotFoundError, SafetensorError):
@@ -92,7 +92,7 @@ class TargetCache:
 def teachers_identity(
     teachers: Sequence[SpeechModel], layers: Sequence[int | Sequence[int]], precision: str
 ) -> str:
-    """A hash of all that decides the targets: hex, 32 digits."""
+    """A hash of everything that decides the targets: 32 hex digits."""
     digest = hashlib.blake2b(digest_size=16)
     nested = [list(layer) if isinstance(layer, Sequence) else layer for layer in layers]
     digest.update(json.dumps([VERSION, nested, precision]).encode())
@@ -102,7 +102,7 @@ def teachers_identity(
         digest.update(json.dumps(format, sort_keys=True, default=str).encode())
         for name, value in sorted(teacher.state_dict().items()):
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-            # As bytes: numpy has no bfloat16.
+            # As bytes, because numpy has no bfloat16.
             flat = value.detach().cpu().contiguous().flatten()
             digest.update(flat.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

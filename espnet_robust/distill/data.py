@@ -1,4 +1,4 @@
-"""Checks of the speech that a training reads: before it begins, and file by file on the way."""
+"""Check the speech for a training: its tables before it begins, each file when it is read."""
 
 from collections.abc import Sequence
 
@@ -15,18 +15,18 @@ def check_split(
     shape_files: Sequence[str],
     min_samples: int,
 ) -> None:
-    """Check the tables of ``train`` or ``valid`` against each other and against the teacher.
+    """Check that the tables of ``train`` or ``valid`` agree and that utterances are long enough.
 
     Args:
-        split: names the options in messages.
-        sources: (path, name, type) as ESPnet's ``--train_data_path_and_name_and_type``.
+        split: ``train`` or ``valid``, for messages.
+        sources: (path, name, type) from ESPnet's ``--train_data_path_and_name_and_type``.
         shape_files: tables of utterance and number of samples; the first is checked.
-        min_samples: what one frame needs.
+        min_samples: samples needed for one frame.
 
     Raises:
         ConfigError: the options are missing.
-        DataDirError: a table is missing or empty, or they are not of the same utterances.
-        AudioError: an utterance is too short.
+        DataDirError: a table is missing or empty, the tables have different utterances, or an
+            utterance is too short.
     """
     if [name for _, name, _ in sources] != ["speech"]:
         raise ConfigError(
@@ -37,7 +37,7 @@ def check_split(
     table, shapes = sources[0][0], shape_files[0]
     ids = {utt for utt, _ in iter_table(table)}
     if not ids:
-        raise DataDirError(f"{table}: no utterances; was the stage that makes it run?")
+        raise DataDirError(f"{table}: no utterances; has the stage that makes it been run?")
     empty = True
     for utt, shape in iter_table(shapes):
         empty = False
@@ -45,7 +45,7 @@ def check_split(
             raise DataDirError(f"{shapes}: utterance {utt!r} is not in {table}; make both again")
         _check_length(f"{shapes}: {utt}", shape, min_samples)
     if empty:
-        raise DataDirError(f"{shapes}: no utterances; was the stage that makes it run?")
+        raise DataDirError(f"{shapes}: no utterances; has the stage that makes it been run?")
 
 
 def _check_length(where: str, shape: str, min_samples: int) -> None:
@@ -54,7 +54,7 @@ def _check_length(where: str, shape: str, min_samples: int) -> None:
         raise DataDirError(f"{where}: {shape!r} is not a number of samples")
     if int(samples) < min_samples:
         raise AudioError(
-            f"{where}: {samples} samples are less than one frame ({min_samples}); "
+            f"{where}: {samples} samples, less than one frame ({min_samples}); "
             "remove it from the data dir"
         )
 

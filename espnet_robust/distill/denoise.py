@@ -1,8 +1,8 @@
-"""Denoising head: what the student hears distorted, it should be able to write down clean.
+"""Denoising head: predict the clean speech from the student's states for distorted speech.
 
-RobustDistiller (arXiv:2302.09437) adds the enhancement of distorted speech as a second task; here
-a linear head predicts the clean crop's log-mel spectrum, frame by frame. It is dropped after
-distillation, as the other heads are.
+RobustDistiller (arXiv:2302.09437) adds enhancement of distorted speech as a second task. Here a
+linear head predicts the clean crop's log-mel spectrum, frame by frame. Like the other heads, it is
+dropped after distillation.
 """
 
 import numpy as np
@@ -14,14 +14,14 @@ from transformers.audio_utils import mel_filter_bank, window_function
 from espnet_robust.models.padding import valid_frames
 from espnet_robust.models.speech_model import SpeechModel, normalize_waveform
 
-FLOOR = 1e-5  # 50 dB below an FFT line of white noise as loud as the utterance
+FLOOR = 1e-5  # 50 dB below an FFT bin of white noise with the level of the utterance
 
 
 class LogMel(nn.Module):
     """Log mel energies on the frames of a speech model.
 
-    Frame t covers the samples that the model's frame t sees: ``field`` of them from ``t hop`` on,
-    under a Hann window. Nested convolutions without padding have (n - field) // hop + 1 frames.
+    Frame t covers the samples that the model's frame t covers: ``field`` samples from ``t * hop``
+    on, with a Hann window. Stacked convolutions without padding have (n - field) // hop + 1 frames.
 
     Args:
         rate: sampling rate in Hz.
@@ -41,7 +41,7 @@ class LogMel(nn.Module):
             sampling_rate=rate,
         )
         window = window_function(field, "hann")
-        # White noise of unit variance has a mean energy of 1 in each FFT line.
+        # White noise of unit variance has a mean energy of 1 in each FFT bin.
         window = window / np.sqrt(np.square(window).sum())
         self.register_buffer("filters", torch.from_numpy(filters).float(), persistent=False)
         self.register_buffer("window", torch.from_numpy(window).float(), persistent=False)
@@ -49,8 +49,9 @@ class LogMel(nn.Module):
     def forward(self, wav: Tensor, lengths: Tensor) -> Tensor:
         """(B, N) samples, lengths (B,) -> (B, T, bins) natural logs.
 
-        Each row is first scaled to zero mean and unit variance over its own samples: the level
-        of an utterance is nothing to learn. Frames that reach past a row's length are undefined.
+        Each row is first scaled to zero mean and unit variance over its own samples, because the
+        level of an utterance need not be learned. Frames that reach past a row's length are
+        undefined.
         """
         wav = normalize_waveform(wav, lengths)
         frames = wav.unfold(1, len(self.window), self.hop) * self.window
@@ -64,8 +65,8 @@ class Denoiser(nn.Module):
     An auxiliary loss, see ``losses.AuxiliaryLoss``.
 
     Args:
-        student: gives size and frames.
-        bins: mel bands. 40 are wide enough that none falls between two lines of a 512-point FFT.
+        student: its size and frames are used.
+        bins: number of mel bands. With 40, none falls between two bins of a 512-point FFT.
     """
 
     key = "denoiser"

@@ -1,4 +1,4 @@
-"""Which domains a student is to hide, from whom, and how hard it tries: ``dat_conf``."""
+"""The options of ``dat_conf``: which domains the student hides, how, and with which weight."""
 
 import math
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ DOMAINS = ("binary", "multi", "student_teacher")
 HEADS = "heads"
 STATS = {
     "domain_loss": "cross entropy, or the mismatch of the two sides",
-    "domain_acc": "share of the frames whose domain is decided rightly",
-    "domain_balanced_acc": "mean over the batch's domains of that share",
+    "domain_acc": "share of the frames whose domain is classified correctly",
+    "domain_balanced_acc": "mean of that share over the batch's domains",
     "domain_majority": "share of the batch's most frequent domain",
-    "domain_lambda": "weight of the student's share",
+    "domain_lambda": "weight of the loss for the student",
 }
 
 
@@ -25,21 +25,21 @@ class AdversaryConfig:
 
     Attributes:
         domains: one of DOMAINS.
-        layers: student layers it hears, side by side, or ``heads``: the predictions of all target
-            layers. ``None`` is the last layer; with ``student_teacher``, which has no other way,
-            the heads.
-        pooled: one decision an utterance from the mean over its frames, or one a frame.
+        layers: the student layers that are its input, concatenated, or ``heads``: the predictions
+            of all target layers. ``None`` is the last layer or, with ``student_teacher``, which
+            allows nothing else, the heads.
+        pooled: one decision per utterance, from the mean over its frames, or one per frame.
         hidden: units of the classifier's hidden layer.
-        weight: lambda_max, the final weight of the student's share.
+        weight: lambda_max, the final weight of the loss for the student.
         ramp: the 10 of ``lambda(p) = lambda_max (2 / (1 + exp(-ramp p)) - 1)``, p the training
             progress in [0, 1]. 0 holds lambda at lambda_max throughout.
         start: progress in [0, 1) before which lambda is 0; p counts from there.
-        method: one of METHODS; a user names it by ``dat``, see ``DistillConfig``.
-        classifier_steps: with ``alternating``, steps of the classifier before each of the student.
-        memory: with the methods of ``moments.py``, features of past batches of which the spread is
-            taken.
-        ridge: with ``pairs`` and ``linear``, what is added to their covariance, as a share of each
-            variance.
+        method: one of METHODS; users give it as ``dat``, see ``DistillConfig``.
+        classifier_steps: with ``alternating``, classifier steps before each step of the student.
+        memory: with the methods in ``moments.py``, number of features from past batches used to
+            estimate the spread.
+        ridge: with ``pairs`` and ``linear``, added to the diagonal of the covariance, as a share of
+            each variance.
     """
 
     domains: str = "binary"
@@ -64,7 +64,7 @@ class AdversaryConfig:
         if self.domains == "student_teacher" and self.layers not in (None, HEADS):
             raise ConfigError("layers: student_teacher compares predictions: leave layers out")
         if self.matches and self.domains != "binary":
-            raise ConfigError(f"domains: {self.method} knows `binary` only: distorted or not")
+            raise ConfigError(f"domains: {self.method} supports only `binary`: distorted or not")
         if min(self.weight, self.ramp, self.ridge) < 0:
             raise ConfigError("weight, ramp and ridge must not be negative")
         if not 0 <= self.start < 1:
@@ -74,17 +74,17 @@ class AdversaryConfig:
 
     @property
     def matches(self) -> bool:
-        """Whether clean and distorted sides are matched, and no classifier is trained."""
+        """Whether clean and distorted features are matched, without a classifier."""
         return self.method in MATCHING
 
     @property
     def stats(self) -> set[str]:
-        """What is told of each batch: of STATS."""
+        """The names in STATS that are reported for each batch."""
         return {"domain_loss", "domain_lambda"} if self.matches else set(STATS)
 
     @property
     def hears_heads(self) -> bool:
-        """Whether the classifier hears predictions rather than hidden states."""
+        """Whether the classifier's input is predictions rather than hidden states."""
         return self.domains == "student_teacher" or self.layers == HEADS
 
 
@@ -112,7 +112,7 @@ def domain_labels(kinds: Sequence[str], config: AdversaryConfig) -> dict[str, in
 
 
 def count_domains(kinds: Sequence[str], config: AdversaryConfig) -> int:
-    """Classes that the classifier tells apart."""
+    """The number of classes of the classifier."""
     if config.domains == "student_teacher":
         return 2
     return max(domain_labels(kinds, config).values()) + 1

@@ -1,7 +1,7 @@
 """Linear concept erasure in closed form (LEACE; Belrose et al., arXiv:2306.03819).
 
-What hiding a domain from every linear reader costs at least and buys at most: the reference for an
-adversary. It is fitted to a student that is done, and trains nothing.
+It shows the least that hiding a domain from every linear classifier costs, and the most that it
+gains: a reference for adversaries. It is fitted to a finished student and trains nothing.
 """
 
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ class Eraser:
     projection: np.ndarray
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """(N, D) features -> (N, D) without what told the classes apart."""
+        """(N, D) features -> (N, D) without linear information on the classes."""
         return x - (x - self.mean) @ self.projection.T
 
 
 def fit_eraser(x: np.ndarray, labels: np.ndarray) -> Eraser:
-    """The affine map of least change of ``x`` after which all class means are equal.
+    """The affine map that changes ``x`` least and makes all class means equal.
 
-    P = W^+ (W S_xz)(W S_xz)^+ W with W the whitening of x (theorem 4.2); then no linear classifier
-    does better on ``x`` than a constant.
+    P = W^+ (W S_xz)(W S_xz)^+ W, where W whitens x (theorem 4.2). On the result, no linear
+    classifier does better than a constant.
 
     Args:
         x: (N, D) features.

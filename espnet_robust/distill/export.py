@@ -1,4 +1,4 @@
-"""From a distillation experiment to a student directory."""
+"""Export a distillation experiment to a student directory."""
 
 import pickle
 from pathlib import Path
@@ -16,17 +16,17 @@ PROVENANCE = (
     "teacher", "target_layers", "student_conf", "mapping", "distortion", "loss_conf", "dat",
     "dat_conf", "seed", "max_epoch", "num_iters_per_epoch", "student_mask_prob", "ema", "amp",
 )  # fmt: skip
-AVERAGE = "ema_student."  # where training kept a moving average, that is the student
+AVERAGE = "ema_student."  # if training kept a moving average, it is the student
 
 
 def export_student(exp: Path, output: Output, checkpoint: str) -> SpeechModel:
-    """Write the student of a distillation experiment; heads and adversary stay behind.
+    """Write the student of a distillation experiment, without heads and adversary.
 
     Args:
-        output: where it goes, and what decides it.
+        output: the student's directory, and what decides it.
 
     Raises:
-        ModelError, ConfigError: the experiment is incomplete, or not as its training left it.
+        ModelError, ConfigError: the experiment is incomplete, or was changed after training.
     """
     if wrong := damage(exp):
         raise ModelError(f"{exp}: {wrong} by its training; train again")
@@ -45,7 +45,7 @@ def export_student(exp: Path, output: Output, checkpoint: str) -> SpeechModel:
     weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     load_weights(student, weights, str(exp / checkpoint))
     if output.path.is_symlink():
-        output.path.unlink()  # a student that was borrowed
+        output.path.unlink()  # a link to a borrowed student
     output.begin()
     save_student(student.eval(), output.path, {key: config.get(key) for key in PROVENANCE})
     output.finish(["config.yaml", "model.safetensors"])
@@ -56,13 +56,13 @@ def borrow_student(theirs: Path, out: Path) -> None:
     """Make ``out`` a link to the student of another experiment.
 
     Raises:
-        ModelError: there is no student, or ``out`` is one that was distilled here.
+        ModelError: there is no student, or ``out`` is a student distilled here.
     """
     if not (theirs / "model.safetensors").is_file():
-        raise ModelError(f"{theirs}: no student there; distil it in that recipe first")
+        raise ModelError(f"{theirs}: no student in it; distil it in that recipe first")
     if out.exists() and not out.is_symlink():
         raise ModelError(
-            f"{out}: was distilled in this experiment; take --tag NAME for one with other students"
+            f"{out}: was distilled in this experiment; to use other students, add --tag NAME"
         )
     out.parent.mkdir(parents=True, exist_ok=True)
     out.unlink(missing_ok=True)

@@ -1,15 +1,15 @@
 """Distances between a student's predictions and a teacher's hidden states.
 
 Each is ``f(prediction (N, D), target (N, D), lengths (B,)) -> scalar``: N = sum(lengths) valid
-frames, utterance after utterance, float32. A YAML names them with their weights:
-``loss_conf: {l1: 1.0, cosine: 1.0}``. Weighted there too are auxiliary losses, which compare
-something else with the student's last layer and have a head of their own (``AUXILIARY``).
+frames, utterance after utterance, float32. A YAML gives their weights: ``loss_conf: {l1: 1.0,
+cosine: 1.0}``. It also gives those of auxiliary losses, which have a head of their own on the
+student's last layer and another target (``AUXILIARY``).
 
     means over frames                    l1, cosine, mse, gram
     statistics of the batch's frames     correlation, vicreg
 
-Statistics are those of one batch on one process: with ``correlation`` and ``vicreg``, accumulated
-gradients or several processes are not the same as one larger batch.
+Statistics are those of one batch in one process: with ``correlation`` and ``vicreg``, accumulated
+gradients or several processes are not equivalent to one larger batch.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,9 +44,9 @@ def correlation(prediction: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
 
         mean_i (1 - C_ii)^2  +  mean_{i != j} C_ij^2  +  mean_{i != j} S_ij^2
 
-    C (D, D) is the correlation over frames of the student's value i with the teacher's j, S that
-    of the student's i with its own j (Ritter-Gutierrez et al., arXiv:2312.12153). Means in the
-    place of sums give the three terms equal weight whatever D is.
+    C (D, D) is the correlation over frames of the student's dimension i with the teacher's j, S
+    that of the student's i with its own j (Ritter-Gutierrez et al., arXiv:2312.12153). Means
+    instead of sums give the three terms equal weight whatever D is.
     """
     s, t = _standardised(prediction), _standardised(target)
     cross, own = s.T @ t / len(s), s.T @ s / len(s)
@@ -58,9 +58,9 @@ def vicreg(prediction: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
 
         mean (s - t)^2  +  mean_i max(0, 1 - std_i)  +  1/25 * 1/D sum_{i != j} cov_ij^2
 
-    std_i and cov_ij are those of the student's values i and j over frames. It is the papers' sum
-    with weights 25, 25, 1, divided by 25. The hinge at 1 supposes targets of unit variance: use
-    ``target_norm: statistics``.
+    std_i and cov_ij are those of the student's dimensions i and j over frames. This is the papers'
+    sum with weights 25, 25, 1, divided by 25. The hinge at 1 assumes targets of unit variance, so
+    use ``target_norm: statistics``.
     """
     size = prediction.shape[1]
     centred = prediction - prediction.mean(0)
@@ -71,7 +71,7 @@ def vicreg(prediction: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
 
 
 def gram(prediction: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
-    """How alike two frames of an utterance are should be what it is for the teacher.
+    """The similarity of two frames of an utterance should equal that for the teacher.
 
         mean_k mean_l (<s_k, s_l> / D - <t_k, t_l> / D)^2
 
@@ -97,11 +97,12 @@ LOSSES: dict[str, Loss] = {
 
 
 class AuxiliaryLoss(Protocol):
-    """What a module in ``AUXILIARY`` is: a second task of the student, learnt beside the teacher's.
+    """The interface of a module in ``AUXILIARY``: a second task, in addition to the teacher's.
 
     Attributes:
-        key: the name under which the model keeps it: what its weights in checkpoints begin with.
-        needs: views of the crop that it hears, of those that ``Views`` can give (``EXTRA_VIEWS``).
+        key: its name in the model, the prefix of its weights in checkpoints.
+        needs: the views of the crop that it uses, from those that ``Views`` offers
+            (``EXTRA_VIEWS``).
     """
 
     key: ClassVar[str]
@@ -124,7 +125,7 @@ AUXILIARY: dict[str, type[AuxiliaryLoss]] = {"denoise": Denoiser}
 
 
 def needed_views(weights: Mapping[str, float]) -> frozenset[str]:
-    """The views that the named losses hear beside the teacher's and the student's."""
+    """The views that the named losses need besides the teacher's and the student's."""
     return frozenset(
         view for name, loss in AUXILIARY.items() if name in weights for view in loss.needs
     )
@@ -151,11 +152,11 @@ def check_loss_weights(weights: Mapping[str, float]) -> None:
 
 def _standardised(x: Tensor) -> Tensor:
     centred = x - x.mean(0)
-    return centred / torch.sqrt(centred.square().mean(0) + 1e-6)  # a constant value stays 0
+    return centred / torch.sqrt(centred.square().mean(0) + 1e-6)  # a constant dimension stays 0
 
 
 def _off_diagonal(square: Tensor) -> Tensor:
-    """(D, D) -> mean of the squares off the diagonal."""
+    """(D, D) -> mean of the squares of the off-diagonal values."""
     size = len(square)
     total = square.square().sum() - square.diagonal().square().sum()
     return total / max(1, size * (size - 1))

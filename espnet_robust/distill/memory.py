@@ -1,4 +1,4 @@
-"""Examples of past batches: a batch of a dozen utterances says too little about a domain."""
+"""Keep examples from past batches, because a dozen utterances say too little about a domain."""
 
 import torch
 import torch.distributed
@@ -10,11 +10,11 @@ EMPTY = -1.0
 class Memory(nn.Module):
     """The last ``size`` examples and their classes.
 
-    They are buffers, so that a resumed run has them; the classes as floats, because ESPnet adds up
-    integers where it averages checkpoints.
+    They are buffers, so that a resumed run has them. The classes are floats, because ESPnet sums
+    integers when it averages checkpoints.
 
     Args:
-        size: examples.
+        size: number of examples.
         width: D of an example.
     """
 
@@ -30,7 +30,7 @@ class Memory(nn.Module):
 
     @torch.no_grad()
     def add(self, rows: Tensor, labels: Tensor) -> None:
-        """Keep (B, D) examples and their (B,) classes."""
+        """Add (B, D) examples and their (B,) classes."""
         size = len(self.labels)
         self.rows.copy_(torch.cat([self.rows, rows.float()])[-size:])
         self.labels.copy_(torch.cat([self.labels, labels.float()])[-size:])
@@ -38,9 +38,9 @@ class Memory(nn.Module):
 
 @torch.no_grad()
 def of_all_processes(rows: Tensor) -> Tensor:
-    """(B, D) examples of this process -> those of all that share a batch, the same in each.
+    """(B, D) examples of this process -> those of all processes that share the batch.
 
-    They are in the order of the whole batch, of which process r of R has r, r + R, ...
+    They have the order of the whole batch, of which process r of R has r, r + R, ...
     """
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return rows.detach()

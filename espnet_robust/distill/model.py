@@ -24,24 +24,24 @@ from espnet_robust.models.speech_model import Hidden, SpeechModel
 
 
 class DistillModel(AbsESPnetModel):
-    """Predicts the teachers' hidden states of their view from the student's view of the same crop.
+    """Predicts the teachers' hidden states for their view from the student's view of the same crop.
 
-    One linear head for each target reads the student's last layer; heads, auxiliary losses and
-    adversary are dropped after distillation (arXiv:2110.01900).
+    One linear head per target, on the student's last layer; heads, auxiliary losses and adversary
+    are dropped after distillation (arXiv:2110.01900).
 
     Args:
-        targets: of the teachers.
-        student: trained.
+        targets: the teachers' targets.
+        student: the student to train.
         loss_weights: {name in LOSSES or AUXILIARY: weight}.
         adversary: the domain classifier, or None.
-        ema: decay in (0, 1) of an exponential moving average of student and heads, taken at each
-            update of training; 0 is none. The average, ``ema_student``, is what validation hears
-            and what is exported. It holds all updates but the last.
+        ema: decay in (0, 1) of an exponential moving average of student and heads, updated in each
+            training update; 0: none. The average, ``ema_student``, is validated and exported. It
+            includes all updates but the last.
         amp: dtype of the forward pass of teachers, student and heads; None leaves it to the
-            caller. Losses and adversary are float32 always.
+            caller. Losses and adversary are always float32.
 
     Attributes:
-        probe: hears the student's last layer in validation, where batches hold the clean crop.
+        probe: gets the student's last layer in validation, if batches hold the clean crop.
     """
 
     def __init__(
@@ -54,8 +54,8 @@ class DistillModel(AbsESPnetModel):
         amp: torch.dtype | None = None,
     ):
         super().__init__()
-        # First the weights are drawn, then the modules get their order, which is that of the
-        # parameters in checkpoints of the optimizer.
+        # First the weights are drawn; then the modules are registered in the order that parameters
+        # have in optimizer checkpoints.
         auxiliary = [loss(student) for name, loss in AUXILIARY.items() if name in loss_weights]
         heads = {name: nn.Linear(student.hidden_size, targets.size(name)) for name in targets.names}
         self.student = student
@@ -74,28 +74,28 @@ class DistillModel(AbsESPnetModel):
         self.start_epoch(Schedule())
 
     def start_epoch(self, schedule: Schedule, batches_per_step: int = 1) -> None:
-        """Tell where the training stands, and how many batches make an update.
+        """Set the point in the training, and the number of batches per update.
 
-        No buffer holds the count, because ESPnet would average it over checkpoints.
+        The count is not in a buffer, because ESPnet would average it over checkpoints.
         """
         self._start = schedule
         self._batches, self._batches_per_step = 0, batches_per_step
         if self.ema and schedule.step == 0:
-            # From where the student begins, wherever its weights are from.
+            # The average starts from the student's initial weights, whatever their source.
             self._move_average(share=1.0)
 
     @property
     def schedule(self) -> Schedule:
-        """Where the training stands now: the batches since ``start_epoch`` are counted."""
+        """The current point in the training, counting the batches since ``start_epoch``."""
         return replace(self._start, done=self._batches // self._batches_per_step)
 
     @property
     def needs_statistics(self) -> bool:
-        """Whether ``collect_statistics`` has to come before the first batch."""
+        """Whether ``collect_statistics`` must be called before the first batch."""
         return self.targets.needs_statistics
 
     def collect_statistics(self, batches: Iterable[Mapping[str, Tensor]]) -> None:
-        """The statistics of the targets, over ``speech`` and ``speech_lengths`` of each batch."""
+        """Collect target statistics over ``speech`` and ``speech_lengths`` of each batch."""
         with self._autocast(next(self.parameters()).device):
             self.targets.collect((batch["speech"], batch["speech_lengths"]) for batch in batches)
 
@@ -110,15 +110,15 @@ class DistillModel(AbsESPnetModel):
         utt_id: Sequence[str] = (),
         **views: Tensor,
     ) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        """Loss, statistics to be logged, and weight of one batch.
+        """Loss, statistics to log, and weight of one batch.
 
         Args:
-            speech: (B, N), the teachers' view, of ``speech_lengths`` (B,) samples.
-            student_speech: (B, N), the student's view, of ``student_speech_lengths`` samples.
+            speech: (B, N), the teachers' view, with ``speech_lengths`` (B,) samples.
+            student_speech: (B, N), the student's view, with ``student_speech_lengths`` samples.
             domain: (B, 1) int64, class of the student's view.
-            student_mask: (B, T), 1 on frames of the student's input to be masked.
-            utt_id: names in a message on a loss that is not finite.
-            views: what auxiliary losses need, such as clean_speech (B, N); others are ignored.
+            student_mask: (B, T), 1 on frames of the student's input to mask.
+            utt_id: utterance ids, for the message if the loss is not finite.
+            views: views for auxiliary losses, such as clean_speech (B, N); others are ignored.
 
         Raises:
             TrainingError: the loss is NaN or infinite.
@@ -145,7 +145,7 @@ class DistillModel(AbsESPnetModel):
         with torch.autocast(speech.device.type, enabled=False):
             total, distill, stats = self._losses(inputs, last, student_speech_lengths, views)
         _check_finite(total, stats, utt_id)
-        # Copies: the trainer divides the loss in place before it logs it.
+        # Copies, because the trainer divides the loss in place before logging it.
         stats |= {"distill": distill.detach().clone(), "loss": total.detach().clone()}
         if self.training:
             self._batches += 1
@@ -154,7 +154,7 @@ class DistillModel(AbsESPnetModel):
     def _predict(
         self, wav: Tensor, lengths: Tensor, mask: Tensor | None
     ) -> tuple[Hidden, Tensor, dict[str, Tensor]]:
-        """The student's states, the valid frames (N, D) of its last layer, what the heads say."""
+        """The student's states, the valid frames (N, D) of its last layer, and the predictions."""
         student, heads = self._pick_student()
         with self._autocast(wav.device):
             hidden = student(wav, lengths, None if mask is None else mask.bool())
@@ -164,10 +164,10 @@ class DistillModel(AbsESPnetModel):
     def _losses(
         self, inputs: AdversaryInput, last: Tensor, lengths: Tensor, views: Mapping[str, Tensor]
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """What is minimised in this step, the distillation loss in it, and all terms by name.
+        """The loss to minimise in this step, the distillation loss in it, and all terms by name.
 
         Args:
-            inputs: predictions, targets and what else the adversary hears.
+            inputs: predictions, targets and the adversary's other inputs.
             last: (N, D), valid frames of the student's last layer.
             lengths: (B,) samples.
             views: see ``forward``.
@@ -194,13 +194,13 @@ class DistillModel(AbsESPnetModel):
         return self.adversary is not None and self.adversary.config.matches
 
     def _listen(self, last: Tensor, clean: Tensor, lengths: Tensor, distorted: Tensor) -> None:
-        """Keep for the probe the distorted utterances of a batch, and all of them undistorted."""
+        """Give the probe the distorted utterances of a batch, and all utterances undistorted."""
         self.probe.add(mean_over_time(last.float(), lengths)[distorted], distorted=True)
         self.probe.add(mean_over_time(clean.float(), lengths), distorted=False)
 
     @property
     def auxiliary(self) -> dict[str, nn.Module]:
-        """{name in AUXILIARY: the module}, of those that have a weight."""
+        """{name in AUXILIARY: the module} for those with a weight."""
         return {
             name: self.get_submodule(loss.key)
             for name, loss in AUXILIARY.items()
@@ -210,7 +210,7 @@ class DistillModel(AbsESPnetModel):
     def _distances(
         self, predictions: Mapping[str, Tensor], targets: Mapping[str, Tensor], lengths: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted sum of the distances, means over the targets; and each by its name."""
+        """The weighted sum of the distances (means over the targets), and each by its name."""
         total = torch.zeros((), device=lengths.device)
         stats: dict[str, Tensor] = {}
         for name, wanted in targets.items():
@@ -238,7 +238,7 @@ class DistillModel(AbsESPnetModel):
         return nullcontext() if self.amp is None else torch.autocast(device.type, self.amp)
 
     def collect_feats(self, **batch) -> dict[str, Tensor]:
-        """ESPnet's collect_stats: lengths are all there is to collect."""
+        """For ESPnet's collect_stats, which only needs lengths."""
         return {"feats": batch["speech"], "feats_lengths": batch["speech_lengths"]}
 
 
@@ -255,7 +255,7 @@ def _move_towards(average: nn.Module, current: nn.Module, share: float) -> None:
 
 
 def _gradient_norm(loss: Tensor, state: Tensor) -> Tensor:
-    """Length of the gradient of ``loss`` at ``state``; 0 where it does not reach it."""
+    """Norm of the gradient of ``loss`` with respect to ``state``; 0 if it does not depend on it."""
     if not loss.requires_grad:
         return loss.new_zeros(())
     (gradient,) = torch.autograd.grad(loss, state, retain_graph=True, allow_unused=True)
@@ -269,7 +269,7 @@ def _check_finite(loss: Tensor, stats: Mapping[str, Tensor], utt_id: Sequence[st
     terms = ", ".join(f"{name} {float(value):.3g}" for name, value in stats.items())
     shown = ", ".join(utt_id[:8]) + (f" and {len(utt_id) - 8} more" if len(utt_id) > 8 else "")
     raise TrainingError(
-        f"the loss is {float(loss)} ({terms}) on the batch of utterances {shown}; lower the "
+        f"the loss is {float(loss)} ({terms}) for the batch of utterances {shown}; lower the "
         "learning rate or the gradient clipping, use --amp bf16 or none instead of fp16, or "
         "listen to these utterances"
     )

@@ -1,20 +1,20 @@
-"""How far a student's states of distorted speech lie from those of the same speech undistorted.
+"""The mismatch between a student's states for distorted speech and for the same speech undistorted.
 
-The ways to hide a domain without a game: nobody is trained against the student. Each utterance of a
-batch that is distorted is heard undistorted too, so that the two sides differ in the distortion and
-not in the words. With x, c the features of one utterance on the two sides, D values each:
+These methods hide the domain without a classifier trained against the student. Each distorted
+utterance of a batch is also processed undistorted, so that the two sides differ in the distortion
+and not in the words. With x, c the features of one utterance on the two sides, D values each:
 
-    method    value of an utterance; the student descends the mean
-    pairs     |x - c|^2 / D, each utterance by itself
-    linear    (x - c)' (mean x - mean c) / D: a shift of the mean, as a linear classifier sees it
-    coral     the same of first and second moments (after CORAL, arXiv:1607.01719)
-    mmd       the same of Gaussian features, of five widths (arXiv:1502.02791)
+    method    value of an utterance; the student minimises the mean
+    pairs     |x - c|^2 / D, for each utterance by itself
+    linear    (x - c)' (mean x - mean c) / D: the shift of the mean that a linear classifier sees
+    coral     the same for first and second moments (after CORAL, arXiv:1607.01719)
+    mmd       the same for Gaussian features of five widths (arXiv:1502.02791)
 
-The last three are s(x) - s(c), where s scores a feature by its mean likeness to one side of the
-batch less that to the other; likeness is a kernel. With ``pairs`` and ``linear`` features are
-whitened by the covariance within the sides, with the others standardised (``Spread``): that changes
-slowly and is taken from past batches. The sides themselves are not: a student has moved on from
-what it computed some steps ago, and chasing that shift it swings about it.
+The last three are s(x) - s(c), where s scores a feature by its mean similarity to one side of the
+batch minus that to the other, and the similarity is a kernel. With ``pairs`` and ``linear``,
+features are whitened by the within-side covariance; with the others, standardised (``Spread``). The
+spread changes slowly and is estimated from past batches. The sides themselves are not: the student
+has changed since then, and would oscillate if it followed an outdated shift.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ WHITENED = ("pairs", "linear")
 
 @dataclass(frozen=True)
 class Spread:
-    """How features vary within the sides: (D,) centre and scale, (D, D) Cholesky factor or None."""
+    """Spread of features within sides: (D,) centre and scale, (D, D) Cholesky factor or None."""
 
     centre: Tensor
     scale: Tensor
@@ -48,8 +48,8 @@ def fit_spread(method: str, rows: Tensor, sides: Tensor, ridge: float) -> Spread
     """The spread of (M, D) features, each of side 0 or 1 in ``sides`` (M,).
 
     Args:
-        ridge: added to the covariance, as a share of each value's variance: what few examples say
-            about directions in which little varies is not to be trusted.
+        ridge: added to the diagonal of the covariance, as a share of each variance, because few
+            examples give unreliable estimates in directions of low variance.
     """
     rows = rows.float()
     centre, scale = rows.mean(0), rows.std(0, correction=0).clamp(min=1e-8)
@@ -66,7 +66,7 @@ def fit_spread(method: str, rows: Tensor, sides: Tensor, ridge: float) -> Spread
 class Sides:
     """Both sides of a whole batch, after ``Spread``, without gradient.
 
-    distorted, clean: (M, D), row by row of the same utterance; weights: (M,), with sum 1.
+    distorted, clean: (M, D), rows of the same utterances; weights: (M,), which sum to 1.
     """
 
     distorted: Tensor
@@ -75,7 +75,7 @@ class Sides:
 
 
 def mismatch(method: str, x: Tensor, clean: Tensor, sides: Sides) -> Tensor:
-    """(N,) values of utterances whose features, after ``Spread``, are x and clean (N, D)."""
+    """(N,) values of utterances with features x and clean (N, D), after ``Spread``."""
     if method == "pairs":
         return (x - clean).square().mean(1)
     kernel = KERNELS[method](sides)
@@ -111,7 +111,7 @@ def _mmd(sides: Sides) -> Kernel:
 
 
 def _squares(x: Tensor, y: Tensor) -> Tensor:
-    # Not by cdist, whose gradient is NaN where two rows are the same.
+    # Not with cdist, whose gradient is NaN if two rows are equal.
     return x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T
 
 

@@ -1,7 +1,7 @@
-"""ESPnet's command line, with options from a dataclass and one-line refusals.
+"""ESPnet's command line, with options from a dataclass and one-line errors.
 
-ESPnet itself answers an unknown option with three hundred lines of usage, does not look at the
-values in a YAML, and meets what is wrong with optimizer or scheduler as an exception.
+ESPnet itself answers an unknown option with three hundred lines of usage, does not check the values
+in a YAML, and reports errors in optimizer or scheduler as exceptions.
 """
 
 import argparse
@@ -26,8 +26,8 @@ def parse(parser: argparse.ArgumentParser, cmd: Sequence[str] | None) -> argpars
     """``parser.parse_args(cmd)``, checked.
 
     Raises:
-        ConfigError: an unknown option or YAML key (with the nearest known one), a value that is
-            not among the choices, an optimizer or scheduler that cannot be built.
+        ConfigError: an unknown option or YAML key (the message has the nearest known one), a value
+            that is not among the choices, or an optimizer or scheduler that cannot be built.
     """
     known = [action.dest for action in parser._actions]
     defaults = {action.dest: action.default for action in parser._actions}
@@ -40,7 +40,7 @@ def parse(parser: argparse.ArgumentParser, cmd: Sequence[str] | None) -> argpars
     config.add_argument("--config")
     given, cmd = config.parse_known_args(cmd)
     if given.config:
-        # A system may be built upon another, which ESPnet's own reading of --config does not know.
+        # A system may have a base, which ESPnet's own --config does not support.
         system = read_system(Path(given.config))
         check_keys(system, known, given.config)
         parser.set_defaults(**system)
@@ -57,10 +57,10 @@ def parse(parser: argparse.ArgumentParser, cmd: Sequence[str] | None) -> argpars
 
 
 def add_options(group: argparse._ArgumentGroup, cls: type) -> None:
-    """Add an option for each field of a dataclass: its name, type, default, and metadata.
+    """Add an option for each field of a dataclass, with its name, type, default and metadata.
 
-    A mapping or a nested dataclass takes ``key=value`` or a mapping, a sequence one word or more.
-    Metadata: ``help``, and what ``add_argument`` takes beside it.
+    A mapping or a nested dataclass takes ``key=value`` or a mapping, a sequence one or more words.
+    Metadata: ``help`` and other arguments of ``add_argument``.
     """
     for f in fields(cls):
         group.add_argument(f"--{f.name}", **{"default": _default(f), **_kind(f.type), **f.metadata})
@@ -73,8 +73,8 @@ def _default(f: Field) -> Any:
 
 
 def _kind(annotation: Any) -> dict[str, Any]:
-    """What ``add_argument`` needs to read a value of a type."""
-    if isinstance(annotation, UnionType):  # the first is what the command line can say
+    """The arguments of ``add_argument`` for values of a type."""
+    if isinstance(annotation, UnionType):  # the command line can give the first type
         annotation = get_args(annotation)[0]
     if annotation is bool:
         return {"type": str2bool}
@@ -86,14 +86,14 @@ def _kind(annotation: Any) -> dict[str, Any]:
 
 
 def check_keys(keys: Sequence[str] | Mapping, known: Sequence[str], where: str) -> None:
-    """ConfigError for the first of ``keys`` that is not ``known``, with the nearest that is."""
+    """Raise ConfigError for the first unknown key, with the nearest known one."""
     for key in keys:
         if key not in known:
             raise ConfigError(f"{where}: unknown key {key!r}{nearest(key, known)}")
 
 
 def _check_optimizer(args: argparse.Namespace) -> None:
-    """Build optimizer and scheduler on one number, as ESPnet later does on the model."""
+    """Build optimizer and scheduler for a single number, as ESPnet later does for the model."""
     optimizer = _built("optim_conf", optim_classes[args.optim], [torch.zeros(1)], args.optim_conf)
     if args.scheduler is not None:
         scheduler = scheduler_classes[args.scheduler]

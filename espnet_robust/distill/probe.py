@@ -1,8 +1,8 @@
-"""How well a linear reader tells clean from distorted speech by what a student computes.
+"""Measure how well a linear classifier tells clean from distorted speech by a student's states.
 
-What a classifier in an adversarial game says is no evidence: a student may dodge this one and still
-show the domain to the next. So a classifier is fitted afresh: logistic regression on features of
-utterances, standardised, classes balanced, on four fifths of them; it is judged on the last fifth.
+The classifier of adversarial training is no evidence: the student may evade it and still reveal the
+domain to another one. So a new classifier is fitted: logistic regression with balanced classes on
+standardised features, fitted to four fifths of the utterances and tested on the last fifth.
 """
 
 import warnings
@@ -31,14 +31,14 @@ FOLDS = 5
 
 
 def balanced_accuracy(clean: np.ndarray, distorted: np.ndarray) -> float:
-    """Balanced accuracy in [0, 1] of a linear reader; chance is 0.5.
+    """Balanced accuracy in [0, 1] of a linear classifier; chance is 0.5.
 
     Args:
-        clean: (N, D) features, one row an utterance.
-        distorted: (M, D).
+        clean: (N, D) features, one row per utterance.
+        distorted: (M, D), likewise.
 
     Returns:
-        NaN where a class has fewer than FOLDS utterances.
+        The accuracy; NaN if a class has fewer than FOLDS utterances.
     """
     if min(len(clean), len(distorted)) < FOLDS:
         return float("nan")
@@ -49,24 +49,24 @@ def balanced_accuracy(clean: np.ndarray, distorted: np.ndarray) -> float:
     )
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     with warnings.catch_warnings():
-        # Whether it is at its optimum to the last digit decides no utterance.
+        # Convergence to the last digit would not change any decision.
         warnings.simplefilter("ignore", ConvergenceWarning)
         found = cross_val_predict(reader, features, labels, cv=folds)
     return float(balanced_accuracy_score(labels, found))
 
 
 class DomainProbe:
-    """Means over time of a student's states, kept until the reader is fitted."""
+    """Collects a student's states, averaged over time, until the classifier is fitted."""
 
     def __init__(self):
         self._rows: dict[bool, list[np.ndarray]] = {False: [], True: []}
 
     def add(self, pooled: Tensor, distorted: bool) -> None:
-        """Keep (B, D) means of utterances that are all distorted, or all clean."""
+        """Add (B, D) means of utterances that are all distorted, or all clean."""
         self._rows[distorted].extend(pooled.detach().float().cpu().numpy())
 
     def fit(self) -> float:
-        """``balanced_accuracy`` of all that was kept, by all processes; then forget it."""
+        """``balanced_accuracy`` of everything added, in all processes; then clear it."""
         rows, self._rows = self._rows, {False: [], True: []}
         shares = [rows]
         if torch.distributed.is_available() and torch.distributed.is_initialized():
@@ -75,7 +75,7 @@ class DomainProbe:
         sides = [[row for share in shares for row in share[label]] for label in (False, True)]
         if not all(sides):
             return float("nan")
-        # In an order of their own, whichever process held them: folds go by it.
+        # Sorted, because folds depend on the order, which must not depend on the processes.
         return balanced_accuracy(*(np.stack(sorted(side, key=tuple)) for side in sides))
 
 
@@ -88,7 +88,7 @@ def probe_model(
         name: student directory, or hub id or directory of a teacher.
         clean: data dir.
         distorted: data dirs with copies of its utterances.
-        erase: also after linear erasure, fitted on every other utterance and judged on the rest.
+        erase: also after linear erasure, fitted on every other utterance and tested on the rest.
 
     Returns:
         {``name``: clean against all copies together, then against each; with ``erase`` also, on
@@ -96,7 +96,7 @@ def probe_model(
 
     Raises:
         ModelError: no such model.
-        DataDirError, AudioError: data that cannot be read, or a copy of other utterances.
+        DataDirError, AudioError: data cannot be read, or a copy has other utterances.
     """
     model = (
         load_student(Path(name)) if (Path(name) / "config.yaml").exists() else load_teacher(name)
@@ -104,7 +104,7 @@ def probe_model(
     features = [states_of(model, path) for path in (clean, *distorted)]
     for path, rows in zip(distorted, features[1:], strict=True):
         if rows.keys() != features[0].keys():
-            raise DataDirError(f"{path}: not a copy of {clean}: other utterances")
+            raise DataDirError(f"{path}: not a copy of {clean}: its utterances differ")
     arrays = [np.stack(list(rows.values())) for rows in features]
     found = {name: _against_the_first(arrays)}
     if erase:
@@ -123,7 +123,7 @@ def _against_the_first(arrays: Sequence[np.ndarray]) -> list[float]:
 
 @torch.inference_mode()
 def states_of(model: SpeechModel, data: Path) -> dict[str, np.ndarray]:
-    """{utterance: (D,)} means over time of the last layer, sorted by utterance."""
+    """{utterance id: (D,)} means over time of the last layer, sorted by utterance id."""
     means = {}
     for utt, entry in sorted(read_data_dir(data).wav.items()):
         wav = torch.from_numpy(read_audio(entry, rate=model.rate))[None]

@@ -1,4 +1,4 @@
-"""What a user sees of a training: a progress bar or log lines, and a table of all curves."""
+"""Show the progress of a training: a progress bar or log lines, and a table of all curves."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ from espnet_robust.common.errors import DataDirError, one_line_errors
 from espnet_robust.common.files import write_atomic
 from espnet_robust.common.launch import IDLE
 
-LOG_SECONDS = 60.0  # between two lines where stderr is no terminal
+LOG_SECONDS = 60.0  # between two log lines, if stderr is not a terminal
 
 
 class Progress:
@@ -27,10 +27,10 @@ class Progress:
 
     Args:
         batches: (utterance ids, batch) as ESPnet's iterators give them; it has a length.
-        title: what is shown first.
+        title: shown first.
         rate: sampling rate in Hz.
-        limit: batches to pass on; None: all.
-        shown: of several processes one shows its own progress.
+        limit: number of batches to pass on; None: all.
+        shown: whether this process shows its progress; of several, one does.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class Progress:
 
     @property
     def speed(self) -> float:
-        """Seconds of audio for each second, of this process."""
+        """Seconds of audio per second, in this process."""
         return self.audio_seconds / self.seconds if self.seconds else 0.0
 
     def __iter__(self) -> Iterator[tuple[list[str], dict]]:
         terminal = self.shown and sys.stderr.isatty()
-        # Log lines would tear the bar.
+        # Log lines would break up the bar.
         with (
             logging_redirect_tqdm() if terminal else nullcontext(),
             tqdm(
@@ -89,14 +89,14 @@ class Curves:
     """``curves.csv``: one row for each epoch and split, one column for each scalar.
 
     Args:
-        path: the file. What an earlier run left in it stays, but for the epochs done again.
+        path: the file. Rows of an earlier run stay, except for epochs that are repeated.
     """
 
     def __init__(self, path: Path):
         self.path = path
 
     def add(self, epoch: int, split: str, scalars: Mapping[str, float]) -> None:
-        """Write one row, over an earlier one of this epoch and split; later epochs are dropped.
+        """Write one row, replacing that of the same epoch and split; later epochs are dropped.
 
         Raises:
             DataDirError: the file is not such a table.

@@ -1,4 +1,4 @@
-"""Where a training stands: the one clock that views, adversary and moving average go by."""
+"""The point that a training has reached, as used by views, adversary and moving average."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 class Schedule:
     """A point in a training.
 
-    At the start of an epoch ``share`` does not depend on the updates in an epoch, so that whoever
-    does not know them yet (the views, before the batches are made) may leave them out.
+    At the start of an epoch, ``share`` does not depend on the number of updates per epoch, so code
+    that does not know it yet (the views, before the batches are made) may leave it out.
 
     Attributes:
-        epoch: from 1.
-        max_epoch: epochs in all.
-        steps_per_epoch: updates in an epoch.
-        done: updates of this epoch that are done.
+        epoch: number of the epoch, from 1.
+        max_epoch: number of epochs.
+        steps_per_epoch: updates per epoch.
+        done: updates done in this epoch.
     """
 
     epoch: int = 1
@@ -29,10 +29,10 @@ class Schedule:
 
     @property
     def total_steps(self) -> int:
-        """Updates in all."""
+        """Total number of updates."""
         return self.max_epoch * self.steps_per_epoch
 
     @property
     def share(self) -> float:
-        """Share of the training that is done, in [0, 1]."""
+        """Progress of the training, in [0, 1]."""
         return min(1.0, self.step / self.total_steps)

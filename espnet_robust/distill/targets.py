@@ -1,9 +1,9 @@
-"""What the student predicts: hidden states of one or several frozen teachers.
+"""The student's targets: hidden states of one or several frozen teachers.
 
-    teachers -> chosen layers, or means over groups of layers -> normalisation
+    teachers -> selected layers, or means over groups of layers -> normalisation
 
-``target_layers: [4, [8, 9, 10, 11, 12]]`` asks for layer 4 and for the mean over layers 8 to 12
-(SKILL, arXiv:2402.16830). Several teachers (arXiv:2302.12757) give the same layers each.
+``target_layers: [4, [8, 9, 10, 11, 12]]`` selects layer 4 and the mean over layers 8 to 12 (SKILL,
+arXiv:2402.16830). If there are several teachers (arXiv:2302.12757), each provides these layers.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,29 +23,29 @@ NORMS = ("none", "layer", "statistics")
 
 
 class Targets(nn.Module):
-    """The targets of one batch; nothing in here is trained.
+    """Computes the targets of a batch; nothing in it is trained.
 
-    norm     each target is
-    none     as the teacher gave it
-    layer    scaled in each frame to zero mean and unit variance over its D values (data2vec,
-             arXiv:2202.03555, section 3.3), so that pre-norm teachers, whose hidden states grow
-             with depth, weigh each layer and frame alike
-    statistics   scaled in each of its D values to zero mean and unit variance over the frames of
-             a pass over the data (``collect``), so that few values of large variance do not rule
-             the loss
+    norm         each target is
+    none         the teacher's output
+    layer        scaled to zero mean and unit variance over the D values of each frame (data2vec,
+                 arXiv:2202.03555, section 3.3), so that all layers and frames of pre-norm
+                 teachers, whose hidden states grow with depth, have the same weight
+    statistics   scaled to zero mean and unit variance in each of its D dimensions, over the frames
+                 of a pass over the data (``collect``), so that a few dimensions of large variance
+                 do not dominate the loss
 
     Args:
-        teachers: frozen; kept out of the module tree, hence out of checkpoints, optimizer and
-            DDP. All of one sampling rate and one frame rate.
-        layers: layers, and groups of layers to be averaged.
-        norm: one of NORMS. Mean and deviation of ``statistics`` are buffers: a resumed run has
-            them. Until they are collected they are NaN.
-        cache: where the targets of each utterance are looked up, before normalisation. What it
-            holds is rounded to fp16; a target that it does not hold yet is rounded likewise, so
-            that a run does not depend on what an earlier one left there.
+        teachers: frozen; kept out of the module tree and hence out of checkpoints, optimizer and
+            DDP. They must have the same sampling rate and frames.
+        layers: layers, and groups of layers to average.
+        norm: one of NORMS. Mean and deviation for ``statistics`` are buffers, so that a resumed run
+            has them. They are NaN until they are collected.
+        cache: where the targets of each utterance are looked up, before normalisation. Its content
+            is rounded to fp16. New targets are rounded too, so that a run does not depend on what
+            an earlier one left in the cache.
 
     Raises:
-        ModelError: teachers of different rates or frames.
+        ModelError: the teachers differ in rate or frames.
     """
 
     def __init__(
@@ -79,11 +79,11 @@ class Targets(nn.Module):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """One a target, teacher by teacher: "4", "g8-9-10" (a mean), "t1_4" (second teacher)."""
+        """One per target, teacher by teacher: "4", "g8-9-10" (a mean), "t1_4" (second teacher)."""
         return tuple(self._sources)
 
     def size(self, name: str) -> int:
-        """D of the target."""
+        """The dimension D of the target."""
         teacher, _ = self._sources[name]
         return self._teachers[teacher].hidden_size
 
@@ -100,21 +100,21 @@ class Targets(nn.Module):
 
     @property
     def needs_statistics(self) -> bool:
-        """Whether ``collect`` has to come before the first batch."""
+        """Whether ``collect`` must be called before the first batch."""
         return any(bool(buffer.isnan().any()) for buffer in self.buffers())
 
     @torch.no_grad()
     def collect(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Take mean and deviation over the frames of all batches, of all processes together.
+        """Compute mean and deviation over the frames of all batches in all processes.
 
         Args:
             batches: (wav, lengths) as ``forward`` takes them.
 
         Raises:
-            TrainingError: no batch, or targets that are not finite.
+            TrainingError: there are no batches, or targets are not finite.
         """
-        # Of each target: sums, sums of squares, number of frames. Float64: differences of large
-        # sums are what counts.
+        # For each target: sums, sums of squares, number of frames. Float64, because differences of
+        # large sums are taken.
         device = next(self.buffers()).device
         totals = {
             name: torch.zeros(2 * self.size(name) + 1, dtype=torch.float64, device=device)
@@ -128,7 +128,7 @@ class Targets(nn.Module):
             if torch.distributed.is_initialized():
                 torch.distributed.all_reduce(total)
             if total[-1] == 0:
-                raise TrainingError("target_norm: statistics: no batch to take them from")
+                raise TrainingError("target_norm: statistics: no batch to compute them from")
             mean, square = (total[:-1] / total[-1]).chunk(2)
             std = torch.sqrt((square - mean.square()).clamp(min=1e-10))
             if not bool(std.isfinite().all()):
@@ -152,7 +152,7 @@ class Targets(nn.Module):
         keys = [audio_key(row[:length]) for row, length in zip(wav, lengths.tolist(), strict=True)]
         rows = [self.cache.get(key) for key in keys]
         if None in rows:
-            # The whole batch: a teacher's last bits depend on the shape it is given.
+            # The whole batch, because a teacher's last bits depend on the shape of its input.
             rows = self._fill_cache(keys, rows, self._ask_teachers(wav, lengths), lengths)
         return {name: torch.cat([row[name] for row in rows]).to(wav.device) for name in self.names}
 
@@ -170,7 +170,7 @@ class Targets(nn.Module):
             if row is None:
                 fresh = {name: parts[i] for name, parts in split.items()}
                 self.cache.put(key, fresh)
-                row = self.cache.get(key) or fresh  # not kept where it is not finite
+                row = self.cache.get(key) or fresh  # not stored if it is not finite
             filled.append(row)
         return filled
 
@@ -197,4 +197,4 @@ def _check_same_frames(teachers: Sequence[SpeechModel]) -> None:
         listed = ", ".join(
             f"{r} Hz: {field} samples every {hop}" for r, hop, field in sorted(formats)
         )
-        raise ModelError(f"teacher: all need one sampling rate and the same frames, got {listed}")
+        raise ModelError(f"teacher: all must have the same sampling rate and frames, got {listed}")

@@ -1,9 +1,9 @@
-"""Distillation as an ESPnet task: ESPnet's options, trainer, logs and resume.
+"""Distillation as an ESPnet task, with ESPnet's options, trainer, logs and resuming.
 
-ESPnet calls class methods, with the arguments as all they share. So nothing is kept between them:
-each reads the configuration from the arguments, which is cheap. The teachers are read once, in
-``build_model``, which ESPnet calls first. Views and data need to know only how they cut samples
-into frames; the student cuts alike, and ``build_model`` leaves its description in the arguments.
+ESPnet calls class methods that share only the arguments, so no state is kept between them: each
+reads the configuration from the arguments, which is cheap. The teachers are loaded once, in
+``build_model``, which ESPnet calls first. Views and data only need to know the teachers' frames;
+those of the student are the same, and ``build_model`` leaves its description in the arguments.
 """
 
 import argparse
@@ -45,7 +45,7 @@ class DistillTask(AbsTask):
         group = parser.add_argument_group("Distillation")
         add_options(group, DistillConfig)
         parser.set_defaults(best_model_criterion=[("valid", "distill", "min")])
-        # Filled in by build_model, so that config.yaml holds all that export needs.
+        # Filled in by build_model, so that config.yaml holds everything that export needs.
         group.add_argument(
             "--student_arch", action=NestedDictAction, default={}, help=argparse.SUPPRESS
         )
@@ -55,7 +55,7 @@ class DistillTask(AbsTask):
         args = args or parse(cls.get_parser(), cmd)
         if not args.print_config:
             if not args.output_dir:
-                raise ConfigError("--output_dir: where is the experiment to be written?")
+                raise ConfigError("--output_dir: give the directory for the experiment")
             DistillConfig.from_args(args)
         super().main(args=args)
 
@@ -117,7 +117,7 @@ class DistillTask(AbsTask):
         config = DistillConfig.from_args(args)
         _set_espnets_options(args, config)
         teachers = [load_teacher(name, config.layers) for name in config.teacher]
-        # Reading a teacher may draw random numbers.
+        # Loading a teacher may draw random numbers.
         set_all_random_seed(args.seed)
         student = build_student(teachers[0], config.student_conf)
         args.student_arch = describe(student)
@@ -135,11 +135,12 @@ class DistillTask(AbsTask):
 
 
 def _set_espnets_options(args: argparse.Namespace, config: DistillConfig) -> None:
-    """What follows from our options for ESPnet's."""
+    """Set the ESPnet options that follow from ours."""
     if args.num_att_plot:
         args.num_att_plot = 0  # there is no attention between two sequences to plot
-    if config.dat == "alternating":
-        args.unused_parameters = True  # in each step, of student or classifier: for DDP
+    # DDP would wait for gradients that never come: those of the norm after a pre-norm student's last
+    # layer and, with `alternating`, those of the student or of the classifier in each step.
+    args.unused_parameters = True
     args.use_amp = config.amp == "fp16"  # bf16 needs no scaler
 
 
@@ -160,7 +161,7 @@ def _targets(config: DistillConfig, teachers: Sequence[SpeechModel]) -> Targets:
 def _adversary(config: DistillConfig, student: SpeechModel, targets: Targets) -> Adversary:
     num_domains = count_domains(_kinds(config), config.dat_conf)
     if num_domains < 2:
-        raise ConfigError(f"dat: mapping {config.mapping} yields one domain only")
+        raise ConfigError(f"dat: mapping {config.mapping} yields only one domain")
     sizes = {name: targets.size(name) for name in targets.names}
     return Adversary(student.hidden_size, student.num_layers, num_domains, config.dat_conf, sizes)
 
@@ -172,10 +173,10 @@ def _distorter(config: DistillConfig, train: bool) -> Distorter | None:
 
 
 def _kinds(config: DistillConfig) -> tuple[str, ...]:
-    """Domains that the adversary tells apart: those of training; validation may not add any."""
+    """The domains that the adversary distinguishes: those of training; validation adds none."""
     train, valid = (_distorter(config, train) for train in (True, False))
     kinds = ("clean",) if train is None else train.kinds
     extra = sorted(set(valid.kinds if valid else ()) - set(kinds))
     if extra and config.dat != "none":
-        raise ConfigError(f"valid_distortion: kinds unknown to training: {', '.join(extra)}")
+        raise ConfigError(f"valid_distortion: kinds that are not in training: {', '.join(extra)}")
     return (*kinds, *extra)

@@ -1,8 +1,8 @@
-"""ESPnet's trainer with what distillation needs around an epoch.
+"""ESPnet's trainer, with the additions that distillation needs around an epoch.
 
-Before the first epoch the statistics of the targets; before each one its number, told to views and
-model; after each one a row of ``curves.csv``. A run killed at any moment can be resumed, where the
-command has called ``plugin.training.hook_trainings``.
+It collects target statistics before the first epoch, tells views and model each epoch's number, and
+adds rows to ``curves.csv`` after each epoch. If the command has called
+``plugin.training.hook_trainings``, a run killed at any moment can be resumed.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from espnet_robust.distill.views import Views
 
 
 class EpochIterFactory(AbsIterFactory):
-    """Tells the views which epoch it is before that epoch's workers start."""
+    """Tells the views the epoch before that epoch's workers start."""
 
     def __init__(self, inner: AbsIterFactory, views: Views, max_epoch: int):
         self.inner = inner
@@ -45,14 +45,14 @@ class DistillTrainerOptions(TrainerOptions):
     """ESPnet's options and ours.
 
     Attributes:
-        statistics_batches: batches from which the statistics of the targets are taken.
+        statistics_batches: number of batches for the statistics of the targets.
     """
 
     statistics_batches: int
 
 
 class DistillTrainer(Trainer):
-    """ESPnet's trainer; it resumes exactly and tells the model where the training stands."""
+    """ESPnet's trainer; it resumes exactly and tells the model the point in the training."""
 
     @classmethod
     def build_options(cls, args: argparse.Namespace) -> DistillTrainerOptions:
@@ -75,8 +75,8 @@ class DistillTrainer(Trainer):
         steps = _updates(iterator, options.accum_grad)
         schedule = Schedule(reporter.epoch, options.max_epoch, steps)
         distill_model.start_epoch(schedule, options.accum_grad)
-        # Without batches at the end that make no whole update: ESPnet would carry their gradients
-        # into the next epoch, where a resumed run does not have them.
+        # Skips batches at the end that do not fill an update: ESPnet would carry their gradients
+        # into the next epoch, where a resumed run would not have them.
         first, limit = _is_first_rank(distributed_option), steps * options.accum_grad
         progress = _progress(distill_model, iterator, reporter, first, limit)
         all_steps_are_invalid = super().train_one_epoch(
@@ -132,7 +132,7 @@ def _collect_statistics(model: DistillModel, iterator, options: DistillTrainerOp
 
 
 def _updates(iterator, accum_grad: int) -> int:
-    """Updates in an epoch. Raises ConfigError where there is none."""
+    """The number of updates in an epoch. Raises ConfigError if there is none."""
     steps = len(iterator) // accum_grad
     if not steps:
         raise ConfigError(

@@ -6,11 +6,10 @@ Cross-distortion mapping (Huang et al., SLT 2022, arXiv:2210.07978):
     none      x         x
     setup1    x         d(x)
     setup2    d'(x)     d(x)      d and d' drawn independently
-    same      d(x)      d(x)      one draw
+    same      d(x)      d(x)      the same draw
 
-On demand there is also x itself, for losses that need it, and spans of frames to be
-masked in the student's input (ARMHuBERT, arXiv:2305.11685; drawn as in wav2vec 2.0,
-arXiv:2006.11477).
+Optionally there is also x itself, for losses that need it, and spans of frames to mask in the
+student's input (ARMHuBERT, arXiv:2305.11685; drawn as in wav2vec 2.0, arXiv:2006.11477).
 """
 
 from collections.abc import Collection, Mapping
@@ -31,8 +30,8 @@ EXTRA_VIEWS = (CLEAN,)
 class Views:
     """ESPnet preprocessor: adds the student's view and its domain to each utterance.
 
-    Draws are keyed by (seed, utterance id, epoch, side). Validation uses epoch 0 throughout, so
-    that its loss compares epochs and not draws, and masks nothing.
+    Draws are keyed by (seed, utterance id, epoch, side). Validation always draws as in epoch 0, so
+    that differences in its loss come from the epochs and not the draws, and masks nothing.
 
     Args:
         mapping: one of MAPPINGS.
@@ -40,16 +39,17 @@ class Views:
         labels: {domain name: class}.
         seed: seed of the run.
         crop: samples; longer utterances are cropped at random to this length.
-        frames: the teacher's and the student's; an utterance shorter than one is an error.
+        frames: those of teacher and student; an utterance shorter than one frame is an error.
         train: whether ``start_epoch`` has an effect and frames are masked.
-        fixed_crops: crop an utterance alike in all epochs, so that its targets can be cached.
-        extra: views to add, of EXTRA_VIEWS: what the losses need beside the two.
+        fixed_crops: crop an utterance at the same place in all epochs, so that its targets can be
+            cached.
+        extra: views from EXTRA_VIEWS to add, for losses that need more than the two.
         mask_prob: share of the student's frames that masked spans would cover if none overlapped;
-            above 0 adds ``student_mask``.
-        mask_length: frames in a span.
+            a value above 0 adds ``student_mask``.
+        mask_length: frames per span.
 
     Raises:
-        ConfigError: shares or lengths out of range.
+        ConfigError: a share or length is out of range.
     """
 
     def __init__(
@@ -89,8 +89,8 @@ class Views:
         """The views of {"speech": (N,)}.
 
         Returns:
-            speech (N,), the teacher's view; student_speech (N,); domain (1,) int64; if asked for
-            clean_speech (N,) and student_mask (T,) int64, 1 on frames to be masked.
+            speech (N,), the teacher's view; student_speech (N,); domain (1,) int64; optionally
+            clean_speech (N,) and student_mask (T,) int64, 1 on frames to mask.
         """
         x = self._crop(uid, self._check(uid, data["speech"]))
         teacher = student = x
@@ -121,7 +121,7 @@ class Views:
         need = self.frames.min_samples
         if len(speech) < need:
             raise AudioError(
-                f"{uid}: {len(speech)} samples are less than one frame ({need}); "
+                f"{uid}: {len(speech)} samples, less than one frame ({need}); "
                 "remove it from the data dir"
             )
         if not np.isfinite(speech).all():

@@ -15,6 +15,7 @@ from espnet_robust.distortion.convolution import Filter
 from espnet_robust.distortion.level import power
 
 SILENCE = 1e-9  # mean square, -90 dB re full scale: below the step size of 16-bit audio
+NEAREST = 4  # rooms and positions for one reverberation time
 ATTEMPTS = 20  # crops tried before noise counts as silent
 FADE = RATE // 20  # samples; cross-fade when noise is looped
 
@@ -72,6 +73,7 @@ class Collection:
             if group_of is not None and item not in group_of:
                 raise DataDirError(f"{self.path}/utt2group: no group for {item!r}")
             groups.setdefault(group_of[item] if group_of else "", []).append(item)
+        self._rt60 = data.tables.get("utt2rt60")
         self.groups = groups
         self.group_of = group_of
         self._lengths: dict[str, int] = {}
@@ -94,6 +96,21 @@ class Collection:
         if item == exclude and len(items) > 1:
             item = items[(items.index(item) + 1) % len(items)]
         return item
+
+    def draw_near(self, rng: np.random.Generator, rt60: float) -> str:
+        """One of the ``NEAREST`` items whose reverberation time is closest to ``rt60`` seconds.
+
+        Raises:
+            DataDirError: ``utt2rt60`` is missing, or lacks an item.
+        """
+        if self._rt60 is None:
+            raise DataDirError(f"{self.path}: rt60 asked for, and no utt2rt60 in it")
+        known = self._rt60
+        if lacking := next((item for item in self.wav if item not in known), None):
+            raise DataDirError(f"{self.path}/utt2rt60: no RT60 for {lacking!r}")
+        by_distance = sorted(self.wav, key=lambda item: (abs(float(known[item]) - rt60), item))
+        nearest = by_distance[:NEAREST]
+        return nearest[int(rng.integers(len(nearest)))]
 
     def draw_crop(
         self, rng: np.random.Generator, num_samples: int, exclude: str | None = None

@@ -25,6 +25,7 @@ class Rir(Kind):
         noise: data dir of noise in the same room: it is convolved with another response of the
             room (the same one if there is no other) and added at ``snr_db``. None: no noise.
         snr_db: reverberated speech over reverberated noise, dB; only with ``noise``.
+        rt60: reverberation time, s: a response whose own (``utt2rt60``) is near that. None: any.
     """
 
     labels: ClassVar = ("reverb",)
@@ -32,13 +33,17 @@ class Rir(Kind):
     level: str = field(**word("whole", METERS))
     noise: str | None = field(**data_dir(None))
     snr_db: Values = field(**numbers([0, 20], low=MIN_SNR, high=MAX_SNR))
+    rt60: Values | None = field(**numbers(None, low=0.05, high=10))
 
     def domain(self) -> tuple[str, ...]:
         return ("noise", "reverb") if self.noise else ("reverb",)
 
     def draw(self, rng: np.random.Generator, context: Context) -> dict:
         rirs = open_collection(self.rir)
-        item = rirs.draw_item(rng)
+        if self.rt60 is None:
+            item = rirs.draw_item(rng)
+        else:
+            item = rirs.draw_near(rng, self.rt60.draw(rng, context.progress))
         drawn = {"rir": self.rir, "item": item, "level": self.level}
         if self.noise is None:
             return drawn

@@ -44,8 +44,8 @@ class BLSTM(nn.Module):
         super().__init__()
         if num_layers < 1 or len(subsample) != num_layers or min(subsample) < 1:
             raise ConfigError(
-                f"encoder_conf: subsample: {list(subsample)}: need one positive number per layer, "
-                f"for {num_layers} layers, and at least one layer"
+                f"encoder_conf: num_layers: {num_layers}, subsample: {list(subsample)}: need at "
+                "least one layer, and one positive number for each"
             )
         self.size, self.subsample, self.dropout = output_size, tuple(subsample), dropout
         self.lstms, self.projections = nn.ModuleList(), nn.ModuleList()

@@ -55,8 +55,7 @@ class RobustFrontend(AbsFrontend):
             (0: the input of the first layer; -1: the last) or a list of numbers, summed likewise.
         freeze: no gradients, and always in eval mode, even when ``train()`` is called on the whole
             model; only ESPnet's adapters train, if there are any.
-        freeze_steps: freeze for this many training batches, then fine-tune. In distributed
-            training this needs ESPnet's ``unused_parameters: true``.
+        freeze_steps: freeze for this many training batches, then fine-tune.
         lr_scale: learning rate of the speech model, relative to that of the other parameters;
             needs ``optim: scaled_adamw``.
         cache_gb: cache up to this many GB of a frozen model's output in memory, keyed by the

@@ -128,6 +128,10 @@ def hook_all_tasks() -> None:
         for frontend in model.modules():
             if isinstance(frontend, RobustFrontend):
                 check_freeze_param(args, model, frontend.freeze)
+                if not frontend.freeze:
+                    # For DDP, which would wait for their gradients: what trains only after
+                    # freeze_steps, and the norm after a pre-norm model's last layer.
+                    args.unused_parameters = True
         return build(cls, args, model)
 
     create = abs_task.create_adapter

@@ -1,8 +1,8 @@
-"""Each rank's share of every batch; the batches are those that one process would have.
+"""Give each rank its share of every batch; the batches are those that a single process would have.
 
-ESPnet has at least as many utterances in a batch as there are ranks, so that another number of
-ranks is another training. Here rank r of R takes the utterances r, r + R, ... of each batch. A
-rank that would have none computes the first one too, with weight 0: ranks step together.
+ESPnet makes batches of at least as many utterances as there are ranks, so another number of ranks
+is another training. Here rank r of R takes the utterances r, r + R, ... of each batch. A rank that
+would have none computes the first one too, with weight 0, because ranks must step together.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,10 +28,10 @@ class Shares(AbsIterFactory):
 
 
 class Share:
-    """(utterance ids, batch) of one epoch; the ids are [IDLE] where the weight is to be 0.
+    """(utterance ids, batch) of one epoch; the ids are [IDLE] if the weight must be 0.
 
     Args:
-        loader: of whole batches, listed as its ``batch_sampler``.
+        loader: loads whole batches, which its ``batch_sampler`` lists.
     """
 
     def __init__(self, loader: DataLoader, rank: int, ranks: int):
@@ -57,7 +57,7 @@ class Share:
 
 
 def build_shares(build, cls, args, iter_options, mode: str) -> AbsIterFactory:
-    """In the place of ``build``, ESPnet's ``AbsTask.build_sequence_iter_factory``."""
+    """Replaces ``build``, ESPnet's ``AbsTask.build_sequence_iter_factory``."""
     if not iter_options.distributed:
         return build(cls, args, iter_options, mode)
     from torch.distributed import get_rank, get_world_size
@@ -67,7 +67,7 @@ def build_shares(build, cls, args, iter_options, mode: str) -> AbsIterFactory:
 
 
 def weigh_shares(model: nn.Module) -> None:
-    """Have ``model`` give a batch of [IDLE] the weight 0, whatever its ``forward`` says."""
+    """Make ``model`` give a batch of [IDLE] the weight 0, whatever its ``forward`` returns."""
 
     def weigh(module: nn.Module, args: tuple, kwargs: dict, given: tuple | dict):
         if list(kwargs.get("utt_id", ())) != [IDLE]:

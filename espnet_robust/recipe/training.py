@@ -1,11 +1,10 @@
-"""One training of a recipe, in a process of its own, begun, gone on with or passed over."""
+"""Start, resume or skip one training of a recipe, in its own process."""
 
 import contextlib
 import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -17,13 +16,15 @@ from espnet_robust.common.experiment import Config
 from espnet_robust.common.files import write_atomic
 from espnet_robust.common.made_of import Output, damage, summary
 from espnet_robust.common.processes import end_with_parent, locked
+from espnet_robust.recipe.shown import Shown
 
 CONFIG = "train.yaml"
-_EPOCH = re.compile(r".* INFO: ([0-9/]*epoch started.*)")
+# How torch shows an exception in one of several processes.
+_RAISED = re.compile(r"\[rank\d+\]: [\w.]*(?:Error|Exception): .*")
 
 
 class TrainingFailed(UserError):
-    """A training ended with an error, which stands in its log."""
+    """A training ended with an error, which is in its log."""
 
 
 def train(
@@ -37,22 +38,22 @@ def train(
     node: int = 0,
     check: Callable[[Path, str], None] | None = None,
 ) -> None:
-    """Train, unless that is done.
+    """Train, unless the training is finished.
 
     Args:
         output: the training's directory and what decides it.
-        config: of ESPnet; written to train.yaml in the directory.
-        command: what trains with that file; its output goes to DIRECTORY.log.
-        name: what to call it in messages.
-        best: the model that it leaves.
+        config: ESPnet's configuration; written to train.yaml in the directory.
+        command: the command that trains with that file; its output goes to DIRECTORY.log.
+        name: its name in messages.
+        best: file name of the model that it writes.
         redo: delete a training that was made of something else, instead of refusing.
         node: of several that run this together; all but 0 only lend their processes.
-        check: called with the directory and ``best`` before the training counts as done; raises
-            where that model cannot be used.
+        check: called with the directory and ``best`` before the training counts as finished;
+            raises if that model cannot be used.
 
     Raises:
-        UserError: it was begun or made with something else, or runs already.
-        TrainingFailed: as it says.
+        UserError: it was made of something else, or is already running.
+        TrainingFailed: it ended with an error.
     """
     output.path.parent.mkdir(parents=True, exist_ok=True)
     log = output.path.with_suffix(".log")
@@ -60,7 +61,7 @@ def train(
         if not redo:
             remove_stale(output, redo=False)  # refused, as node 0 refuses it
         if not output.is_done():
-            _run(command, name, log.with_suffix(f".node{node}.log"))
+            _run(command, Shown(name, log.with_suffix(f".node{node}.log")))
         return
     with locked(output.path.with_name(f".{output.path.name}.lock"), output.path):
         remove_stale(output, redo=redo)
@@ -69,26 +70,28 @@ def train(
         output.begin()
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         write_atomic(output.path / CONFIG, text)
-        _run(command, name, log)
+        shown = Shown(name, log, config.get("num_iters_per_epoch"))
+        _run(command, shown)
         for name in ("config.yaml", best):
             if not (output.path / name).is_file():
                 raise TrainingFailed(f"{output.path}: training left no {name}; see {log}")
         if check:
             check(output.path, best)
         output.finish(["config.yaml", best])
+        shown.end()
 
 
 TAG = "--tag NAME keeps it and begins another"
 
 
 def remove_stale(output: Output, *, redo: bool, otherwise: str = TAG) -> None:
-    """Delete a training that would not come out as it is, if that is allowed.
+    """Delete a stale training if that is allowed.
 
     Args:
-        otherwise: what else to do, for the message.
+        otherwise: the alternative to --redo, for the message.
 
     Raises:
-        UserError: it is not; says what has changed, and what to do.
+        UserError: it is not allowed; the message says what has changed and what to do.
     """
     if not output.exists():
         return
@@ -106,11 +109,11 @@ def remove_stale(output: Output, *, redo: bool, otherwise: str = TAG) -> None:
     output.remove()
 
 
-def _run(command: Sequence[str], name: str, log: Path) -> None:
-    """Run the command to its end, its output in ``log``; show when epochs begin."""
-    say(f"[{name}] begins; all output in {log}")
+def _run(command: Sequence[str], shown: Shown) -> None:
+    """Run the command to its end, its output in the log; show how far it is."""
+    shown.begin()
     with (
-        open(log, "w", encoding="utf-8") as file,
+        open(shown.log, "w", encoding="utf-8") as file,
         subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             text=True, errors="replace", preexec_fn=end_with_parent,
@@ -118,14 +121,16 @@ def _run(command: Sequence[str], name: str, log: Path) -> None:
         _ending(child),
     ):  # fmt: skip
         assert child.stdout
-        reason = _copy(child.stdout, file, name)
+        reason = _copy(child.stdout, file, shown)
     if child.returncode:
-        raise TrainingFailed(f"[{name}] {reason or child.returncode}; all output in {log}")
+        shown.failed()
+        reason = reason or str(child.returncode)
+        raise TrainingFailed(f"[{shown.name}] {reason}; all output in {shown.log}")
 
 
 @contextlib.contextmanager
 def _ending(child: subprocess.Popen) -> Iterator[None]:
-    """Whatever ends this process meanwhile ends the child first."""
+    """Context in which anything that ends this process first ends the child."""
 
     def end(number: int, frame: object) -> None:
         raise SystemExit(128 + number)
@@ -141,20 +146,20 @@ def _ending(child: subprocess.Popen) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _copy(lines: Iterable[str], file: IO[str], name: str) -> str:
-    """Copy to ``file`` as it comes; returns the error in it, else the last line."""
-    error = last = ""
+def _copy(lines: Iterable[str], file: IO[str], shown: Shown) -> str:
+    """Copy to ``file`` line by line as output arrives.
+
+    Returns:
+        The error in it, else what a rank raised first, else the last line.
+    """
+    error = raised = last = ""
     for line in lines:
         file.write(line)
         file.flush()
         last = line.strip() or last
-        if found := _EPOCH.fullmatch(line.rstrip("\n")):
-            say(f"[{name}] {found[1]}")
+        shown.read(line)
         if line.startswith("error: "):
             error = line.removeprefix("error: ").strip()
-    return error or last
-
-
-def say(message: str) -> None:
-    """A line with the time on stderr, as utils/log.sh writes it."""
-    print(time.strftime("%Y-%m-%d %H:%M:%S"), message, file=sys.stderr, flush=True)
+        elif _RAISED.match(line):
+            raised = raised or line.strip()
+    return error or raised or last

@@ -19,10 +19,10 @@ from espnet2.tasks.asr import ASRTask
 from espnet2.text.build_tokenizer import build_tokenizer
 from espnet2.text.token_id_converter import TokenIDConverter
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from espnet_robust.common.errors import ConfigError, ModelError
 from espnet_robust.common.files import write_atomic
+from espnet_robust.common.live import counted
 from espnet_robust.common.made_of import Output
 from espnet_robust.data.audio import RATE, audio_info, read_audio
 from espnet_robust.data.data_dir import read_data_dir
@@ -158,7 +158,8 @@ def decode(
     out = output.path
     output.begin()
     compute_seconds = audio_seconds = 0.0
-    for name, data_dir in tqdm(conditions.items(), desc=f"decoding {out.name}", unit="condition"):
+    title = f"decode {out.parent.parent.name} {out.name}"
+    for name, data_dir in counted(conditions.items(), title, "condition"):
         entries = read_data_dir(data_dir).wav
         hypotheses = {}
         for ids in batches(entries, batch_seconds):

@@ -11,9 +11,9 @@ from espnet_robust.score.tables import MINUS, Table
 
 def markdown(table: Table) -> str:
     """A section of Markdown."""
-    title = f"## {_md(table.title)}\n\n" if table.title else ""
-    notes = "\n" + " ".join(table.notes) + "\n" if table.notes else ""
-    cells = [[_md(cell) for cell in row] for row in [table.header, *table.rows]]
+    title = f"## {md(table.title)}\n\n" if table.title else ""
+    notes = "\n" + md(" ".join(table.notes)) + "\n" if table.notes else ""
+    cells = [[md(cell) for cell in row] for row in [table.header, *table.rows]]
     return f"{title}{markdown_table(cells[0], cells[1:])}{notes}"
 
 
@@ -23,7 +23,7 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(row)} |\n" for row in [header, rule, *rows])
 
 
-def _md(text: str) -> str:
+def md(text: str) -> str:
     """Text that Markdown shows as it is: no cell ends early, no HTML begins."""
     for char, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|")):
         text = text.replace(char, entity)

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter
 
 from espnet_robust.common.files import write_atomic
 from espnet_robust.data.conditions import CLEAN

@@ -108,7 +108,7 @@ def _run(path: Path, scores: Scores, problems: list[str]) -> Run:
     if (directory / "counts.tsv").exists():
         counts = read_counts(directory / "counts.tsv")
     else:
-        problems.append(f"{_name(scores)}: no {directory / 'counts.tsv'}, so no intervals")
+        problems.append(f"{_name(scores)}: no counts.tsv beside its scores.json, so no intervals")
     # The scores of further test sets lie in directories of their own below the experiment.
     inside = any((directory / part).is_dir() for part in (scores.task, "decode"))
     return Run(scores, directory, directory if inside else directory.parent, counts)
@@ -192,7 +192,8 @@ def _moved(runs: Sequence[Run]) -> Iterator[str]:
             if path and path not in seen:
                 seen.add(path)
                 if run.find(path) is None:
-                    yield f"{condition.name}: its test set {path} has moved or is deleted"
+                    shown = Path(path).name if Path(path).is_absolute() else path
+                    yield f"{condition.name}: its test set {shown} has moved or is deleted"
 
 
 def speaker_names(reading: Reading, conditions: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -14,7 +14,7 @@ from espnet_robust.common.errors import UserError
 from espnet_robust.common.files import write_atomic
 from espnet_robust.common.shown_command import shown_command
 from espnet_robust.score.figures import by_group, speaker_groups
-from espnet_robust.score.formats import latex, markdown, to_csv
+from espnet_robust.score.formats import latex, markdown, md, to_csv
 from espnet_robust.score.metrics import ACCURACY, METRICS, WER
 from espnet_robust.score.plot import draw, draw_cost
 from espnet_robust.score.reading import Reading, read_runs
@@ -80,7 +80,7 @@ def write_report(
 
 def _about(reading: Reading, command: str) -> str:
     """What a reader has to know beside the figures."""
-    lines = [f"- {problem}" for problem in reading.problems]
+    lines = [f"- {md(problem)}" for problem in reading.problems]
     text = "## To know\n\n" + "\n".join(lines) + "\n" if lines else ""
     if command:
         text += f"{chr(10) if text else ''}    {shown_command(command, Path())}\n"

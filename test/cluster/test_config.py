@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from dataclasses import fields
 
 import pytest
 
@@ -75,3 +76,10 @@ def test_commands_of_a_shell(root):
     done = subprocess.run(["bash", "-c", script, "", "score", *words], capture_output=True)
     commands = read_commands(done.stdout.decode())
     assert commands == {"one": [sys.executable, "-m", "espnet_robust.bin.score", *words]}
+
+
+def test_every_key_is_explained(root):
+    page = (root / "conf/cluster/README.md").read_text()
+    rows = re.findall(r"^\| (`[\w`, ]+`) \|", page, re.MULTILINE)
+    keys = set(re.findall(r"`(\w+)`", " ".join(rows)))
+    assert keys == {field.name for field in fields(Cluster)}

@@ -53,7 +53,7 @@ def test_what_fails_for_good_is_named_with_its_log(stage, tmp_path):
         run_jobs(stage(retries=1), commands)
     log = tmp_path / "jobs/bad.log"
     assert str(e.value) == (
-        f"test: 1 of 2 jobs failed, 2 times each: bad: no such thing; see {log}"
+        f"test: 1 of 2 jobs failed in each of 2 tries: bad: no such thing; see {log}"
     )
     assert (tmp_path / "good").exists(), "the others end first"
     assert (tmp_path / "tries").read_text() == "x\n" * 2
@@ -93,7 +93,7 @@ def test_local_has_one_node(tmp_path):
 def test_describe_submits_nothing(stage, tmp_path):
     said = describe(stage(account="speech"), {"one": bash("echo 'a b'")})
     assert said.splitlines() == [
-        "test: 1 jobs to local: account speech, array 16, cpus 1, requeue True, retries 2, "
+        "test: 1 job to local: account speech, array 16, cpus 1, requeue True, retries 2, "
         "time_min 240, gpus 0, nodes 1",
         """  one: bash -c 'echo '"'"'a b'"'"''""",
     ]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from espnet_robust.corpora import mini_rooms
+from espnet_robust.corpora import mini_rooms, synthesis
 from espnet_robust.data.audio import RATE, read_audio
 from espnet_robust.data.data_dir import validate_data_dir
 
@@ -71,3 +71,18 @@ def test_data_dirs(tmp_path, monkeypatch):
             assert measured == pytest.approx(mini_rooms.measure_rt60(read_audio(entry)), abs=0.001)
             requested = float(data.tables["utt2rt60_requested"][utt])
             assert measured == pytest.approx(requested, rel=0.2)
+
+
+def test_one_process_makes_all_responses_of_a_room(tmp_path, monkeypatch):
+    """It corrects the walls once, which is as much work as three responses."""
+    units = []
+
+    def recorded(call, todo, nj, **options):
+        units.extend([item["id"] for item, _ in unit] for unit in todo)
+        return map(call, todo)
+
+    monkeypatch.setattr(synthesis, "unordered", recorded)
+    monkeypatch.setattr(mini_rooms, "PARTS", {"dev": (2, 3, *mini_rooms.PARTS["dev"][2:])})
+    mini_rooms.prepare(tmp_path, nj=2)
+    assert units == [[f"dev-room{n:02d}-{m}" for m in range(3)] for n in range(2)]
+    assert len(list(tmp_path.rglob("*.flac"))) == 6

@@ -45,7 +45,7 @@ def test_normalisation_in_float64_is_normalisation(batch):
         ({"frontend": "default"}, "frontend: default; only robust_student is supported"),
         ({"encoder": "conformer"}, "encoder: conformer; only blstm is supported"),
         ({"normalize": "global_mvn"}, "normalize: global_mvn; only utterance_mvn or None"),
-        ({"normalize_conf": {"norm_vars": True}}, "only means taken off, variances kept"),
+        ({"normalize_conf": {"norm_vars": True}}, "norm_means: true, norm_vars: false"),
         ({"token_type": "phn"}, "token_type phn; need bpe, char or word"),
         ({"encoder_conf": {"num_layer": 3}}, "encoder_conf: .*num_layer"),
         ({"encoder_conf": {"hidden_size": 12}}, "weights do not fit"),

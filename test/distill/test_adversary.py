@@ -379,7 +379,7 @@ def test_domains():
         ({"memory": 0}, "must be at least 1"),
         ({"ridge": -0.1}, "must not be negative"),
         ({"start": 1.0}, r"start: 1.0 is not in \[0, 1\)"),
-        ({"method": "pairs", "domains": "multi"}, "domains: pairs knows `binary` only"),
+        ({"method": "pairs", "domains": "multi"}, "domains: pairs supports only `binary`"),
     ],
 )
 def test_refused_configurations(options, message):

@@ -71,7 +71,7 @@ def test_nested_configurations():
     assert config.student_conf == StudentConfig(num_layers=3)
     assert config.dat_conf == AdversaryConfig(weight=0.5, method="alternating")
     assert config.teacher == ["t"]
-    with pytest.raises(ConfigError, match="dat_conf: method: name it by --dat"):
+    with pytest.raises(ConfigError, match="dat_conf: method: give it with --dat"):
         from_words("--dat_conf", "method=reversal")
 
 
@@ -104,15 +104,15 @@ def test_what_follows():
         ({"teacher": []}, "--teacher: name"),
         ({"target_norm": "batch"}, "target_norm: 'batch' is not one of none, layer, statistics"),
         ({"valid_mapping": "both"}, "valid_mapping: 'both' is not one of none, setup1"),
-        ({"target_layers": []}, "name each layer or group of layers once"),
-        ({"target_layers": [2, 2]}, "name each layer or group of layers once"),
-        ({"target_layers": [2, [2]]}, "name each layer or group of layers once"),
-        ({"target_layers": [[]]}, "name each layer or group of layers once"),
+        ({"target_layers": []}, "give each layer or group of layers only once"),
+        ({"target_layers": [2, 2]}, "give each layer or group of layers only once"),
+        ({"target_layers": [2, [2]]}, "give each layer or group of layers only once"),
+        ({"target_layers": [[]]}, "give each layer or group of layers only once"),
         ({"target_layers": ["2"]}, "is not a list of layers"),
         ({"target_layers": 4}, "is not a list of layers"),
         ({"mapping": "same"}, "mapping same needs --distortion"),
         ({"loss_conf": {"l2": 1.0}}, "loss_conf: unknown loss l2"),
-        ({"ema": -0.1}, "ema: -0.1 is not a decay"),
+        ({"ema": -0.1}, "ema: -0.1 is neither a decay"),
         ({"student_mask_length": 0}, "student_mask_length: 0 at least 1"),
     ],
 )

@@ -14,7 +14,7 @@ def test_shapes_of_espnet_have_more_columns(data, tmp_path):
     shapes = tmp_path / "speech_shape"
     shapes.write_text("u00 6400,1\nu03 8800,1\n")  # a part of the utterances
     check_split("train", [(f"{data}/wav.scp", "speech", "sound")], [str(shapes)], 400)
-    with pytest.raises(AudioError, match="u03: 8800 samples are less than one frame .8801."):
+    with pytest.raises(AudioError, match="u03: 8800 samples, less than one frame .8801."):
         shapes.write_text("u03 8800,1\n")
         check_split("train", [(f"{data}/wav.scp", "speech", "sound")], [str(shapes)], 8801)
 

@@ -66,6 +66,8 @@ def material(tmp_path_factory):
             write_audio(path, wav)
             tables["wav.scp"][item] = str(path)
             tables["utt2group"][item] = item.partition("-")[0]
+        if name == "rir":
+            tables["utt2rt60"] = {item: "0.3" if "den" in item else "0.8" for item in items}
         if name == "voices":
             tables["text"] = dict.fromkeys(items, "SOME WORDS")
             tables["utt2spk"] = tables.pop("utt2group")

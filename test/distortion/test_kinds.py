@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from scipy.signal import periodogram, welch
 
+from espnet_robust.common.errors import DataDirError
 from espnet_robust.data.audio import RATE, read_audio, write_audio
-from espnet_robust.data.data_dir import write_data_dir
+from espnet_robust.data.data_dir import read_data_dir, write_data_dir
 from espnet_robust.distortion import load_distortion
 from espnet_robust.distortion.additive import Babble, Coloured, Noise, White, coloured_noise
 from espnet_robust.distortion.band import BandLimit, BandReject
-from espnet_robust.distortion.base import Context
+from espnet_robust.distortion.base import Context, Numbers
 from espnet_robust.distortion.codec import CODECS, Codec
+from espnet_robust.distortion.collection import forget
 from espnet_robust.distortion.kinds import KINDS
 from espnet_robust.distortion.level import power, speech_power
 from espnet_robust.distortion.room import Rir
@@ -179,6 +181,23 @@ def test_noise_through_a_response_of_the_same_room(speech, material):
     noisy, reverberant = Rir.apply(speech, **drawn), Rir.apply(speech, **dry)
     snr = db(power(reverberant) / power(noisy - reverberant))
     assert snr == pytest.approx(drawn["snr_db"], abs=0.05)
+
+
+def test_rooms_near_a_reverberation_time(tmp_path, material):
+    rooms = dict(read_data_dir(material / "rir").tables)
+    items = {f"room-{n}": entry for n, entry in enumerate([*rooms["wav.scp"].values()] * 3)}
+    times = {item: f"{0.2 + 0.1 * n:.1f}" for n, item in enumerate(items)}
+    write_data_dir(tmp_path / "rooms", {"wav.scp": items, "utt2rt60": times})
+    rir = Rir(rir=str(tmp_path / "rooms"), rt60=Numbers(0.05, 10).parse(0.75))
+    drawn = {rir.draw(np.random.default_rng(s), Context(100))["item"] for s in range(60)}
+    assert sorted(times[item] for item in drawn) == ["0.6", "0.7", "0.8", "0.9"]
+    write_data_dir(tmp_path / "unknown", {"wav.scp": items})
+    with pytest.raises(DataDirError, match="rt60 asked for, and no utt2rt60 in it"):
+        Rir(rir=str(tmp_path / "unknown"), rt60=rir.rt60).draw(np.random.default_rng(0), Context(9))
+    (tmp_path / "rooms/utt2rt60").write_text("room-0 0.2\n")
+    forget()
+    with pytest.raises(DataDirError, match="utt2rt60: no RT60 for 'room-1'"):
+        Rir(rir=str(tmp_path / "rooms"), rt60=rir.rt60).draw(np.random.default_rng(0), Context(9))
 
 
 @pytest.mark.parametrize(("low", "high"), [(100, 250), (1000, 1500), (3000, 5000), (6500, 7900)])

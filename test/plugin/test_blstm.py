@@ -73,5 +73,5 @@ def test_lengths_are_those_of_the_frames_taken(frames, step, expected):
 
 @pytest.mark.parametrize(("layers", "subsample"), [(2, [2]), (2, [2, 0]), (0, [])])
 def test_subsample_must_fit(layers, subsample):
-    with pytest.raises(ConfigError, match=f"each of {layers} layers"):
+    with pytest.raises(ConfigError, match=f"num_layers: {layers}, subsample"):
         BLSTMEncoder(4, subsample=subsample, **(SHAPE | {"num_layers": layers}))

@@ -14,10 +14,12 @@ import pytest
 import torch
 
 FEW = ("--protocol", "../../../conf/distortion/few.yaml")
-# 50 steps in all; the teacher of the recipe has no dropout.
+# 50 steps; the teacher of the recipe has no dropout. AdamW divides gradients by their own size, and
+# with its usual eps would blow up differences of rounding.
 DISTIL = (
     *FEW, "--stage", "5", "--stop_stage", "5", "--systems", "cdm2_dat",
-    "--distill_args", "--max_epoch 10 --num_iters_per_epoch 5 --keep_nbest_models 10",
+    "--distill_args", "--max_epoch 5 --num_iters_per_epoch 10 --batch_bins 48000 "
+    "--keep_nbest_models 5 --optim_conf eps=0.01",
 )  # fmt: skip
 
 
@@ -55,7 +57,7 @@ def curves(experiment: Path) -> list[dict[str, str]]:
 @pytest.mark.recipe
 def test_two_processes_distil_as_one(distilled):
     one, two = curves(distilled(1)), curves(distilled(2))
-    assert len(one) == len(two) == 20
+    assert len(one) == len(two) == 10
     for a, b in zip(one, two, strict=True):
         for name in ("loss", "distill", "domain_loss", "domain_acc", "domain_probe"):
             assert float(b[name] or 0) == pytest.approx(float(a[name] or 0), rel=1e-5), (name, a, b)
@@ -86,7 +88,7 @@ def test_a_rank_is_killed_and_the_training_goes_on(recipe, run, distilled):
         text=True,
     ) as process:
         until = time.monotonic() + 180
-        while not (experiment / "3epoch.pth").exists():
+        while not (experiment / "2epoch.pth").exists():
             assert time.monotonic() < until and process.poll() is None
             time.sleep(0.05)
         os.kill(rank_in(recipe, 1), signal.SIGKILL)
@@ -100,10 +102,10 @@ def test_a_rank_is_killed_and_the_training_goes_on(recipe, run, distilled):
     )
     again = run(recipe, *options)
     assert again.returncode == 0, again.stderr[-3000:]
-    resumed = int(re.search(r"(\d+)/10epoch started", again.stderr)[1])
-    assert resumed >= 3
+    resumed = int(re.search(r"(\d+)/5epoch started", again.stderr)[1])
+    assert resumed >= 2
     whole = distilled(2)
-    for name in ("10epoch.pth", "valid.distill.best.pth"):
+    for name in ("5epoch.pth", "valid.distill.best.pth"):
         a, b = (torch.load(out / name, weights_only=True) for out in (experiment, whole))
         assert not [key for key in a if not torch.equal(a[key], b[key])]
 

@@ -97,7 +97,9 @@ def test_empty_references_are_named():
 
 def test_normalisation_is_of_both_sides():
     lower = Normalisation(case="lower", punctuation="drop")
-    assert score_utterances({"u": "Don't stop!"}, {"u": "DON'T STOP"}, normalise=lower).total.wer == 0
+    assert (
+        score_utterances({"u": "Don't stop!"}, {"u": "DON'T STOP"}, normalise=lower).total.wer == 0
+    )
 
 
 def test_alternatives_are_words_unless_asked_for():

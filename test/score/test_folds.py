@@ -1,18 +1,13 @@
 """Scores of folds as one."""
 
+import numpy as np
 import pytest
 
 from espnet_robust.bin.average_folds import main
 from espnet_robust.common.errors import UserError
+from espnet_robust.score.counts_file import UtteranceErrors, read_counts, write_counts
 from espnet_robust.score.folds import average_folds
-from espnet_robust.score.schema import (
-    COUNTS_HEADER,
-    ConditionScore,
-    Scores,
-    read_counts,
-    read_scores,
-    write_scores,
-)
+from espnet_robust.score.schema import ConditionScore, Scores, read_scores, write_scores
 
 
 def fold(clean: float, noisy: float, utterances: int, **options) -> Scores:
@@ -57,8 +52,12 @@ def write_fold(path, utt, errors):
     run = path / "teacher_seed0"
     run.mkdir(parents=True)
     write_scores(run / "scores.json", fold(100.0 - 100 * errors, 0, 1))
-    rows = [COUNTS_HEADER, ("clean", utt, 1, errors, 0, 0), ("noise_snr5", utt, 1, 1, 0, 0)]
-    (run / "counts.tsv").write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
+    nothing = np.zeros((1, 4), int)
+    counts = {
+        name: UtteranceErrors((utt,), (utt[0],), np.array([[1, wrong, 0, 0]]), nothing)
+        for name, wrong in (("clean", errors), ("noise_snr5", 1))
+    }
+    write_counts(run / "counts.tsv", counts)
     return str(path)
 
 
@@ -70,10 +69,10 @@ def test_counts_of_all_folds(tmp_path, capsys):
     assert capsys.readouterr().out == f"{mean}: mean of 2 folds\n"
     assert read_scores(mean / "scores.json").condition("clean").accuracy == 50
     counts = read_counts(mean / "counts.tsv")
-    assert counts == {
-        "clean": {"a": (1, 1), "b": (1, 0)},
-        "noise_snr5": {"a": (1, 1), "b": (1, 1)},
-    }
+    assert counts["clean"].ids == counts["noise_snr5"].ids == ("a", "b")
+    assert counts["clean"].speakers == ("a", "b")
+    assert counts["clean"].words[:, 1].tolist() == [1, 0]
+    assert counts["noise_snr5"].words[:, 1].tolist() == [1, 1]
     assert list(counts) == ["clean", "noise_snr5"]
     again = write_fold(tmp_path / "3", "a", 1)
     with pytest.raises(UserError, match="a is in another fold too"):

@@ -1,116 +1,96 @@
 import csv
 import itertools
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from shutil import which
 
 import matplotlib.image
 import pytest
 
 from espnet_robust.bin.report import main
 from espnet_robust.common.errors import UserError
-from espnet_robust.score.counts import Counts, Edits
-from espnet_robust.score.metrics import WER
-from espnet_robust.score.plot import series
 from espnet_robust.score.report import write_report
 from espnet_robust.score.results import Spread, gather
-from espnet_robust.score.schema import ConditionScore, Scores, write_counts, write_scores
-from espnet_robust.score.tables import table
+from espnet_robust.score.schema import ConditionScore, Scores
+from test.score.made import accuracies, cells, scores, write_all, write_run
+
+WER_FILES = [
+    "cost.png", "cost.svg", "summary.txt", "wer.csv", "wer.md", "wer.png", "wer.svg", "wer.tex",
+]  # fmt: skip
 
 
-def scores(system, seed=0, wers=None, **extra):
-    """Scores with these WERs by condition; a name ending in _snrN has that SNR."""
-    conditions = []
-    for name, wer in (wers or {"noise_snr5": 50.0, "clean": 10.0, "clip": 30.0}).items():
-        snr_db = float(name.split("_snr")[1]) if "_snr" in name else None
-        conditions.append(ConditionScore(name, 5, snr_db, words=100, wer=wer, cer=wer / 2))
-    return Scores("asr", system, seed, tuple(conditions), **extra)
+def report(tmp_path: Path, *runs: Scores, **options) -> str:
+    """The Markdown of a report."""
+    write_report(tmp_path / "report", write_all(tmp_path, *runs), **options)
+    return (tmp_path / "report/wer.md").read_text()
 
 
-def cells(markdown, system):
-    """Column -> cell of one row of the first table."""
-    lines = [line.strip("| ").split(" | ") for line in markdown.splitlines() if line[:1] == "|"]
-    row = next(line for line in lines if line[0] == system)
-    return dict(zip(lines[0], row, strict=True))
+def test_conditions_down_systems_across(tmp_path):
+    text = report(tmp_path, scores("a"), scores("b", wers={"clean": 20.0, "clip": 40.0}))
+    assert re.findall(r"^\| (\w+|mean distorted) \|", text, re.MULTILINE)[:5] == [
+        "condition", "clean", "noise_snr5", "clip", "mean distorted",
+    ]  # fmt: skip
+    row = cells(text, "clip")
+    assert (row["utterances"], row["speakers"]) == ("20", "4")
+    assert re.fullmatch(r"30.0 \[\d+\.\d, \d+\.\d\]", row["a"])
+    assert cells(text, "mean distorted")["a"].startswith("40.0 [")
+    # b was not tested with noise, and so has no mean over the distorted conditions.
+    assert (cells(text, "noise_snr5")["b"], cells(text, "mean distorted")["b"]) == ("-", "-")
 
 
-def write_all(directory, *all_scores):
-    paths = []
-    for s in all_scores:
-        path = directory / f"{s.system}_seed{s.seed}" / "scores.json"
-        path.parent.mkdir(parents=True)
-        write_scores(path, s)
-        paths.append(path)
-    return paths
+def test_mean_and_spread_over_seeds(tmp_path):
+    runs = [scores("a", n, {"clean": wer}) for n, wer in enumerate([10.0, 20.0, 60.0])]
+    text = report(tmp_path, *runs)
+    assert cells(text, "clean")["a"].startswith("30.0 ± 26.5 [0.0, ")  # three seeds tell little
+    assert "`±`: standard deviation over seeds." in text
+    assert "over speakers, and over seeds where there are several" in text
+    assert cells(text, "seeds", 2)["a"] == "0 1 2"
 
 
-def test_one_seed_has_no_spread():
-    row = cells(table(gather([scores("a", params=850_000, rtf=0.0123)]), WER), "a")
-    assert row == {
-        "system": "a",
-        "params": "0.85 M",
-        "RTF": "0.012",
-        "mean distorted": "40.0",
-        "clean": "10.0",
-        "noise_snr5": "50.0",
-        "clip": "30.0",
-    }
+def test_marks_and_differences_from_the_baseline(tmp_path):
+    runs = [scores("base"), scores("same"), scores("good", wers=dict.fromkeys(
+        ("clean", "noise_snr5", "clip"), 5.0))]  # fmt: skip
+    text = report(tmp_path, *runs, baseline="base")
+    assert cells(text, "noise_snr5")["good"].endswith("] +")
+    assert cells(text, "noise_snr5")["same"].endswith("]")
+    change = cells(text, "noise_snr5", 1)
+    assert change["good"].startswith("-45.0 [") and ", p = 0.0" in change["good"]
+    assert change["same"] == "+0.0 [+0.0, +0.0], p = 1.000"
+    assert "base" not in change
+    assert "after Holm" in text
 
 
-def test_where_decoding_was_timed():
-    def note(*runs):
-        results = gather(scores(f"s{i}", rtf=0.1, **run) for i, run in enumerate(runs))
-        return table(results, WER).splitlines()[-1]
-
-    one, gpu = {"threads": 1, "device": "cpu"}, {"threads": 2, "device": "NVIDIA H100"}
-    assert "duration, on 1 CPU thread." in note(one)
-    assert "duration, on 1 CPU thread or NVIDIA H100." in note(one, gpu)
-    assert "RTF" not in table(gather([scores("a")]), WER).splitlines()[-1]
-
-
-def test_mean_and_spread_over_seeds():
-    results = gather(scores("a", seed, {"clean": wer}) for seed, wer in enumerate([1.0, 2.0, 6.0]))
-    row = cells(table(results, WER), "a")
-    assert row["clean"] == "3.0 ± 2.6"  # sample standard deviation sqrt(7)
-    assert row["seeds"] == "3"
-    assert "mean distorted" not in row
-
-
-def test_spread_of_the_mean_is_over_seeds():
-    results = gather(
-        [
-            scores("a", 0, {"clean": 1.0, "x": 10.0, "y": 30.0}),
-            scores("a", 1, {"clean": 1.0, "x": 30.0, "y": 10.0}),
-        ]
-    )
-    row = cells(table(results, WER), "a")
-    assert row["x"] == "20.0 ± 14.1"
-    assert row["mean distorted"] == "20.0 ± 0.0"
-
-
-def test_change_is_relative_to_the_baseline():
-    results = gather(
-        [scores("base", wers={"clean": 1.0, "x": 40.0}), scores("new", wers={"x": 30.0})]
-    )
-    text = table(results, WER, "base")
-    assert cells(text, "new")["against base"] == "-25 %"
-    assert cells(text, "base")["against base"] == "+0 %"
-
-
-def test_what_is_missing_is_not_averaged_over():
-    results = gather(
-        [scores("a", wers={"x": 10.0, "y": 20.0}), scores("b", wers={"x": 10.0, "clean": 1.0})]
-    )
-    row = cells(table(results, WER), "b")
-    assert (row["y"], row["mean distorted"], row["params"], row["RTF"]) == ("-", "-", "-", "-")
+def test_substitutions_and_conditions_and_cost(tmp_path):
+    run = Scores(
+        "asr", "a", 0,
+        (ConditionScore("clean", 4, words=100, errors={"sub": 5, "ins": 1, "del": 2}, wer=8.0,
+                        meaning="as recorded", speakers=2),),
+        params=1_600_000, speech_model_params=900_000, macs=84_000_000, rtf=0.0123, threads=1,
+        device="cpu",
+    )  # fmt: skip
+    write_report(tmp_path / "report", [write_run(tmp_path, run, {"clean": 8.0})])
+    text = (tmp_path / "report/wer.md").read_text()
+    assert cells(text, "clean", 1) == {"condition": "clean", "a": "5.0 / 2.0 / 1.0"}
+    values = {row: cells(text, row, 2)["a"] for row in (
+        "speech model, parameters", "recogniser on it, parameters", "real-time factor",
+        "speech model, multiply-accumulates for 1 s")}  # fmt: skip
+    assert list(values.values()) == ["0.90 M", "0.70 M", "0.012", "84.00 M"]
+    assert "on 1 CPU thread." in text
+    assert cells(text, "clean", 3)["speech"] == "as recorded"
 
 
 def test_order_does_not_depend_on_that_of_the_files():
     everything = [scores("b", 1), scores("a", 0), scores("b", 0)]
-    tables = {table(gather(p), WER) for p in itertools.permutations(everything)}
-    assert len(tables) == 1
+    found = {str(gather(p)) for p in itertools.permutations(everything)}
+    assert len(found) == 1
     assert gather(everything).names == ["clean", "noise_snr5", "clip"]
     assert [s.name for s in gather(everything).systems] == ["a", "b"]
 
 
-def test_columns_keep_a_series_together():
+def test_rows_keep_a_series_together():
     names = ["clip", "noise_snr0", "noise_snr10", "noise_snr5", "pitch", "clean"]
     results = gather([scores("a", wers=dict.fromkeys(names, 1.0))])
     expected = ["clean", "clip", "noise_snr10", "noise_snr5", "noise_snr0", "pitch"]
@@ -151,18 +131,16 @@ def test_spread():
 
 def test_csv(tmp_path):
     paths = write_all(tmp_path, scores("a", 1, params=850_000, rtf=0.0123), scores("a", 0))
-    write_report(tmp_path / "report", paths)
+    write_report(tmp_path / "report", paths, baseline="a")
     lines = (tmp_path / "report/wer.csv").read_text().splitlines()
-    assert lines[0] == "system,seed,condition,snr_db,words,wer,cer,params,rtf,device"
-    assert lines[1] == "a,0,clean,,100,10.00,5.00,,,"
-    assert lines[5] == "a,1,noise_snr5,5,100,50.00,25.00,850000,0.0123,"
-    assert len(list(csv.DictReader(lines))) == 6
-
-
-def test_series_by_falling_snr():
-    names = ["noise_in_snr5", "noise_in_snr20", "noise_out_snr10", "clip", "clean"]
-    results = gather([scores("a", wers=dict.fromkeys(names, 1.0))])
-    assert series(results) == {"noise_in": ["noise_in_snr20", "noise_in_snr5"]}
+    rows = list(csv.DictReader(lines))
+    assert len(rows) == 6
+    assert [rows[0][key] for key in ("system", "seed", "condition", "words", "wer", "cer")] == [
+        "a", "0", "clean", "200", "10.00", "5.00",
+    ]  # fmt: skip
+    assert (rows[5]["params"], rows[5]["rtf"], rows[4]["snr_db"]) == ("850000", "0.0123", "5")
+    assert float(rows[0]["wer_low"]) < 10 < float(rows[0]["wer_high"])
+    assert rows[0]["wer_difference"] == rows[0]["wer_p"] == ""  # it is the baseline
 
 
 @pytest.mark.parametrize(
@@ -171,89 +149,86 @@ def test_series_by_falling_snr():
         {"clean": 1.0},
         {"noise_snr5": 120.0, "noise_snr-5": 130.0},
         {"clean": 10.0, "noise_snr5": 50.0, "noise_snr0": 60.0, "clip": 30.0},
+        {"clean": 10.0, "room_rt60_0.3": 20.0, "room_rt60_0.9": 40.0},
     ],
 )
-def test_plot_can_be_opened_and_repeats(tmp_path, wers):
-    paths = write_all(tmp_path, scores("a", wers=wers), scores("b", wers=wers))
-    write_report(tmp_path / "one", paths)
-    write_report(tmp_path / "two", paths)
-    height, width, _ = matplotlib.image.imread(tmp_path / "one/wer.png").shape
+def test_plots_can_be_opened(tmp_path, wers):
+    report(tmp_path, scores("a", wers=wers), scores("b", wers=wers))
+    height, width, _ = matplotlib.image.imread(tmp_path / "report/wer.png").shape
     assert width > 300 and height > 300
-    assert (tmp_path / "one/wer.png").read_bytes() == (tmp_path / "two/wer.png").read_bytes()
+    assert (tmp_path / "report/wer.svg").read_text().lstrip().startswith("<?xml")
 
 
-def test_confidence_against_the_baseline(tmp_path):
-    paths = write_all(tmp_path, scores("base"), scores("better"), scores("unknown"))
-    for name, errors in [("base", 5), ("better", 1)]:
-        counts = {f"u{i}": Counts(1, Edits(10, errors, 0, 0)) for i in range(20)}
-        write_counts(
-            tmp_path / f"{name}_seed0/counts.tsv",
-            dict.fromkeys(["clean", "noise_snr5", "clip"], counts),
-        )
-    write_report(tmp_path / "report", paths, baseline="base")
-    text = (tmp_path / "report/wer.md").read_text()
-    confidence = text[text.index("## Confidence") :]
-    expected = "| 10.0 [10.0, 10.0] | -40.0 [-40.0, -40.0] | 100.0 % "
-    assert f"| better {expected * 2}|" in confidence
-    assert "| base | 50.0 [50.0, 50.0] | - | - |" in confidence
-    assert "Left out: unknown: " in confidence and "counts.tsv: cannot be read" in confidence
+def test_the_same_scores_give_the_same_bytes(tmp_path):
+    paths = write_all(tmp_path, scores("a", rtf=0.1, macs=5), scores("b", rtf=0.2, macs=7))
+    for out in ("one", "two"):
+        write_report(tmp_path / out, paths)
+    assert sorted(p.name for p in (tmp_path / "one").iterdir()) == WER_FILES
+    for name in WER_FILES:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
-def test_confidence_without_baseline(tmp_path):
-    paths = write_all(tmp_path, scores("a", wers={"clean": 50.0}))
-    counts = {f"u{i}": Counts(1, Edits(10, 5, 0, 0)) for i in range(20)}
-    write_counts(tmp_path / "a_seed0/counts.tsv", {"clean": counts})
+def test_no_plot_of_costs_that_nobody_knows(tmp_path):
+    paths = write_all(tmp_path, scores("a", rtf=0.1), scores("b", rtf=0.2))
     write_report(tmp_path / "report", paths)
+    assert (tmp_path / "report/cost.png").exists()
+    write_report(tmp_path / "report", write_all(tmp_path / "other", scores("a"), scores("b")))
+    assert not (tmp_path / "report/cost.png").exists()
+
+
+def test_tex_is_what_latex_takes(tmp_path):
+    conditions = (
+        ConditionScore("noise_snr5", 5, 5.0, words=9, wer=50.0, meaning="100 % {x} ~^\\"),
+    )
+    paths = [write_run(tmp_path, Scores("asr", "a_b & c", 0, conditions))]
+    write_report(tmp_path / "report", paths)
+    text = (tmp_path / "report/wer.tex").read_text()
+    assert r"a\_b \& c" in text
+    assert r"100 \% \{x\} \textasciitilde{}\textasciicircum{}\textbackslash{}" in text
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") > 1
+    if which("pdflatex"):
+        document = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}"
+        (tmp_path / "x.tex").write_text(f"{document}\n{text}\n\\end{{document}}\n")
+        subprocess.run(["pdflatex", "-interaction=batchmode", "x"], cwd=tmp_path, check=True)
+
+
+def test_what_corpora_say_is_no_markup(tmp_path):
+    conditions = (
+        ConditionScore("clean", 5, words=9, wer=5.0, meaning="<script>alert(1)</script> | x"),
+    )
+    write_report(tmp_path / "report", [write_run(tmp_path, Scores("asr", "<b>", 0, conditions))])
     text = (tmp_path / "report/wer.md").read_text()
-    assert "| system | clean, WER |\n| --- | ---: |\n| a | 50.0 [50.0, 50.0] |\n" in text
-
-
-def accuracies(system, seed=0, **accuracy):
-    conditions = tuple(ConditionScore(name, 20, accuracy=x) for name, x in accuracy.items())
-    return Scores("cls", system, seed, conditions, params=1_000_000)
+    assert "<script" not in text and "<b>" not in text
+    assert r"&lt;script&gt;alert(1)&lt;/script&gt; \| x" in text
+    assert "<b>" not in (tmp_path / "report/wer.svg").read_text()
 
 
 def test_report_of_a_classification_task(tmp_path):
     paths = write_all(
-        tmp_path, accuracies("base", clean=90.0, x=50.0), accuracies("new", clean=95.0, x=75.0)
+        tmp_path, accuracies("base", clean=90.0, x=50.0), accuracies("new", clean=95.0, x=80.0)
     )
-    # 10 and 1 of 20 utterances wrong in each condition: accuracies of 50 and 95 %.
-    for name, wrong in [("base", 10), ("new", 1)]:
-        counts = {f"u{i}": Counts(1, Edits(1, int(i < wrong))) for i in range(20)}
-        write_counts(tmp_path / f"{name}_seed0/counts.tsv", dict.fromkeys(("clean", "x"), counts))
     out = tmp_path / "report"
     write_report(out, paths, baseline="base")
     assert sorted(p.name for p in out.iterdir()) == [
-        "accuracy.csv",
-        "accuracy.md",
-        "accuracy.png",
-        "summary.txt",
-    ]
-    assert (out / "accuracy.csv").read_text().splitlines()[:3] == [
-        "system,seed,condition,snr_db,utterances,accuracy,params,rtf,device",
-        "base,0,clean,,20,90.00,1000000,,",
-        "base,0,x,,20,50.00,1000000,,",
-    ]
+        *(f"accuracy.{kind}" for kind in ("csv", "md", "png", "svg", "tex")), "summary.txt",
+    ]  # fmt: skip
+    row = next(csv.DictReader((out / "accuracy.csv").open()))
+    assert (row["condition"], row["accuracy"], row["params"]) == ("clean", "90.00", "1000000")
     text = (out / "accuracy.md").read_text()
-    row = cells(text, "new")
-    assert (row["clean"], row["x"], row["mean distorted"]) == ("95.0", "75.0", "75.0")
-    assert row["against base"] == "+25.0" and "difference in points" in text
-    confidence = text[text.index("## Confidence") :]
-    row = cells(confidence, "new")
-    assert row["clean, accuracy"].startswith("95.0 [")
-    assert row["clean, difference"].startswith("+45.0 [") and row["better"] == "100.0 %"
-    low, high = map(float, row["clean, accuracy"][6:-1].split(", "))
-    assert 80 <= low < 95 < high <= 100
-    assert "the higher accuracy" in confidence
+    low, high = map(float, re.search(r"80.0 \[(.*), (.*)\]", cells(text, "x")["new"]).groups())
+    assert 50 < low < 80 < high <= 100
+    assert cells(text, "x", 1)["new"].startswith("+30.0 [") and "higher is better" in text
 
 
 def test_command(tmp_path, capsys):
-    paths = write_all(tmp_path, scores("a"), scores("b"))
+    write_all(tmp_path / "exp", scores("a", rtf=0.1), scores("b", rtf=0.2))
     out = tmp_path / "report"
-    main(["--out", str(out), "--systems", "b a", "--baseline", "a", *map(str, paths)])
-    files = ["summary.txt", "wer.csv", "wer.md", "wer.png"]
-    assert sorted(p.name for p in out.iterdir()) == files
+    main(["--out", str(out), "--systems", "b a", "--baseline", "a", str(tmp_path / "exp")])
+    assert sorted(p.name for p in out.iterdir()) == WER_FILES
     assert capsys.readouterr().out.strip() == f"report written to {out}"
+    text = (out / "wer.md").read_text()
+    assert "| condition | utterances | speakers | b | a |" in text
+    assert text.rstrip().endswith("espnet-robust report --out DIR --systems 'b a' --baseline a DIR")
 
 
 def test_one_system_of_two_experiments(tmp_path):
@@ -261,8 +236,43 @@ def test_one_system_of_two_experiments(tmp_path):
     with pytest.raises(UserError, match="two scores of system 'a' with seed 0"):
         main(["--out", str(tmp_path), *map(str, paths)])
     main(["--out", str(tmp_path), f"first={paths[0]}", f"second={paths[1]}"])
-    table = (tmp_path / "wer.md").read_text()
-    assert "| first |" in table and "| second |" in table
+    assert "| condition | utterances | speakers | first | second |" in (
+        (tmp_path / "wer.md").read_text()
+    )
+
+
+def test_experiments_from_elsewhere(tmp_path):
+    write_all(tmp_path / "here", scores("a"), scores("b"))
+    write_all(tmp_path / "there", scores("a"), scores("c"))
+    here, there, out = (str(tmp_path / name) for name in ("here", "there", "out"))
+    with pytest.raises(
+        UserError, match=f"there is a system 'a' already; .* --compare NAME={there}"
+    ):
+        main([here, "--out", out, "--compare", there])
+    main([here, "--out", out, "--compare", f"theirs={there}"])
+    header = "| condition | utterances | speakers | a | b | theirs/a | theirs/c |"
+    assert header in (tmp_path / "out/wer.md").read_text()
+    recipe = ["--exp", here, "--systems", "a b", "--compare", f"x={there}", "--baseline", "x/a"]
+    main([*recipe, "--out", out])
+    assert "| a | b | x/a | x/c |" in (tmp_path / "out/wer.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["nothing"], "nothing: no scores.json in it (no such directory)"),
+        (["x=exp"], "x=exp: 'x' cannot name several systems (a, b)"),
+        (["empty"], "empty: no scores.json in it; score its systems first"),
+    ],
+)
+def test_experiments_that_are_none(tmp_path, monkeypatch, given, message):
+    monkeypatch.chdir(tmp_path)
+    write_all(tmp_path / "exp", scores("a"), scores("b"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError) as e:
+        main(["--out", "out", *given])
+    assert message in str(e.value)
+    assert not (tmp_path / "out").exists()
 
 
 def test_unknown_baseline_leaves_nothing(tmp_path):
@@ -280,7 +290,20 @@ def test_results_page_of_an_experiment(tmp_path, capsys):
     main([*options, "--exp", str(tmp_path / "exp/short"), "--command", "./run.sh --seeds 0"])
     text = page.read_text()
     assert text.startswith("# Mine\n\nWords.\n\n<!-- report: short -->\n\n    ./run.sh --seeds 0\n")
-    assert "| a | - | - | 40.0 | 10.0 |" in text.replace("  ", " ") and "torch " in text
+    assert "| clean | 20 | 4 | 10.0 [" in text and "torch " in text
+    assert str(tmp_path) not in text
     main([*options[:4], str(tmp_path / "exp/short/b_seed0/scores.json")])
     text = page.read_text()
     assert "<!-- report: out -->" in text and "    espnet-robust report --out" in text
+
+
+def test_old_scores_are_refused_with_one_line(tmp_path):
+    path = write_all(tmp_path, scores("a"))[0]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 1}))
+    command = [sys.executable, "-m", "espnet_robust.bin.report", "--out", str(tmp_path / "out")]
+    done = subprocess.run([*command, str(path)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: {path}: schema 1, this version reads 2; score the system again (in a recipe: "
+        "./run.sh --stage 9)\n"
+    )

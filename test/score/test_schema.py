@@ -3,15 +3,8 @@ import json
 import pytest
 
 from espnet_robust.common.errors import UserError
-from espnet_robust.score.counts import score_utterances, total
-from espnet_robust.score.schema import (
-    ConditionScore,
-    Scores,
-    read_counts,
-    read_scores,
-    write_counts,
-    write_scores,
-)
+from espnet_robust.score.counts import score_text
+from espnet_robust.score.schema import ConditionScore, Scores, read_scores, write_scores
 
 
 def asr_scores():
@@ -30,7 +23,7 @@ def test_what_is_written_is_read(tmp_path):
 def test_layout_on_disk(tmp_path):
     write_scores(tmp_path / "scores.json", asr_scores())
     content = json.loads((tmp_path / "scores.json").read_text())
-    assert content["schema"] == 1
+    assert content["schema"] == 2
     assert content["conditions"][0]["errors"] == {"sub": 1, "ins": 0, "del": 1}
     assert content["conditions"][0]["snr_db"] is None
     assert content["conditions"][0]["accuracy"] is None
@@ -43,8 +36,8 @@ def test_classification_leaves_error_rates_out(tmp_path):
 
 
 def test_of_text():
-    counts = total(score_utterances({"u": "a b"}, {"u": "a c"}).values())
-    score = ConditionScore.of_text("clean", None, counts)
+    score = ConditionScore.of_text("clean", score_text({"u": "a b"}, {"u": "a c"}), speakers=1)
+    assert score.char_errors == {"sub": 1, "ins": 0, "del": 0}
     assert (score.words, score.wer, score.cer) == (2, 50.0, pytest.approx(100 / 3))
     assert score.errors == {"sub": 1, "ins": 0, "del": 0}
 
@@ -60,8 +53,12 @@ def change_condition(content, **changes):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda c: change(c, schema=99), "schema 99, this version reads 1"),
+        (lambda c: change(c, schema=99), "schema 99, this version reads 2; score the system again"),
+        (lambda c: change(c, schema=1), "schema 1, this version reads 2; score the system again"),
         (lambda c: c.pop("schema"), "schema None"),
+        (lambda c: change(c, alignment="best"), "alignment or normalisation is not one of"),
+        (lambda c: change(c, decoded="a\nb"), "decoded must be a line of text"),
+        (lambda c: change_condition(c, missing=-1), "missing must be a whole number in [0, inf]"),
         (lambda c: c.pop("system"), "missing keys ['system']"),
         (lambda c: change(c, wers=1), "unknown keys ['wers']"),
         (lambda c: change(c, conditions=3), "'conditions' must be a list of objects"),
@@ -89,7 +86,7 @@ def test_bad_content_is_one_line(tmp_path, edit, message):
     assert "\n" not in str(e.value)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", '{"schema": 1, "rtf": NaN}'])
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"schema": 2, "rtf": NaN}'])
 def test_not_an_object(tmp_path, text):
     path = tmp_path / "scores.json"
     path.write_text(text)
@@ -100,24 +97,3 @@ def test_not_an_object(tmp_path, text):
 def test_missing_file(tmp_path):
     with pytest.raises(UserError, match="No such file"):
         read_scores(tmp_path / "scores.json")
-
-
-def test_counts_by_utterance(tmp_path):
-    path = tmp_path / "counts.tsv"
-    clean = score_utterances({"u1": "a b", "u2": ""}, {"u1": "a c", "u2": "x"})
-    write_counts(path, {"clean": clean})
-    assert path.read_text().splitlines() == [
-        "condition\tutterance\twords\tsub\tins\tdel",
-        "clean\tu1\t2\t1\t0\t0",
-        "clean\tu2\t0\t0\t1\t0",
-    ]
-    assert read_counts(path) == {"clean": {"u1": (2, 1), "u2": (0, 1)}}
-
-
-@pytest.mark.parametrize("text", ["", "a\tb\n", None])
-def test_bad_counts(tmp_path, text):
-    path = tmp_path / "counts.tsv"
-    header = "condition\tutterance\twords\tsub\tins\tdel\n"
-    path.write_text(text if text is not None else header + "clean\tu1\t2\tx\t0\t0\n")
-    with pytest.raises(UserError, match=r"counts\.tsv.*score again"):
-        read_counts(path)

@@ -30,9 +30,7 @@ def sclite(tmp_path: Path, refs, hyps, *options):
     command = [SCLITE, *options, "-r", "ref", "trn", "-h", "hyp", "trn", "-i", "swb"]
     command += ["-s", "-o", "pra", "stdout"]
     shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-    found = re.findall(
-        r"id: \(s-u(\d+)\)\s+Scores: \(#C #S #D #I\) (\d+) (\d+) (\d+) (\d+)", shown
-    )
+    found = re.findall(r"id: \(s-u(\d+)\)\s+Scores: \(#C #S #D #I\) (\d+) (\d+) (\d+) (\d+)", shown)
     rows = {int(n): tuple(map(int, row)) for n, *row in found}
     return [[c + s + d, s, i, d] for c, s, d, i in (rows[n] for n in range(len(refs)))]
 

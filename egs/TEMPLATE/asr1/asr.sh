@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From a corpus to a WER x distortion table. A recipe's run.sh calls this in its own directory,
-# naming its sets and configurations; local/data.sh there prepares its corpus.
+# From a corpus to a table of WER by distortion. A recipe's run.sh calls this in its own directory
+# and sets its options; local/data.sh there prepares its corpus.
 #
 #   stage 1  corpus -> data/{train,dev,test}       stage 6  export the students
 #         2  noises and rooms -> data/{noise,rir}  7  train a recogniser on each system
@@ -9,17 +9,17 @@
 #         5  distil a student for each system      10 table and plot -> exp/report
 #        11  pack, if asked for                    12  upload to the hub, if asked for
 #
-# A stage that is done is passed over; one that was interrupted goes on where it stopped.
+# A finished stage is skipped; an interrupted one resumes where it stopped.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 . "${root}/egs/TEMPLATE/options.sh"
 
-asr_config=      # what the recipe changes in conf/{downstream,asr}/*.yaml; default: its conf/asr.yaml
-token_type=bpe   # or char, or word where every word is known
+asr_config=      # the recipe's changes to conf/{downstream,asr}/*.yaml; default: its conf/asr.yaml
+token_type=bpe   # or char, or word if every word is known
 nbpe=100
-asr_args=        # options of ESPnet's training: "--max_epoch 9 --use_wandb true"
-decode_options=  # of espnet_robust.bin.decode: "--method beam --beam_size 20"
-inference_args=  # what ESPnet calls decode_options
+asr_args=        # ESPnet training options: "--max_epoch 9 --use_wandb true"
+decode_options=  # options of espnet-robust decode: "--method beam --beam_size 20"
+inference_args=  # ESPnet's name for decode_options
 
 . "${root}/utils/log.sh"
 . "${root}/utils/parse_options.sh"

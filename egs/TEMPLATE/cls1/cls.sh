@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From a corpus to an accuracy x distortion table. A recipe's run.sh calls this in its own
-# directory, naming its sets and configurations; local/data.sh there prepares its corpus.
+# From a corpus to a table of accuracy by distortion. A recipe's run.sh calls this in its own
+# directory and sets its options; local/data.sh there prepares its corpus.
 #
 #   stage 1  corpus -> data/{train,dev,test}       stage 6  export the students
 #         2  noises and rooms -> data/{noise,rir}  7  train a classifier on each system
@@ -9,16 +9,16 @@
 #         5  distil a student for each system      10 table and plot -> exp/report
 #        11  pack, if asked for                    12  upload to the hub, if asked for
 #
-# A stage that is done is passed over; one that was interrupted goes on where it stopped.
+# A finished stage is skipped; an interrupted one resumes where it stopped.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 . "${root}/egs/TEMPLATE/options.sh"
 
-label=utt2label  # table of the data dirs with the classes; "a|b|c" has three slots
+label=utt2label  # the table in the data dirs with the classes; "a|b|c" has three slots
 classifier=linear  # or blstm: conf/cls/*.yaml
-cls_config=      # what the recipe changes in conf/{downstream,cls}/*.yaml; default: its conf/cls.yaml
-cls_args=        # options of ESPnet's training: "--max_epoch 9 --use_wandb true"
-folds=           # "1 2 3": all of this on data/foldN_{train,dev,test}, then the mean of the folds
+cls_config=      # the recipe's changes to conf/{downstream,cls}/*.yaml; default: its conf/cls.yaml
+cls_args=        # ESPnet training options: "--max_epoch 9 --use_wandb true"
+folds=           # "1 2 3": run everything on data/foldN_{train,dev,test}, then average the folds
 
 _arguments=("$@")
 . "${root}/utils/log.sh"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# AN4 -> WER x distortion. All options: ./run.sh --help
+# Word error rates on AN4, by distortion. All options: ./run.sh --help
 #
 #   ./run.sh --an4 DIR --musan DIR --wham DIR --fsd50k DIR --dns DIR \
 #       [--download true]

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# CHiME-4, one channel: speech recorded in a bus, a cafe, a pedestrian area and a street, and
-# simulated there -> WER x environment. All options: ./run.sh --help
+# Word error rates on CHiME-4, one channel: speech recorded in a bus, a cafe, a pedestrian area and a
+# street, and simulated for these places. All options: ./run.sh --help
 #
 #   ./run.sh --chime4 DIR --musan DIR --wham DIR
 set -euo pipefail
 cd "$(dirname "$0")"
 
-export chime4=  # CHiME3's directory, with data/audio and data/transcriptions
+export chime4=  # directory CHiME3, with data/audio and data/transcriptions
 
 exec ../../TEMPLATE/asr1/asr.sh \
     --protocol none \

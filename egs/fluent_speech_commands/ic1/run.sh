@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Fluent Speech Commands: action, object and location, all three right or wrong; accuracy. All
+# Intent accuracy on Fluent Speech Commands: action, object and location must all be right. All
 # options: ./run.sh --help
 #
 #   ./run.sh --fluent_speech_commands DIR --musan DIR --wham DIR --fsd50k DIR --dns DIR

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Connected digits: strings of isolated digits of one speaker, whole speakers held out; real noises
-# and rooms. All stages and options: ./run.sh --help
+# Connected digits: strings of isolated digits by one speaker, with test speakers held out; real
+# noises and rooms. All stages and options: ./run.sh --help
 #
 #   ./run.sh --fsdd DIR --noise DIR --rir DIR [--librispeech DIR] [--mini true] [--download true]
 set -euo pipefail
 cd "$(dirname "$0")"
 
 export fsdd=                        # directory with recordings/
-export librispeech=                 # distil on the digits and on this; directory with the sets
-export librispeech_train=train-mini # sets of it, for training and for picking the best epoch
+export librispeech=                 # distil on this, too; directory with the sets
+export librispeech_train=train-mini # its sets for training and for selecting the best epoch
 export librispeech_dev=dev-mini
 export mini=false                   # distil on the mini corpus too (needs espeak-ng)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# IEMOCAP: four emotions, five folds by session; accuracy of each fold and their mean. All options:
+# Accuracy on IEMOCAP: four emotions, five folds by session, and the mean over folds. All options:
 # ./run.sh --help
 #
 #   ./run.sh --iemocap DIR --musan DIR --wham DIR --fsd50k DIR --dns DIR

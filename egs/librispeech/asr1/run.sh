@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# LibriSpeech -> WER x distortion. All stages and options: ./run.sh --help
+# Word error rates on LibriSpeech, by distortion. All stages and options: ./run.sh --help
 #
 #   ./run.sh --librispeech DIR --musan DIR --wham DIR --fsd50k DIR --dns DIR [--preset 100h]
 #   ./run.sh --preset mini --librispeech ../../../../shared/data/LibriSpeech \
 #       --noise ../../../../shared/data/noise --rir ../../../../shared/data/rir
 #
-# Presets: 100h, 960h: as the paper: MUSAN and WHAM! in domain, FSD50K and DNS-Challenge out of
+# Presets 100h and 960h: as in the paper: MUSAN and WHAM! in domain, FSD50K and DNS-Challenge out of
 # domain, a teacher from the hub.
-# mini: an hour of speech; --noise holds esc10/ and outdoor_indoor/, --rir a directory a room.
+# Preset mini: an hour of speech; --noise holds esc10/ and outdoor_indoor/, --rir one directory per room.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -15,7 +15,7 @@ export preset=100h   # or 960h, mini
 export librispeech=  # directory with train-clean-100, dev-clean, ...
 
 previous=
-for argument in "$@"; do # the preset decides on the defaults of the others
+for argument in "$@"; do # the preset sets the defaults of the other options
     if [ "${previous}" = --preset ] || [[ ${argument} == --preset=* ]]; then
         preset=${argument#--preset=}
     fi

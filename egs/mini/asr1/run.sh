@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Self-contained: synthesised smart-home commands, noises and rooms made here, a teacher that
+# Self-contained: synthesised smart-home commands, synthetic noises and rooms, and a teacher that
 # comes with the recipe. All options: ./run.sh --help
 set -euo pipefail
 cd "$(dirname "$0")"

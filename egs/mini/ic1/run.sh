@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Intent (action, object, location) of the mini corpus's smart-home commands, all slots right or
-# wrong. All options: ./run.sh --help
+# Intent accuracy (action, object and location must all be right) on the mini corpus's smart-home
+# commands. All options: ./run.sh --help
 set -euo pipefail
 cd "$(dirname "$0")"
 

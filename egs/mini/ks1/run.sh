@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Keywords by the voices of the mini corpus: ten words, others, silence; accuracy. All options:
+# Keyword accuracy with the voices of the mini corpus: ten words, other words, silence. All options:
 # ./run.sh --help
 set -euo pipefail
 cd "$(dirname "$0")"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Speech Commands: keywords, other words and silence; accuracy. All options: ./run.sh --help
+# Accuracy on Speech Commands: keywords, other words and silence. All options: ./run.sh --help
 #
 #   ./run.sh --speech_commands DIR --noise DIR --rir DIR [--download true]
 #   ./run.sh --speech_commands ../../../../shared/data/speech_commands --keywords bed,cat \
@@ -8,7 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-export speech_commands=     # directory with a directory for each word
+export speech_commands=     # directory with one directory per word
 export keywords=yes,no,up,down,left,right,on,off,stop,go
 export unknown_share=0.1    # number of other words, and of silences, relative to all keywords
 export silence_share=0.1

@@ -46,7 +46,7 @@ READERS = {
 def table(root):
     """{format: {reader: cell}}."""
     text = (root / "conf/distortion/README.md").read_text()
-    _, _, rest = text.partition("Who can read a copy")
+    _, _, rest = text.partition("The tools that can read a copy")
     rows = re.findall(r"^\|(.*)\|$", rest.partition("\n## ")[0], re.MULTILINE)
     head, _, *body = [[cell.strip() for cell in row.split("|")] for row in rows]
     return {row[0].strip("`"): dict(zip(head[1:], row[1:], strict=True)) for row in body}

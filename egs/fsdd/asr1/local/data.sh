@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Strings of digits -> data/{train,dev,test}; these, LibriSpeech and the mini corpus, as far as they
-# are asked for, -> data/distill_{train,dev}. Variables are options of run.sh; the options here go to
-# prepare_corpus fsdd.
+# Strings of digits -> data/{train,dev,test}; these and, on request, LibriSpeech and the mini corpus ->
+# data/distill_{train,dev}. Variables are options of run.sh; the options here go to prepare_corpus
+# fsdd.
 set -euo pipefail
 . "$(dirname "$0")/../../../TEMPLATE/corpus.sh"
 

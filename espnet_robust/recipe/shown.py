@@ -1,0 +1,92 @@
+"""What a user sees of a training while it runs, read off the log that ESPnet writes.
+
+In a terminal one line (``common/live.py``):
+
+    asr cdm2_dat 0: epoch 2/4, loss 3.9, 0:41 left
+
+In a log, a line when it begins and one when it ends.
+"""
+
+import re
+import sys
+import time
+from pathlib import Path
+
+from espnet_robust.common.live import clock, own_line, time_left
+
+_BEGINS = re.compile(r" INFO: (\d+)/(\d+)epoch started")
+_BATCHES = re.compile(r" INFO: (\d+)epoch:train:\d+-(\d+)batch: (.*)")
+_ENDS = re.compile(r" INFO: (\d+)epoch results: .*\[valid\] (.*)")
+_LOSS = re.compile(r"(?:^|, )loss=([^,\s]+)")
+
+
+class Shown:
+    """A training on the screen.
+
+    Args:
+        name: what to call it.
+        log: where its whole output goes.
+        batches: in an epoch; None: not known before the first epoch ends.
+    """
+
+    def __init__(self, name: str, log: Path, batches: int | None = None):
+        self.name, self.log, self.batches = name, log, batches
+        self.line = own_line()
+        self.began = time.monotonic()
+        self.epochs = 0
+        self.loss = ""
+        self._start: tuple[float, float] | None = None  # when the first epoch began, share done
+
+    def begin(self) -> None:
+        if self.line:
+            self.line.show(f"{self.name}: begins")
+        else:
+            say(f"[{self.name}] begins; all output in {self.log}")
+
+    def read(self, line: str) -> None:
+        """Take one line of the log into account."""
+        if found := _BEGINS.search(line):
+            self.epochs = int(found[2])
+            self._progress(int(found[1]), 0)
+        elif found := _BATCHES.search(line):
+            self._keep_loss(found[3])
+            self._progress(int(found[1]), int(found[2]))
+        elif found := _ENDS.search(line):
+            self._keep_loss(found[2])
+
+    def end(self) -> None:
+        """It has ended well."""
+        took = clock(time.monotonic() - self.began)
+        loss = f", loss {self.loss} on the dev set" if self.loss else ""
+        self._say(f"done in {took}{loss}")
+
+    def failed(self) -> None:
+        """It has ended otherwise; its error says how, below the lines of the terminal."""
+        if self.line:
+            self.line.show(f"{self.name}: failed")
+
+    def _say(self, text: str) -> None:
+        if self.line:
+            self.line.show(f"{self.name}: {text}")
+        else:
+            say(f"[{self.name}] {text}")
+
+    def _keep_loss(self, scalars: str) -> None:
+        if found := _LOSS.search(scalars):
+            self.loss = found[1]
+
+    def _progress(self, epoch: int, batch: int) -> None:
+        if self.line is None or not self.epochs:
+            return
+        within = min(batch / self.batches, 1.0) if self.batches else 0.0
+        share, now = (epoch - 1 + within) / self.epochs, time.monotonic()
+        if self._start is None:
+            self._start = now, share
+        loss = f", loss {self.loss}" if self.loss else ""
+        left = time_left(now - self._start[0], share - self._start[1], 1 - share)
+        self.line.show(f"{self.name}: epoch {epoch}/{self.epochs}{loss}{left}")
+
+
+def say(message: str) -> None:
+    """A line with the time on stderr, as utils/log.sh writes it."""
+    print(time.strftime("%Y-%m-%d %H:%M:%S"), message, file=sys.stderr, flush=True)

@@ -1,0 +1,22 @@
+// What each run was trained with; unpacked when somebody opens one.
+
+function startRuns() {
+  const { head } = state;
+  $("runs").replaceChildren(...head.runs.map((system, run) => {
+    const details = element("details", {},
+      element("summary", {}, `${head.systems[system].name}, seed ${head.seeds[run]}`));
+    details.addEventListener("toggle", () => fillRun(details, run), { once: true });
+    return details;
+  }));
+}
+
+async function fillRun(details, run) {
+  const title = details.querySelector("summary").textContent;
+  const outputs = (await unpack("runs"))[run];
+  const none = "No made_of.json beside its scores, so nothing is known of its training.";
+  if (!outputs.length) details.append(element("p", { class: "quiet" }, none));
+  for (const { name, commit, config } of outputs) {
+    details.append(element("h3", {}, `${name}${commit ? `, commit ${commit}` : ""}`),
+      element("pre", { tabindex: 0, role: "region", "aria-label": `configuration of ${name}, ${title}` }, config));
+  }
+}

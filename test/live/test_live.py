@@ -1,0 +1,134 @@
+"""What the live page does, without gradio."""
+
+import base64
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from espnet_robust.bin.demo import main
+from espnet_robust.common.errors import AudioError, ConfigError, ModelError
+from espnet_robust.distortion.kinds import KINDS
+from espnet_robust.live.distortions import Offer, offers
+from espnet_robust.live.page import Limits, listen, read_upload
+from espnet_robust.live.show import layer_table, sound, texts
+from espnet_robust.live.systems import System, load_systems
+
+DATA = ("data/noise_test", "data/rir_test", "data/test")
+
+
+def speech(seconds: float = 1.0) -> np.ndarray:
+    return (0.1 * np.sin(np.arange(int(16000 * seconds)) / 5)).astype(np.float32)
+
+
+def test_every_kind_of_the_engine_is_offered(recipe, monkeypatch):
+    monkeypatch.chdir(recipe)
+    offered = {offer.kind for offer in offers(*DATA).values()}
+    # As pitch, band_reject and rooms; and what does nothing.
+    assert offered == set(KINDS) - {"sox_pitch", "sox_sinc", "sox_reverb", "clean"}
+    assert {offer.kind for offer in offers(None, None, None).values()} == offered - {
+        "noise", "babble", "rir"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*offers(*DATA)])
+def test_both_ends_of_every_slider_distort(recipe, monkeypatch, name):
+    monkeypatch.chdir(recipe)
+    offer = offers(*DATA)[name]
+    for strength in (0, 100):
+        out, record = offer.distorter(strength)(speech(), "u", seed=0)
+        assert np.isfinite(out).all() and len(out) > 0
+        (step,) = record["steps"]
+        assert step["kind"] == offer.kind
+        if offer.parameter in step:  # some record what follows from it
+            drawn = {0: offer.mild, 100: offer.hard}[strength]
+            assert step[offer.parameter] == pytest.approx(drawn)
+    assert len(out) != len(speech()) or np.abs(out - speech()).max() > 0.01
+
+
+def test_noise_has_the_snr_that_is_said():
+    offer = offers(None, None, None)["white noise"]
+    assert offer.said(50) == "snr_db 15 dB"
+    wav = speech()
+    out, _ = offer.distorter(50)(wav, "u", seed=0)
+    snr = 10 * np.log10(np.mean(wav**2) / np.mean((out - wav) ** 2))
+    assert snr == pytest.approx(15, abs=0.3)
+    assert offer.value(-10) == 30 and offer.value(200) == 0
+
+
+def test_systems_of_an_experiment(recipe, monkeypatch):
+    monkeypatch.chdir(recipe)
+    systems = load_systems(Path("exp/short"), 0, [], "1epoch.pth")
+    assert [system.name for system in systems] == ["teacher", "cdm1"]
+    for system in systems:
+        assert list(system.layers) == [0, 1, 2]
+        assert sum(system.layers.values()) == pytest.approx(1)
+        assert isinstance(system.hear(speech()), str)
+    (one,) = load_systems(Path("exp/short"), 0, ["cdm1"], "1epoch.pth")
+    assert one.name == "cdm1"
+    with pytest.raises(
+        ConfigError, match="exp/short: no recognisers of seed 7 in it; run `make demo`"
+    ):
+        load_systems(Path("exp/short"), 7, [], "1epoch.pth")
+    with pytest.raises(ModelError, match="cdm2_seed0/asr: no recogniser of cdm2; was it trained"):
+        load_systems(Path("exp/short"), 0, ["cdm2"], "1epoch.pth")
+
+
+def test_without_gradio_the_command_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("espnet_robust.bin.demo.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"needs gradio; fix: pip install -e '.\[demo\]'"):
+        main([])
+
+
+@pytest.mark.parametrize(("seconds", "channels", "rate"), [(1, 1, 16000), (2, 2, 44100)])
+def test_uploads_of_any_rate_and_channels(tmp_path, seconds, channels, rate):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.full((seconds * rate, channels), 0.1), rate)
+    wav = read_upload(str(path), Limits())
+    assert wav.shape == (seconds * 16000,) and wav[8000] == pytest.approx(0.1, abs=0.01)
+
+
+def test_uploads_that_are_refused(tmp_path):
+    with pytest.raises(AudioError, match="record something or choose a file first"):
+        read_upload(None, Limits())
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.zeros(16000 * 3), 16000)
+    with pytest.raises(AudioError, match="3.0 s of audio; at most 2 s are taken"):
+        read_upload(str(path), Limits(seconds=2))
+    path.write_text("no audio")
+    with pytest.raises(AudioError, match="not audio"):
+        read_upload(str(path), Limits())
+
+
+def test_every_system_hears_both():
+    heard = []
+
+    def recogniser(wavs):
+        heard.append(wavs[0])
+        return [f"<b>{len(heard)}</b>"]
+
+    system = System("<i>x</i>", recogniser, {0: 0.25, 1: 0.75})
+    sounds, table = listen(speech(), Offer("gain", "gain_db", 0, -60, "dB"), 100, 0, [system])
+    assert np.array_equal(heard[0], speech())
+    assert np.allclose(heard[1], speech() / 1000, atol=1e-7)
+    assert sounds.count("<audio") == 2 and "distorted: gain, gain_db -60 dB" in sounds
+    assert "<td>&lt;b&gt;1&lt;/b&gt;</td><td>&lt;b&gt;2&lt;/b&gt;</td>" in table
+    assert "<i>" not in table + layer_table({system.name: system.layers})
+
+
+def test_sounds_hold_the_samples_themselves():
+    html = sound('a "title" <x>', speech())
+    (audio,) = re.findall(r"data:audio/wav;base64,([\w+/=]+)", html)
+    wav, rate = soundfile.read(io.BytesIO(base64.b64decode(audio)), dtype="float32")
+    assert rate == 16000 and np.abs(wav - speech()).max() < 1e-4
+    assert 'aria-label="a &quot;title&quot; &lt;x&gt;"' in html
+
+
+def test_tables():
+    assert "<td>(nothing)</td><td>B</td>" in texts({"a": ("", "B")})
+    shares = layer_table({"teacher": {0: 0.5, 2: 0.5}, "log_mel": None})
+    assert re.findall(r'<th scope="col">(.*?)</th>', shares) == ["system", "layer 0", "layer 2"]
+    assert shares.count("50 %") == 2 and shares.count("<td></td>") == 2
