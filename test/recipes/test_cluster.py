@@ -64,7 +64,7 @@ def copied(recipe: Path) -> dict[str, bytes]:
 
 def pre_empt_when(log: Path, slurm) -> None:
     """Once the second epoch of a training has begun, have Slurm end it and begin it again."""
-    while not (log.exists() and "2epoch started" in log.read_text()):
+    while not (log.exists() and "2/2epoch started" in log.read_text()):
         time.sleep(0.1)
     (number,) = slurm("squeue", "-h", "-n", job_names(slurm, "distil"), "-o", "%A").split()
     slurm("scontrol", "requeue", number)
