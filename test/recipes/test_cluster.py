@@ -93,6 +93,7 @@ def test_slurm_gives_the_same_bytes_on_two_nodes(recipe, slurm, tiny, corpus, no
         pre_empting.result(timeout=1)
     assert copied(recipe) == before
     assert made(distilled) == made(recipe / "exp/here/tiny/distilhubert_seed0")
+    assert "1/2epoch started" not in (distilled / "distill.log").read_text(), "of its second life"
     (log,) = (recipe / "exp/slurm/tiny/jobs").glob("distil_*.log")
     assert log.read_text().count("# 20") == 2, "two lives of one job"
 
