@@ -13,4 +13,6 @@ def words(text: str) -> list[str]:
     >>> words(" one two\\u00a0and three\\t")
     ['one', 'two\\xa0and', 'three']
     """
+    if text.isprintable():  # so a space is its only blank, and this is four times as fast
+        return [word for word in text.split(" ") if word]
     return _WORD.findall(text)

@@ -1,17 +1,17 @@
-"""Alignment of hypotheses with references: for all utterances at once, or one, token by token.
+"""Align hypotheses with references: all utterances at once, or a single one token by token.
 
-Two alignments are offered; both are exact.
+There are two alignments; both are exact.
 
-``fewest``, the default, has the fewest errors. Where several alignments have as few, it is one with
-the fewest substitutions, that is, with the most tokens right.
+``fewest``, the default, has the fewest errors and, of several such alignments, the fewest
+substitutions, that is, the most correct tokens.
 
-``sclite`` is that of NIST's scorer: a substitution costs 4, an insertion or a deletion 3, so that
-it rather takes one more error than two substitutions more. Its rate is never below the other's.
-Where costs are equal, sclite prefers a match or a substitution to an insertion, and that to a
-deletion, going from the left; so do we.
+``sclite`` is that of NIST's scorer: a substitution costs 4, an insertion or a deletion 3, so it
+prefers one more error to two more substitutions. Its rate is never below the other's. If costs are
+equal, sclite prefers a match or a substitution to an insertion, and an insertion to a deletion,
+from left to right; so do we.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,11 +27,11 @@ _SURROGATES = 0xD800, 0x800  # code points that no string may have: where they b
 
 @dataclass(frozen=True)
 class Alignment:
-    """What the errors of an alignment cost.
+    """The costs of the errors of an alignment.
 
     Args:
         indel, sub: cost of an insertion or deletion, and of a substitution.
-        spare: on which of the two alignments of equal cost are spared.
+        spare: which of the two is avoided among alignments of equal cost.
     """
 
     indel: int
@@ -52,7 +52,7 @@ def count_errors(
     hyps: Sequence[Sequence[Hashable]],
     alignment: str = "fewest",
 ) -> np.ndarray:
-    """Tokens and errors of every utterance.
+    """Count the tokens and errors of every utterance.
 
     Args:
         refs, hyps: (N,) sequences of tokens; a string is a sequence of characters.
@@ -79,10 +79,21 @@ def count_errors(
     return counts
 
 
+def count_fewest(refs: Sequence[str], hyps: Sequence[str]) -> np.ndarray:
+    """(N, 2) int64: characters of each reference, and the fewest errors, of whatever kind.
+
+    A tenth of the time of ``count_errors``.
+    """
+    if not refs:
+        return np.zeros((0, 2), np.int64)
+    errors = cpdist(refs, hyps, scorer=Levenshtein.distance, dtype=np.int64)
+    return np.stack([np.array([len(ref) for ref in refs], np.int64), errors], 1)
+
+
 def align(
     ref: Sequence[Hashable], hyp: Sequence[Hashable], alignment: str = "fewest"
 ) -> list[tuple[Op, Hashable, Hashable]]:
-    """One utterance: (operation, reference token or None, hypothesis token or None), in order.
+    """Align one utterance: (operation, reference token or None, hypothesis token or None).
 
     >>> [op for op, _, _ in align("abc", "xbcd")]
     ['sub', 'match', 'match', 'ins']
@@ -149,17 +160,18 @@ def _counts(lengths: np.ndarray, subs: np.ndarray, indels: np.ndarray) -> np.nda
 
 def _as_strings(*sides: Sequence[Sequence[Hashable]]) -> list[list[str]]:
     """Sequences of tokens as strings, a character for each token, which rapidfuzz reads fast."""
-    known: dict[Hashable, str] = {}
+    letter = _Letters().__getitem__
     return [
-        [text if isinstance(text, str) else "".join(_letters(text, known)) for text in side]
+        [text if isinstance(text, str) else "".join(map(letter, text)) for text in side]
         for side in sides
     ]
 
 
-def _letters(tokens: Sequence[Hashable], known: dict[Hashable, str]) -> Iterator[str]:
-    first, number = _SURROGATES
-    for token in tokens:
-        if token not in known:
-            code = len(known)
-            known[token] = chr(code if code < first else code + number)
-        yield known[token]
+class _Letters(dict):
+    """Token -> its character; a new token gets a new one."""
+
+    def __missing__(self, token: Hashable) -> str:
+        first, number = _SURROGATES
+        code = len(self)
+        self[token] = chr(code if code < first else code + number)
+        return self[token]

@@ -2,13 +2,13 @@
 
 Conventions, the same for reference and hypothesis:
 
-* Text is compared as ``normalise.py`` leaves it: case and punctuation count unless asked not to.
-* Words are what ASCII blanks separate, as in a data dir and in sclite: ``data/words.py``.
+* Text is compared after ``normalise.py``: case and punctuation count, unless options say otherwise.
+* Words are separated by ASCII blanks, as in a data dir and in sclite: ``data/words.py``.
 * Characters are counted twice: with one space between words as a character of its own, as ESPnet
-  does (``chars``), and without any space (``chars_no_space``).
+  does (``chars``), and without any space (``chars_no_space``, of which only the sum is kept).
 * Errors are those of ``alignment.py``: the fewest, or sclite's.
-* Rates are sums over the corpus, all errors / all reference tokens, never means of the rates of
-  utterances. An utterance with an empty reference adds its insertions and nothing to the divisor.
+* Rates are computed from sums over the corpus, all errors / all reference tokens, and never as
+  means of utterance rates. An utterance with an empty reference adds only its insertions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,18 +18,18 @@ import numpy as np
 
 from espnet_robust.common.errors import UserError
 from espnet_robust.data.words import words
-from espnet_robust.score.alignment import count_errors
+from espnet_robust.score.alignment import count_errors, count_fewest
 from espnet_robust.score.normalise import Normalisation
 from espnet_robust.score.readings import has_readings, resolve
 
 
 @dataclass(frozen=True)
 class Edits:
-    """Edits from reference to hypothesis. They add up over utterances.
+    """Counts of edits from reference to hypothesis, which can be added over utterances.
 
     Args:
-        ref: tokens in the reference.
-        sub, ins, dele: substituted, inserted, deleted tokens.
+        ref: number of tokens in the reference.
+        sub, ins, dele: number of substituted, inserted, deleted tokens.
     """
 
     ref: int = 0
@@ -43,7 +43,7 @@ class Edits:
 
     @property
     def percent(self) -> float | None:
-        """Error rate in per cent; more than 100 if much is inserted, None without a reference."""
+        """Error rate in per cent; above 100 with many insertions; None without a reference."""
         return 100 * self.errors / self.ref if self.ref else None
 
     def __add__(self, other: "Edits") -> "Edits":
@@ -52,12 +52,16 @@ class Edits:
 
 @dataclass(frozen=True)
 class Counts:
-    """Errors of a corpus. They add up over corpora."""
+    """Errors of a corpus. Counts of several corpora can be added.
+
+    Args:
+        chars_no_space: characters of the references, and the fewest errors.
+    """
 
     utterances: int = 0
     words: Edits = Edits()
     chars: Edits = Edits()
-    chars_no_space: Edits = Edits()
+    chars_no_space: tuple[int, int] = (0, 0)
 
     @property
     def wer(self) -> float | None:
@@ -69,18 +73,32 @@ class Counts:
         """Character error rate in per cent, spaces between words included."""
         return self.chars.percent
 
+    @property
+    def cer_no_space(self) -> float | None:
+        """Character error rate in per cent, spaces left out on both sides."""
+        tokens, errors = self.chars_no_space
+        return 100 * errors / tokens if tokens else None
+
     def __add__(self, other: "Counts") -> "Counts":
-        return Counts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+        tokens, errors = (
+            a + b for a, b in zip(self.chars_no_space, other.chars_no_space, strict=True)
+        )
+        return Counts(
+            self.utterances + other.utterances,
+            self.words + other.words,
+            self.chars + other.chars,
+            (tokens, errors),
+        )
 
 
 @dataclass(frozen=True)
 class UtteranceCounts:
-    """Errors of utterances, an utterance in each row.
+    """Errors of utterances, one utterance per row.
 
     Args:
         ids: (N,) utterance ids.
-        words, chars, chars_no_space: (N, 4): tokens of the reference, substituted, inserted,
-            deleted.
+        words, chars: (N, 4): tokens of the reference, substituted, inserted, deleted.
+        chars_no_space: (N, 2): characters of the reference, and the fewest errors.
         missing: ids without a hypothesis, whose words count as deleted.
         empty: ids whose reference is empty.
     """
@@ -95,8 +113,9 @@ class UtteranceCounts:
     @property
     def total(self) -> Counts:
         """The sum over utterances."""
-        sums = (self.words, self.chars, self.chars_no_space)
-        return Counts(len(self.ids), *(Edits(*table.sum(0).tolist()) for table in sums))
+        by_word, by_char = (Edits(*table.sum(0).tolist()) for table in (self.words, self.chars))
+        tokens, errors = self.chars_no_space.sum(0).tolist()
+        return Counts(len(self.ids), by_word, by_char, (tokens, errors))
 
 
 def score_utterances(
@@ -113,13 +132,13 @@ def score_utterances(
     Args:
         ref, hyp: utterance id -> transcript; either may be empty text.
         strict: refuse utterances without a hypothesis, rather than count their words as deleted.
-        where: opens the message of an error; best the file of the hypotheses.
+        where: beginning of error messages, such as the file of the hypotheses.
         normalise: applied to both sides; None: ``Normalisation()``.
         alignment: a key of ``alignment.ALIGNMENTS``.
 
     Raises:
-        UserError: no references, hypotheses of utterances that ``ref`` does not have, or, with
-            ``strict``, hypotheses missing.
+        UserError: there are no references, ``hyp`` has utterances that are not in ``ref``, or, with
+            ``strict``, hypotheses are missing.
     """
     missing = _check_ids(ref, hyp, strict, where)
     normalise = normalise or Normalisation()
@@ -134,10 +153,8 @@ def score_utterances(
             refs.append(words(normalise(text)))
     counted = count_errors(refs, hyps, alignment)
     counted[:, 0] += dropped
-    spaced, unspaced = (
-        count_errors([sep.join(r) for r in refs], [sep.join(h) for h in hyps], alignment)
-        for sep in (" ", "")
-    )
+    spaced = count_errors(list(map(" ".join, refs)), list(map(" ".join, hyps)), alignment)
+    unspaced = count_fewest(list(map("".join, refs)), list(map("".join, hyps)))
     empty = tuple(utt for utt, (tokens, *_) in zip(ref, counted, strict=True) if not tokens)
     return UtteranceCounts(tuple(ref), counted, spaced, unspaced, missing, empty)
 

@@ -15,7 +15,8 @@ def average_folds(folds: Sequence[Scores]) -> Scores:
     Parameters and real-time factors are averaged too; utterances and audio are summed.
 
     Raises:
-        UserError: no folds, more than one system, seed, task or list of conditions, or no accuracy.
+        UserError: there are no folds, or no accuracies, or folds differ in system, seed, task or
+            conditions.
     """
     if not folds:
         raise UserError("no folds to average")
@@ -71,8 +72,8 @@ def _mean(system: str, folds: Sequence[ConditionScore]) -> ConditionScore:
 def write_average(out: Path, folds: Sequence[Path]) -> Scores:
     """Write OUT/scores.json and OUT/counts.tsv from those in the directories ``folds``.
 
-    ``counts.tsv`` has the utterances of all folds; confidence intervals are over all of these, so a
-    large fold weighs more in them.
+    ``counts.tsv`` has the utterances of all folds; confidence intervals are over their speakers, so
+    a large fold weighs more in them.
 
     Raises:
         UserError: see ``average_folds``; a file is missing, or an utterance is in two folds.

@@ -42,9 +42,9 @@ def test_joined_is_sorted():
     [
         ("", "first line must be"),
         ("condition\tutterance\twords\tsub\tins\tdel\n", "first line must be"),
-        ("\t".join(HEADER) + "\nclean\tu1\t2\n", "counts.tsv:2: not a line of counts"),
+        ("\t".join(HEADER) + "\nclean\tu1\t2\n", "not a table of counts (a line is too short"),
         ("\t".join(HEADER) + "\nclean\tu\ts" + "\tx" * 8 + "\n", "not a table of counts"),
-        ("\t".join(HEADER) + "\nclean\tu\ts" + "\t-1" * 8 + "\n", "a count below 0"),
+        ("\t".join(HEADER) + "\nclean\tu\ts" + "\t-1" * 8 + "\n", "one is below 0"),
     ],
 )
 def test_bad_counts(tmp_path, text, message):
@@ -54,6 +54,14 @@ def test_bad_counts(tmp_path, text, message):
         read_counts(path)
     assert message in str(e.value) and str(e.value).endswith("score again")
     assert "\n" not in str(e.value)
+
+
+def test_a_condition_twice(tmp_path):
+    row = "\tu1\ts" + "\t1" * 8 + "\n"
+    path = tmp_path / "counts.tsv"
+    path.write_text("\t".join(HEADER) + f"\na{row}b{row}a{row}")
+    with pytest.raises(UserError, match="condition 'a' is there twice"):
+        read_counts(path)
 
 
 def test_missing_counts(tmp_path):
