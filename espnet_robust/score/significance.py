@@ -12,13 +12,14 @@ One draw serves all systems and conditions, which makes differences matched pair
 sc_stats (Gillick & Cox, ICASSP 1989), with speakers for segments. The scatter over seeds is drawn
 by itself, for each system its own: two systems trained with one seed have nothing in common.
 
-A bootstrap of n units is too narrow by sqrt((n - 1) / n), and as if the scatter were known rather
-than estimated: deviations are scaled by the one and by t / z for the other (the "expanded" interval
-of Hesterberg, The American Statistician 69(4), 2015). The degrees of freedom of t are n - 1; where
-speakers and seeds both scatter, the mean of the two by their shares of the variance, harmonic, as
-Satterthwaite's is too many with two or three seeds. So with three seeds that scatter an interval is
-wide, and so it should be. One seed says nothing of the scatter over seeds: the interval is then for
-the trained model. ``tools/coverage.py`` measures how often intervals hold.
+A bootstrap of n speakers is too narrow. Deviations are scaled by n / (n - 1), each divided by one
+minus its leverage as in HC3 (MacKinnon & White, Journal of Econometrics 29(3), 1985), and by t / z,
+because their scatter is estimated (the "expanded" interval of Hesterberg, The American Statistician
+69(4), 2015). The degrees of freedom of t are n - 1; where speakers and seeds both scatter, the mean
+of the two by their shares of the variance, harmonic, as Satterthwaite's is too many with two or
+three seeds. So with three seeds that scatter an interval is wide, as it should be. One seed says
+nothing of the scatter over seeds: the interval is then for the trained model. ``tools/coverage.py``
+measures how often intervals hold.
 """
 
 import math
@@ -145,7 +146,7 @@ def scatter(
         rates = counted.rates
         value = rates.mean(0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            wider = np.sqrt(drawing.speakers / (drawing.speakers - 1))
+            wider = drawing.speakers / (drawing.speakers - 1)
             speakers = (drawn[first : first + runs].mean(0) - value) * wider
         first += runs
         rng = np.random.default_rng([seed, 1, number])
