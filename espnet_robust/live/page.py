@@ -29,7 +29,7 @@ _STYLE = """
 _INTRO = """# Hear it, distort it, read it
 
 Record a command or choose a file, choose a distortion, press **Listen**. All of it stays on this
-machine, in memory, until the page has been idle for ten minutes or the command ends.
+machine, and is deleted after ten minutes or when the command ends.
 """
 
 

@@ -33,20 +33,20 @@ def resolve(
     alignment: str,
     where: str,
 ) -> tuple[list[str], int]:
-    """The reading that the hypothesis is closest to.
+    """The reading of a reference that is closest to the hypothesis.
 
     Args:
         ref: a reference with marks.
         hyp: words, normalised.
         normalise: applied to the words of the reference, marks apart.
         alignment: a key of ``ALIGNMENTS``.
-        where: opens the message of an error.
+        where: beginning of error messages.
 
     Returns:
-        its words without the optional ones that the hypothesis leaves out, and how many those are.
+        Its words without the optional ones that the hypothesis omits, and the number of these.
 
     Raises:
-        DataDirError: braces that do not match, or more than ``MOST`` readings.
+        DataDirError: braces do not match, or there are more than ``MOST`` readings.
     """
     found = (_compared(one, hyp, alignment) for one in readings(ref, normalise, where))
     _, kept, dropped = min(found, key=lambda one: one[0])
@@ -85,7 +85,7 @@ def readings(ref: str, normalise: Callable[[str], str], where: str) -> list[Read
 def _sequence(
     tokens: Sequence[str], normalise: Callable[[str], str], where: str, inside: bool = False
 ) -> tuple[list[Reading], Sequence[str]]:
-    """Readings up to what ends them, and the tokens from there on."""
+    """The readings up to a closing mark, and the tokens from there on."""
     parts: list[list[Reading]] = []
     while tokens and tokens[0] != "}" and not (inside and tokens[0] == "/"):
         if tokens[0] == "{":

@@ -38,19 +38,19 @@ def write_report(
     """Read ``scores.json`` files and write the report into ``out``.
 
     Args:
-        out: directory, made if need be.
+        out: directory; created if necessary.
         paths: ``scores.json`` files; a ``counts.tsv`` beside each gives confidence intervals.
         baseline: name of the system with which the others are compared.
         order: see ``gather``.
-        names: what to call the system of a file, where not as the file does.
-        command: what was run, for the record.
+        names: names for the systems of files, if different from those in the files.
+        command: the command that was run, for the record.
         groups: table speaker -> group; default: ``spk2gender`` of the test sets, if there.
 
     Returns:
-        what was written, by metric; the first is WER or accuracy.
+        The studies written, one per metric; the first is WER or accuracy.
 
     Raises:
-        UserError: an unknown baseline, or see ``read_runs``.
+        UserError: the baseline is unknown, or as for ``read_runs``.
     """
     reading = read_runs(paths, order, names)
     studies = [study(reading, m, baseline) for m in METRICS if reading.results.measured(m)]
@@ -85,7 +85,7 @@ def _tables(studies: Sequence[Study], groups: Path | None) -> list[Table]:
 
 
 def _about(reading: Reading, command: str) -> str:
-    """What a reader has to know beside the figures."""
+    """Warnings for the reader, and the command."""
     lines = [f"- {md(problem)}" for problem in reading.problems]
     text = "## To know\n\n" + "\n".join(lines) + "\n" if lines else ""
     if command:

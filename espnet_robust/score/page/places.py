@@ -22,16 +22,16 @@ class Places:
     Args:
         run: the run.
         data_dir: with references and ``wav.scp``.
-        decoded: directory with hypotheses; None where it is gone.
+        decoded: directory with hypotheses; None if it is gone.
         table: name of the table of references and of hypotheses: ``text``, ``utt2label``.
-        root: what relative paths in ``wav.scp`` are relative to.
+        root: what relative paths in ``wav.scp`` are relative to; empty for the current directory.
     """
 
     run: Run
     data_dir: Path
     decoded: Path | None
     table: str
-    root: Path
+    root: str
 
     @classmethod
     def of(cls, runs: Sequence[Run], condition: str) -> "Places":
@@ -49,18 +49,19 @@ class Places:
             if found is not None:
                 above = found.parts[: len(found.parts) - len(Path(score.data_dir).parts)]
                 decoded = decoded_of(run, condition)
-                return cls(run, found, decoded, _table_in(decoded), Path(*above))
+                return cls(run, found, decoded, _table_in(decoded), os.path.join("", *above))
             problem = f"{condition}: its test set {score.data_dir} has moved or is deleted"
         raise DataDirError(problem)
 
     def entry(self, entry: str) -> str:
         """An entry of ``wav.scp``, its file named from here."""
-        here = self.root == Path() or not entry or is_pipe(entry)
-        return entry if here else str(self.root / entry)
+        if not self.root or not entry or is_pipe(entry):
+            return entry
+        return os.path.join(self.root, entry)
 
 
 def decoded_of(run: Run, condition: str) -> Path | None:
-    """The directory with the hypotheses of a condition; None where it is gone."""
+    """The directory with the hypotheses of a condition; None if it is gone."""
     return run.find(f"{run.scores.decoded}/{condition}") if run.scores.decoded else None
 
 

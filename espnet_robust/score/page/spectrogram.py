@@ -63,7 +63,8 @@ def pictures(
         audio is gone or cannot be read.
     """
     drawn: dict[str, list[str | None]] = {}
-    for place in sorted(range(len(ranks)), key=lambda i: (-ranks[i], i)):
+    heard = [place for place in range(len(ranks)) if audio[place]]
+    for place in sorted(heard, key=lambda i: (-ranks[i], i)):
         cells = [_cells(entries[place]) for entries in (audio, clean) if entries]
         budget -= sum(c.size for c in cells if c is not None)
         if budget < 0:

@@ -43,7 +43,7 @@ def _block(runs: Sequence[Run], condition: str, out: Path, budget: int) -> dict[
     refs = dict(iter_table(here.data_dir / here.table))
     spoken_by, wavs = _table(here.data_dir / "utt2spk"), _wavs(here)
     drawn = {utt: _record(text) for utt, text in _table(here.data_dir / "utt2distortion").items()}
-    sources = {utt: here.entry(str(drawn.get(utt, {}).pop("source", ""))) for utt in refs}
+    sources = {utt: here.entry(str(record.pop("source", ""))) for utt, record in drawn.items()}
     if here.run.scores.condition(CLEAN):
         sources |= _wavs(Places.of([here.run], CLEAN))
     speakers = sorted({spoken_by.get(utt, "") for utt in refs})
@@ -52,7 +52,7 @@ def _block(runs: Sequence[Run], condition: str, out: Path, budget: int) -> dict[
     wrong = [_errors(run, condition) for run in runs]
     errors = [[of_run.get(utt) for of_run in wrong] for utt in refs]
     audio = [wavs.get(utt, "") for utt in refs]
-    clean = [sources[utt] for utt in refs] if condition != CLEAN else []
+    clean = [sources.get(utt, "") for utt in refs] if condition != CLEAN else []
     return {
         "ids": list(refs),
         "speakerNames": speakers,
@@ -88,13 +88,13 @@ def _record(text: str) -> dict[str, Any]:
 
 
 def _hypotheses(run: Run, condition: str, table: str) -> dict[str, str] | None:
-    """None where they are gone."""
+    """The hypotheses; None if they are gone."""
     path = decoded_of(run, condition)
     return dict(iter_table(path / table)) if path and (path / table).is_file() else None
 
 
 def _shown(hyps: Mapping[str, str] | None, utt: str, ref: str) -> str | bool | None:
-    """A hypothesis; None where it equals the reference, False where it is gone."""
+    """A hypothesis; None if it equals the reference, False if it is gone."""
     if hyps is None:
         return False
     hyp = hyps.get(utt, "")
