@@ -13,14 +13,14 @@ sc_stats (Gillick & Cox, ICASSP 1989), with speakers as segments. The scatter ov
 separately for each system, because two systems trained with one seed have nothing in common.
 
 A bootstrap of n speakers is too narrow, and it treats the scatter as known rather than estimated.
-Deviations are scaled for the former by n / (n - 1), one over one minus the leverage of a speaker, as
-in HC3 (MacKinnon & White, Journal of Econometrics 29(3), 1985), and for the latter by t / z (the
-"expanded" interval of Hesterberg, The American Statistician 69(4), 2015). The degrees of freedom of
-t are n - 1. If speakers and seeds both scatter, they are the harmonic mean of the two, weighted by
-their shares of the variance; Satterthwaite's formula gives too many with two or three seeds. So with
-three seeds that differ an interval is wide, as it should be. One seed gives no information on the
-scatter over seeds, so the interval is then for the trained model. ``tools/coverage.py`` measures
-how often intervals hold.
+Deviations are scaled for the former by n / (n - 1), one over one minus a speaker's leverage, as in
+HC3 (MacKinnon & White, Journal of Econometrics 29(3), 1985), and for the latter by t / z (the
+"expanded" interval of Hesterberg, The American Statistician 69(4), 2015). The degrees of freedom
+of t are n - 1. If speakers and seeds both scatter, they are the harmonic mean of the two, weighted
+by their shares of the variance; Satterthwaite's formula gives too many with two or three seeds. So
+with three seeds that differ an interval is wide, as it should be. One seed gives no information on
+the scatter over seeds, so the interval is then for the trained model. ``tools/coverage.py``
+measures how often intervals hold.
 """
 
 import math
