@@ -1,4 +1,4 @@
-"""The engine's kinds as the page offers them: one slider, from mild to hard."""
+"""The distortions that the page offers, each with one slider from mild to severe."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from espnet_robust.distortion import Distorter, load_distortion
 
 @dataclass(frozen=True)
 class Offer:
-    """A kind of distortion and what its slider moves.
+    """A kind of distortion and the parameter that its slider sets.
 
     Args:
         kind: its name in ``KINDS``.
-        parameter: what the slider moves; "" for none.
-        mild, hard: its values at both ends.
-        unit: of these.
-        fixed: the other parameters.
+        parameter: set by the slider; "" if there is none.
+        mild, hard: its values at the two ends of the slider.
+        unit: the parameter's unit.
+        fixed: values of other parameters.
     """
 
     kind: str
@@ -27,12 +27,12 @@ class Offer:
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
     def value(self, strength: float) -> float:
-        """The parameter at a strength in [0, 100] %."""
+        """The parameter's value at a strength in [0, 100] %."""
         share = min(max(strength, 0.0), 100.0) / 100
         return round(self.mild + (self.hard - self.mild) * share, 3)
 
     def said(self, strength: float) -> str:
-        """The same in words.
+        """The parameter, its value and its unit, as text.
 
         >>> Offer("clip", "overdrive_db", 3, 30, "dB").said(50)
         'overdrive_db 16.5 dB'
@@ -40,17 +40,17 @@ class Offer:
         return f"{self.parameter} {self.value(strength):g} {self.unit}".strip()
 
     def distorter(self, strength: float) -> Distorter:
-        """What distorts speech so."""
+        """A distorter with the parameter at this strength."""
         moved = {self.parameter: self.value(strength)} if self.parameter else {}
         return load_distortion({"chain": [{"name": self.kind, **self.fixed, **moved}]})
 
 
 def offers(noise: str | None, rir: str | None, speech: str | None) -> dict[str, Offer]:
-    """What the page offers, by the name it shows.
+    """The distortions that the page offers, by the name that it shows.
 
     Args:
-        noise, rir, speech: data dirs of noise, room responses and voices; what needs one that is
-            None is left out.
+        noise, rir, speech: data dirs of noise, room responses and voices; distortions that need
+            one that is None are left out.
     """
     found = {}
     if noise:

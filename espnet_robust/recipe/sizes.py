@@ -1,8 +1,8 @@
 """Estimate a run before it starts: hours of speech, steps, disk space, GPU memory and time.
 
-Hours are those of the data dirs or, before these are there, the published ones, which a recipe
-keeps in conf/hours.yaml. All else follows from the configurations and from rates that were measured
-(conf/scale/rates.yaml, which says on what).
+The hours are counted in the data dirs or, before these exist, taken from the published ones in the
+recipe's conf/hours.yaml. Everything else follows from the configurations and from measured rates
+(conf/scale/rates.yaml, which says what they were measured on).
 """
 
 import json
@@ -23,11 +23,11 @@ from espnet_robust.recipe.plan import DISTILL, Plan
 
 COPIES, DISTILLATION, TRAINING = 3, 5, 7  # stages
 FRAMES_A_SECOND = 50
-HIDDEN = 768  # of a teacher whose configuration is not on this disk: HuBERT Base's
+HIDDEN = 768  # HuBERT Base's, for a teacher whose configuration is not on this disk
 BASE_BYTES = 378e6  # of HuBERT Base's weights
 LARGE = 3.3  # size of a Large model relative to Base
 GB = 1e9
-MANY_PASSES = 1000  # over the speech; the last hundreds hardly improve a student
+MANY_PASSES = 1000  # over the speech; beyond that, more hardly improve a student
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Rates:
         training_gb: {"distill", "teacher", "student", "logmel": GB} on disk after a training.
         worker_audio: s of audio that one process distorts on the fly in a second.
         core_distil_audio: s of audio per second of CPU time in distillation, fp32.
-        core_copy_audio: likewise, for distorted copies.
+        core_copy_audio: s of audio per second of CPU time in making distorted copies.
         core_utterances: utterances that stage 1 reads, checks and lists per second of CPU time.
         speech_bytes: bytes on disk per second of clean speech.
     """
@@ -121,7 +121,7 @@ def report_sizes(
     sets = (plan.train, plan.dev, *plan.test_sets)
     hours = {path.name: hours_of(path, published) for path in sets}
     known = ", ".join(f"{name} {n:.3g} h" for name, n in hours.items() if n is not None)
-    lines = [f"speech: {known or 'to be counted by stage 1'}"]
+    lines = [f"speech: {known or 'known after stage 1'}"]
     needs = []
     if COPIES in stages and (copies := copies_of(plan, published, rates, Path(dumpdir or "data"))):
         lines.append(copies.what)

@@ -70,7 +70,7 @@ def test_systems_of_an_experiment(recipe, monkeypatch):
     (one,) = load_systems(Path("exp/short"), 0, ["cdm1"], "1epoch.pth")
     assert one.name == "cdm1"
     with pytest.raises(
-        ConfigError, match="exp/short: no recognisers of seed 7 in it; run `make demo`"
+        ConfigError, match="exp/short: no recognisers with seed 7 in it; run `make demo`"
     ):
         load_systems(Path("exp/short"), 7, [], "1epoch.pth")
     with pytest.raises(ModelError, match="cdm2_seed0/asr: no recogniser of cdm2; was it trained"):
@@ -96,7 +96,7 @@ def test_uploads_that_are_refused(tmp_path):
         read_upload(None, Limits())
     path = tmp_path / "a.wav"
     soundfile.write(path, np.zeros(16000 * 3), 16000)
-    with pytest.raises(AudioError, match="3.0 s of audio; at most 2 s are taken"):
+    with pytest.raises(AudioError, match="3.0 s of audio; the limit is 2 s"):
         read_upload(str(path), Limits(seconds=2))
     path.write_text("no audio")
     with pytest.raises(AudioError, match="not audio"):

@@ -84,7 +84,7 @@ def test_data_that_are_there_count_as_they_are(plan, free):
 def test_nothing_is_known_of_a_new_corpus(plan, free):
     free(0)
     lines = sizes(plan, preset="other", stages=[1, 2, 3])
-    assert lines == ["speech: to be counted by stage 1"]
+    assert lines == ["speech: known after stage 1"]
 
 
 def test_copies_that_are_there_take_no_more(plan, free):
