@@ -39,4 +39,4 @@ def test_a_colon_in_the_path_is_refused(root, tmp_path):
         [checkout / "egs/TEMPLATE/asr1/asr.sh"], cwd=checkout, capture_output=True, text=True
     )
     assert done.returncode == 1
-    assert done.stderr.count("\n") == 1 and "12:30: cannot hold a path with a colon" in done.stderr
+    assert done.stderr.count("\n") == 1 and "12:30: PATH and PYTHONPATH cannot hold" in done.stderr

@@ -20,7 +20,7 @@ OPTIONS = {
 NAMES = {"wham": ("wham_noise",), "dns": ("dns_noise", "dns_rir")}
 # Utterances, or recordings, in all parts together.
 COUNTS = {
-    "librispeech": 11, "an4": 11, "chime4": 20, "fluent_speech_commands": 20, "iemocap": 125,
+    "librispeech": 11, "an4": 11, "chime4": 20, "fluent_speech_commands": 20, "iemocap": 50,
     "musan": 18, "wham_noise": 6, "fsd50k": 4, "dns_noise": 6, "dns_rir": 12, "rirs_noises": 2,
 }  # fmt: skip
 

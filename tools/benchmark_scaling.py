@@ -16,6 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from espnet_robust.cluster import copies
 from espnet_robust.cluster.config import Cluster
 from espnet_robust.cluster.running import Stage, run_jobs
 from espnet_robust.data.data_dir import read_data_dir, write_data_dir
+from espnet_robust.distortion.copies.make import Todo
 from espnet_robust.distortion.protocol import protocol_jobs
 
 
@@ -52,7 +54,7 @@ def seconds(root: Path, src: Path, cores: int) -> float:
     folder.mkdir()
     jobs = protocol_jobs(src, f"{folder}/copy", root / "protocol.yaml", seed=0)
 
-    def pinned(todo: copies.copies.Todo) -> None:
+    def pinned(todo: Sequence[Todo]) -> None:
         commands = copies.commands(todo, cores)
         assert len(commands) == cores
         stage = Stage("copies", Cluster("local", array=cores), folder / "jobs")
@@ -91,9 +93,8 @@ def main() -> None:
                 times[n].append(seconds(root, src, n))
     first = args.cores[0]
     print(f"load before {load:.2f}; {per_job} utterances of 20 s a core; {args.rounds} rounds")
-    print(
-        "| cores | s | utterances / s | times one core | in each round |\n|---:|---:|---:|---:|---|"
-    )
+    print("| cores | s | utterances / s | times one core | in each round |")
+    print("|---:|---:|---:|---:|---|")
     for n, took in times.items():
         ratios = [n / first * one / many for one, many in zip(times[first], took, strict=True)]
         shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from espnet_robust.cluster.config import read_cluster
+from espnet_robust.cluster.executors import check_available
 from espnet_robust.cluster.options import add_cluster_options
 from espnet_robust.common.cli import Parser, run
 from espnet_robust.common.errors import ConfigError, UserError
@@ -62,7 +63,9 @@ def main(cmd: Sequence[str] | None = None) -> None:
     check_upload(args.upload_hf, stages)
     ranks = ranks_of(args.ngpu, args.num_procs, args.num_nodes, args.dist_backend)
     if args.cluster:
-        read_cluster(args.cluster, args.recipe)
+        cluster = read_cluster(args.cluster, args.recipe)
+        if args.dry_run == "false":
+            check_available(cluster.executor)
     elif args.dry_run == "true":
         raise ConfigError("--dry_run shows what would be submitted: add --cluster NAME")
     elif ranks.num_nodes > 1 and {5, 7} & {*stages}:

@@ -3,9 +3,10 @@
     espnet-robust report exp/short --baseline distilhubert --out report
     espnet-robust report A/exp/short --compare theirs=B/exp/short --out report
 
-wer.md and wer.tex hold the tables, wer.csv every figure, wer.png and wer.svg curves and bars,
-cost.png and cost.svg the rate against size, work and time. For a classification task the files are
-called accuracy. index.html shows all of it and every utterance in a browser, without a network.
+wer.md and wer.tex hold the tables, wer.csv all figures, wer.png and wer.svg curves and bars,
+cost.png and cost.svg the error rate against model size, arithmetic and time. For a classification
+task the files are called accuracy. index.html shows all of it, and every utterance, in a browser,
+without a network.
 """
 
 import argparse
@@ -23,7 +24,7 @@ def get_parser() -> argparse.ArgumentParser:
         description=__doc__,
     )
     parser.add_argument("--out", type=Path, required=True, help="directory to write into")
-    parser.add_argument("--baseline", default="", help="system to compare the others with")
+    parser.add_argument("--baseline", default="", help="the system with which others are compared")
     parser.add_argument(
         "--systems",
         default="",
@@ -43,7 +44,7 @@ def get_parser() -> argparse.ArgumentParser:
         help="table of speakers and their groups; default: spk2gender of the test set, if there",
     )
     parser.add_argument("--exp", type=Path, help="a recipe's experiment, instead of EXP")
-    parser.add_argument("--seeds", default="0", help="of --exp, separated by blanks")
+    parser.add_argument("--seeds", default="0", help="seeds in --exp, separated by blanks")
     parser.add_argument(
         "--test_sets", default="test", help="of --exp: OUT is of the first, OUT/SET of the others"
     )

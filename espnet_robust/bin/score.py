@@ -4,8 +4,8 @@ DECODE_DIR/CONDITION/text is scored against the text of each data dir, or a tabl
 that table. condition.json in a data dir names its condition; without one it is called clean.
 counts.tsv, the errors of every utterance, is written beside OUT.
 
-Case, punctuation and the like count unless an option says otherwise. What was done is recorded in
-scores.json, and systems that were scored otherwise are not compared.
+Case and punctuation count unless an option says otherwise. The options are recorded in scores.json;
+systems that were scored with different options cannot be compared.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def get_parser() -> argparse.ArgumentParser:
         metavar="TABLE",
         help="for a classification task: the table with the classes, such as utt2label",
     )
-    parser.add_argument("--decode_dir", type=Path, required=True, help="what decoding wrote")
+    parser.add_argument("--decode_dir", type=Path, required=True, help="output of decoding")
     parser.add_argument("--out", type=Path, required=True, help="scores.json to write")
     parser.add_argument(
         "--strict",

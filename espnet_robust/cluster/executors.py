@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,8 +43,8 @@ class Executor(Protocol):
     def room(self, live: int) -> int:
         """How many jobs may be submitted while ``live`` jobs wait or run."""
 
-    def goes_on(self, names: Sequence[str]) -> str:
-        """A message: what happens to these jobs if this process ends, and how to end them."""
+    def goes_on(self) -> str:
+        """A message: what happens to these jobs if this process ends."""
 
     def tidy(self) -> None:
         """Remove the files needed for submitting, after everything has succeeded."""
@@ -63,6 +64,18 @@ def executor_of(cluster: Cluster, folder: Path, title: str, gpus: int, nodes: in
     return kind(cluster, folder, title, gpus, nodes)
 
 
+def check_available(executor: str) -> None:
+    """Check that jobs can be submitted from here.
+
+    Raises:
+        JobError: submitit is not installed, or there is no Slurm.
+    """
+    if not find_spec("submitit"):
+        raise JobError("--cluster needs submitit; fix: pip install -e '.[cluster]'")
+    if executor == "slurm" and not shutil.which("sbatch"):
+        raise JobError("no sbatch here: --cluster slurm needs a machine that can submit jobs")
+
+
 class Local:
     """Processes of this machine, ``array`` at a time. They end with the recipe's shell."""
 
@@ -70,6 +83,7 @@ class Local:
     patience_s = 0.0
 
     def __init__(self, cluster: Cluster, folder: Path, title: str, gpus: int, nodes: int):
+        check_available("local")
         from submitit import LocalExecutor
 
         if nodes > 1:
@@ -93,7 +107,7 @@ class Local:
     def room(self, live: int) -> int:
         return max(0, self.array - live)
 
-    def goes_on(self, names: Sequence[str]) -> str:
+    def goes_on(self) -> str:
         return "jobs end"
 
     def tidy(self) -> None:
@@ -107,8 +121,7 @@ class Slurm:
     patience_s = 30.0  # network file systems show a new file after a while
 
     def __init__(self, cluster: Cluster, folder: Path, title: str, gpus: int, nodes: int):
-        if not shutil.which("sbatch"):
-            raise JobError("no sbatch here: --cluster slurm needs a machine that can submit jobs")
+        check_available("slurm")
         self.folder = folder / "slurm"
         self.title = title
         self.parameters = sbatch_parameters(cluster, gpus, nodes)
@@ -161,11 +174,9 @@ class Slurm:
     def room(self, live: int) -> int:
         return 1000  # Slurm holds back those beyond `array`, and takes no longer arrays
 
-    def goes_on(self, names: Sequence[str]) -> str:
-        return (
-            "jobs continue; the same command waits for them, squeue --me shows them, scancel ends "
-            f"them: {' '.join(names)}"
-        )
+    def goes_on(self) -> str:
+        names = ",".join(f"{self.title}.{folder.name}" for folder in self._batches)
+        return f"jobs continue; the same command waits for them, scancel --name={names} ends them"
 
     def tidy(self) -> None:
         for folder in self._batches:

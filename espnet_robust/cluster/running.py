@@ -74,7 +74,7 @@ def run_jobs(stage: Stage, commands: Commands) -> None:
             run.sleep()
             run.look()
     except KeyboardInterrupt:
-        say(f"[{stage.title}] {executor.goes_on(list(run.running))}")
+        say(f"[{stage.title}] {executor.goes_on()}")
         raise
     if run.failed:
         raise JobError(_failure(stage, run.failed, len(commands)))

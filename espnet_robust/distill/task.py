@@ -138,8 +138,8 @@ def _set_espnets_options(args: argparse.Namespace, config: DistillConfig) -> Non
     """Set the ESPnet options that follow from ours."""
     if args.num_att_plot:
         args.num_att_plot = 0  # there is no attention between two sequences to plot
-    # DDP would wait for gradients that never come: those of the norm after a pre-norm student's last
-    # layer and, with `alternating`, those of the student or of the classifier in each step.
+    # DDP would wait for gradients that never come: those of the norm after a pre-norm student's
+    # last layer and, with `alternating`, those of the student or the classifier in each step.
     args.unused_parameters = True
     args.use_amp = config.amp == "fp16"  # bf16 needs no scaler
 

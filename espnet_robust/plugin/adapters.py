@@ -14,7 +14,7 @@ from espnet_robust.common.errors import ConfigError, ModelError
 
 
 def check_adapter(model: nn.Module, adapter: str, frontend: type) -> None:
-    """ConfigError where ESPnet cannot put ``adapter`` into ``frontend``, which is ours."""
+    """Raise ConfigError if ESPnet cannot insert ``adapter`` into our ``frontend``."""
     if adapter == "houlsby" and any(isinstance(m, frontend) for m in model.modules()):
         raise ConfigError(
             "adapter: houlsby works with ESPnet's s3prl frontend only; write `adapter: lora` and "

@@ -8,11 +8,11 @@ In a log, a line when it begins and one when it ends.
 """
 
 import re
-import sys
 import time
 from pathlib import Path
 
 from espnet_robust.common.live import clock, own_line, time_left
+from espnet_robust.common.messages import say
 
 _BEGINS = re.compile(r" INFO: (\d+)/(\d+)epoch started")
 _BATCHES = re.compile(r" INFO: (\d+)epoch:train:\d+-(\d+)batch: (.*)")
@@ -85,8 +85,3 @@ class Shown:
         loss = f", loss {self.loss}" if self.loss else ""
         left = time_left(now - self._start[0], share - self._start[1], 1 - share)
         self.line.show(f"{self.name}: epoch {epoch}/{self.epochs}{loss}{left}")
-
-
-def say(message: str) -> None:
-    """A line with the time on stderr, as utils/log.sh writes it."""
-    print(time.strftime("%Y-%m-%d %H:%M:%S"), message, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What a run will take: hours of speech, steps, disk, memory and time on a GPU; before it starts.
+"""Estimate a run before it starts: hours of speech, steps, disk space, GPU memory and time.
 
 Hours are those of the data dirs or, before these are there, the published ones, which a recipe
 keeps in conf/hours.yaml. All else follows from the configurations and from rates that were measured
@@ -25,28 +25,28 @@ COPIES, DISTILLATION, TRAINING = 3, 5, 7  # stages
 FRAMES_A_SECOND = 50
 HIDDEN = 768  # of a teacher whose configuration is not on this disk: HuBERT Base's
 BASE_BYTES = 378e6  # of HuBERT Base's weights
-LARGE = 3.3  # of what Base has, has Large
+LARGE = 3.3  # size of a Large model relative to Base
 GB = 1e9
-MANY_PASSES = 1000  # over speech of which the last hundreds will hardly teach a student more
+MANY_PASSES = 1000  # over the speech; the last hundreds hardly improve a student
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What was measured; conf/scale/rates.yaml.
+    """Measured rates, from conf/scale/rates.yaml.
 
     Args:
-        gpu: of the figures by precision.
-        distil_audio: {amp: s of audio a second} of distillation.
-        distil_gb: {amp: GB at the most} with ``batch_audio`` s in a batch.
-        fixed_gb: of these, what does not grow with the batch: weights, gradients, optimizer.
-        batch_audio: s.
-        copy_bytes: of a second of distorted speech on disk.
-        training_gb: {"distill", "teacher", "student", "logmel": GB} that a training leaves.
+        gpu: the GPU on which the figures by precision were measured.
+        distil_audio: {amp: s of audio per second} in distillation.
+        distil_gb: {amp: peak memory, GB} with ``batch_audio`` s in a batch.
+        fixed_gb: the part of it that does not grow with the batch: weights, gradients, optimizer.
+        batch_audio: s of audio in a batch.
+        copy_bytes: bytes on disk per second of distorted speech.
+        training_gb: {"distill", "teacher", "student", "logmel": GB} on disk after a training.
         worker_audio: s of audio that one process distorts on the fly in a second.
-        core_distil_audio: s of audio a second of CPU time in distillation, fp32.
-        core_copy_audio: likewise of distorted copies.
-        core_utterances: utterances a second of CPU time that stage 1 reads, checks and lists.
-        speech_bytes: of a second of clean speech on disk.
+        core_distil_audio: s of audio per second of CPU time in distillation, fp32.
+        core_copy_audio: likewise, for distorted copies.
+        core_utterances: utterances that stage 1 reads, checks and lists per second of CPU time.
+        speech_bytes: bytes on disk per second of clean speech.
     """
 
     gpu: str
@@ -63,7 +63,7 @@ class Rates:
     speech_bytes: float
 
     def memory_gb(self, amp: str, audio: float) -> float:
-        """GB of a GPU with ``audio`` s in its batch: a fixed part, the rest in proportion."""
+        """GPU memory in GB with ``audio`` s in a batch: a fixed part and one proportional to it."""
         measured = self.distil_gb[amp]
         return self.fixed_gb + (measured - self.fixed_gb) * audio / self.batch_audio
 
@@ -74,12 +74,12 @@ def read_rates() -> Rates:
 
 @dataclass(frozen=True)
 class Need:
-    """Disk that a run will take.
+    """Disk space that a run will need.
 
     Args:
-        folder: where; it need not be there yet.
-        gb: how much.
-        what: for messages.
+        folder: the directory, which need not exist yet.
+        gb: the space, GB.
+        what: what it is for, for messages.
     """
 
     folder: Path
@@ -88,7 +88,7 @@ class Need:
 
 
 def hours_of(data_dir: Path, published: Mapping[str, float]) -> float | None:
-    """Hours of speech in a data dir, or those published of one of its name; None: not known."""
+    """Hours of speech in a data dir, or the published ones for its name; None if unknown."""
     table = data_dir / "utt2num_samples"
     if table.is_file():
         with table.open(encoding="utf-8") as file:
@@ -97,13 +97,13 @@ def hours_of(data_dir: Path, published: Mapping[str, float]) -> float | None:
 
 
 def published_hours(recipe: Path, preset: str) -> Mapping[str, float]:
-    """{data dir: hours} of a recipe's conf/hours.yaml; {} where it does not say."""
+    """{data dir: hours} from a recipe's conf/hours.yaml; {} if it does not have them."""
     path = recipe / "conf/hours.yaml"
     return read_yaml(path).get(preset or "published", {}) if path.is_file() else {}
 
 
 def count_conditions(protocol: Path) -> int:
-    """Distorted copies that a protocol makes of a test set."""
+    """The number of distorted copies that a protocol makes of a test set."""
     conditions = read_yaml(protocol).get("conditions") or {}
     return sum(len(body.get("each_snr_db", "1")) for body in conditions.values())
 
@@ -112,10 +112,10 @@ def report_sizes(
     plan: Plan, stages: Sequence[int], systems: Sequence[str], seeds: Sequence[str],
     gpus: int, preset: str = "", dumpdir: str = "",
 ) -> list[str]:  # fmt: skip
-    """What the stages will take, in lines to be shown.
+    """Estimates for the stages, as lines to show.
 
     Raises:
-        UserError: a disk has too little space for it.
+        UserError: a disk does not have enough space.
     """
     rates, published = read_rates(), published_hours(plan.recipe.directory, preset)
     sets = (plan.train, plan.dev, *plan.test_sets)
@@ -141,7 +141,7 @@ def report_sizes(
 def copies_of(
     plan: Plan, published: Mapping[str, float], rates: Rates, folder: Path
 ) -> Need | None:
-    """The distorted copies that are not there yet; None where none are, or no hours known."""
+    """The distorted copies still to be made; None if there are none, or if no hours are known."""
     if plan.protocols == ("none",):
         return None
     conditions = sum(count_conditions(Path(name)) for name in plan.protocols)
@@ -157,7 +157,7 @@ def copies_of(
 
 
 def distillation(config: Config, hours: float | None, gpus: int, rates: Rates) -> str:
-    """Steps, passes, and time and memory of a GPU, as far as they follow from what was measured."""
+    """Steps, passes, GPU time and memory, as far as they follow from the measured rates."""
     batch = config.get("batch_bins", 0) / RATE
     steps = config["max_epoch"] * (config.get("num_iters_per_epoch") or 0)
     if not batch or not steps:
@@ -177,7 +177,7 @@ def distillation(config: Config, hours: float | None, gpus: int, rates: Rates) -
 
 
 def _cache(config: Config, hours: float | None) -> list[Need]:
-    """Cached targets: two bytes a value, of all layers and teachers."""
+    """Space for cached targets: two bytes per value, for all layers and teachers."""
     directory = config.get("target_cache")
     if not directory or not hours or any(Path(directory).glob("*/*")):
         return []
@@ -192,7 +192,7 @@ def _hidden_size(teacher: str) -> int:
 
 
 def _size(teacher: str | list[str]) -> float:
-    """The weights of the teachers relative to HuBERT Base's; of one on the hub by its name."""
+    """Size of the teachers relative to HuBERT Base; for one on the hub, judged by its name."""
     total = 0.0
     for name in _teachers(teacher):
         files = [file for kind in ("safetensors", "bin") for file in Path(name).glob(f"*.{kind}")]
@@ -208,7 +208,7 @@ def _teachers(teacher: str | list[str]) -> list[str]:
 def _trainings(
     plan: Plan, stages: Sequence[int], systems: Sequence[str], seeds: Sequence[str], rates: Rates
 ) -> list[Need]:
-    """Checkpoints of the trainings that are not there yet, in the experiment's directory."""
+    """Space for checkpoints of the trainings still to be run, in the experiment's directory."""
     gb = 0.0
     for system in systems:
         for directory in (plan.directory(system, seed) for seed in seeds):
@@ -222,7 +222,7 @@ def _trainings(
 
 
 def check_space(needs: Sequence[Need]) -> None:
-    """Raise UserError where a disk has less than all that is to be on it."""
+    """Raise UserError if a disk has less space than everything on it will need."""
     by_disk: dict[Any, list[Need]] = {}
     for need in needs:
         by_disk.setdefault(os.stat(_there(need.folder)).st_dev, []).append(need)
@@ -238,6 +238,6 @@ def check_space(needs: Sequence[Need]) -> None:
 
 
 def _there(folder: Path) -> Path:
-    """The folder, or the nearest above it that exists."""
+    """The directory, or the nearest one above it that exists."""
     folder = folder.absolute()
     return next(path for path in (folder, *folder.parents) if path.exists())

@@ -190,9 +190,9 @@ def _costs(model: nn.Module, compute_seconds: float, audio_seconds: float) -> di
 
 
 def _speech_model_costs(model: nn.Module) -> dict[str, int | None]:
-    """Parameters of what makes the features, and its multiply-accumulates for a second of audio.
+    """Parameters of the feature extractor, and its multiply-accumulates per second of audio.
 
-    An ESPnet frontend of another kind has parameters, if any, and no count of products.
+    For other ESPnet frontends, only parameters are counted, if they have any.
     """
     frontend = getattr(model, "frontend", None)
     speech_model = getattr(frontend, "speech_model", None)

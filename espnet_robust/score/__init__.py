@@ -1,7 +1,7 @@
 """Scoring and reporting: error counts, ``scores.json`` files, tables and plots.
 
-``counts`` aligns hypotheses with references, ``decoded`` scores what a decoder wrote, ``schema`` is
+``counts`` aligns hypotheses with references, ``decoded`` scores a decoder's output, ``schema`` is
 the format that every recipe and task writes, ``metrics`` turns error rates into WER, CER or
-accuracy, ``significance`` says how far differences can be trusted, and ``report`` reads nothing but
+accuracy, ``significance`` computes confidence intervals, and ``report`` reads nothing but
 ``scores.json`` and the ``counts.tsv`` beside it.
 """

@@ -28,7 +28,7 @@ def write_aligned(
     """Write the utterances with word errors, condition by condition.
 
     Raises:
-        UserError: a classification task, which has nothing to align.
+        UserError: the task is classification, which has nothing to align.
     """
     if scoring.label:
         raise UserError("--aligned: labels are right or wrong, there is nothing to align")
@@ -53,7 +53,7 @@ def _condition(data_dir: Path, name: str, decoded: Path, scoring: Scoring) -> It
 
 
 def compared(ref: str, hyp: str, scoring: Scoring, where: str) -> tuple[list[str], list[str]]:
-    """The words of both sides as they are scored."""
+    """The words of both sides in the form in which they are scored."""
     normalise = scoring.normalisation
     heard = words(normalise(hyp))
     if normalise.alternatives and has_readings(ref):

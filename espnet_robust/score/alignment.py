@@ -1,14 +1,14 @@
-"""Alignment of hypotheses with references: for all utterances at once, or one, token by token.
+"""Align hypotheses with references: all utterances at once, or a single one token by token.
 
-Two alignments are offered; both are exact.
+There are two alignments; both are exact.
 
-``fewest``, the default, has the fewest errors. Where several alignments have as few, it is one with
-the fewest substitutions, that is, with the most tokens right.
+``fewest``, the default, has the fewest errors and, of several such alignments, the fewest
+substitutions, that is, the most correct tokens.
 
-``sclite`` is that of NIST's scorer: a substitution costs 4, an insertion or a deletion 3, so that
-it rather takes one more error than two substitutions more. Its rate is never below the other's.
-Where costs are equal, sclite prefers a match or a substitution to an insertion, and that to a
-deletion, going from the left; so do we.
+``sclite`` is that of NIST's scorer: a substitution costs 4, an insertion or a deletion 3, so it
+prefers one more error to two more substitutions. Its rate is never below the other's. If costs are
+equal, sclite prefers a match or a substitution to an insertion, and an insertion to a deletion,
+from left to right; so do we.
 """
 
 from collections.abc import Hashable, Sequence
@@ -27,11 +27,11 @@ _SURROGATES = 0xD800, 0x800  # code points that no string may have: where they b
 
 @dataclass(frozen=True)
 class Alignment:
-    """What the errors of an alignment cost.
+    """The costs of the errors of an alignment.
 
     Args:
         indel, sub: cost of an insertion or deletion, and of a substitution.
-        spare: on which of the two alignments of equal cost are spared.
+        spare: which of the two is avoided among alignments of equal cost.
     """
 
     indel: int
@@ -52,7 +52,7 @@ def count_errors(
     hyps: Sequence[Sequence[Hashable]],
     alignment: str = "fewest",
 ) -> np.ndarray:
-    """Tokens and errors of every utterance.
+    """Count the tokens and errors of every utterance.
 
     Args:
         refs, hyps: (N,) sequences of tokens; a string is a sequence of characters.
@@ -93,7 +93,7 @@ def count_fewest(refs: Sequence[str], hyps: Sequence[str]) -> np.ndarray:
 def align(
     ref: Sequence[Hashable], hyp: Sequence[Hashable], alignment: str = "fewest"
 ) -> list[tuple[Op, Hashable, Hashable]]:
-    """One utterance: (operation, reference token or None, hypothesis token or None), in order.
+    """Align one utterance: (operation, reference token or None, hypothesis token or None).
 
     >>> [op for op, _, _ in align("abc", "xbcd")]
     ['sub', 'match', 'match', 'ins']

@@ -2,13 +2,13 @@
 
 Conventions, the same for reference and hypothesis:
 
-* Text is compared as ``normalise.py`` leaves it: case and punctuation count unless asked not to.
-* Words are what ASCII blanks separate, as in a data dir and in sclite: ``data/words.py``.
+* Text is compared after ``normalise.py``: case and punctuation count, unless options say otherwise.
+* Words are separated by ASCII blanks, as in a data dir and in sclite: ``data/words.py``.
 * Characters are counted twice: with one space between words as a character of its own, as ESPnet
   does (``chars``), and without any space (``chars_no_space``, of which only the sum is kept).
 * Errors are those of ``alignment.py``: the fewest, or sclite's.
-* Rates are sums over the corpus, all errors / all reference tokens, never means of the rates of
-  utterances. An utterance with an empty reference adds its insertions and nothing to the divisor.
+* Rates are computed from sums over the corpus, all errors / all reference tokens, and never as
+  means of utterance rates. An utterance with an empty reference adds only its insertions.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,11 +25,11 @@ from espnet_robust.score.readings import has_readings, resolve
 
 @dataclass(frozen=True)
 class Edits:
-    """Edits from reference to hypothesis. They add up over utterances.
+    """Counts of edits from reference to hypothesis, which can be added over utterances.
 
     Args:
-        ref: tokens in the reference.
-        sub, ins, dele: substituted, inserted, deleted tokens.
+        ref: number of tokens in the reference.
+        sub, ins, dele: number of substituted, inserted, deleted tokens.
     """
 
     ref: int = 0
@@ -43,7 +43,7 @@ class Edits:
 
     @property
     def percent(self) -> float | None:
-        """Error rate in per cent; more than 100 if much is inserted, None without a reference."""
+        """Error rate in per cent; above 100 with many insertions; None without a reference."""
         return 100 * self.errors / self.ref if self.ref else None
 
     def __add__(self, other: "Edits") -> "Edits":
@@ -52,7 +52,7 @@ class Edits:
 
 @dataclass(frozen=True)
 class Counts:
-    """Errors of a corpus. They add up over corpora.
+    """Errors of a corpus. Counts of several corpora can be added.
 
     Args:
         chars_no_space: characters of the references, and the fewest errors.
@@ -93,7 +93,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class UtteranceCounts:
-    """Errors of utterances, an utterance in each row.
+    """Errors of utterances, one utterance per row.
 
     Args:
         ids: (N,) utterance ids.
@@ -132,13 +132,13 @@ def score_utterances(
     Args:
         ref, hyp: utterance id -> transcript; either may be empty text.
         strict: refuse utterances without a hypothesis, rather than count their words as deleted.
-        where: opens the message of an error; best the file of the hypotheses.
+        where: beginning of error messages, such as the file of the hypotheses.
         normalise: applied to both sides; None: ``Normalisation()``.
         alignment: a key of ``alignment.ALIGNMENTS``.
 
     Raises:
-        UserError: no references, hypotheses of utterances that ``ref`` does not have, or, with
-            ``strict``, hypotheses missing.
+        UserError: there are no references, ``hyp`` has utterances that are not in ``ref``, or, with
+            ``strict``, hypotheses are missing.
     """
     missing = _check_ids(ref, hyp, strict, where)
     normalise = normalise or Normalisation()

@@ -1,7 +1,7 @@
 """``counts.tsv``: the errors of every utterance, for intervals, groups of speakers and the page.
 
-A line for each condition and utterance. In a classification task an utterance counts as one word,
-right or substituted, and has no characters. The speaker is ``-`` where nobody knows.
+One line per condition and utterance. In a classification task an utterance counts as one word,
+correct or substituted, and has no characters. The speaker is ``-`` if unknown.
 """
 
 import itertools
@@ -23,7 +23,7 @@ UNKNOWN = "-"
 
 @dataclass(frozen=True)
 class UtteranceErrors:
-    """The errors under one condition, an utterance in each row.
+    """The errors in one condition, one utterance per row.
 
     Args:
         ids: (N,) utterance ids.
@@ -51,7 +51,7 @@ def read_counts(path: str | Path) -> dict[str, UtteranceErrors]:
     """Read ``counts.tsv``: condition name -> errors.
 
     Raises:
-        UserError: missing, or not such a table.
+        UserError: it is missing, or is not such a table.
     """
     try:
         header, _, text = Path(path).read_text(encoding="utf-8").partition("\n")

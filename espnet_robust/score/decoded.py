@@ -1,4 +1,4 @@
-"""Scores of what a decoder wrote.
+"""Score the output of a decoder.
 
 For each condition a decoder writes ``DECODE_DIR/CONDITION/text`` (utterance id and hypothesis,
 which may be empty) or a table of labels, and once ``DECODE_DIR/decode.json``::
@@ -69,13 +69,13 @@ def score_decoded(
 
     Args:
         data_dirs: test sets with references, in the order of the report.
-        decode_dir: what the decoder wrote; without ``decode.json``, costs stay unknown.
+        decode_dir: the decoder's output; without ``decode.json``, costs stay unknown.
 
     Returns:
-        the scores, and {condition name -> errors by utterance} behind them.
+        The scores, and {condition name -> errors by utterance} behind them.
 
     Raises:
-        UserError: what is missing or does not fit, by file.
+        UserError: something is missing or does not fit; the message names the file.
     """
     decode_dir = Path(decode_dir)
     if not decode_dir.is_dir():
@@ -122,7 +122,7 @@ def scored_of(conditions: Mapping[str, Path], decode_dir: Path, scoring: Scoring
 
 
 def _costs(path: Path) -> dict[str, Any]:
-    """What ``decode.json`` says of ``COSTS``; nothing where there is no such file."""
+    """The values of ``COSTS`` in ``decode.json``; empty if there is no such file."""
     content = read_json(path) if path.exists() else {}
     return {name: content.get(name) for name in COSTS}
 

@@ -1,4 +1,4 @@
-"""What a test set says of its condition: what was done to the speech, its rooms, its speakers."""
+"""Facts on the condition of a test set: what was done to the speech, its rooms, its speakers."""
 
 import json
 import statistics
@@ -15,7 +15,7 @@ _ADDITIVE = ("noise", "white", "coloured", "babble")  # kinds that have an SNR
 
 
 def meaning(data_dir: Path, condition: Condition) -> str:
-    """What was done to the speech, from ``distortion.json``."""
+    """What was done to the speech, in words, from ``distortion.json``."""
     path = data_dir / "distortion.json"
     if not path.is_file():
         return "as recorded" if condition.name == CLEAN else "recorded so"
@@ -31,7 +31,7 @@ def meaning(data_dir: Path, condition: Condition) -> str:
 def rt60_of(data_dir: Path) -> float | None:
     """The median over utterances of the reverberation time of their rooms, in seconds.
 
-    Known where every utterance was put into a room of a data dir with ``utt2rt60``.
+    It is known if every utterance has a room from a data dir with ``utt2rt60``.
     """
     path = data_dir / "utt2distortion"
     if not path.is_file():
@@ -52,7 +52,7 @@ def rt60_of(data_dir: Path) -> float | None:
 
 
 def speakers_of(data_dir: Path, ids: tuple[str, ...]) -> tuple[str, ...]:
-    """Who speaks each utterance, ``-`` where ``utt2spk`` does not say."""
+    """The speaker of each utterance, ``-`` if ``utt2spk`` does not have it."""
     path = data_dir / "utt2spk"
     known = dict(iter_table(path)) if path.is_file() else {}
     return tuple(known.get(utt, UNKNOWN) for utt in ids)

@@ -23,11 +23,11 @@ GROUPS = "spk2gender"  # Kaldi's table of speakers in groups, where a test set h
 
 @dataclass(frozen=True)
 class Series:
-    """Conditions that differ in one number only.
+    """Conditions that differ only in one number.
 
     Args:
-        name: what they have in common.
-        axis: that number, as an axis is labelled.
+        name: the common part of their names.
+        axis: label of the axis for that number.
         points: condition -> number, from the easiest to the hardest.
     """
 
@@ -37,7 +37,7 @@ class Series:
 
 
 def series(results: Results) -> list[Series]:
-    """Conditions by SNR, falling, and by RT60, rising; one alone is no series.
+    """Conditions by decreasing SNR and by increasing RT60; a single one is not a series.
 
     ``noise_in_snr20``, ``noise_in_snr5`` are the series ``noise_in``; ``room_rt60_0.3``,
     ``room_rt60_0.6``, in rooms whose reverberation time is known, the series ``room``.
@@ -70,8 +70,8 @@ def degradation(study: Study, system: str) -> tuple[float, float | None] | None:
     """How much worse the mean distorted condition is than clean speech.
 
     Returns:
-        (points of the metric, errors as a multiple of those on clean speech); the second is None
-        where there are none on clean speech; None where one of the two was not measured.
+        (points of the metric, errors as a multiple of those on clean speech); the second is None if
+        there are none on clean speech. None if one of the two was not measured.
     """
     rates = study.rates[system]
     if CLEAN not in rates or MEAN not in rates:
@@ -83,8 +83,8 @@ def degradation(study: Study, system: str) -> tuple[float, float | None] | None:
 def doubling_snr(study: Study, system: str, over: Series) -> str | None:
     """The SNR in dB at which a system makes twice the errors that it makes on clean speech.
 
-    Between two SNRs the error rate is taken as a line. ``> 20`` and ``< 0`` where that lies beyond
-    the ends of the series; None where a rate is missing, or there are no errors on clean speech.
+    The error rate is interpolated linearly between two SNRs. ``> 20`` or ``< 0`` if the result is
+    beyond the ends of the series; None if a rate is missing or there are no errors on clean speech.
     """
     rates = study.rates[system]
     if CLEAN not in rates or any(name not in rates for name in over.points):
@@ -115,10 +115,10 @@ class GroupRates:
 
 
 def speaker_groups(reading: Reading, table: Path | None) -> dict[str, str]:
-    """Speaker -> group, from a table or else from ``spk2gender`` of the test sets; {} without.
+    """Speaker -> group, from a table or else from ``spk2gender`` of the test sets; {} without both.
 
     Raises:
-        UserError: a table that is missing, or says nothing of any speaker in the test sets.
+        UserError: the table is missing, or has none of the speakers in the test sets.
     """
     present = {s for run in reading.runs for t in run.counts.values() for s in t.speakers}
     if table is not None:

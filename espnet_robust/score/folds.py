@@ -15,7 +15,8 @@ def average_folds(folds: Sequence[Scores]) -> Scores:
     Parameters and real-time factors are averaged too; utterances and audio are summed.
 
     Raises:
-        UserError: no folds, more than one system, seed, task or list of conditions, or no accuracy.
+        UserError: there are no folds, or no accuracies, or folds differ in system, seed, task or
+            conditions.
     """
     if not folds:
         raise UserError("no folds to average")

@@ -1,4 +1,4 @@
-"""The runs in an experiment, and what a report calls their systems."""
+"""Find the runs in experiments, and the names of their systems in a report."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ def named(given: Sequence[str]) -> dict[Path, str]:
             holds a directory SYSTEM_seedN for each run.
 
     Raises:
-        UserError: nothing scored there, or one NAME for an experiment of several systems.
+        UserError: there are no scores, or a NAME is given for an experiment with several systems.
     """
     found: dict[Path, str] = {}
     for word in given:
@@ -39,7 +39,7 @@ def compared(given: Sequence[str], taken: Iterable[str], below: str = ".") -> di
         below: directory of the test set below each run.
 
     Raises:
-        UserError: nothing scored there, or a name that is taken.
+        UserError: there are no scores, or a name is already taken.
     """
     used, found = set(taken), {}
     for word in given:

@@ -1,7 +1,7 @@
-"""WER, CER and accuracy: what tables and plots call an error rate, and which way it points.
+"""WER, CER and accuracy: how an error rate is named and shown in tables and plots.
 
-Everything is counted as errors, per cent of the units in the references (words, characters,
-labels). An accuracy is 100 minus that rate; only this module knows it.
+Everything is counted as errors, in per cent of the units in the references (words, characters,
+labels). An accuracy is 100 minus that rate; only this module uses that.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
-"""What is changed in references and hypotheses before they are compared: almost nothing by default.
+"""Normalise references and hypotheses before they are compared; by default almost nothing changes.
 
-Unicode is brought to NFC, so that a letter with its accent is one character however it was typed.
-All else is an option and is recorded in ``scores.json``, for systems can only be compared if they
-were scored alike.
+Unicode is converted to NFC, so that an accented letter is one character however it was typed.
+Everything else is an option and is recorded in ``scores.json``, because systems can only be
+compared if they were scored in the same way.
 """
 
 import unicodedata
@@ -36,7 +36,7 @@ class Normalisation:
             nothing, and optional words, ``(A)``, no errors if they are left out.
 
     Raises:
-        ConfigError: a file that cannot be read, or a line of it that is not as it should be.
+        ConfigError: a file cannot be read, or one of its lines is invalid.
     """
 
     nfc: bool = True
@@ -66,13 +66,13 @@ class Normalisation:
         object.__setattr__(self, "_steps", tuple(steps))
 
     def __call__(self, text: str) -> str:
-        """The text as it is scored."""
+        """The text in the form in which it is scored."""
         for step in self._steps:
             text = step(text)
         return text
 
     def record(self) -> dict[str, Any]:
-        """The options that differ from the defaults; of a file its name and digest."""
+        """The options that differ from the defaults; for a file, its name and digest."""
         defaults = Normalisation()
         options = {k: v for k, v in asdict(self).items() if not k.startswith("_")}
         changed = {k: v for k, v in options.items() if v != getattr(defaults, k)}
@@ -86,7 +86,7 @@ def read_mapping(path: str | Path) -> dict[tuple[str, ...], str]:
     """``FROM => TO`` in each line; blank lines and those that begin with ``;;`` are skipped.
 
     Raises:
-        ConfigError: missing, a line without ``=>`` or FROM, or a FROM that is there twice.
+        ConfigError: the file is missing, a line has no ``=>`` or no FROM, or a FROM occurs twice.
     """
     found: dict[tuple[str, ...], str] = {}
     for number, line in enumerate(_read(path).splitlines(), 1):

@@ -1,4 +1,4 @@
-"""What a report is made from: ``scores.json`` files, and the ``counts.tsv`` beside each."""
+"""Read the input of a report: ``scores.json`` files, and the ``counts.tsv`` beside each."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,9 +23,9 @@ class Run:
 
     Args:
         scores: its ``scores.json``, the system named as the report names it.
-        directory: where that lies; ``counts.tsv`` beside it.
-        experiment: of the system and seed: ``asr/``, ``student/``, ... lie in it.
-        counts: condition -> errors by utterance; empty where there is no ``counts.tsv``.
+        directory: the directory of that file and of ``counts.tsv``.
+        experiment: directory of the system and seed, with ``asr/``, ``student/``, ...
+        counts: condition -> errors by utterance; empty if there is no ``counts.tsv``.
     """
 
     scores: Scores
@@ -35,7 +35,7 @@ class Run:
 
     @property
     def commit(self) -> str:
-        """That trained it, or else scored it; empty where nobody knows."""
+        """The commit that trained it, or else scored it; empty if unknown."""
         trained = made_by(self.experiment / self.scores.task)
         return trained or made_by(self.directory)
 
@@ -53,7 +53,7 @@ class Reading:
     Args:
         runs: by system in the order of the report, then by seed.
         results: their rates.
-        problems: what a reader of the report has to know, a line each.
+        problems: warnings for the reader of the report, one per line.
     """
 
     runs: tuple[Run, ...]
@@ -79,10 +79,10 @@ def read_runs(
     Args:
         paths: ``scores.json`` files.
         order: see ``gather``.
-        names: what to call the system of a file, where not as the file does.
+        names: names for the systems of files, if different from those in the files.
 
     Raises:
-        UserError: as ``read_scores`` and ``gather``; a broken ``counts.tsv``; or runs that were
+        UserError: as for ``read_scores`` and ``gather``; a ``counts.tsv`` is damaged; or runs were
             scored against different references or with different options.
     """
     read = [(path, read_scores(path)) for path in map(Path, paths)]
@@ -115,7 +115,7 @@ def _run(path: Path, scores: Scores, problems: list[str]) -> Run:
 
 
 def _check_options(scores: Sequence[Scores]) -> None:
-    """Refuse to compare what was scored in different ways."""
+    """Refuse to compare systems that were scored in different ways."""
     first = scores[0]
     for other in scores[1:]:
         for what in ("alignment", "normalisation"):
@@ -173,7 +173,7 @@ def _first_difference(one: Run, other: Run, condition: str) -> str:
 
 
 def _said(scores: Iterable[Scores]) -> Iterator[str]:
-    """What scoring met and went on with."""
+    """Warnings on irregularities that scoring tolerated."""
     for run in scores:
         for condition in run.conditions:
             where = f"{_name(run)}, {condition.name}"
@@ -184,7 +184,7 @@ def _said(scores: Iterable[Scores]) -> Iterator[str]:
 
 
 def _moved(runs: Sequence[Run]) -> Iterator[str]:
-    """Test sets that are no longer where they were when they were scored."""
+    """Warnings on test sets that have moved since they were scored."""
     seen = set()
     for run in runs:
         for condition in run.scores.conditions:
@@ -197,8 +197,8 @@ def _moved(runs: Sequence[Run]) -> Iterator[str]:
 
 
 def speaker_names(reading: Reading, conditions: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Condition -> what is drawn for each utterance: its speaker, or itself where there is no more
-    than one speaker in all."""
+    """Condition -> the unit to draw for each utterance: its speaker, or the utterance itself if
+    there is only one speaker."""
     tables = {name: table for name in conditions if (table := reading.table(name))}
     known = {s for table in tables.values() for s in table.speakers} - {UNKNOWN}
     if len(known) < 2:

@@ -33,47 +33,44 @@ def resolve(
     alignment: str,
     where: str,
 ) -> tuple[list[str], int]:
-    """The reading that the hypothesis is closest to.
+    """The reading of a reference that is closest to the hypothesis.
 
     Args:
         ref: a reference with marks.
         hyp: words, normalised.
         normalise: applied to the words of the reference, marks apart.
         alignment: a key of ``ALIGNMENTS``.
-        where: opens the message of an error.
+        where: beginning of error messages.
 
     Returns:
-        its words without the optional ones that the hypothesis leaves out, and how many those are.
+        Its words without the optional ones that the hypothesis omits, and the number of these.
 
     Raises:
-        DataDirError: braces that do not match, or more than ``MOST`` readings.
+        DataDirError: braces do not match, or there are more than ``MOST`` readings.
     """
-    best, least = None, 0
-    for reading in readings(ref, normalise, where):
-        path = align([word for word, _ in reading], hyp, alignment)
-        optional = [is_optional for _, is_optional in reading]
-        kept, dropped, cost = [], 0, 0
-        position = 0
-        for op, word, _ in path:
-            if op == "ins":
-                cost += ALIGNMENTS[alignment].weights[0]
-                continue
-            left_out = op == "del" and optional[position]
+    found = (_compared(one, hyp, alignment) for one in readings(ref, normalise, where))
+    _, kept, dropped = min(found, key=lambda one: one[0])
+    return kept, dropped
+
+
+def _compared(reading: Reading, hyp: Sequence[str], alignment: str) -> tuple[int, list[str], int]:
+    """What the errors cost, the words without optional ones that are left out, and how many."""
+    cost, kept, dropped, position = 0, [], 0, 0
+    for op, word, _ in align([word for word, _ in reading], hyp, alignment):
+        left_out = False
+        if op != "ins":
+            left_out = op == "del" and reading[position][1]
             position += 1
-            if left_out:
-                dropped += 1
-                continue
-            kept.append(str(word))
-            cost += _cost(op, alignment)
-        if best is None or cost < least:
-            best, least = (kept, dropped), cost
-    assert best is not None
-    return best
+            if not left_out:
+                kept.append(str(word))
+        dropped += left_out
+        cost += 0 if left_out else _cost(op, alignment)
+    return cost, kept, dropped
 
 
 def _cost(op: str, alignment: str) -> int:
     indel, sub = ALIGNMENTS[alignment].weights
-    return {"match": 0, "sub": sub, "del": indel}[op]
+    return {"match": 0, "sub": sub, "ins": indel, "del": indel}[op]
 
 
 def readings(ref: str, normalise: Callable[[str], str], where: str) -> list[Reading]:
@@ -88,7 +85,7 @@ def readings(ref: str, normalise: Callable[[str], str], where: str) -> list[Read
 def _sequence(
     tokens: Sequence[str], normalise: Callable[[str], str], where: str, inside: bool = False
 ) -> tuple[list[Reading], Sequence[str]]:
-    """Readings up to what ends them, and the tokens from there on."""
+    """The readings up to a closing mark, and the tokens from there on."""
     parts: list[list[Reading]] = []
     while tokens and tokens[0] != "}" and not (inside and tokens[0] == "/"):
         if tokens[0] == "{":

@@ -38,31 +38,28 @@ def write_report(
     """Read ``scores.json`` files and write the report into ``out``.
 
     Args:
-        out: directory, made if need be.
+        out: directory; created if necessary.
         paths: ``scores.json`` files; a ``counts.tsv`` beside each gives confidence intervals.
         baseline: name of the system with which the others are compared.
         order: see ``gather``.
-        names: what to call the system of a file, where not as the file does.
-        command: what was run, for the record.
+        names: names for the systems of files, if different from those in the files.
+        command: the command that was run, for the record.
         groups: table speaker -> group; default: ``spk2gender`` of the test sets, if there.
 
     Returns:
-        what was written, by metric; the first is WER or accuracy.
+        The studies written, one per metric; the first is WER or accuracy.
 
     Raises:
-        UserError: an unknown baseline, or see ``read_runs``.
+        UserError: the baseline is unknown, or as for ``read_runs``.
     """
     reading = read_runs(paths, order, names)
     studies = [study(reading, m, baseline) for m in METRICS if reading.results.measured(m)]
     if not studies:
-        raise UserError(f"{paths[0]}: neither WER nor accuracy in it; score the system again")
+        raise UserError(f"{paths[0]}: no error rate and no accuracy in it; score the system again")
     # A task has words or labels; where a report has both, the words lead.
-    lead = next(s for m in (WER, ACCURACY) for s in studies if s.metric == m)
+    lead = next((s for m in (WER, ACCURACY) for s in studies if s.metric == m), studies[0])
     studies = [lead, *(s for s in studies if s is not lead)]
-    group_of = speaker_groups(reading, groups)
-    grouped = by_group(lead, group_of) if group_of else None
-    shown = [*tables(lead, grouped), *(t for s in studies[1:] for t in tables(s))]
-    shown += [systems_table(lead), conditions_table(lead)]
+    shown = _tables(studies, groups)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     name = lead.metric.field
@@ -78,8 +75,17 @@ def write_report(
     return studies
 
 
+def _tables(studies: Sequence[Study], groups: Path | None) -> list[Table]:
+    """All tables: of every metric, then of systems and conditions."""
+    lead = studies[0]
+    group_of = speaker_groups(lead.reading, groups)
+    grouped = by_group(lead, group_of) if group_of else None
+    shown = [*tables(lead, grouped), *(t for s in studies[1:] for t in tables(s))]
+    return [*shown, systems_table(lead), conditions_table(lead)]
+
+
 def _about(reading: Reading, command: str) -> str:
-    """What a reader has to know beside the figures."""
+    """Warnings for the reader, and the command."""
     lines = [f"- {md(problem)}" for problem in reading.problems]
     text = "## To know\n\n" + "\n".join(lines) + "\n" if lines else ""
     if command:

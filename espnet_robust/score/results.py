@@ -27,9 +27,6 @@ class Spread:
             return None
         return cls(statistics.fmean(known), statistics.stdev(known) if len(known) > 1 else None)
 
-    def __str__(self) -> str:
-        return f"{self.mean:.1f}" + (f" ± {self.std:.1f}" if self.std is not None else "")
-
 
 def complete(values: Iterable[float | None]) -> list[float]:
     """The values, or nothing where one is missing."""
@@ -46,12 +43,12 @@ class System:
     runs: tuple[Scores, ...]
 
     def at(self, condition: str, metric: Metric) -> list[float | None]:
-        """The metric under a condition, one value a seed, None where it was not measured."""
+        """The metric in a condition, one value per seed; None if it was not measured."""
         scores = [run.condition(condition) for run in self.runs]
         return [getattr(s, metric.field) if s else None for s in scores]
 
     def averaged(self, conditions: Sequence[str], metric: Metric) -> list[float | None]:
-        """The mean of the metric over conditions, one value a seed, None where one is missing."""
+        """The mean of the metric over conditions, one value per seed; None if one is missing."""
         if not conditions:
             return [None] * len(self.runs)
         by_seed = map(complete, zip(*(self.at(c, metric) for c in conditions), strict=True))

@@ -1,6 +1,6 @@
-"""RESULTS.md written by a command: what ran where, and the table, so that no figure is typed.
+"""Write RESULTS.md: what ran where, and the tables, so that no figure is typed by hand.
 
-What a command writes stands between two lines of the file; what people wrote around them stays::
+A command writes between two marker lines of the file; everything else in it stays::
 
     <!-- report: short -->
     ...
@@ -30,17 +30,17 @@ def write_results(
     command: str,
     facts: Mapping[str, str] | None = None,
 ) -> None:
-    """Put a run's tables into ``path``, in the place of those of an earlier run of that name.
+    """Put a run's tables into ``path``, replacing those of an earlier run of the same name.
 
     Args:
-        path: RESULTS.md, made if need be.
-        name: of the run, such as its budget; one word.
+        path: RESULTS.md; created if necessary.
+        name: name of the run, such as its budget; one word.
         tables: Markdown.
-        command: what made them.
+        command: the command that made them.
         facts: what ran where; default: ``facts_here``.
 
     Raises:
-        UserError: a name that is no word, or a file with half of the two lines.
+        UserError: the name is not a word, or the file has only one of the two marker lines.
     """
     if not re.fullmatch(r"[\w./-]+", name) or "--" in name:
         raise UserError(f"--results {path}: {name!r} cannot name a run; use letters and digits")
@@ -54,7 +54,7 @@ def write_results(
 
 
 def _placed(text: str, block: str, begin: str, end: str, path: Path) -> str:
-    """``text`` with ``block`` in the place of the one it has, or at its end."""
+    """``text`` with its block replaced by ``block``, or with ``block`` at its end."""
     found = text.count(begin), text.count(end)
     if found == (0, 0):
         return f"{text.rstrip()}\n\n{block}\n"
@@ -73,7 +73,7 @@ def _title(path: Path) -> str:
 
 
 def facts_here() -> dict[str, str]:
-    """Date, commit, versions and machine, as they are now."""
+    """The current date, commit, versions and machine."""
     found = {"Date": datetime.date.today().isoformat(), "commit": commit() or "unknown"}
     found["machine"] = f"{os.cpu_count()} x {_processor()}{_gpu()}"
     found["Python"] = platform.python_version()
@@ -95,7 +95,7 @@ def _processor() -> str:
 
 
 def _gpu() -> str:
-    """The first GPU's name, as Linux's driver says it, without torch."""
+    """The first GPU's name, from Linux's driver, without torch."""
     for information in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         for line in information.read_text().splitlines():
             if line.startswith("Model:"):

@@ -1,6 +1,6 @@
-"""``scores.json``: what every recipe and task writes and the report reads.
+"""``scores.json``, which every recipe and task writes and the report reads.
 
-One file is one system trained with one seed, tested under several conditions::
+One file is for one system trained with one seed and tested in several conditions::
 
     {"schema": 2, "task": "asr", "system": "cdm2_dat", "seed": 0,
      "params": 850000, "speech_model_params": 610000, "macs": 93000000,
@@ -16,9 +16,9 @@ One file is one system trained with one seed, tested under several conditions::
         "wer": 7.78, "cer": 3.1, "cer_no_space": 3.0, "accuracy": null}]}
 
 Rates are per cent. ``params`` counts everything used to decode, ``speech_model_params`` the
-student, teacher or filter bank in it; ``macs`` are the multiply-accumulates of that for a second of
-audio. ``rtf`` is decoding time / audio time on ``device`` with ``threads`` CPU threads. What a task
-does not measure is null. Directories are as they were named where the scoring ran.
+student, teacher or filter bank in it; ``macs`` are its multiply-accumulates per second of audio.
+``rtf`` is decoding time / audio time on ``device`` with ``threads`` CPU threads. Values that a task
+does not measure are null. Directories are relative to where the scoring ran.
 
 ``counts.tsv`` beside it holds the errors of every utterance: ``counts_file.py``.
 """
@@ -44,18 +44,18 @@ SCHEMA = 2
 
 @dataclass(frozen=True)
 class ConditionScore:
-    """Results under one condition.
+    """Results in one condition.
 
     Args:
-        name: of the condition; ``clean`` is the undistorted one.
-        snr_db: signal-to-noise ratio in dB where the condition has one.
-        utterances: how many were scored.
+        name: name of the condition; ``clean`` is the undistorted one.
+        snr_db: signal-to-noise ratio in dB, if the condition has one.
+        utterances: number of scored utterances.
         rt60: reverberation time of its rooms in seconds, the median over utterances.
         meaning: what was done to the speech, in words.
         data_dir: its test set.
-        reference: digest of the references as they were scored; systems that differ in it cannot
-            be compared.
-        speakers: how many, where ``utt2spk`` says who speaks.
+        reference: digest of the references in the form in which they were scored; systems with
+            different ones cannot be compared.
+        speakers: number of speakers, if ``utt2spk`` has them.
         missing: utterances without a hypothesis, whose words count as deleted.
         empty: utterances with an empty reference, which add insertions only.
         words, chars: in the references.
@@ -191,7 +191,7 @@ class Scores:
             raise ValueError(f"conditions more than once: {', '.join(twice)}")
 
     def condition(self, name: str) -> ConditionScore | None:
-        """The score under one condition, None where it was not tested."""
+        """The score in one condition; None if it was not tested."""
         return next((c for c in self.conditions if c.name == name), None)
 
 
@@ -202,7 +202,7 @@ def write_scores(path: str | Path, scores: Scores) -> None:
 
 
 def read_scores(path: str | Path) -> Scores:
-    """Read and check a ``scores.json``. Keys this version does not know are refused.
+    """Read and check a ``scores.json``. Unknown keys are refused.
 
     Raises:
         UserError: missing, not JSON, of another schema, or with a value out of range.

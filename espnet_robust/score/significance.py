@@ -1,24 +1,25 @@
-"""How far error rates and their differences can be trusted: a bootstrap over speakers and seeds.
+"""Confidence intervals of error rates and their differences, by bootstrap over speakers and seeds.
 
-Speakers are drawn with replacement, each with all of his or her utterances, for errors of one
-speaker are alike: Bisani & Ney, "Bootstrap estimates for confidence intervals in ASR performance
-evaluation", ICASSP 2004; Liu & Peng, "Statistical testing on ASR performance via blockwise
-bootstrap", Interspeech 2020. Utterances are not drawn once more within the speakers: the scatter of
-speakers' rates holds theirs already, and intervals would be too wide (Davison & Hinkley, Bootstrap
-Methods and their Application, 1997, section 3.8; ``tools/coverage.py`` shows it). Where there is
-one speaker, or nobody knows them, utterances are drawn.
+Speakers are drawn with replacement, each with all of their utterances, because the errors of one
+speaker are correlated: Bisani & Ney, "Bootstrap estimates for confidence intervals in ASR
+performance evaluation", ICASSP 2004; Liu & Peng, "Statistical testing on ASR performance via
+blockwise bootstrap", Interspeech 2020. Utterances are not drawn again within speakers: the scatter
+of speakers' rates already includes theirs, and intervals would be too wide (Davison & Hinkley,
+Bootstrap Methods and their Application, 1997, section 3.8; ``tools/coverage.py`` shows it). If
+there is only one speaker, or speakers are unknown, utterances are drawn.
 
-One draw serves all systems and conditions, which makes differences matched pairs, as in NIST's
-sc_stats (Gillick & Cox, ICASSP 1989), with speakers for segments. The scatter over seeds is drawn
-by itself, for each system its own: two systems trained with one seed have nothing in common.
+All systems and conditions share each draw, so differences are those of matched pairs, as in NIST's
+sc_stats (Gillick & Cox, ICASSP 1989), with speakers as segments. The scatter over seeds is drawn
+separately for each system, because two systems trained with one seed have nothing in common.
 
-A bootstrap of n units is too narrow by sqrt((n - 1) / n), and as if the scatter were known rather
-than estimated: deviations are scaled by the one and by t / z for the other (the "expanded" interval
-of Hesterberg, The American Statistician 69(4), 2015). The degrees of freedom of t are n - 1; where
-speakers and seeds both scatter, the mean of the two by their shares of the variance, harmonic, as
-Satterthwaite's is too many with two or three seeds. So with three seeds that scatter an interval is
-wide, and so it should be. One seed says nothing of the scatter over seeds: the interval is then for
-the trained model. ``tools/coverage.py`` measures how often intervals hold.
+A bootstrap of n units is too narrow by sqrt((n - 1) / n), and it treats the scatter as known rather
+than estimated. Deviations are scaled for the former, and by t / z for the latter (the "expanded"
+interval of Hesterberg, The American Statistician 69(4), 2015). The degrees of freedom of t are
+n - 1. If speakers and seeds both scatter, they are the harmonic mean of the two, weighted by their
+shares of the variance; Satterthwaite's formula gives too many with two or three seeds. So with
+three seeds that differ an interval is wide, as it should be. One seed gives no information on the
+scatter over seeds, so the interval is then for the trained model. ``tools/coverage.py`` measures
+how often intervals hold.
 """
 
 import math
@@ -41,7 +42,7 @@ class Counted:
 
     Args:
         units: (C, S), words or labels in the references, the same for all systems.
-        errors: (K, C, S), for each of K seeds; NaN under conditions that were not tested.
+        errors: (K, C, S), for each of K seeds; NaN in conditions that were not tested.
     """
 
     units: np.ndarray
@@ -60,7 +61,7 @@ class Estimates:
 
     Args:
         value, low, high: (Q,), per cent or points.
-        p: (Q,), probability of a value as far from 0 if the truth were 0.
+        p: (Q,), probability of a value at least as far from 0 if the true value were 0.
     """
 
     value: np.ndarray
@@ -91,7 +92,7 @@ class Draws:
         conditions = len(self.units)
         parts = []
         for start in range(0, self.number, at_once):
-            # How often each speaker is drawn: (draws, S).
+            # Number of times each speaker is drawn: (draws, S).
             size = min(at_once, self.number - start)
             times = rng.multinomial(count, np.full(count, 1 / count), size=size)
             sums = (times.astype(np.float64) @ stacked).reshape(size, len(runs) + 1, conditions)
@@ -102,7 +103,7 @@ class Draws:
 
 @dataclass(frozen=True)
 class Scatter:
-    """Where a system's values lie, and how they scatter over draws.
+    """A system's values, and their scatter over draws.
 
     Args:
         value: (Q,)
@@ -119,7 +120,7 @@ class Scatter:
     runs: int
 
     def average(self, columns: Sequence[int]) -> "Scatter":
-        """The mean of some of the quantities, each counting the same, as one quantity."""
+        """The mean of some of the quantities, with equal weights, as one quantity."""
         at = list(columns)
         return Scatter(
             self.value[at].mean(keepdims=True),
@@ -158,12 +159,12 @@ def scatter(
 def _over_seeds(rates: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
     """(K, C) -> (D, C) deviations of the mean over K seeds.
 
-    Two or three seeds tell how wide the scatter is, but not its shape: it is taken as normal.
+    Two or three seeds show the width of the scatter but not its shape, which is taken as normal.
     """
     runs = len(rates)
     if runs == 1:
         return np.zeros((draws, rates.shape[1]))
-    # Conditions are drawn together: a training that is good under one is so under others.
+    # Conditions are drawn together: a training that is good in one is good in others.
     weights = rng.standard_normal((draws, runs))
     deviations = rates - rates.mean(0)
     return weights @ deviations / math.sqrt(runs * (runs - 1))
@@ -191,7 +192,7 @@ def difference(system: Scatter, baseline: Scatter) -> Estimates:
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """p values that hold for all of them together: Holm, Scand. J. Statist. 6, 1979. NaN stay.
+    """p values adjusted for multiple testing: Holm, Scand. J. Statist. 6, 1979. NaN stays NaN.
 
     >>> holm(np.array([0.01, 0.04, 0.03])).round(3)
     array([0.03, 0.06, 0.06])

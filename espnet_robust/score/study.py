@@ -28,10 +28,10 @@ class Estimate:
 
     Args:
         value: mean over seeds, per cent or points.
-        low, high: None where they are unknown.
-        std: standard deviation over seeds; None with one.
-        p: of a difference: probability of one as large between systems that are alike; over the
-            conditions of a system adjusted after Holm.
+        low, high: ends of the interval; None if unknown.
+        std: standard deviation over seeds; None with one seed.
+        p: for a difference: probability of one at least as large between equal systems, adjusted
+            over the conditions of a system after Holm.
     """
 
     value: float
@@ -42,7 +42,7 @@ class Estimate:
 
     @property
     def significant(self) -> bool:
-        """Whether a difference is, at the level of 5 %."""
+        """Whether a difference is significant at the 5 % level."""
         return self.p is not None and self.p < 0.05
 
 
@@ -51,9 +51,9 @@ class Study:
     """One metric of all systems.
 
     Args:
-        rates: system -> condition, or ``MEAN`` -> value; without what was not measured.
+        rates: system -> condition, or ``MEAN`` -> value; unmeasured ones are left out.
         changes: system -> the same, minus the baseline's, in points; empty without a baseline.
-        speakers: condition -> speakers, None where nobody knows them.
+        speakers: condition -> number of speakers; None if unknown.
     """
 
     reading: Reading
@@ -70,7 +70,7 @@ class Study:
 
     @property
     def rows(self) -> list[str]:
-        """Conditions in the order of the report, then ``MEAN`` where there is more than one."""
+        """Conditions in the order of the report, then ``MEAN`` if there are several."""
         more = [MEAN] if len(self.results.distorted) > 1 else []
         return [*self.results.names, *more]
 
@@ -82,7 +82,7 @@ def study(reading: Reading, metric: Metric, baseline: str = "") -> Study:
         baseline: name of a system, or empty.
 
     Raises:
-        UserError: no scores of the baseline.
+        UserError: the baseline has no scores.
     """
     results = reading.results
     if baseline:
@@ -108,7 +108,7 @@ def _speakers(reading: Reading, condition: str) -> int | None:
 def _scatters(reading: Reading, metric: Metric) -> dict[str, Scatter]:
     """System -> scatter of its error rates over ``Study.rows``; those without counts are missing.
 
-    A value is that of ``scores.json``; for averaged folds it is not that of all utterances.
+    Values are those of ``scores.json``, which for averaged folds are not those of all utterances.
     """
     results = reading.results
     counted = count_by(reading, metric, speaker_names(reading, results.names))

@@ -1,4 +1,4 @@
-"""The results in a few columns, for a terminal: groups of conditions in place of each of them."""
+"""The results in a few columns, for a terminal: groups of conditions instead of single ones."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The tables of a report: conditions down, systems across. ``formats.py`` writes them."""
+"""The tables of a report: a row per condition, a column per system. ``formats.py`` writes them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ BETTER, WORSE = "+", MINUS  # than the baseline, significantly
 
 @dataclass(frozen=True)
 class Table:
-    """What Markdown and LaTeX are made of.
+    """The content of a Markdown or LaTeX table.
 
     Args:
         title: empty for a table that continues the section.

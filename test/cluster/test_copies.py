@@ -15,9 +15,10 @@ import yaml
 from espnet_robust.cluster import copies
 from espnet_robust.cluster.config import Cluster
 from espnet_robust.cluster.running import Stage
+from espnet_robust.common.errors import DataDirError
 from espnet_robust.data.audio import RATE
 from espnet_robust.data.data_dir import read_data_dir, write_data_dir
-from espnet_robust.distortion.copies import run_job
+from espnet_robust.distortion.copies import begun_job, run_job
 from espnet_robust.distortion.copies import shards as shards_module
 from espnet_robust.distortion.copies import tables as tables_module
 from espnet_robust.distortion.protocol import protocol_jobs
@@ -112,3 +113,8 @@ def test_a_thousand_shards_with_random_kills(src, jobs, tmp_path, monkeypatch):
     assert killer.kills == KILLS
     assert list(read_data_dir(many.dst).wav) == list(read_data_dir(src).wav)
     assert content(many.dst) == content(alone.dst)
+
+
+def test_shards_of_a_copy_that_nobody_has_begun(tmp_path):
+    with pytest.raises(DataDirError, match=r"\.b\.partial: no copy of .*a has been begun there"):
+        begun_job(tmp_path / "a", tmp_path / "b")

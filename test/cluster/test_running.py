@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from espnet_robust.cluster import executors
 from espnet_robust.cluster.config import Cluster
-from espnet_robust.cluster.executors import Local
+from espnet_robust.cluster.executors import Local, Slurm
 from espnet_robust.cluster.running import Stage, describe, run_jobs
 from espnet_robust.common.errors import JobError
 
@@ -88,6 +89,18 @@ def test_a_job_ends_with_its_process(submit_and_die, tmp_path):
 def test_local_has_one_node(tmp_path):
     with pytest.raises(JobError, match="2 nodes: executor local has one"):
         Local(Cluster("local"), tmp_path, "test", 0, 2)
+
+
+def test_slurm_where_there_is_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(JobError, match="no sbatch here"):
+        Slurm(Cluster("slurm"), tmp_path, "test", 0, 1)
+
+
+def test_without_submitit(monkeypatch, stage):
+    monkeypatch.setattr(executors, "find_spec", lambda name: None)
+    with pytest.raises(JobError, match="--cluster needs submitit; fix: pip install"):
+        run_jobs(stage(), {"one": bash("true")})
 
 
 def test_describe_submits_nothing(stage, tmp_path):

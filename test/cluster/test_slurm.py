@@ -1,6 +1,7 @@
 """Jobs on a real Slurm of two nodes."""
 
 import os
+import re
 import shutil
 import socket
 import time
@@ -9,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from espnet_robust.cluster import running
 from espnet_robust.cluster.config import Cluster
 from espnet_robust.cluster.executors import Slurm
 from espnet_robust.cluster.running import Stage, run_jobs
@@ -52,6 +54,23 @@ def test_jobs_of_a_killed_shell_go_on_and_are_waited_for(
     run_jobs(stage(retries=0), {"one": bash(script)})
     assert (tmp_path / "ran").read_text() == "ran\n" * 2
     assert "[test] earlier jobs still run: one" in capsys.readouterr().err
+
+
+def test_ctrl_c_leaves_jobs_and_says_how_to_end_them(stage, slurm, tmp_path, capsys, monkeypatch):
+    def look(run):
+        if (tmp_path / "begun").exists():
+            raise KeyboardInterrupt
+
+    commands = {"one": bash(f"touch {tmp_path}/begun; sleep 60; touch {tmp_path}/late")}
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(running._Run, "look", look)
+        run_jobs(stage(), commands)
+    said = capsys.readouterr().err
+    (scancel,) = re.findall("jobs continue; the same command .*, (scancel .*) ends them", said)
+    assert stage().executor().live() == {"one": "RUNNING"}
+    slurm(*scancel.split())
+    running.wait_for_earlier(stage(), stage().executor(), lambda name: name == "one")
+    assert not (tmp_path / "late").exists()
 
 
 def test_a_pre_empted_job_is_not_over(stage, slurm, tmp_path):

@@ -1,6 +1,5 @@
 """A recipe through a real Slurm of two nodes is as on one machine, byte for byte."""
 
-import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -69,7 +68,7 @@ def pre_empt_when(log: Path, slurm) -> None:
         time.sleep(0.1)
     (number,) = slurm("squeue", "-h", "-n", job_names(slurm, "distil"), "-o", "%A").split()
     slurm("scontrol", "requeue", number)
-    while not re.search("PENDING|RUNNING", slurm("squeue", "-h", "-j", number, "-o", "%T")):
+    while slurm("squeue", "-h", "-j", number, "-o", "%T").strip() != "PENDING":
         time.sleep(0.1)
     slurm("scontrol", "update", f"JobId={number}", "StartTime=now")  # not in two minutes
 

@@ -126,7 +126,8 @@ def test_what_cannot_be_gathered(all_scores, message):
 def test_spread():
     assert Spread.of([]) is None
     assert Spread.of([1.0, None]) is None
-    assert str(Spread.of([1.0])) == "1.0"
+    assert Spread.of([1.0]) == Spread(1.0, None)
+    assert Spread.of([1.0, 3.0]).std == pytest.approx(2**0.5)
 
 
 def test_csv(tmp_path):
@@ -224,7 +225,7 @@ def test_command(tmp_path, capsys):
     write_all(tmp_path / "exp", scores("a", rtf=0.1), scores("b", rtf=0.2))
     out = tmp_path / "report"
     main(["--out", str(out), "--systems", "b a", "--baseline", "a", str(tmp_path / "exp")])
-    assert sorted(p.name for p in out.iterdir()) == WER_FILES
+    assert sorted(p.name for p in out.iterdir()) == sorted([*WER_FILES, "index.html"])
     assert capsys.readouterr().out.strip() == f"report written to {out}"
     text = (out / "wer.md").read_text()
     assert "| condition | utterances | speakers | b | a |" in text

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from espnet_robust.common.errors import UserError
@@ -54,24 +55,29 @@ def main() -> int:
     }
     every_kind_of_rirs_noises(corpora, out / "rirs_noises", environment)
     failed = []
-    print("| rehearsal | systems | conditions | minutes | peak memory of a process so far, GB |")
-    print("|---|---|---:|---:|---:|", flush=True)
+    print("| rehearsal | systems | conditions | minutes | CPU minutes | GB of the largest so far |")
+    print("|---|---|---:|---:|---:|---:|", flush=True)
     for name in args.only:
-        given = REHEARSALS[name]
-        systems = args.systems or given.systems
-        begun = time.monotonic()
+        given = replace(REHEARSALS[name], systems=args.systems or REHEARSALS[name].systems)
+        begun, before = time.monotonic(), used()[0]
         try:
-            found = rehearse(given, systems, corpora, out / name, environment)
+            found = rehearse(given, corpora, out / name, environment)
         except UserError as e:
             print(f"error: {name}: {e}", file=sys.stderr, flush=True)
             failed.append(name)
             continue
-        minutes = (time.monotonic() - begun) / 60
-        memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-        print(f"| {name} | {systems} | {found} | {minutes:.1f} | {memory:.1f} |", flush=True)
+        seconds, (cpu, memory) = time.monotonic() - begun, used()
+        figures = f"{seconds / 60:.1f} | {(cpu - before) / 60:.1f} | {memory:.1f}"
+        print(f"| {name} | {given.systems} | {found} | {figures} |", flush=True)
     if failed:
         print(f"error: failed: {', '.join(failed)}; logs in {out}", file=sys.stderr)
     return bool(failed)
+
+
+def used() -> tuple[float, float]:
+    """CPU s of all commands so far, GB of the largest process among them."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20
 
 
 def make_corpora(root: Path) -> Path:
@@ -93,9 +99,7 @@ def every_kind_of_rirs_noises(corpora: Path, out: Path, environment: Mapping[str
         )  # fmt: skip
 
 
-def rehearse(
-    given: Rehearsal, systems: str, corpora: Path, out: Path, environment: Mapping[str, str]
-) -> int:
+def rehearse(given: Rehearsal, corpora: Path, out: Path, environment: Mapping[str, str]) -> int:
     """Run every stage of a recipe in a copy of the checkout; the rows of its table.
 
     Raises:
@@ -105,7 +109,7 @@ def rehearse(
     shutil.rmtree(checkout, ignore_errors=True)
     copy_checkout(checkout)
     recipe, log = checkout / "egs" / given.recipe, out / "log.txt"
-    command = ["./run.sh", *given.command(str(corpora)), "--systems", systems]
+    command = ["./run.sh", *given.command(str(corpora))]
     with open(log, "w", encoding="utf-8") as file:
         print("cd", recipe, "&&", *(f"'{word}'" for word in command), file=file, flush=True)
         done = subprocess.run(
@@ -115,7 +119,8 @@ def rehearse(
         )  # fmt: skip
     if done.returncode:
         raise UserError(f"{_error(log)}; see {log}")
-    return check_table(recipe / f"exp/report/{given.metric}.csv", systems.split(), given.conditions)
+    table = recipe / f"exp/report/{given.metric}.csv"
+    return check_table(table, given.systems.split(), given.conditions)
 
 
 def check_table(path: Path, systems: Sequence[str], conditions: int) -> int:

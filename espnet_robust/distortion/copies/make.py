@@ -103,11 +103,10 @@ def run_jobs(jobs: Sequence[Job], make: Callable[[Sequence[Todo]], object]) -> N
     """Do these jobs, or the rest of them, all their shards at once.
 
     Args:
-        make: makes the shards of these copies that are not there yet; it is called with the copies
-            that are not done.
+        make: called with the unfinished copies; it makes their missing shards.
 
     Raises:
-        UserError: as ``distort_data_dir``, and what ``make`` raises.
+        UserError: as for ``distort_data_dir``, or raised by ``make``.
     """
     with contextlib.ExitStack() as stack:
         todo = [(job, total) for job in jobs if (total := _begin(job, stack))]
@@ -122,7 +121,7 @@ def run_jobs(jobs: Sequence[Job], make: Callable[[Sequence[Todo]], object]) -> N
 
 
 def _begin(job: Job, stack: contextlib.ExitStack) -> int:
-    """Prepare a copy, with a lock that ends with ``stack``; its utterances, 0 where it is done."""
+    """Prepare a copy, locked until ``stack`` ends; return its number of utterances, 0 if done."""
     if job.seed < 0:
         raise ConfigError(f"seed {job.seed}: must be at least 0")
     if read_record(job.dst) is None:
@@ -197,7 +196,7 @@ def _is_done(job: Job, wanted: dict) -> bool:
 
 
 def _finish(job: Job, total: int) -> None:
-    """Give a copy whose shards are all there its name."""
+    """Finish a copy that has all its shards: write its tables and give it its name."""
     wanted = read_record(job.partial) or {}
     listed, turned_down = write_tables(job, total)
     write_record(job.partial, wanted | {"files": listed})
@@ -216,7 +215,7 @@ def _finish(job: Job, total: int) -> None:
 
 @contextlib.contextmanager
 def _kept(jobs: Sequence[Job]) -> Iterator[None]:
-    """Say in an error what is kept of these copies."""
+    """Context whose errors say which parts of these copies are kept."""
     try:
         yield
     except OSError as e:

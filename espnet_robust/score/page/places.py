@@ -22,7 +22,7 @@ class Places:
     Args:
         run: the run.
         data_dir: with references and ``wav.scp``.
-        decoded: directory with hypotheses; None where it is gone.
+        decoded: directory with hypotheses; None if it is gone.
         table: name of the table of references and of hypotheses: ``text``, ``utt2label``.
         root: what relative paths in ``wav.scp`` are relative to; empty for the current directory.
     """
@@ -61,7 +61,7 @@ class Places:
 
 
 def decoded_of(run: Run, condition: str) -> Path | None:
-    """The directory with the hypotheses of a condition; None where it is gone."""
+    """The directory with the hypotheses of a condition; None if it is gone."""
     return run.find(f"{run.scores.decoded}/{condition}") if run.scores.decoded else None
 
 

@@ -88,13 +88,13 @@ def _record(text: str) -> dict[str, Any]:
 
 
 def _hypotheses(run: Run, condition: str, table: str) -> dict[str, str] | None:
-    """None where they are gone."""
+    """The hypotheses; None if they are gone."""
     path = decoded_of(run, condition)
     return dict(iter_table(path / table)) if path and (path / table).is_file() else None
 
 
 def _shown(hyps: Mapping[str, str] | None, utt: str, ref: str) -> str | bool | None:
-    """A hypothesis; None where it equals the reference, False where it is gone."""
+    """A hypothesis; None if it equals the reference, False if it is gone."""
     if hyps is None:
         return False
     hyp = hyps.get(utt, "")
