@@ -25,7 +25,7 @@ def get_parser() -> argparse.ArgumentParser:
         "--random", nargs="+", choices=SHAPES, default=[], metavar="SHAPE",
         help=f"full-size shapes with random weights: {', '.join(SHAPES)}",
     )  # fmt: skip
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="CPU threads")
     parser.add_argument("--seconds", type=float, nargs="+", default=[1, 5, 15], help="of audio")
     parser.add_argument(
         "--rounds", type=int, default=3, help="take medians over N rounds (default: %(default)s)"

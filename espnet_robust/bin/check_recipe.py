@@ -1,14 +1,14 @@
 """Check a recipe's options before anything runs; print its teacher and its protocols.
 
-On stderr stands what the run will take; a disk that is too small for it is refused.
-
-If stages are skipped, their earlier outputs must have been made from the present inputs.
+It prints to stderr what the run will take, and refuses a disk that is too small for it. If stages
+are skipped, their earlier outputs must have been made from the present inputs.
 """
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from espnet_robust.cluster.config import read_cluster
 from espnet_robust.cluster.executors import check_available
@@ -21,6 +21,7 @@ from espnet_robust.common.launch import node_of, ranks_of
 from espnet_robust.common.recipe import (
     DIRECTORIES,
     check_directories,
+    check_dumpdir,
     check_names,
     check_numbers,
     check_seeds,
@@ -35,25 +36,27 @@ from espnet_robust.recipe.options import add_plan_options, plan_of
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust check_recipe", description=__doc__)
     add_plan_options(parser)
-    parser.add_argument("--stage", default="1")
-    parser.add_argument("--stop_stage", default="10")
+    parser.add_argument("--stage", default="1", metavar="N", help="the first one to run")
+    parser.add_argument("--stop_stage", default="10", metavar="N", help="the last one to run")
     parser.add_argument("--skipped_stages", default="", help="separated by blanks")
-    parser.add_argument("--upload_hf", default="", metavar="USER/NAME")
+    parser.add_argument(
+        "--upload_hf", default="", metavar="USER/NAME", help="repository on the hub"
+    )
     parser.add_argument("--systems", required=True, help="names, separated by blanks")
     parser.add_argument("--seeds", default="0", help="separated by blanks")
-    parser.add_argument("--tag", default="")
+    parser.add_argument("--tag", default="", metavar="NAME", help="of the experiment")
     parser.add_argument("--folds", default="", help="each fold checks its own outputs")
     add_cluster_options(parser)
-    parser.add_argument("--nj", default="1")
-    parser.add_argument("--ngpu", default="0")
-    parser.add_argument("--num_procs", default="1")
-    parser.add_argument("--num_nodes", default="1")
-    parser.add_argument("--dist_backend", default="")
-    parser.add_argument("--preset", default="", help="of the hours in the recipe's conf/hours.yaml")
+    parser.add_argument("--nj", default="1", metavar="N", help="processes at a time")
+    parser.add_argument("--ngpu", default="0", metavar="N", help="GPUs per node")
+    parser.add_argument("--num_procs", default="1", metavar="N", help="processes per node")
+    parser.add_argument("--num_nodes", default="1", metavar="N", help="nodes of a training")
+    parser.add_argument("--dist_backend", default="", metavar="NAME", help="nccl or gloo")
+    parser.add_argument("--preset", default="", help="key of conf/hours.yaml")
     parser.add_argument("--dumpdir", default="", metavar="DIR", help="what data/ will link to")
-    parser.add_argument("--noise_source", default="synthetic")
+    parser.add_argument("--noise_source", default="synthetic", help="YAML in conf/noise, or DIR")
     for name in DIRECTORIES:
-        parser.add_argument(f"--{name}", default="", metavar="DIR")
+        parser.add_argument(f"--{name}", default="", metavar="DIR", help="for the noise source")
     return parser
 
 
@@ -90,6 +93,8 @@ def main(cmd: Sequence[str] | None = None) -> None:
         raise UserError(
             f"--students {plan.students}: no such directory; give exp/BUDGET of another recipe"
         )
+    if args.dumpdir:
+        check_dumpdir(args.recipe / "data", Path(args.dumpdir))
     if stages[0] <= 2:
         check_directories(args.noise_source, {name: getattr(args, name) for name in DIRECTORIES})
     from espnet_robust.recipe.sizes import report_sizes

@@ -9,8 +9,8 @@ from espnet_robust.common.cli import Parser, run
 
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust data combine", description=__doc__)
-    parser.add_argument("srcs", type=Path, nargs="+", metavar="SRC")
-    parser.add_argument("dst", type=Path, metavar="DST")
+    parser.add_argument("srcs", type=Path, nargs="+", metavar="SRC", help="data dirs to combine")
+    parser.add_argument("dst", type=Path, metavar="DST", help="data dir to write")
     return parser
 
 

@@ -18,7 +18,7 @@ def get_parser() -> argparse.ArgumentParser:
         "--test_set", type=Path, required=True, metavar="DATA_DIR",
         help="test set, with all of its conditions, DATA_DIR_CONDITION",
     )  # fmt: skip
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--json", type=Path, help="also write the results to this file")
     return parser
 

@@ -15,19 +15,33 @@ from espnet_robust.common.errors import ConfigError
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust demo", description=__doc__)
     parser.add_argument(
-        "exp", type=Path, nargs="?", default=Path("exp/demo"), metavar="EXP",
+        "exp", type=Path, nargs="?", default=Path("exp/short"), metavar="EXP",
         help="experiment of a recipe, with SYSTEM_seedN/asr; default: %(default)s",
     )  # fmt: skip
     parser.add_argument("--systems", default="", help="separated by blanks; default: all")
-    parser.add_argument("--seed", type=int, default=0, help="of the trainings")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the trainings")
     parser.add_argument("--checkpoint", default="valid.loss.best.pth", help="in SYSTEM_seedN/asr")
     parser.add_argument("--noise", help="data dir of noise; default: data/noise_test, if there")
     parser.add_argument("--rir", help="data dir of rooms; default: data/rir_test, if there")
     parser.add_argument("--speech", help="data dir of voices for babble; default: data/test")
-    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s, this machine")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="interface to listen on; default: %(default)s, this machine only",
+    )
     parser.add_argument("--port", type=int, default=7860, help="default: %(default)s")
-    parser.add_argument("--max_seconds", type=float, default=20.0, help="of an upload")
-    parser.add_argument("--max_megabytes", type=float, default=10.0, help="of an upload")
+    parser.add_argument(
+        "--max_seconds",
+        type=float,
+        default=20.0,
+        help="longest audio to accept (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max_megabytes",
+        type=float,
+        default=10.0,
+        help="largest file to accept (default: %(default)s)",
+    )
     return parser
 
 
@@ -50,7 +64,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
 
 
 def _there(given: str | None, default: str) -> str | None:
-    """The data dir that was given, or the default where there is one."""
+    """The data dir that was given, or else the default if it exists."""
     return given or (default if Path(default, "wav.scp").is_file() else None)
 
 

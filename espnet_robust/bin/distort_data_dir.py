@@ -43,8 +43,8 @@ def get_parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="name of the copy in scoring (default: noise for SRC test and DST test_noise)",
     )
-    parser.add_argument("src", type=Path, metavar="SRC")
-    parser.add_argument("dst", type=Path, metavar="DST")
+    parser.add_argument("src", type=Path, metavar="SRC", help="data dir to distort")
+    parser.add_argument("dst", type=Path, metavar="DST", help="data dir to write")
     return parser
 
 

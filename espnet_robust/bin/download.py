@@ -17,9 +17,11 @@ from espnet_robust.corpora.download import PUBLISHED, download
 
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust download", description=__doc__)
-    parser.add_argument("corpus", choices=sorted(PUBLISHED))
-    parser.add_argument("directory", type=Path, metavar="DIR")
-    parser.add_argument("parts", nargs="*", metavar="PART", help="such as dev-clean")
+    parser.add_argument("corpus", choices=sorted(PUBLISHED), help="the corpus")
+    parser.add_argument("directory", type=Path, metavar="DIR", help="directory to unpack it in")
+    parser.add_argument(
+        "parts", nargs="*", metavar="PART", help="such as dev-clean; default: depends on CORPUS"
+    )
     parser.add_argument("--url", default="", help="a mirror of the archive")
     parser.add_argument(
         "--sha256", default="", help="checksum of the archive, instead of the published one"

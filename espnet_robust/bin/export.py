@@ -22,7 +22,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust export", description=__doc__)
     parser.add_argument("source", type=Path, help="student directory or ASR experiment")
     parser.add_argument("out", type=Path, help="directory for the files")
-    parser.add_argument("--format", choices=FORMATS, default="all")
+    parser.add_argument("--format", choices=FORMATS, default="all", help="default: %(default)s")
     parser.add_argument(
         "--checkpoint",
         default="valid.loss.best.pth",

@@ -12,7 +12,9 @@ from espnet_robust.common.cli import Parser, run
 
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust data fix", description=__doc__)
-    parser.add_argument("data_dirs", type=Path, nargs="+", metavar="DATA_DIR")
+    parser.add_argument(
+        "data_dirs", type=Path, nargs="+", metavar="DATA_DIR", help="data dirs to fix"
+    )
     return parser
 
 

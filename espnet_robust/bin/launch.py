@@ -1,11 +1,11 @@
-"""Run one training as several processes, a GPU or CPU core each.
+"""Run one training as several processes, each on its own GPU or CPU core.
 
     espnet-robust launch --processes 4 espnet_robust.bin.distill_train --ngpu 1 ...
     espnet-robust launch --processes 4 espnet_robust.run espnet2.bin.asr_train --ngpu 1 ...
 
-MODULE and its options are as after `python -m`. torchrun starts the processes; each takes its share
-of every batch. --ngpu is per process: 1, or 0 for the CPU, which needs --dist_backend gloo. With
-several nodes, run this command on each with its own --node_rank.
+Give MODULE and its options as you would after `python -m`. torchrun starts the processes; each
+takes its share of every batch. --ngpu is per process: 1, or 0 for the CPU, which needs
+--dist_backend gloo. With several nodes, run this command on each with its own --node_rank.
 """
 
 import argparse
@@ -21,17 +21,26 @@ from espnet_robust.common.launch import PORT
 
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust launch", description=__doc__)
-    parser.add_argument("--processes", type=int, required=True, metavar="N", help="on this node")
-    parser.add_argument("--nodes", type=int, default=1, metavar="N", help="default: %(default)s")
-    parser.add_argument("--node_rank", type=int, default=0, metavar="N", help="from 0")
     parser.add_argument(
-        "--master_addr", default="127.0.0.1", metavar="HOST", help="the host of node 0"
+        "--processes", type=int, required=True, metavar="N", help="number on this node"
     )
     parser.add_argument(
-        "--master_port", type=int, metavar="N", help=f"default: any; with several nodes {PORT}"
+        "--nodes", type=int, default=1, metavar="N", help="number of nodes; default: 1"
     )
-    parser.add_argument("module", metavar="MODULE")
-    parser.add_argument("options", nargs=argparse.REMAINDER, metavar="...")
+    parser.add_argument(
+        "--node_rank", type=int, default=0, metavar="N", help="this node, counted from 0"
+    )
+    parser.add_argument("--master_addr", default="127.0.0.1", metavar="HOST", help="host of node 0")
+    parser.add_argument(
+        "--master_port",
+        type=int,
+        metavar="N",
+        help=f"default: any free one; with several nodes {PORT}",
+    )
+    parser.add_argument("module", metavar="MODULE", help="Python module of the training")
+    parser.add_argument(
+        "options", nargs=argparse.REMAINDER, metavar="...", help="options of MODULE"
+    )
     return parser
 
 
@@ -65,28 +74,28 @@ def _torchrun_options(args: argparse.Namespace) -> list[str]:
 
 
 def _prepare_environment() -> None:
-    """Set the environment of the ranks."""
-    # They end with this process, even if it is killed and cannot end them.
+    """Set the environment that the ranks inherit."""
+    # The ranks end when this process does, even if it is killed and cannot end them.
     os.environ[RECIPES] = f"{os.environ.get(RECIPES, '')} {os.uname().nodename}:{os.getpid()}"
-    # ESPnet counts the GPUs named in it, and would find too few for the second rank on a CPU.
+    # ESPnet counts the GPUs that this names, and on a CPU would find too few for the second rank.
     if not os.environ.get("CUDA_VISIBLE_DEVICES", "all"):
         del os.environ["CUDA_VISIBLE_DEVICES"]
-    os.environ.setdefault("NCCL_DEBUG", "WARN")  # ESPnet's own choice is INFO: pages
+    os.environ.setdefault("NCCL_DEBUG", "WARN")  # ESPnet sets INFO, which prints pages
 
 
 def _report(failures: dict, total: int) -> None:
-    """Report which rank failed first; its peers fail or are ended because of it."""
+    """Report which rank failed first; the others fail or are stopped because of it."""
 
     def likely(rank: int) -> int:
-        followed = (-signal.SIGABRT, -signal.SIGTERM)  # a lost peer; torchrun's end of the others
+        followed = (-signal.SIGABRT, -signal.SIGTERM)  # lost a peer; stopped by torchrun
         code = failures[rank].exitcode
         return followed.index(code) + 2 if code in followed else code > 0
 
     rank = min(sorted(failures), key=likely)
     code, host = failures[rank].exitcode, os.uname().nodename
-    if code > 0:  # it has said itself what was wrong
+    if code > 0:  # its own message says what was wrong
         print(f"rank {rank} of {total} on {host} ended with status {code}", file=sys.stderr)
-    elif code == -signal.SIGTERM:  # so did they all
+    elif code == -signal.SIGTERM:  # all ranks got it
         print(f"error: one of {total} ranks on {host} was ended by SIGTERM", file=sys.stderr)
     else:
         how = "SIGKILL; out of memory?" if code == -signal.SIGKILL else signal.Signals(-code).name

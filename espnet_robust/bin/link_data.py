@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.common.cli import Parser, run
-from espnet_robust.common.errors import UserError
+from espnet_robust.common.recipe import check_dumpdir
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -21,16 +21,11 @@ def main(cmd: Sequence[str] | None = None) -> None:
 
 
 def link_data(data: Path, directory: Path) -> None:
-    """Make ``data`` a link to ``directory``. Raises UserError if it already exists otherwise."""
+    """Make ``data`` a link to ``directory``. Raises UserError as ``check_dumpdir`` does."""
+    check_dumpdir(data, directory)
     directory.mkdir(parents=True, exist_ok=True)
-    if data.exists() or data.is_symlink():
-        if data.resolve() != directory.resolve():
-            raise UserError(
-                f"--dumpdir {directory}: {data} already exists and is not a link to it; "
-                f"fix: mv {data} {directory}/data, and use --dumpdir {directory}/data"
-            )
-        return
-    data.symlink_to(directory.resolve(), target_is_directory=True)
+    if not data.exists():
+        data.symlink_to(directory.resolve(), target_is_directory=True)
 
 
 if __name__ == "__main__":

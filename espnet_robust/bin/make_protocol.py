@@ -13,8 +13,10 @@ def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust make_protocol", description=__doc__)
     add_copy_options(parser)
     add_cluster_options(parser)
-    parser.add_argument("src", type=Path, metavar="SRC")
-    parser.add_argument("out_prefix", metavar="OUT_PREFIX")
+    parser.add_argument("src", type=Path, metavar="SRC", help="data dir to distort")
+    parser.add_argument(
+        "out_prefix", metavar="OUT_PREFIX", help="data dir prefix, such as data/test"
+    )
     return parser
 
 

@@ -15,8 +15,8 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--allow_pipe", action="store_true", help="run the commands in the wav.scp of SRC"
     )
-    parser.add_argument("src", type=Path, metavar="SRC")
-    parser.add_argument("dst", type=Path, metavar="DST")
+    parser.add_argument("src", type=Path, metavar="SRC", help="data dir to distort")
+    parser.add_argument("dst", type=Path, metavar="DST", help="the copy")
     return parser
 
 

@@ -9,9 +9,11 @@ from espnet_robust.common.cli import Parser, run
 
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust make_tokens", description=__doc__)
-    parser.add_argument("--type", choices=["bpe", "char", "word"], default="bpe")
+    parser.add_argument(
+        "--type", choices=["bpe", "char", "word"], default="bpe", help="kind of tokens"
+    )
     parser.add_argument("--size", type=int, default=100, help="size of the BPE vocabulary")
-    parser.add_argument("--out", type=Path, required=True, help="directory")
+    parser.add_argument("--out", type=Path, required=True, help="directory to write")
     parser.add_argument("text", type=Path, help="Kaldi text of the training set")
     return parser
 

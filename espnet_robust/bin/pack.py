@@ -27,7 +27,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--out", type=Path, help="directory to write (replaced); default: EXP/packed"
     )
-    parser.add_argument("exp", type=Path, metavar="EXP")
+    parser.add_argument("exp", type=Path, metavar="EXP", help="the system to pack")
     return parser
 
 

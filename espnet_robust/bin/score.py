@@ -60,7 +60,9 @@ def get_parser() -> argparse.ArgumentParser:
         help="with --test_sets: of the conditions that protocols made, take those of these; "
         "default: all",
     )
-    parser.add_argument("data_dirs", type=Path, nargs="*", metavar="DATA_DIR")
+    parser.add_argument(
+        "data_dirs", type=Path, nargs="*", metavar="DATA_DIR", help="test sets, one per condition"
+    )
     return parser
 
 
@@ -88,8 +90,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="fewest: the fewest errors, and of such alignments one with the fewest substitutions; "
         "sclite: a substitution costs 4, an insertion or deletion 3; default: %(default)s",
     )
-    group.add_argument("--case", choices=["keep", "lower", "upper"], default="keep")
-    group.add_argument("--punctuation", choices=["keep", "drop"], default="keep")
+    group.add_argument(
+        "--case", choices=["keep", "lower", "upper"], default="keep", help="default: %(default)s"
+    )
+    group.add_argument(
+        "--punctuation", choices=["keep", "drop"], default="keep", help="default: %(default)s"
+    )
     group.add_argument("--no_nfc", action="store_true", help="do not compose Unicode")
     group.add_argument("--symbols", default="", help="file of words to drop, such as <noise>")
     group.add_argument("--mapping", default="", help="file of lines FROM => TO, for words")

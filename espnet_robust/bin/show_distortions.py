@@ -26,7 +26,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--rir", help="data dir of room impulse responses")
     parser.add_argument("--speech", help="data dir of voices for babble")
     parser.add_argument("--utt", help="id, if AUDIO is a data dir (default: its first)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="seed for all draws")
     parser.add_argument("audio", type=Path, metavar="AUDIO", help="audio file or data dir")
     parser.add_argument("out", type=Path, metavar="OUT", help="directory to write to")
     return parser

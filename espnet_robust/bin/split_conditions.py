@@ -11,8 +11,10 @@ def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust split_conditions", description=__doc__)
     parser.add_argument("--name", required=True, help="first part of the condition names")
     parser.add_argument("--table", default="utt2group", help="default: %(default)s")
-    parser.add_argument("src", type=Path, metavar="SRC")
-    parser.add_argument("out_prefix", metavar="OUT_PREFIX")
+    parser.add_argument("src", type=Path, metavar="SRC", help="test set to split")
+    parser.add_argument(
+        "out_prefix", metavar="OUT_PREFIX", help="data dir prefix, such as data/test"
+    )
     return parser
 
 

@@ -15,8 +15,8 @@ def get_parser() -> argparse.ArgumentParser:
     which.add_argument(
         "--utt_list", type=Path, metavar="FILE", help="utterances named in FILE, one id per line"
     )
-    parser.add_argument("src", type=Path, metavar="SRC")
-    parser.add_argument("dst", type=Path, metavar="DST")
+    parser.add_argument("src", type=Path, metavar="SRC", help="data dir to select from")
+    parser.add_argument("dst", type=Path, metavar="DST", help="data dir to write")
     return parser
 
 

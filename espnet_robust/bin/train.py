@@ -36,11 +36,11 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--redo", action="store_true", help="delete a stale training and run it again"
     )
-    parser.add_argument("what", choices=(DISTILL, "asr", "cls"))
+    parser.add_argument("what", choices=(DISTILL, "asr", "cls"), help="the training")
     parser.add_argument(
         "system", help="YAML in conf/distill; for asr and cls also teacher or logmel"
     )
-    parser.add_argument("seed")
+    parser.add_argument("seed", help="seed of the training")
     return parser
 
 

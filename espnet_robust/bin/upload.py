@@ -13,9 +13,11 @@ from espnet_robust.common.cli import Parser, run
 
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust upload", description=__doc__)
-    parser.add_argument("--upload_hf", required=True, metavar="USER/NAME")
+    parser.add_argument(
+        "--upload_hf", required=True, metavar="USER/NAME", help="first part of the repository names"
+    )
     parser.add_argument("--private", action="store_true", help="make repositories private")
-    parser.add_argument("exp", type=Path, nargs="+", metavar="EXP")
+    parser.add_argument("exp", type=Path, nargs="+", metavar="EXP", help="packed systems")
     return parser
 
 

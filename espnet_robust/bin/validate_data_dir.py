@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust data validate", description=__doc__)
-    parser.add_argument("data_dirs", type=Path, nargs="+", metavar="DATA_DIR")
+    parser.add_argument(
+        "data_dirs", type=Path, nargs="+", metavar="DATA_DIR", help="data dirs to check"
+    )
     parser.add_argument(
         "--need",
         nargs="*",

@@ -1,5 +1,6 @@
 """Checks of a recipe's options before anything runs, and the sources of its noises and rooms."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -66,6 +67,20 @@ def check_directories(name: str, given: Mapping[str, str]) -> None:
             raise UserError(f"noise_source {name} needs --{option} DIR, which holds {holds}")
         if not Path(given[option]).is_dir():
             raise UserError(f"--{option} {given[option]}: no such directory; it holds {holds}")
+
+
+def check_dumpdir(data: Path, directory: Path) -> None:
+    """Raise UserError if ``data`` exists and is not a link to ``directory``, or has it inside."""
+    if Path(os.path.abspath(data)) in Path(os.path.abspath(directory)).parents:
+        raise UserError(
+            f"--dumpdir {directory}: it is inside {data}, which is to become a link to it; "
+            "name a directory elsewhere"
+        )
+    if (data.exists() or data.is_symlink()) and data.resolve() != directory.resolve():
+        raise UserError(
+            f"--dumpdir {directory}: {data} already exists and is not a link to it; "
+            f"fix: mv {data} {directory}/data, and use --dumpdir {directory}/data"
+        )
 
 
 def check_stages(stage: str, stop_stage: str) -> None:

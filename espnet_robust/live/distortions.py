@@ -1,22 +1,24 @@
-"""The engine's kinds as the page offers them: one slider, from mild to hard."""
+"""The distortions that the page offers, each with one slider from mild to severe."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from espnet_robust.data.data_dir import iter_table
 from espnet_robust.distortion import Distorter, load_distortion
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A kind of distortion and what its slider moves.
+    """A kind of distortion and the parameter that its slider sets.
 
     Args:
         kind: its name in ``KINDS``.
-        parameter: what the slider moves; "" for none.
-        mild, hard: its values at both ends.
-        unit: of these.
-        fixed: the other parameters.
+        parameter: set by the slider; "" if there is none.
+        mild, hard: its values at the two ends of the slider.
+        unit: the parameter's unit.
+        fixed: values of other parameters.
     """
 
     kind: str
@@ -27,12 +29,12 @@ class Offer:
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
     def value(self, strength: float) -> float:
-        """The parameter at a strength in [0, 100] %."""
+        """The parameter's value at a strength in [0, 100] %."""
         share = min(max(strength, 0.0), 100.0) / 100
         return round(self.mild + (self.hard - self.mild) * share, 3)
 
     def said(self, strength: float) -> str:
-        """The same in words.
+        """The parameter, its value and its unit, as text.
 
         >>> Offer("clip", "overdrive_db", 3, 30, "dB").said(50)
         'overdrive_db 16.5 dB'
@@ -40,17 +42,17 @@ class Offer:
         return f"{self.parameter} {self.value(strength):g} {self.unit}".strip()
 
     def distorter(self, strength: float) -> Distorter:
-        """What distorts speech so."""
+        """A distorter with the parameter at this strength."""
         moved = {self.parameter: self.value(strength)} if self.parameter else {}
         return load_distortion({"chain": [{"name": self.kind, **self.fixed, **moved}]})
 
 
 def offers(noise: str | None, rir: str | None, speech: str | None) -> dict[str, Offer]:
-    """What the page offers, by the name it shows.
+    """The distortions that the page offers, by the name that it shows.
 
     Args:
-        noise, rir, speech: data dirs of noise, room responses and voices; what needs one that is
-            None is left out.
+        noise, rir, speech: data dirs of noise, room responses and voices; distortions that need
+            one that is None are left out.
     """
     found = {}
     if noise:
@@ -60,7 +62,7 @@ def offers(noise: str | None, rir: str | None, speech: str | None) -> dict[str, 
     found["white noise"] = Offer("white", "snr_db", 30, 0, "dB")
     found["pink noise"] = Offer("coloured", "snr_db", 30, 0, "dB", {"exponent": 1})
     if rir:
-        found["room"] = Offer("rir", fixed={"rir": rir})
+        found["room"] = _room(rir)
     if rir and noise:
         both = {"rir": rir, "noise": noise}
         found["noise in a room"] = Offer("rir", "snr_db", 20, -5, "dB", both)
@@ -76,3 +78,12 @@ def offers(noise: str | None, rir: str | None, speech: str | None) -> dict[str, 
         "Opus": Offer("codec", "quality", 1, 0, "", {"codec": "opus"}),
         "GSM telephone": Offer("codec", fixed={"codec": "gsm"}),
     }
+
+
+def _room(rir: str) -> Offer:
+    """Rooms by their reverberation time, where ``utt2rt60`` says it, or else any."""
+    table = Path(rir, "utt2rt60")
+    times = [float(time) for _, time in iter_table(table)] if table.is_file() else []
+    if not times or min(times) == max(times):
+        return Offer("rir", fixed={"rir": rir})
+    return Offer("rir", "rt60", min(times), max(times), "s", {"rir": rir})

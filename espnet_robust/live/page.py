@@ -1,4 +1,4 @@
-"""The page itself, in gradio: what is chosen goes in, HTML comes out."""
+"""The page, in gradio: controls for speech and distortion, and the results as HTML."""
 
 import os
 import signal
@@ -28,18 +28,18 @@ _STYLE = """
 """
 _INTRO = """# Hear it, distort it, read it
 
-Record a command or choose a file, choose a distortion, press **Listen**. All of it stays on this
-machine, and is deleted after ten minutes or when the command ends.
+Record a command or choose a file, choose a distortion and press **Listen**. Your audio stays on
+this machine and is deleted after ten minutes, or when the command ends.
 """
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What an upload may be.
+    """The longest and largest upload that is accepted.
 
     Args:
-        seconds: of audio.
-        megabytes: of the file.
+        seconds: duration of the audio.
+        megabytes: size of the file.
     """
 
     seconds: float = 20.0
@@ -50,14 +50,14 @@ def read_upload(path: str | None, limits: Limits) -> np.ndarray:
     """(samples,) at 16 kHz, channels averaged.
 
     Raises:
-        AudioError: none was given, too long, or not audio.
+        AudioError: no file was given, it is too long, or it is not audio.
     """
     if not path:
         raise AudioError("record something or choose a file first")
     info = audio_info(path)
     if info.num_samples > limits.seconds * info.rate:
         seconds = info.num_samples / info.rate
-        raise AudioError(f"{seconds:.1f} s of audio; at most {limits.seconds:g} s are taken")
+        raise AudioError(f"{seconds:.1f} s of audio; the limit is {limits.seconds:g} s")
     wav = read_channels(path)
     return wav if wav.ndim == 1 else wav.mean(axis=1)
 
@@ -65,7 +65,11 @@ def read_upload(path: str | None, limits: Limits) -> np.ndarray:
 def listen(
     wav: np.ndarray, offer: Offer, strength: float, seed: int, systems: Sequence[System]
 ) -> tuple[str, str]:
-    """Distort it and have all systems hear both -> HTML of the sounds, and of the texts."""
+    """Distort the speech and decode both versions with all systems.
+
+    Returns:
+        HTML with the players, and HTML with the texts.
+    """
     distorted, _ = offer.distorter(strength)(wav, "live", seed=seed)
     said = offer.said(strength) if offer.parameter else ""
     title = f"distorted: {offer.kind}{f', {said}' if said else ''}"
@@ -81,8 +85,8 @@ def build(systems: Sequence[System], offered: Mapping[str, Offer], limits: Limit
         try:
             return listen(read_upload(path, limits), offered[name], strength, int(seed), systems)
         except UserError as e:
-            # Without the path of the upload, which is ours and not the reader's.
-            raise gr.Error(str(e).replace(f"{path}: ", ""), title="Not taken") from None
+            # Without the upload's path, which means nothing to the reader.
+            raise gr.Error(str(e).replace(f"{path}: ", ""), title="Cannot use this audio") from None
 
     def on_offer(name: str, strength: float) -> tuple[Any, str]:
         offer = offered[name]
@@ -99,13 +103,13 @@ def build(systems: Sequence[System], offered: Mapping[str, Offer], limits: Limit
                 name = gr.Dropdown(list(offered), value=first, label="Distortion")
                 strength = gr.Slider(0, 100, 50, step=1, label="Strength, %")
                 said = gr.Textbox(
-                    offered[first].said(50), label="That is", interactive=False, max_lines=1
+                    offered[first].said(50), label="Which means", interactive=False, max_lines=1
                 )
-                seed = gr.Number(0, precision=0, label="Seed of the draw")
+                seed = gr.Number(0, precision=0, label="Random seed")
                 button = gr.Button("Listen", variant="primary")
         sounds = gr.HTML(label="Sounds")
         heard = gr.HTML(label="Texts")
-        gr.Markdown("## How much each layer counts")
+        gr.Markdown("## Weight of each layer")
         gr.HTML(layer_table({s.name: s.layers for s in systems}))
         for changed in (name.change, strength.change):
             changed(on_offer, [name, strength], [strength, said], api_visibility="private")
@@ -120,11 +124,15 @@ def serve(
 ) -> None:
     """Serve the page until Ctrl-C.
 
-    Args:
-        host: interface; 127.0.0.1 is this machine alone.
+    Uploads are kept in a temporary directory, which is in memory if the system has /dev/shm, and
+    which is removed at the end.
 
-    Uploads lie in a directory of their own, in memory where the system has /dev/shm, which is
-    removed at the end.
+    Args:
+        systems: the recognisers, in the order in which their texts are shown.
+        offered: distortions by the name that is shown.
+        limits: largest upload.
+        host: interface to listen on; 127.0.0.1 admits only this machine.
+        port: TCP port.
     """
     import gradio as gr
 
@@ -133,7 +141,7 @@ def serve(
         os.environ["GRADIO_TEMP_DIR"] = folder  # read when the page is built
         page = build(systems, offered, limits)
         page.queue(max_size=8, default_concurrency_limit=1)
-        # Fonts of the system: the theme's own would be fetched from elsewhere.
+        # System fonts, because the theme's own would be downloaded.
         theme = gr.themes.Default(
             font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
         )
@@ -142,6 +150,6 @@ def serve(
             max_file_size=int(limits.megabytes * 1e6), css=_STYLE, theme=theme,
             prevent_thread_lock=True,
         )  # fmt: skip
-        print(f"http://{host}:{port}  (Ctrl-C ends it)", flush=True)
+        print(f"http://{host}:{port}  (Ctrl-C to stop)", flush=True)
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that uploads are removed
         page.block_thread()

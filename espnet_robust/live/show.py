@@ -1,4 +1,4 @@
-"""What the page shows, as HTML with everything inside: no file is written."""
+"""The page's results as self-contained HTML; no file is written."""
 
 import base64
 import html
@@ -21,7 +21,7 @@ def sound(title: str, wav: np.ndarray) -> str:
     """
     audio, picture = io.BytesIO(), io.BytesIO()
     soundfile.write(audio, wav, RATE, format="WAV", subtype="PCM_16")
-    cells = spectrogram(wav).T[::-1]  # (bands, frames), low ones below
+    cells = spectrogram(wav).T[::-1]  # (bands, frames), low bands at the bottom
     imsave(picture, cells, cmap="magma", vmin=0, vmax=LEVELS, format="png")
     name = html.escape(title)
     label = f"Spectrogram, {len(wav) / RATE:.1f} s, 0 to 8 kHz on a mel scale: {name}"
@@ -33,7 +33,7 @@ def sound(title: str, wav: np.ndarray) -> str:
 
 
 def texts(heard: Mapping[str, tuple[str, str]]) -> str:
-    """System -> (text of the undistorted speech, text of the distorted), as a table."""
+    """HTML table of {system: (text of the undistorted speech, text of the distorted speech)}."""
     rows = "".join(
         f'<tr><th scope="row">{html.escape(name)}</th>'
         f"<td>{html.escape(clean) or '(nothing)'}</td>"
@@ -47,7 +47,7 @@ def texts(heard: Mapping[str, tuple[str, str]]) -> str:
 
 
 def layer_table(layers: Mapping[str, Mapping[int, float] | None]) -> str:
-    """System -> share of each layer, as a table with bars."""
+    """HTML table with bars of {system: {layer: its weight in [0, 1]}}."""
     numbers = sorted({number for shares in layers.values() if shares for number in shares})
     head = "".join(f'<th scope="col">layer {number}</th>' for number in numbers)
     rows = "".join(
@@ -60,7 +60,7 @@ def layer_table(layers: Mapping[str, Mapping[int, float] | None]) -> str:
 
 
 def _table(name: str, head: str, rows: str) -> str:
-    """In a box of its own, which scrolls where a phone is too narrow."""
+    """A table in a box that scrolls if the screen is too narrow."""
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="{name}"><table class="{name}">'
         f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"

@@ -20,8 +20,8 @@ class System:
     Args:
         name: as in the tables.
         recogniser: its trained model.
-        layers: share of each layer of its speech model in its features, in [0, 1]; they add up
-            to 1. None where the features are not layers: log-mel.
+        layers: weight of each layer of the speech model in the features, in [0, 1]; the weights
+            add up to 1. None if the features are not layers (log-mel).
     """
 
     name: str
@@ -32,7 +32,7 @@ class System:
         """(samples,) at 16 kHz -> text.
 
         Raises:
-            ModelError: shorter than one frame.
+            ModelError: the speech is shorter than one frame.
         """
         return self.recogniser([wav])[0]
 
@@ -41,11 +41,11 @@ def load_systems(exp: Path, seed: int, names: Sequence[str], checkpoint: str) ->
     """The recognisers ``EXP/NAME_seedSEED/asr``.
 
     Args:
-        names: systems, in the order to be shown; empty: all that are there.
+        names: systems, in the order in which to show them; empty: all that were trained.
 
     Raises:
-        ConfigError: there are none.
-        ModelError: one of them is missing.
+        ConfigError: no system was trained with this seed.
+        ModelError: one of ``names`` was not trained.
     """
     found = names or sorted(
         (path.parent.name.removesuffix(f"_seed{seed}") for path in exp.glob(f"*_seed{seed}/asr")),
@@ -53,7 +53,7 @@ def load_systems(exp: Path, seed: int, names: Sequence[str], checkpoint: str) ->
     )
     if not found:
         raise ConfigError(
-            f"{exp}: no recognisers of seed {seed} in it; run `make demo` first, or name the "
+            f"{exp}: no recognisers with seed {seed} in it; run `make demo` first, or name the "
             "experiment of another recipe, in that recipe's directory"
         )
     return [_load(name, exp / f"{name}_seed{seed}" / "asr", checkpoint) for name in found]

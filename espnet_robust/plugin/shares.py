@@ -1,8 +1,8 @@
-"""Give each rank its share of every batch; the batches are those that a single process would have.
+"""Give each rank its share of every batch; the batches are those of a single process.
 
-ESPnet makes batches of at least as many utterances as there are ranks, so another number of ranks
-is another training. Here rank r of R takes the utterances r, r + R, ... of each batch. A rank that
-would have none computes the first one too, with weight 0, because ranks must step together.
+ESPnet makes batches of at least as many utterances as there are ranks, so its training depends on
+the number of ranks. Here rank r of R takes the utterances r, r + R, ... of each batch. A rank that
+gets none computes the first utterance with weight 0, because ranks must step together.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,10 +28,12 @@ class Shares(AbsIterFactory):
 
 
 class Share:
-    """(utterance ids, batch) of one epoch; the ids are [IDLE] if the weight must be 0.
+    """Yields (utterance ids, batch) for one epoch; the ids are [IDLE] if the weight must be 0.
 
     Args:
-        loader: loads whole batches, which its ``batch_sampler`` lists.
+        loader: loads whole batches; its ``batch_sampler`` lists them.
+        rank: of this process, in [0, ranks).
+        ranks: number of processes.
     """
 
     def __init__(self, loader: DataLoader, rank: int, ranks: int):
@@ -67,7 +69,7 @@ def build_shares(build, cls, args, iter_options, mode: str) -> AbsIterFactory:
 
 
 def weigh_shares(model: nn.Module) -> None:
-    """Make ``model`` give a batch of [IDLE] the weight 0, whatever its ``forward`` returns."""
+    """Make ``model`` return the weight 0 for a batch with the ids [IDLE]."""
 
     def weigh(module: nn.Module, args: tuple, kwargs: dict, given: tuple | dict):
         if list(kwargs.get("utt_id", ())) != [IDLE]:

@@ -50,7 +50,9 @@ def _add(parser: argparse.ArgumentParser, texts: Texts) -> None:
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that decide which YAML files are read."""
-    parser.add_argument("--task", choices=("distill", "asr", "cls"), default="distill")
+    parser.add_argument(
+        "--task", choices=("distill", "asr", "cls"), default="distill", help="default: %(default)s"
+    )
     parser.add_argument(
         "--recipe", type=Path, default=Path(), metavar="DIR", help="default: this directory"
     )
@@ -73,12 +75,18 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     """Add all options that decide the outputs of a recipe; see ``Plan``."""
     add_recipe_options(parser)
     parser.add_argument(
-        "--exp", type=Path, default=Path("exp/short"), metavar="DIR", help="the experiment"
+        "--exp",
+        type=Path,
+        default=Path("exp/short"),
+        metavar="DIR",
+        help="directory of the experiment",
     )
     parser.add_argument(
         "--tokens", type=Path, default=Path("data/tokens"), metavar="DIR", help="tokens or classes"
     )
-    parser.add_argument("--token_type", default="bpe", choices=("bpe", "char", "word"))
+    parser.add_argument(
+        "--token_type", default="bpe", choices=("bpe", "char", "word"), help="kind of tokens"
+    )
     _add(parser, OF_PLAN)
 
 

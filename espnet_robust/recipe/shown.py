@@ -1,10 +1,10 @@
-"""What a user sees of a training while it runs, read off the log that ESPnet writes.
+"""Show the progress of a training, read from the log that ESPnet writes.
 
-In a terminal one line (``common/live.py``):
+In a terminal, one line that is updated in place (``common/live.py``):
 
     asr cdm2_dat 0: epoch 2/4, loss 3.9, 0:41 left
 
-In a log, a line when it begins and one when it ends.
+Elsewhere, one line when it begins and one when it ends.
 """
 
 import re
@@ -21,12 +21,12 @@ _LOSS = re.compile(r"(?:^|, )loss=([^,\s]+)")
 
 
 class Shown:
-    """A training on the screen.
+    """The progress of one training.
 
     Args:
-        name: what to call it.
-        log: where its whole output goes.
-        batches: in an epoch; None: not known before the first epoch ends.
+        name: name to show.
+        log: file with its whole output.
+        batches: number in an epoch; None if it is not known before the first epoch ends.
     """
 
     def __init__(self, name: str, log: Path, batches: int | None = None):
@@ -35,7 +35,7 @@ class Shown:
         self.began = time.monotonic()
         self.epochs = 0
         self.loss = ""
-        self._start: tuple[float, float] | None = None  # when the first epoch began, share done
+        self._start: tuple[float, float] | None = None  # time and share done when first shown
 
     def begin(self) -> None:
         if self.line:
@@ -44,7 +44,7 @@ class Shown:
             say(f"[{self.name}] begins; all output in {self.log}")
 
     def read(self, line: str) -> None:
-        """Take one line of the log into account."""
+        """Update the display from one line of the log."""
         if found := _BEGINS.search(line):
             self.epochs = int(found[2])
             self._progress(int(found[1]), 0)
@@ -55,13 +55,13 @@ class Shown:
             self._keep_loss(found[2])
 
     def end(self) -> None:
-        """It has ended well."""
+        """Show that it has finished, how long it took and its loss."""
         took = clock(time.monotonic() - self.began)
         loss = f", loss {self.loss} on the dev set" if self.loss else ""
         self._say(f"done in {took}{loss}")
 
     def failed(self) -> None:
-        """It has ended otherwise; its error says how, below the lines of the terminal."""
+        """Show that it has failed; its error message follows below."""
         if self.line:
             self.line.show(f"{self.name}: failed")
 

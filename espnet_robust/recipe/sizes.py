@@ -1,8 +1,8 @@
 """Estimate a run before it starts: hours of speech, steps, disk space, GPU memory and time.
 
-Hours are those of the data dirs or, before these are there, the published ones, which a recipe
-keeps in conf/hours.yaml. All else follows from the configurations and from rates that were measured
-(conf/scale/rates.yaml, which says on what).
+The hours are counted in the data dirs or, before these exist, taken from the published ones in the
+recipe's conf/hours.yaml. Everything else follows from the configurations and from measured rates
+(conf/scale/rates.yaml, which says what they were measured on).
 """
 
 import json
@@ -23,11 +23,11 @@ from espnet_robust.recipe.plan import DISTILL, Plan
 
 COPIES, DISTILLATION, TRAINING = 3, 5, 7  # stages
 FRAMES_A_SECOND = 50
-HIDDEN = 768  # of a teacher whose configuration is not on this disk: HuBERT Base's
+HIDDEN = 768  # HuBERT Base's, for a teacher whose configuration is not on this disk
 BASE_BYTES = 378e6  # of HuBERT Base's weights
 LARGE = 3.3  # size of a Large model relative to Base
 GB = 1e9
-MANY_PASSES = 1000  # over the speech; the last hundreds hardly improve a student
+MANY_PASSES = 1000  # over the speech; beyond that, more hardly improve a student
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Rates:
         training_gb: {"distill", "teacher", "student", "logmel": GB} on disk after a training.
         worker_audio: s of audio that one process distorts on the fly in a second.
         core_distil_audio: s of audio per second of CPU time in distillation, fp32.
-        core_copy_audio: likewise, for distorted copies.
+        core_copy_audio: s of audio per second of CPU time in making distorted copies.
         core_utterances: utterances that stage 1 reads, checks and lists per second of CPU time.
         speech_bytes: bytes on disk per second of clean speech.
     """
@@ -121,7 +121,7 @@ def report_sizes(
     sets = (plan.train, plan.dev, *plan.test_sets)
     hours = {path.name: hours_of(path, published) for path in sets}
     known = ", ".join(f"{name} {n:.3g} h" for name, n in hours.items() if n is not None)
-    lines = [f"speech: {known or 'as long as stage 1 finds'}"]
+    lines = [f"speech: {known or 'known after stage 1'}"]
     needs = []
     if COPIES in stages and (copies := copies_of(plan, published, rates, Path(dumpdir or "data"))):
         lines.append(copies.what)
@@ -135,7 +135,7 @@ def report_sizes(
     needs += _trainings(plan, stages, systems, seeds, rates)
     check_space(needs)
     total = sum(need.gb for need in needs)
-    return [*lines, f"disk: {total:.2g} GB"] if total >= 1 else lines
+    return [*lines, f"disk: {total:.2g} GB in all"] if total >= 1 else lines
 
 
 def copies_of(
@@ -164,10 +164,10 @@ def distillation(config: Config, hours: float | None, gpus: int, rates: Rates) -
         return f"{config['max_epoch']} epochs"
     audio = steps * batch / 3600
     said = f"{steps:,} steps of {batch:.0f} s"
-    if hours:
-        said += f", {audio / hours:.3g} passes"
-    if hours and audio / hours > MANY_PASSES:
-        said += " (more speech: --distill_set DIR; or --students of a larger corpus)"
+    if passes := audio / hours if hours else 0:
+        said += f", {passes:,.0f} passes" if passes > 100 else f", {passes:.3g} passes"
+    if passes > MANY_PASSES:
+        said += " (give it more speech, --distill_set DIR, or take --students of a larger corpus)"
     amp = config.get("amp", "none")
     if not gpus or amp not in rates.distil_audio or not 0.8 < _size(config["teacher"]) < 1.25:
         return said

@@ -56,7 +56,7 @@ def rates_table(study: Study) -> Table:
         [row, *_sizes(study, row), *(_rate(study, name, row) for name in names)]
         for row in study.rows
     ]
-    notes = [f"`{MEAN}`: all conditions but `clean`, each counting the same."] * (
+    notes = [f"`{MEAN}`: mean over all conditions but `clean`, with equal weights."] * (
         MEAN in study.rows
     )
     if any(e.std is not None for rates in study.rates.values() for e in rates.values()):
@@ -67,7 +67,7 @@ def rates_table(study: Study) -> Table:
         what = "higher" if study.metric.higher_is_better else "lower"
         notes.append(
             f"`{BETTER}`, `{WORSE}`: better, worse than {study.baseline} ({what} is better), "
-            "p < 0.05 by matched pairs, over the conditions after Holm."
+            "p < 0.05 by matched pairs, with Holm's correction over the conditions."
         )
     return Table(study.metric.title, header, rows, notes)
 
@@ -77,8 +77,8 @@ def changes_table(study: Study) -> Table:
     names = list(study.changes)
     rows = [[row, *(_change(study.changes[n].get(row)) for n in names)] for row in study.rows]
     note = (
-        "`p`: probability of a difference as large between systems that are alike, by matched "
-        "pairs; over the conditions of a system after Holm."
+        "`p`: probability of a difference at least this large between equal systems, by matched "
+        "pairs, with Holm's correction over the conditions of a system."
     )
     title = f"{study.metric.name}: difference from {study.baseline}, points"
     return Table(title, ["condition", *names], rows, [note])
@@ -109,7 +109,9 @@ def figures_table(study: Study) -> Table:
     rows = []
     if any(lost.values()):
         rows.append(["mean distorted minus clean, points", *(_points(lost[n]) for n in names)])
-        rows.append(["errors, as a multiple of those on clean", *(_times(lost[n]) for n in names)])
+        rows.append(
+            ["errors, as a multiple of those on clean speech", *(_times(lost[n]) for n in names)]
+        )
     for one in series(study.results):
         if one.axis.startswith("SNR"):
             cells = [doubling_snr(study, name, one) or NOTHING for name in names]
@@ -138,14 +140,16 @@ def systems_table(study: Study) -> Table:
         "speech model, parameters": lambda r: _millions(r[0].scores.speech_model_params),
         "recogniser on it, parameters": lambda r: _millions(_rest(r[0])),
         "all parameters": lambda r: _millions(r[0].scores.params),
-        "speech model, multiply-accumulates for 1 s": lambda r: _millions(r[0].scores.macs),
+        "speech model, multiply-accumulates for 1 s of speech": lambda r: _millions(
+            r[0].scores.macs
+        ),
         "real-time factor": lambda r: _significant(Spread.of(run.scores.rtf for run in r)),
         "commit": lambda r: " ".join(sorted({run.commit for run in r if run.commit})) or NOTHING,
     }
     rows = [[what, *(cell(r) for r in runs.values())] for what, cell in columns.items()]
     rows = [row for row in rows if any(cell != NOTHING for cell in row[1:])]
     where = sorted({_measured_on(run) for r in runs.values() for run in r if run.scores.rtf})
-    notes = [f"Real-time factor: time to decode over duration, on {' or '.join(where)}."]
+    notes = [f"Real-time factor: decoding time over duration of speech, on {' or '.join(where)}."]
     return Table("Systems", ["", *runs], rows, notes if where else [])
 
 
@@ -176,7 +180,7 @@ def _rate(study: Study, system: str, row: str) -> str:
 
 
 def mark(study: Study, system: str, row: str) -> str:
-    """`` +`` or a minus where a system differs from the baseline, or nothing."""
+    """`` +`` or a minus if a system differs significantly from the baseline, else nothing."""
     change = study.changes.get(system, {}).get(row)
     if change is None or not change.significant:
         return ""
@@ -218,15 +222,15 @@ def _interval_note(study: Study) -> str:
     text = "`[ , ]`: 95 % interval, by bootstrap over "
     text += "speakers" if known else "utterances (the speakers are not known)"
     if any(len(s.runs) > 1 for s in study.results.systems):
-        text += ", and over seeds where there are several"
+        text += " and, if there are several, over seeds"
     return text + "."
 
 
 def _alignment_note(study: Study) -> str:
     scores = study.reading.runs[0].scores
     how = {
-        "fewest": "The alignment with the fewest errors, and of such the fewest substitutions.",
-        "sclite": "Aligned as by sclite: a substitution costs 4, an insertion or deletion 3.",
+        "fewest": "Alignment with the fewest errors and, among those, the fewest substitutions.",
+        "sclite": "Alignment as in sclite: a substitution costs 4, an insertion or deletion 3.",
     }[scores.alignment]
     changed = ", ".join(f"{key} {value}" for key, value in scores.normalisation.items())
     return how + (f" Texts were normalised: {changed}." if changed else "")

@@ -18,3 +18,9 @@ def test_data_that_is_there(tmp_path):
     with pytest.raises(UserError) as refusal:
         link_data(tmp_path / "data", tmp_path / "big")
     assert "fix: mv" in str(refusal.value)
+
+
+def test_a_directory_inside(tmp_path):
+    with pytest.raises(UserError, match="data/deep: it is inside .*data, which is to"):
+        link_data(tmp_path / "data", tmp_path / "data/deep")
+    assert not (tmp_path / "data").exists()

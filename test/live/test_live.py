@@ -59,6 +59,17 @@ def test_noise_has_the_snr_that_is_said():
     assert offer.value(-10) == 30 and offer.value(200) == 0
 
 
+def test_rooms_by_their_reverberation_time(recipe, monkeypatch):
+    monkeypatch.chdir(recipe)
+    assert offers(*DATA)["room"].parameter == ""
+    monkeypatch.setattr("espnet_robust.distortion.collection.NEAREST", 1)
+    offer = offers(None, "data/rir_graded", None)["room"]
+    assert offer.said(50) == "rt60 0.5 s"
+    for strength, room in ((0, "u0"), (100, "u1")):
+        _, record = offer.distorter(strength)(speech(), "u", seed=0)
+        assert record["steps"][0]["item"] == room
+
+
 def test_systems_of_an_experiment(recipe, monkeypatch):
     monkeypatch.chdir(recipe)
     systems = load_systems(Path("exp/short"), 0, [], "1epoch.pth")
@@ -70,7 +81,7 @@ def test_systems_of_an_experiment(recipe, monkeypatch):
     (one,) = load_systems(Path("exp/short"), 0, ["cdm1"], "1epoch.pth")
     assert one.name == "cdm1"
     with pytest.raises(
-        ConfigError, match="exp/short: no recognisers of seed 7 in it; run `make demo`"
+        ConfigError, match="exp/short: no recognisers with seed 7 in it; run `make demo`"
     ):
         load_systems(Path("exp/short"), 7, [], "1epoch.pth")
     with pytest.raises(ModelError, match="cdm2_seed0/asr: no recogniser of cdm2; was it trained"):
@@ -96,7 +107,7 @@ def test_uploads_that_are_refused(tmp_path):
         read_upload(None, Limits())
     path = tmp_path / "a.wav"
     soundfile.write(path, np.zeros(16000 * 3), 16000)
-    with pytest.raises(AudioError, match="3.0 s of audio; at most 2 s are taken"):
+    with pytest.raises(AudioError, match="3.0 s of audio; the limit is 2 s"):
         read_upload(str(path), Limits(seconds=2))
     path.write_text("no audio")
     with pytest.raises(AudioError, match="not audio"):
