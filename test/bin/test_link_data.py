@@ -21,8 +21,6 @@ def test_data_that_is_there(tmp_path):
 
 
 def test_a_directory_inside(tmp_path):
-    with pytest.raises(
-        UserError, match="data/deep: it is inside .*data, which is to"
-    ):
+    with pytest.raises(UserError, match="data/deep: it is inside .*data, which is to"):
         link_data(tmp_path / "data", tmp_path / "data/deep")
     assert not (tmp_path / "data").exists()
