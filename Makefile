@@ -27,7 +27,7 @@ ifeq ($(ESPNET),202511)
 endif
 
 demo: setup
-	cd egs/mini/asr1 && ./run.sh --budget demo --token_type char --nj 3 --systems "$(DEMO_SYSTEMS)"
+	cd egs/mini/asr1 && ./run.sh --budget short --nj 3 --systems "$(DEMO_SYSTEMS)"
 	@echo "next: open egs/mini/asr1/exp/report/index.html in a browser (or look at wer.png there)"
 	@echo "      every system, an hour:  cd egs/mini/asr1 && ./run.sh --systems all --budget full"
 	@echo "      your own voice:         .venv/bin/pip install -e '.[demo]' &&"

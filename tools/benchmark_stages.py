@@ -158,7 +158,7 @@ def plot(rows: list[dict[str, int | float]], path: Path) -> None:
     left.set(xlabel="utterances", ylabel="CPU time, s", xlim=0, ylim=0)
     left.legend()
     right.plot(counts, [row["memory"] for row in rows], marker="o")
-    right.set(xlabel="utterances", ylabel="largest process, MB", xlim=0, ylim=0)
+    right.set(xlabel="utterances", ylabel="largest process, MB", xlim=0, ylim=(0, None))
     figure.savefig(path, dpi=120)
 
 

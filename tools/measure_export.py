@@ -4,8 +4,8 @@
     tools/measure_export.py EXP --data egs/mini/asr1/data/test --utterances 100
 
 EXP is an ASR experiment on a student. Speech of DATA is joined and cut to lengths from 400 samples
-to 30 s; onnxruntime processes each piece alone and in batches of eight, and ESPnet's model in torch
-does the same. Then both greedy decoders and sherpa-onnx transcribe every condition of DATA.
+to 30 s. onnxruntime processes each piece alone and in batches of eight; the reference is ESPnet's
+model in torch, on each piece alone. Then both greedy decoders and sherpa-onnx transcribe every condition of DATA.
 """
 
 import argparse

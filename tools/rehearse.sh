@@ -3,7 +3,7 @@
 # published layouts, and HuBERT Base and WavLM Base+ with random weights, are made in OUT, so that
 # nothing is downloaded. Prints a table; logs are in OUT/NAME/log.txt. Needs espeak-ng and sox.
 #
-#   tools/rehearse.sh --out OUT                                 # all: half an hour on two cores
+#   tools/rehearse.sh --out OUT                                 # all
 #   tools/rehearse.sh --out OUT --only an4 --systems robust_plus
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

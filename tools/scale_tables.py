@@ -65,7 +65,7 @@ def data(rates: Rates, hours: int) -> dict[str, object]:
 
 TRAINING = {
     "gpus": ("GPUs", "d"),
-    **{f"pass{hours}": (f"a pass over {hours:,} h, h", ",.3g") for hours in HOURS},
+    **{f"pass{hours}": (f"a pass over {hours:,} h, h", ",.2g") for hours in HOURS},
     "paper": (f"{STEPS:,} steps, h", ".2g"),
     "memory": ("GB a GPU", ".2g"),
     "workers": ("processes that distort", ".0f"),

@@ -15,7 +15,7 @@ from espnet_robust.common.errors import ConfigError
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust demo", description=__doc__)
     parser.add_argument(
-        "exp", type=Path, nargs="?", default=Path("exp/demo"), metavar="EXP",
+        "exp", type=Path, nargs="?", default=Path("exp/short"), metavar="EXP",
         help="experiment of a recipe, with SYSTEM_seedN/asr; default: %(default)s",
     )  # fmt: skip
     parser.add_argument("--systems", default="", help="separated by blanks; default: all")

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from espnet_robust.data.data_dir import iter_table
 from espnet_robust.distortion import Distorter, load_distortion
 
 
@@ -60,7 +62,7 @@ def offers(noise: str | None, rir: str | None, speech: str | None) -> dict[str, 
     found["white noise"] = Offer("white", "snr_db", 30, 0, "dB")
     found["pink noise"] = Offer("coloured", "snr_db", 30, 0, "dB", {"exponent": 1})
     if rir:
-        found["room"] = Offer("rir", fixed={"rir": rir})
+        found["room"] = _room(rir)
     if rir and noise:
         both = {"rir": rir, "noise": noise}
         found["noise in a room"] = Offer("rir", "snr_db", 20, -5, "dB", both)
@@ -76,3 +78,12 @@ def offers(noise: str | None, rir: str | None, speech: str | None) -> dict[str, 
         "Opus": Offer("codec", "quality", 1, 0, "", {"codec": "opus"}),
         "GSM telephone": Offer("codec", fixed={"codec": "gsm"}),
     }
+
+
+def _room(rir: str) -> Offer:
+    """Rooms by their reverberation time, where ``utt2rt60`` says it, or else any."""
+    table = Path(rir, "utt2rt60")
+    times = [float(time) for _, time in iter_table(table)] if table.is_file() else []
+    if not times or min(times) == max(times):
+        return Offer("rir", fixed={"rir": rir})
+    return Offer("rir", "rt60", min(times), max(times), "s", {"rir": rir})

@@ -135,7 +135,7 @@ def report_sizes(
     needs += _trainings(plan, stages, systems, seeds, rates)
     check_space(needs)
     total = sum(need.gb for need in needs)
-    return [*lines, f"disk: {total:.2g} GB"] if total >= 1 else lines
+    return [*lines, f"disk: {total:.2g} GB in all"] if total >= 1 else lines
 
 
 def copies_of(
@@ -164,10 +164,10 @@ def distillation(config: Config, hours: float | None, gpus: int, rates: Rates) -
         return f"{config['max_epoch']} epochs"
     audio = steps * batch / 3600
     said = f"{steps:,} steps of {batch:.0f} s"
-    if hours:
-        said += f", {audio / hours:.3g} passes"
-    if hours and audio / hours > MANY_PASSES:
-        said += " (more speech: --distill_set DIR; or --students of a larger corpus)"
+    if passes := audio / hours if hours else 0:
+        said += f", {passes:,.0f} passes" if passes > 100 else f", {passes:.3g} passes"
+    if passes > MANY_PASSES:
+        said += " (give it more speech, --distill_set DIR, or take --students of a larger corpus)"
     amp = config.get("amp", "none")
     if not gpus or amp not in rates.distil_audio or not 0.8 < _size(config["teacher"]) < 1.25:
         return said

@@ -12,14 +12,15 @@ All systems and conditions share each draw, so differences are those of matched 
 sc_stats (Gillick & Cox, ICASSP 1989), with speakers as segments. The scatter over seeds is drawn
 separately for each system, because two systems trained with one seed have nothing in common.
 
-A bootstrap of n units is too narrow by sqrt((n - 1) / n), and it treats the scatter as known rather
-than estimated. Deviations are scaled for the former, and by t / z for the latter (the "expanded"
-interval of Hesterberg, The American Statistician 69(4), 2015). The degrees of freedom of t are
-n - 1. If speakers and seeds both scatter, they are the harmonic mean of the two, weighted by their
-shares of the variance; Satterthwaite's formula gives too many with two or three seeds. So with
-three seeds that differ an interval is wide, as it should be. One seed gives no information on the
-scatter over seeds, so the interval is then for the trained model. ``tools/coverage.py`` measures
-how often intervals hold.
+A bootstrap of n speakers is too narrow, and it treats the scatter as known rather than estimated.
+Deviations are scaled for the former by n / (n - 1), one over one minus a speaker's leverage, as in
+HC3 (MacKinnon & White, Journal of Econometrics 29(3), 1985), and for the latter by t / z (the
+"expanded" interval of Hesterberg, The American Statistician 69(4), 2015). The degrees of freedom
+of t are n - 1. If speakers and seeds both scatter, they are the harmonic mean of the two, weighted
+by their shares of the variance; Satterthwaite's formula gives too many with two or three seeds. So
+with three seeds that differ an interval is wide, as it should be. One seed gives no information on
+the scatter over seeds, so the interval is then for the trained model. ``tools/coverage.py``
+measures how often intervals hold.
 """
 
 import math
@@ -29,7 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri, stdtr, stdtrit
 
-DRAWS = 2000
+DRAWS = 5000
 BATCH = 1 << 23  # speakers x draws at a time: bounds the memory
 LEVEL = 0.95
 _TAILS = [50 * (1 - LEVEL), 50 * (1 + LEVEL)]
@@ -146,7 +147,7 @@ def scatter(
         rates = counted.rates
         value = rates.mean(0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            wider = np.sqrt(drawing.speakers / (drawing.speakers - 1))
+            wider = drawing.speakers / (drawing.speakers - 1)
             speakers = (drawn[first : first + runs].mean(0) - value) * wider
         first += runs
         rng = np.random.default_rng([seed, 1, number])
@@ -217,8 +218,6 @@ def _estimates(value: np.ndarray, speakers: Part, seeds: Part) -> Estimates:
         share = np.where(error > 0, variances[1] / error**2, 0.0)
         freedom = 1 / ((1 - share) / speakers[1] + share / seeds[1])
         expand = stdtrit(freedom, (1 + LEVEL) / 2) / _Z
-        # Never p < 0.05 where the interval holds 0; and the tails are no thinner than normal.
-        error = np.maximum(np.where(value > 0, -low, high) / _Z, error)
         p = 2 * stdtr(freedom, -np.abs(value) / error)
     p = np.where(value == 0, 1.0, p)
     unknown = np.isnan(low + expand)

@@ -34,7 +34,8 @@ def write_data_dir(root: Path, name: str, **tables: str) -> None:
 
 @pytest.fixture(scope="session")
 def recipe(tmp_path_factory, student_dir) -> Path:
-    """Its directory: data/{train,test,noise_test,rir_test}, exp/short/{teacher,cdm1}_seed0/asr."""
+    """Its directory, with test sets, noises and rooms in data/, and the recognisers
+    exp/short/{teacher,cdm1}_seed0/asr."""
     pytest.importorskip("espnet2")
     from espnet2.bin import asr_train
 
@@ -42,8 +43,9 @@ def recipe(tmp_path_factory, student_dir) -> Path:
 
     espnet_robust.register()
     root = tmp_path_factory.mktemp("live")
-    for name in ("train", "test", "noise_test", "rir_test"):
+    for name in ("train", "test", "noise_test", "rir_test", "rir_graded"):
         write_data_dir(root, name, text="AB", utt2spk="{utt}")
+    (root / "data/rir_graded/utt2rt60").write_text("u0 0.2\nu1 0.8\n")
     (root / "tokens.txt").write_text(TOKENS)
     config = CONFIG | {"frontend_conf": {"student": {"path": str(student_dir)}}}
     (root / "train.yaml").write_text(yaml.safe_dump(config))

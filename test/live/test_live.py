@@ -59,6 +59,17 @@ def test_noise_has_the_snr_that_is_said():
     assert offer.value(-10) == 30 and offer.value(200) == 0
 
 
+def test_rooms_by_their_reverberation_time(recipe, monkeypatch):
+    monkeypatch.chdir(recipe)
+    assert offers(*DATA)["room"].parameter == ""
+    monkeypatch.setattr("espnet_robust.distortion.collection.NEAREST", 1)
+    offer = offers(None, "data/rir_graded", None)["room"]
+    assert offer.said(50) == "rt60 0.5 s"
+    for strength, room in ((0, "u0"), (100, "u1")):
+        _, record = offer.distorter(strength)(speech(), "u", seed=0)
+        assert record["steps"][0]["item"] == room
+
+
 def test_systems_of_an_experiment(recipe, monkeypatch):
     monkeypatch.chdir(recipe)
     systems = load_systems(Path("exp/short"), 0, [], "1epoch.pth")

@@ -1,5 +1,6 @@
 """Trainings of recognisers and classifiers: killed, begun twice, on a full disk, with bad files."""
 
+import argparse
 import fcntl
 import os
 import subprocess
@@ -10,8 +11,9 @@ import torch
 import yaml
 from espnet2.bin import asr_train, cls_train
 from espnet2.tasks.asr import ASRTask
+from espnet2.train.distributed_utils import DistributedOption
 
-from espnet_robust.common.errors import DataDirError, ModelError
+from espnet_robust.common.errors import ConfigError, DataDirError, ModelError
 from espnet_robust.common.saving import CHECKPOINT
 from espnet_robust.plugin import training
 from espnet_robust.plugin.checkpoints import check_trained, read_checkpoint, read_weights
@@ -213,6 +215,33 @@ def test_two_at_once_are_refused(train, exp, monkeypatch):
         with pytest.raises(DataDirError, match="another process is making it"):
             train("asr", exp, max_epoch=4)
     assert (exp / "config.yaml").read_bytes() == before
+
+
+def test_each_rank_has_dropout_of_its_own(tmp_path):
+    class Base:
+        @classmethod
+        def train_one_epoch(cls, **kwargs):
+            return torch.initial_seed()
+
+    class Safe(training.SafeTrainer, Base):
+        pass
+
+    def seed(rank: int, epoch: int) -> int:
+        torch.manual_seed(5 + epoch)  # as ESPnet has done in all ranks
+        return Safe.train_one_epoch(
+            options=argparse.Namespace(seed=5, output_dir=tmp_path),
+            distributed_option=DistributedOption(distributed=True, dist_rank=rank),
+            reporter=argparse.Namespace(epoch=epoch),
+        )
+
+    assert [seed(0, epoch) for epoch in (1, 2)] == [6, 7]
+    assert len({seed(rank, epoch) for rank in range(4) for epoch in (1, 2)}) == 8
+
+
+def test_several_gpus_in_one_process_are_refused(train, tmp_path):
+    with pytest.raises(ConfigError, match="ngpu 2: .*espnet-robust launch --processes 2 MODULE"):
+        train("asr", tmp_path / "exp", ngpu=2)
+    assert not (tmp_path / "exp").exists()
 
 
 @pytest.mark.recipe

@@ -60,7 +60,7 @@ def test_a_preset_before_its_data_are_there(plan, free):
     assert copies == "copies: 31 conditions of each test set, 326 h, 26 GB"
     # 75 M s are 20,833 h, or 7.5 h at 2,786 times real time; 375 s are a little over those measured
     assert "200,000 steps of 375 s, 21.7 passes, 12 GB a GPU, 7.5 h (in" in distillation
-    assert disk == "disk: 28 GB"
+    assert disk == "disk: 28 GB in all"
 
 
 def test_what_several_gpus_share(plan, free):
@@ -77,7 +77,7 @@ def test_data_that_are_there_count_as_they_are(plan, free):
     speech, copies, distillation, _ = sizes(plan)
     assert speech == "speech: train 2 h, dev 5.4 h, test 1 h, test_other 5.1 h"
     assert "189 h" in copies
-    assert "1.04e+04 passes (more speech: --distill_set DIR; or --students" in distillation
+    assert "10,417 passes (give it more speech, --distill_set DIR, or take" in distillation
     assert sizes(plan, preset="other")[0] == "speech: train 2 h, test 1 h"
 
 
@@ -115,13 +115,13 @@ def test_cached_targets(plan, free):
     options = "--target_cache cache --fixed_crops true"
     cached = replace(plan, distill_args=options, protocols=("none",))
     # 100.6 h of 50 frames a second, three layers of 768 values of two bytes, and 1.7 GB
-    assert sizes(cached, preset="100h")[-1] == "disk: 85 GB"
+    assert sizes(cached, preset="100h")[-1] == "disk: 85 GB in all"
     free(80)
     with pytest.raises(UserError, match="cached targets: 101 h, 83 GB"):
         sizes(cached, preset="100h")
     free(1000)
     (Path("cache") / "identity/ab").mkdir(parents=True)
-    assert sizes(cached, preset="100h")[-1] == "disk: 1.7 GB"
+    assert sizes(cached, preset="100h")[-1] == "disk: 1.7 GB in all"
 
 
 def test_a_teacher_of_another_size(plan, free, root):
@@ -131,7 +131,7 @@ def test_a_teacher_of_another_size(plan, free, root):
     assert len(lines := sizes(small)) == 2 and "GPU" not in lines[1]
     free(1000)
     large = replace(plan, teacher="microsoft/wavlm-large", protocols=("none",))
-    assert "GPU" not in sizes(large)[1] and sizes(large)[2] == "disk: 5.4 GB"
+    assert "GPU" not in sizes(large)[1] and sizes(large)[2] == "disk: 5.4 GB in all"
 
 
 def test_memory_is_that_measured_with_the_batch_measured():

@@ -50,6 +50,9 @@ def test_shows_begin_and_end_and_keeps_the_rest(do, capsys):
 def test_a_failure_is_its_own_error_and_goes_on_later(do):
     with pytest.raises(TrainingFailed, match=r"\[asr x 0\] u1: no audio; all output in .*out.log"):
         do("print('error: u1: no audio'); print('later'); raise SystemExit(1)")
+    raised = "[rank1]: Traceback", "[rank1]: ValueError: no", "[rank0]: RuntimeError: peer lost"
+    with pytest.raises(TrainingFailed, match=r"\[asr x 0\] \[rank1\]: ValueError: no; all"):
+        do(f"print(*{[*raised, 'rank 1 ended']}, sep='\\n'); raise SystemExit(1)")
     with pytest.raises(TrainingFailed, match="the last line; all"):
         do("print('the last line'); raise SystemExit(1)")
     with pytest.raises(TrainingFailed, match="training left no best.pth"):
@@ -74,6 +77,18 @@ def test_refused_until_redo(do, capsys):
         do(WRITES, made_of=2)
     do(WRITES, made_of=2, redo=True)
     assert "out: deleted, to be made again: config a: 1 -> 2" in capsys.readouterr().err
+
+
+def test_another_node_only_lends_its_processes(do, tmp_path):
+    code = "import sys; print('here'); open(sys.argv[1] + '.ran', 'a').write('x')"
+    do(code, node=1)
+    assert (tmp_path / "out.node1.log").read_text() == "here\n"
+    assert not (tmp_path / "out").exists()  # the first node begins and finishes it
+    do(WRITES)
+    do(code, node=1)
+    assert (tmp_path / "out.ran").read_text() == "x"
+    with pytest.raises(UserError, match="something else: config a: 1 -> 2"):
+        do(code, node=1, made_of=2)
 
 
 def test_two_at_once(do, tmp_path):

@@ -64,7 +64,7 @@ def copied(recipe: Path) -> dict[str, bytes]:
 
 def pre_empt_when(log: Path, slurm) -> None:
     """Once the second epoch of a training has begun, have Slurm end it and begin it again."""
-    while not (log.exists() and "2epoch started" in log.read_text()):
+    while not (log.exists() and "2/2epoch started" in log.read_text()):
         time.sleep(0.1)
     (number,) = slurm("squeue", "-h", "-n", job_names(slurm, "distil"), "-o", "%A").split()
     slurm("scontrol", "requeue", number)
@@ -93,6 +93,7 @@ def test_slurm_gives_the_same_bytes_on_two_nodes(recipe, slurm, tiny, corpus, no
         pre_empting.result(timeout=1)
     assert copied(recipe) == before
     assert made(distilled) == made(recipe / "exp/here/tiny/distilhubert_seed0")
+    assert "1/2epoch started" not in (distilled / "distill.log").read_text(), "of its second life"
     (log,) = (recipe / "exp/slurm/tiny/jobs").glob("distil_*.log")
     assert log.read_text().count("# 20") == 2, "two lives of one job"
 

@@ -37,11 +37,13 @@ def working_in(folder: Path) -> list[str]:
 
 
 @pytest.mark.recipe
+@pytest.mark.parametrize("processes", ["1", "2"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_nothing_goes_on(recipe, number):
-    tag = number.name.lower()
+def test_nothing_goes_on(recipe, number, processes):
+    tag = f"{number.name.lower()}{processes}"
     process = subprocess.Popen(
-        ["./run.sh", *FEW, "--tag", tag, "--stage", "5", "--systems", "distilhubert cdm1"],
+        ["./run.sh", *FEW, "--tag", tag, "--stage", "5", "--systems", "distilhubert cdm1",
+         "--num_procs", processes],
         cwd=recipe,
         env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         stdout=subprocess.DEVNULL,
@@ -49,7 +51,7 @@ def test_nothing_goes_on(recipe, number):
         start_new_session=True,
         # Whoever runs the tests in the background has SIGINT ignored, and a shell keeps that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    )  # fmt: skip
     logs = [
         recipe / f"exp/{tag}/short/{name}_seed0/distill.log" for name in ("distilhubert", "cdm1")
     ]
@@ -59,7 +61,9 @@ def test_nothing_goes_on(recipe, number):
         time.sleep(0.1)
     (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
     assert process.wait(10) != 0
-    time.sleep(2)
+    until = time.monotonic() + 10
+    while time.monotonic() < until and working_in(recipe):
+        time.sleep(0.1)
     assert not working_in(recipe)
     record = json.loads((recipe / f"exp/{tag}/short/cdm1_seed0/distill/made_of.json").read_text())
     assert not record["done"]

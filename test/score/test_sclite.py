@@ -11,6 +11,7 @@ import pytest
 from espnet_robust.score.alignment import count_errors
 from espnet_robust.score.counts import score_text, score_utterances
 from espnet_robust.score.normalise import Normalisation
+from espnet_robust.score.significance import Counted, difference, scatter
 
 SCLITE = shutil.which("sclite") or shutil.which("/usr/lib/sctk/bin/sclite")
 needs_sclite = pytest.mark.skipif(not SCLITE, reason="sclite is not installed (Debian: sctk)")
@@ -71,3 +72,49 @@ def test_rates_are_those_of_jiwer():
     ours = score_text(dict(enumerate(refs)), dict(enumerate(hyps)))
     assert ours.wer == pytest.approx(100 * jiwer.wer(refs, hyps))
     assert ours.cer == pytest.approx(100 * jiwer.cer(refs, hyps))
+
+
+@needs_sclite
+def test_matched_pairs_are_those_of_sc_stats(tmp_path):
+    """Two words an utterance, so that sc_stats' segments are utterances."""
+    rng = random.Random(3)
+    refs = [" ".join(rng.choices("abcdefgh", k=2)) for _ in range(400)]
+    systems = {}
+    for name, wrong in (("one", 0.20), ("two", 0.235)):
+        systems[name] = [
+            " ".join(word if rng.random() > wrong else "z" for word in ref.split()) for ref in refs
+        ]
+    shown = ""
+    for name, texts in {"ref": refs, **systems}.items():
+        lines = (f"{text} (s{n % 20}-u{n:05d})\n" for n, text in enumerate(texts))
+        (tmp_path / name).write_text("".join(lines))
+    for name in systems:
+        command = [
+            SCLITE,
+            "-r",
+            "ref",
+            "trn",
+            "-h",
+            name,
+            "trn",
+            "-i",
+            "swb",
+            "-o",
+            "sgml",
+            "stdout",
+        ]
+        shown += subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
+    sc_stats = [str(Path(SCLITE).with_name("sc_stats")), "-p", "-t", "mapsswe", "-u", "-n", "out"]
+    subprocess.run(sc_stats, cwd=tmp_path, input=shown, text=True, check=True, capture_output=True)
+    report = (tmp_path / "out.stats.unified").read_text()
+    theirs = float(re.search(r"MP +\|\| +one +\| +\| +\S+ +<?(\d\.\d+)", report)[1])
+    counted = {}
+    for name, texts in systems.items():
+        words = score_utterances(dict(enumerate(refs)), dict(enumerate(texts))).words
+        errors = words[:, 1:].sum(1).astype(float)
+        counted[name] = Counted(words[None, :, 0].astype(float), errors[None, None])
+    both = scatter(counted)
+    assert difference(both["one"], both["two"]).p == pytest.approx([theirs], rel=0.15)
+    assert 0.005 < theirs < 0.5
