@@ -5,7 +5,8 @@
 
 EXP is an ASR experiment on a student. Speech of DATA is joined and cut to lengths from 400 samples
 to 30 s. onnxruntime processes each piece alone and in batches of eight; the reference is ESPnet's
-model in torch, on each piece alone. Then both greedy decoders and sherpa-onnx transcribe every condition of DATA.
+model in torch, on each piece alone. Then both greedy decoders and sherpa-onnx transcribe every
+condition of DATA.
 """
 
 import argparse
