@@ -35,6 +35,7 @@ demo: setup
 	@echo "      your own data:          README.md, Distil a student"
 
 test: setup
+	@tools/setup_tests.sh
 ifeq ($(ESPNET),202511)
 	OMP_NUM_THREADS=1 .venv-202511/bin/python -m pytest -n 2 --dist loadfile $(ESPNET_TESTS)
 else

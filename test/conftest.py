@@ -265,7 +265,7 @@ def slurm(tmp_path_factory):
     started = subprocess.run([*virtual, "start", folder], capture_output=True, text=True)
     if started.returncode:
         why = started.stderr.strip().splitlines()[-1]
-        assert "setup_slurm" in why or "root" in why, started.stderr
+        assert "setup_tests" in why or "root" in why, started.stderr
         pytest.skip(why)
     os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
     try:
@@ -392,7 +392,7 @@ def browser():
     playwright = pytest.importorskip("playwright.sync_api")
     path = shutil.which("chromium")
     if path is None:
-        pytest.skip("no chromium here; tools/install_browser.sh installs it")
+        pytest.skip("no chromium here; tools/setup_tests.sh installs it")
     # Without a sandbox, which root cannot have.
     options = [f"--use-fake-{what}-for-media-stream" for what in ("device", "ui")]
     with playwright.sync_playwright() as p:

@@ -81,7 +81,7 @@ def test_espnet_task_imports(task):
     [
         "tools/setup.sh",
         "tools/setup_202511.sh",
-        "tools/install_browser.sh",
+        "tools/setup_tests.sh",
         ".ci/run",
         "utils/parse_options.sh",
         "utils/log.sh",

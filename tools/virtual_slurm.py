@@ -1,6 +1,6 @@
 """Run a two-node Slurm on this machine, to try --cluster slurm and for the tests. Needs root.
 
-tools/setup_slurm.sh    # Debian's packages
+tools/setup_tests.sh    # Debian's packages
 python tools/virtual_slurm.py start DIR
 SLURM_CONF=DIR/slurm.conf ./run.sh --cluster slurm ...
 python tools/virtual_slurm.py stop DIR
@@ -125,7 +125,7 @@ def main() -> None:
     args = parser.parse_args()
     missing = [name for name in PROGRAMS if not shutil.which(name)]
     if missing:
-        sys.exit(f"no {', '.join(missing)} here; as root: tools/setup_slurm.sh")
+        sys.exit(f"no {', '.join(missing)} here; as root: tools/setup_tests.sh")
     if os.geteuid():
         sys.exit("Slurm's daemons need root")
     slurm = Slurm(args.folder.resolve())

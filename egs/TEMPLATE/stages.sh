@@ -131,7 +131,7 @@ live_lines() {
         return
     fi
     for seed in ${seeds}; do
-        for system in ${systems}; do echo "${system} ${seed}: waits" >&3; done
+        for system in ${systems}; do echo "${system} ${seed}" >&3; done
     done
     echo "${lines}"
 }

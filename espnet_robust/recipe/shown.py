@@ -37,6 +37,11 @@ class Shown:
         self.loss = ""
         self._start: tuple[float, float] | None = None  # time and share done when first shown
 
+    def found(self) -> None:
+        """It was done by an earlier run."""
+        if self.line:
+            self.line.show(f"{self.name}: done before")
+
     def begin(self) -> None:
         if self.line:
             self.line.show(f"{self.name}: begins")

@@ -65,12 +65,13 @@ def train(
         return
     with locked(output.path.with_name(f".{output.path.name}.lock"), output.path):
         remove_stale(output, redo=redo)
+        shown = Shown(name, log, config.get("num_iters_per_epoch"))
         if output.is_done():
+            shown.found()
             return
         output.begin()
         text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
         write_atomic(output.path / CONFIG, text)
-        shown = Shown(name, log, config.get("num_iters_per_epoch"))
         _run(command, shown)
         for name in ("config.yaml", best):
             if not (output.path / name).is_file():

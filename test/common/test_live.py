@@ -122,7 +122,7 @@ def test_the_error_of_a_job_stays_below_the_lines(terminal, tmp_path):
     job = 'if [ "$1" = a ]; then echo "error: no audio" >&2; return 1; fi; sleep 0.3; show "$1"'
     assert each_system(tmp_path, job, fd).returncode == 1
     assert screen(read()) == [
-        "a 0: waits", "b ran", "error: no audio", "error: a system failed; see above",
+        "a 0", "b ran", "error: no audio", "error: a system failed; see above",
     ]  # fmt: skip
 
 

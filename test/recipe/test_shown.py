@@ -75,11 +75,13 @@ def test_a_resumed_training_reckons_from_where_it_goes_on(monkeypatch, clock):
     assert screen.texts == ["asr cdm1 0: epoch 3/4", "asr cdm1 0: epoch 4/4, 0:20 left"]
 
 
-def test_a_failure_is_said_in_its_line(monkeypatch):
+def test_a_failure_and_an_earlier_end_are_said_in_its_line(monkeypatch):
     screen = Screen()
     monkeypatch.setattr(module, "own_line", lambda: screen)
-    Shown("asr cdm1 0", Path("x/asr.log")).failed()
-    assert screen.texts == ["asr cdm1 0: failed"]
+    shown = Shown("asr cdm1 0", Path("x/asr.log"))
+    shown.failed()
+    shown.found()
+    assert screen.texts == ["asr cdm1 0: failed", "asr cdm1 0: done before"]
 
 
 def test_in_a_log_only_begin_and_end(monkeypatch, capsys, clock):
