@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Speed and word error rate of our decoding beside ESPnet's, on one trained recogniser.
+"""Compare speed and word error rate of our decoding with ESPnet's, on one trained recogniser.
 
     cd egs/mini/asr1    # paths in an experiment's config.yaml are relative
     OMP_NUM_THREADS=1 python ../../../tools/benchmark_decoding.py --exp EXP data/test [data/test_X]
 
-Three decoders get the same utterances by turns, so that a busy machine slows all: batched greedy
+Three decoders take turns on the same utterances, so that other load slows all: batched greedy
 CTC and batched beam search as ``espnet_robust.bin.decode`` does them, and one utterance after
 another by ``Speech2Text`` as ``espnet2.bin.asr_inference`` does, with ESPnet's defaults but for
-``ctc_weight`` 1. Loading of models and audio is not counted.
+``ctc_weight`` 1. Loading models and audio is not timed.
 """
 
 import argparse

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Speed of a distillation step at full size, side by side with a plain one.
+"""Compare the speed of a full-size distillation step with that of a plain one.
 
     OMP_NUM_THREADS=2 python tools/benchmark_distill.py [--amp none bf16] [--device cuda]
     OMP_NUM_THREADS=2 python tools/benchmark_distill.py --scaling OUT.png
 
-The models are those of ``distill_steps.py``. Utterances last 9 to 14 s, four make a batch.
+The models are those of ``distill_steps.py``. A batch has four utterances of 9 to 14 s.
 
     plain                transformers' models, output_hidden_states, attention mask, fp32; batches
                          of random utterances, padded with zeros to the longest
     plain, bf16          the same under torch.autocast, where --amp has bf16
     setup1, setup2       ours; batches of similar length, as batch_type numel makes them. The two
-                         differ in what is heard, not in what is computed
-    setup1 cached        the same, with the teacher's answers on disk
+                         differ in their input, not in what is computed
+    setup1 cached        the same, with the teacher's hidden states on disk
     setup2 + adversary   with a domain classifier
 
 All hear the same utterances, a batch by turns, so that a busy machine slows all. Stated are audio
@@ -24,7 +24,7 @@ does in a bf16 product of two large matrices, measured in the same run. On a GPU
 stated as if each step were alone: what it keeps, and what it takes beyond that.
 
 ``--scaling`` plots time (on a CPU the process's CPU time) and peak memory of a setup2 step against
-the audio seconds in the batch, made of crops of 10 s, with the straight line that fits best.
+the audio seconds in the batch, made of crops of 10 s, with the best-fitting straight line.
 """
 
 import argparse
@@ -90,7 +90,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def alternatives(args: argparse.Namespace, cache: TargetCache) -> dict[str, Step]:
-    """The steps to be compared, by name. The cache is filled by who knows what will be heard."""
+    """The steps to compare, by name. The caller, which knows the batches, fills the cache."""
     hubert = make_hubert(args.tiny)
     pairs = {}  # of teacher and student: shared, so that no code is compiled twice
     steps = {"plain": plain_step(hubert, args.device)}
@@ -143,7 +143,7 @@ def warm_up(steps: dict[str, Step], wavs: list[Tensor], count: bool) -> dict[str
 
 
 def compare(args: argparse.Namespace, root: str) -> tuple[list[dict], bool]:
-    """One row an alternative, and whether all of them ran."""
+    """One row for each alternative, and whether all of them ran."""
     rng = np.random.default_rng(args.seed)
     sizes = (rng.uniform(*args.seconds, args.rounds * args.batch) * RATE).astype(int)
     wavs = [torch.randn(int(n)).mul(0.1).to(args.device) for n in sizes]
@@ -201,7 +201,7 @@ def summary(row: dict, plain: dict, flop: float | None, peak: float) -> dict:
 
 
 def scaling(args: argparse.Namespace) -> list[dict]:
-    """One row a size of batch: seconds of audio, seconds and peak MB of a step."""
+    """One row for each batch size: seconds of audio, seconds and peak MB of a step."""
     torch.manual_seed(args.seed)
     teacher = make_teacher(make_hubert(args.tiny), args.device)
     step = our_step(teacher, make_student(teacher), args.device, args.amp[0])
@@ -227,7 +227,7 @@ def scaling(args: argparse.Namespace) -> list[dict]:
 
 
 def line(x: Sequence[float], y: Sequence[float]) -> tuple[float, float, float]:
-    """Slope, intercept and R^2 of the straight line that fits best."""
+    """Slope, intercept and R^2 of the best-fitting straight line."""
     slope, intercept = np.polyfit(x, y, 1)
     rest = np.asarray(y) - np.polyval((slope, intercept), x)
     return float(slope), float(intercept), float(1 - rest.var() / np.var(y))

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Throughput of the distortion engine on one core, beside audiomentations where it is installed.
+"""Throughput of the distortion engine on one core, and of audiomentations if it is installed.
 
     OMP_NUM_THREADS=1 python tools/benchmark_distortion.py [--noise DIR --rir DIR --speech DIR]
 
-The data dirs default to material made on the spot. Each operation of ours and its counterpart get
-the same utterances and files, by turns, so that a busy machine slows both. Stated are the medians
-of the process's own CPU time and of the wall clock, and the audio distorted in a second of CPU
-time. audiomentations is no dependency: install it into a copy of the environment to compare.
+Without data dirs it generates its own material. Each of our operations and its counterpart take
+turns on the same utterances and files, so that other load slows both. It prints medians of the
+process's CPU time and of the wall clock, and the seconds of audio distorted per second of CPU time.
+audiomentations is not a dependency: to compare, install it into a copy of the environment.
 """
 
 import argparse
@@ -131,7 +131,7 @@ def timed(function: Callable, *args, **kwargs) -> tuple[float, float]:
 
 
 def benchmark(args: argparse.Namespace, root: Path) -> list[dict]:
-    """One row an operation."""
+    """One row for each operation."""
     made = make_material(root, np.random.default_rng(args.seed))
     speech, noise, rir = (
         given or default

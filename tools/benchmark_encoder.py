@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""A training step of ``encoder: blstm`` beside that of ESPnet's ``encoder: rnn``.
+"""Compare a training step of ``encoder: blstm`` with one of ESPnet's ``encoder: rnn``.
 
     OMP_NUM_THREADS=1 python tools/benchmark_encoder.py [--device cuda]
 
-Encoders of ``conf/asr/ctc.yaml`` on 192 features take forward and backward of the same batches of
-about 32 s, by turns. Stated is this process's CPU time, which other processes hardly touch; on a
-GPU it is time by the clock, and batches are also larger.
+Encoders of ``conf/asr/ctc.yaml`` on 192 features take turns at forward and backward passes of the
+same batches of about 32 s. It prints this process's CPU time, which other processes hardly affect;
+on a GPU it prints wall-clock time, and adds larger batches.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def step(encoder: nn.Module, x: torch.Tensor, lengths: torch.Tensor) -> float:
-    """Seconds of forward and backward: of CPU time, or on a GPU by the clock."""
+    """Seconds of a forward and backward pass: CPU time, or on a GPU wall-clock time."""
     clock = time.perf_counter if x.is_cuda else time.process_time
     began = clock()
     encoder(x, lengths)[0].sum().backward()

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""What a frozen student costs in each epoch of ASR training, its features cached or not.
+"""Time of a frozen student in each epoch of ASR training, with and without cached features.
 
     OMP_NUM_THREADS=1 python tools/benchmark_frontend.py [--student DIR] [--seconds 600]
 
-Recognisers of ``conf/asr/ctc.yaml`` take one training step on the same batch by turns, so that a
-busy machine slows all: on the student without a cache, with ``cache_gb``, and on log-mel features.
+Recognisers of ``conf/asr/ctc.yaml`` take turns at a training step on the same batch, so that other
+load slows all of them: on the student without a cache, with ``cache_gb``, and on log-mel features.
 The audio is noise in utterances of 1 to 4 s, shuffled into other batches in each epoch. Without
-``--student`` it is one of two layers from the teacher of ``egs/mini/asr1``. Reading of audio is not
-counted.
+``--student`` it is one of two layers from the teacher of ``egs/mini/asr1``. Reading audio is not
+timed.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def recogniser(frontend: dict, root: Path) -> nn.Module:
-    """The model ``asr_train`` builds from ``conf/asr/ctc.yaml`` and the frontend's options."""
+    """The model that ``asr_train`` builds from ``conf/asr/ctc.yaml`` and the frontend's options."""
     path = root / "train.yaml"
     path.write_text(yaml.safe_dump(lay_over(read_yaml(ROOT / "conf/asr/ctc.yaml"), frontend)))
     args = ASRTask.get_parser().parse_args(["--config", str(path), "--output_dir", str(root)])

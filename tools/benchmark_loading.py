@@ -4,9 +4,9 @@
     python tools/benchmark_loading.py [--device cuda --batch 24 --workers 1 2 4 8 16]
 
 The step is a setup2 step with adversary of ``distill_steps.py``, in bf16. Its batches come as in
-``distill_train``: ESPnet's dataset reads FLAC files, ``Views`` makes two views of each by the chain
-of ``conf/distortion/train.yaml``, workers of a DataLoader collate them. Audio, noises and rooms are
-made on the spot (``make_noise_corpus.py``).
+``distill_train``: ESPnet's dataset reads FLAC files, ``Views`` makes two views of each with
+``conf/distortion/train.yaml``, and workers of a DataLoader collate them. Audio, noises and rooms
+are generated (``make_noise_corpus.py``).
 """
 
 import argparse
@@ -57,7 +57,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def make_dataset(step: Step, batch: int, seconds: float) -> ESPnetDataset:
-    """Utterances of ``data/train``, made here, read by ESPnet and heard by our views."""
+    """Generate ``data/train``, which ESPnet reads, with our views."""
     make(Path("data"), seconds, utterances=2 * batch)
     distorter = load_distortion(read_yaml(CHAIN))
     views = Views(
@@ -74,7 +74,7 @@ def make_dataset(step: Step, batch: int, seconds: float) -> ESPnetDataset:
 
 
 def batches(dataset: ESPnetDataset, batch: int, workers: int, device: str) -> DataLoader:
-    """The loader of ESPnet's sequence iterator. Utterances come again and again."""
+    """The loader of ESPnet's sequence iterator, with repeated utterances."""
     ids = np.resize(list(dataset.loader_dict["speech"]), 1000 * batch)
     return DataLoader(
         dataset,

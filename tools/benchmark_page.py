@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""How large the report's page is, and how fast it opens and answers in Chromium.
+"""Size of the report's page, and how fast it opens and responds in Chromium.
 
     python tools/benchmark_page.py --systems 20 --conditions 60 --utterances 3000
 
-The page holds made-up texts. `opens`: from the address to the first utterance on the screen; the
-others: from the action to the next painted frame.
+The page has made-up texts. `opens` is the time from the address to the first utterance on the
+screen; the others are times from an action to the next painted frame.
 """
 
 import shutil

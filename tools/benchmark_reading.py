@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""What the checks of ``read_audio`` cost: its CPU time over that of bare ``soundfile.read``.
+"""Cost of the checks in ``read_audio``: its CPU time over that of bare ``soundfile.read``.
 
     OMP_NUM_THREADS=1 python tools/benchmark_reading.py [--seconds 10] [--repeat 400]
 
-Both read the same whole file by turns, so that a busy machine slows both. Stated are medians in
+Both take turns reading the same whole file, so that other load slows both. It prints medians in
 microseconds and their ratio. MP3 is decoded twice, once to count it, and so costs about double.
 """
 

@@ -1,8 +1,8 @@
-"""How long scoring and reporting take at full size, and how much memory.
+"""Time and memory of scoring and reporting at full size.
 
     python tools/benchmark_report.py --systems 10 --conditions 60 --utterances 3000 --jobs 2
 
-Makes texts up (words drawn from a vocabulary, errors by condition), then runs the commands as a
+It makes up texts (words drawn from a vocabulary, errors by condition), then runs the commands as a
 recipe does: ``score`` for every system, ``--jobs`` at a time, and one ``report`` with a baseline.
 """
 
@@ -48,7 +48,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
 
 
 def make(systems: int, conditions: int, utterances: int) -> None:
-    """Test sets and what systems made of them."""
+    """Write test sets and the hypotheses of all systems."""
     rng = random.Random(0)
     vocabulary = ["".join(rng.choices("abcdefghijklmnop", k=rng.randint(2, 9)))
                   for _ in range(VOCABULARY)]  # fmt: skip

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""How long commands take to import and to answer ``--help``, here or beside another checkout.
+"""Time that commands take to import and to answer ``--help``, here or in another checkout.
 
     python tools/benchmark_start.py --runs 11
     python tools/benchmark_start.py --against ../other_checkout
 
-Figures are medians. The two checkouts take turns, run by the same Python. The ratio is of CPU time,
-which other processes hardly touch: theirs over ours, so more than 1 is a gain.
+Figures are medians. The two checkouts take turns with the same Python. The ratio is of CPU time,
+which other processes hardly affect: theirs over ours, so that more than 1 is a gain.
 """
 
 import os

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""How far what a GPU computes is from what the CPU computes: speech models, frontend, recogniser.
+"""Compare GPU results with CPU results: speech models, frontend, recogniser.
 
     python tools/compare_devices.py [--device cuda]
 
 The recogniser is that of ``conf/asr/ctc.yaml`` on a student of the teacher of ``egs/mini/asr1``,
-its own weights random. Of hidden states and features the largest difference in any valid frame is
-stated over the standard deviation of all, of CTC the largest difference of a log probability. cuDNN
-rounds the inputs of convolutions to TF32 (10 bits) unless it is told not to; decoding leaves that
-as it is, so that with torch's defaults has to stay within 1e-3, else the exit status is 1.
+with random weights of its own. For hidden states and features it prints the largest difference in
+any valid frame over the standard deviation of all, for CTC the largest difference of a log
+probability. By default cuDNN rounds the inputs of convolutions to TF32 (10 bits), and decoding does
+not change that. So the differences with torch's defaults must stay within 1e-3; otherwise the exit
+status is 1.
 """
 
 import argparse
@@ -94,7 +95,7 @@ def compared(tiny: bool) -> dict[str, tuple[nn.Module, Compute, bool]]:
 
 @torch.inference_mode()
 def valid(model: nn.Module, compute: Compute, wav: Tensor, lengths: Tensor) -> Tensor:
-    """What is computed where the model is, for valid frames, on the CPU."""
+    """Results for valid frames, computed on the model's device and moved to the CPU."""
     device = next(model.parameters()).device
     frames, numbers = compute(model, wav.to(device), lengths.to(device))
     return torch.cat([row[:n] for row, n in zip(frames, numbers.tolist(), strict=True)]).cpu()

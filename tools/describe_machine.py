@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a measurement runs on: processor, GPU, versions. Fails where there is no such device."""
+"""Print what a measurement runs on: processor, GPU, versions. Fails if the device is missing."""
 
 import argparse
 import json

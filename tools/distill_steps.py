@@ -1,4 +1,4 @@
-"""Distillation steps that the benchmarks time: a plain one of transformers, and ours.
+"""The distillation steps that the benchmarks time: a plain one with transformers, and ours.
 
 HuBERT Base shape with random weights (95 M parameters) teaches a student of its convolutions and
 first two layers (23.5 M), targets are layers 4, 8 and 12, the loss L1 + log-sigmoid cosine, the
@@ -40,7 +40,7 @@ class Step:
 
     Attributes:
         model: what is trained.
-        teachers: frozen models that it asks.
+        teachers: frozen models that give the targets.
         optimizer: of ``model``.
         loss_of: the loss of a batch.
     """
@@ -54,14 +54,14 @@ class Step:
         self.apply(self.loss_of(wavs))
 
     def apply(self, loss: Tensor) -> None:
-        """As ESPnet's trainer does it."""
+        """Update the weights as ESPnet's trainer does."""
         loss.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
         self.optimizer.step()
         self.optimizer.zero_grad()
 
     def kept_bytes(self) -> int:
-        """What lies in memory between updates: weights, and the state of the optimizer."""
+        """Bytes kept in memory between updates: weights and the optimizer's state."""
         tensors = {id(p): p for m in (self.model, *self.teachers) for p in m.parameters()}
         for state in self.optimizer.state.values():
             tensors |= {id(v): v for v in state.values() if isinstance(v, Tensor)}
@@ -74,7 +74,7 @@ def make_hubert(tiny: bool = False) -> HubertModel:
 
 
 def make_teacher(hubert: HubertModel, device: str, compiled: bool = False) -> SpeechModel:
-    """A frozen copy as our teachers are."""
+    """A frozen copy, like our teachers."""
     teacher = build_speech_model(copy.deepcopy(hubert), normalize=False)
     teacher = teacher.requires_grad_(False).eval().to(device)
     if compiled:
@@ -83,7 +83,7 @@ def make_teacher(hubert: HubertModel, device: str, compiled: bool = False) -> Sp
 
 
 class Plain(nn.Module):
-    """What one writes first: the library's models and nothing else."""
+    """The obvious implementation: the library's models and nothing else."""
 
     def __init__(self, teacher: HubertModel):
         super().__init__()
@@ -112,7 +112,7 @@ class Plain(nn.Module):
 
 
 def padded(wavs: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """(B, N) with zeros behind the shorter ones, (B,) samples."""
+    """(B, N) padded with zeros at the end, and (B,) numbers of samples."""
     lengths = torch.tensor([len(wav) for wav in wavs], device=wavs[0].device)
     return nn.utils.rnn.pad_sequence(list(wavs), batch_first=True), lengths
 
@@ -164,7 +164,7 @@ def our_step(
 
 
 def fill(cache: TargetCache, hubert: HubertModel, wavs: Sequence[Tensor]) -> None:
-    """With numbers in the teacher's shape: what they are does not change the speed."""
+    """Fill the cache with numbers in the teacher's shape; their values do not affect the speed."""
     longest = torch.tensor(max(map(len, wavs)))
     most = int(hubert._get_feat_extract_output_lengths(longest))
     drawn = {str(layer): torch.randn(most, hubert.config.hidden_size) for layer in LAYERS}
@@ -174,7 +174,7 @@ def fill(cache: TargetCache, hubert: HubertModel, wavs: Sequence[Tensor]) -> Non
 
 
 def timed(step: Callable[[Sequence[Tensor]], None], wavs: Sequence[Tensor]) -> tuple[float, float]:
-    """Seconds by the clock and of this process's CPU time."""
+    """Seconds of wall-clock time and of this process's CPU time."""
     start, start_cpu = time.perf_counter(), time.process_time()
     step(wavs)
     if wavs[0].is_cuda:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Put the parts of tools/check_gpu.sh together: figures, exit status and seconds of each.
+"""Gather the results of the parts of tools/check_gpu.sh: figures, exit status and seconds.
 
 A part NAME left NAME.status ("STATUS SECONDS") and, if it measured anything, NAME.json. The exit
-status is 1 where one failed, or where there is none.
+status is 1 if a part failed, or if there are no parts.
 """
 
 import argparse

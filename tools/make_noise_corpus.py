@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Data dirs like those of a recipe after its stages 1 and 2, made without a speech synthesiser.
+"""Make data dirs like those of a recipe after stages 1 and 2, without a speech synthesiser.
 
     cd SOMEWHERE && python tools/make_noise_corpus.py [--seconds 15.6 --utterances 96]
 
 Writes ``data/{train,dev,test}``, whose "words" are bursts of noise in a band of their own, and
-``data/{noise,rir}_{train,dev}``: all that the trainings of ``egs/mini/asr1`` read. What can be
-measured on it is speed, and that a command runs; nothing here is speech.
+``data/{noise,rir}_{train,dev}``: all that the trainings of ``egs/mini/asr1`` read. Use it to
+measure speed or to check that a command runs; it contains no speech.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def speech(seconds: float, rng: np.random.Generator) -> tuple[np.ndarray, str]:
 
 
 def noise(seconds: float, rng: np.random.Generator) -> np.ndarray:
-    """Noise whose level changes every quarter of a second."""
+    """Noise with a level that changes every quarter of a second."""
     levels = np.repeat(rng.uniform(0.2, 1, int(4 * seconds) + 1), RATE // 4)
     wav = rng.standard_normal(round(seconds * RATE))
     return to_rms(wav * levels[: len(wav)], -26)

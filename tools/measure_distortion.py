@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""The distortion engine held against its specification and against sox, as a Markdown table.
+"""Check the distortion engine against its specification and sox; print a Markdown table.
 
     OMP_NUM_THREADS=1 python tools/measure_distortion.py [--noise DIR --rir DIR --speech DIR]
 
-The data dirs default to material made on the spot. If the one of rooms has ``utt2rt60_requested``
-(as those of `prepare_corpus mini_rooms`), the RT60 of every response is measured, too.
+Without data dirs it generates its own material. If the data dir of rooms has ``utt2rt60_requested``
+(as `prepare_corpus mini_rooms` writes it), it also measures the RT60 of every response.
 """
 
 import argparse

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""How far exported recognisers are from ESPnet's: log probabilities and texts.
+"""Compare exported recognisers with ESPnet's: log probabilities and texts.
 
     tools/measure_export.py EXP --data egs/mini/asr1/data/test --utterances 100
 
 EXP is an ASR experiment on a student. Speech of DATA is joined and cut to lengths from 400 samples
-to 30 s; each utterance is heard alone and in batches of eight by onnxruntime, and by ESPnet's model
-in torch. Then every condition of DATA is transcribed by both greedy decoders, and by sherpa-onnx.
+to 30 s. onnxruntime processes each piece alone and in batches of eight; the reference is ESPnet's
+model in torch, on each piece alone. Then both greedy decoders and sherpa-onnx transcribe every
+condition of DATA.
 """
 
 import argparse
@@ -41,7 +42,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def cut(data_dir: Path, count: int) -> list[np.ndarray]:
-    """``count`` pieces of joined speech of lengths evenly spread on a log scale."""
+    """``count`` pieces of joined speech, with lengths evenly spaced on a log scale."""
     speech = np.concatenate([read_audio(one) for one in read_data_dir(data_dir).wav.values()])
     rng = np.random.default_rng(0)
     lengths = np.geomspace(SHORTEST, LONGEST, count).round().astype(int)
@@ -73,7 +74,7 @@ def _far(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def texts(recogniser, exported: Path, data: Path, count: int) -> dict[str, int]:
-    """How many utterances of all conditions have the greedy decoder's text."""
+    """Number of utterances of all conditions with the same text as the greedy decoder's."""
     import sherpa_onnx
 
     runtime = Runtime(exported / "model.onnx")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What padding and batch mates do to features, ours beside ESPnet's ``huggingface`` frontend.
+"""Effect of padding and of the rest of the batch on our features and ESPnet's ``huggingface`` ones.
 
     OMP_NUM_THREADS=1 python tools/measure_invariance.py [--seed 0]
 

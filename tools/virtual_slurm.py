@@ -1,4 +1,4 @@
-"""A Slurm of two nodes on this machine, to try --cluster slurm and for the tests. Needs root.
+"""Run a two-node Slurm on this machine, to try --cluster slurm and for the tests. Needs root.
 
 tools/setup_tests.sh    # Debian's packages
 python tools/virtual_slurm.py start DIR
@@ -70,7 +70,7 @@ class Slurm:
             time.sleep(0.2)
 
     def _start_munge(self) -> None:
-        """With a key and a socket of its own; whatever munge this machine has is left alone."""
+        """Start munge with its own key and socket; any munge of the machine is left alone."""
         key = self.folder / "munge.key"
         key.write_bytes(os.urandom(1024))
         key.chmod(0o400)
@@ -98,7 +98,7 @@ class Slurm:
 
 
 def end_process(pid: int) -> None:
-    """SIGTERM, and SIGKILL where that does not end it in 10 s."""
+    """Send SIGTERM, and SIGKILL if that does not end it within 10 s."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         for _ in range(100):
             try:

@@ -1,7 +1,7 @@
-"""ESPnet's published configurations of self-supervised frontends, shrunk, moved to ours.
+"""Move ESPnet's published configurations of self-supervised frontends to ours, and train a step.
 
-Architectures and keys are those of recipes in ESPnet's egs2; sizes are small. ``moved`` changes the
-lines that plugin/README.md lists and no others; then the model trains a step.
+Architectures and keys are those of recipes in ESPnet's egs2, with small sizes. ``moved`` changes
+only the lines that plugin/README.md lists.
 """
 
 import sys
@@ -146,7 +146,7 @@ PUBLISHED = {
 
 
 def moved(conf: dict) -> dict:
-    """``conf`` with the lines changed that plugin/README.md lists; ``build`` adds the student."""
+    """``conf`` after the changes that plugin/README.md lists; ``build`` adds the student."""
     frontend = dict(conf["frontend_conf"])
     for key in ("frontend_conf", "model", "download_dir"):
         frontend.pop(key, None)
@@ -203,7 +203,7 @@ def test_unmoved_lines_are_answered(published, answer, student_dir, tmp_path):
 
 
 def test_houlsby_is_answered_with_lora(student_dir, tmp_path):
-    """ESPnet's Houlsby adapter knows its own s3prl class only."""
+    """ESPnet's Houlsby adapter supports only ESPnet's own s3prl frontend."""
     model = build("asr", moved(S3PRL | TRANSFORMER | DECODER | HYBRID), student_dir, tmp_path)
     with pytest.raises(ConfigError, match="write `adapter: lora`"):
         abs_task.create_adapter(model, "houlsby", {"bottleneck": 4})

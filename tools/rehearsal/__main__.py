@@ -81,7 +81,7 @@ def used() -> tuple[float, float]:
 
 
 def make_corpora(root: Path) -> Path:
-    """A directory for each corpus, unless it is there."""
+    """Make a directory for each corpus that does not exist yet."""
     for name, tree in TREES.items():
         if not (root / name).is_dir():
             write_tree(root / f"{name}.part", tree()).rename(root / name)

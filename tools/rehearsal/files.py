@@ -1,4 +1,4 @@
-"""Files of a small tree in the layout of a published corpus, what archives leave in it included."""
+"""Write small trees in the layouts of published corpora, with the stray files of archives."""
 
 import struct
 import zlib

@@ -1,4 +1,4 @@
-"""Which recipe is run with which options, and what must be there afterwards."""
+"""The recipes to rehearse, their options, and the results that must exist afterwards."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,9 +17,9 @@ class Rehearsal:
 
     Args:
         recipe: CORPUS/TASK below egs.
-        systems: of those that the recipe compares.
+        systems: some of those that the recipe compares.
         corpora: those whose directories it is given, as options of their names.
-        conditions: rows that its table must have.
+        conditions: number of rows that its table must have.
         task: asr or cls.
         options: others; {corpora} in them is the directory with all of the corpora.
         metric: of the table.

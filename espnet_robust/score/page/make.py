@@ -20,10 +20,10 @@ def make_page(
     """Write ``index.html`` into ``out``.
 
     Args:
-        out: directory; audio is named from there.
+        out: directory of the page; paths of audio are relative to it.
         studies: what ``write_report`` returns.
         title: heading of the page.
-        command: what was run.
+        command: the command that was run.
 
     Returns:
         the file.
@@ -48,13 +48,13 @@ def make_page(
 
 
 def _compared(scores: Scores) -> str:
-    """How counts of errors differ from what the page marks; empty where they do not."""
+    """How the error counts differ from the errors that the page marks; empty if they do not."""
     changed = [f"{key} {value}" for key, value in scores.normalisation.items()]
     if scores.alignment != "fewest":
         changed.append(f"alignment {scores.alignment}")
     if not changed:
         return ""
-    return f"Texts and marks are as decoded; errors are counted with {', '.join(changed)}."
+    return f"Texts and marked errors are as decoded; errors are counted with {', '.join(changed)}."
 
 
 def _made(command: str) -> str:

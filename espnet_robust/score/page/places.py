@@ -1,4 +1,4 @@
-"""Where the utterances of a run are: its test sets, its hypotheses, their audio."""
+"""Find the utterances of a run: its test sets, their audio, its hypotheses."""
 
 import functools
 import os
@@ -35,12 +35,12 @@ class Places:
 
     @classmethod
     def of(cls, runs: Sequence[Run], condition: str) -> "Places":
-        """The first run that has them.
+        """The places of a condition in the first run that has them.
 
         Raises:
-            DataDirError: no run was tested so, or the test set is gone.
+            DataDirError: no run was tested in this condition, or the test set no longer exists.
         """
-        problem = f"{condition}: its scores do not say where its utterances are, as averaged folds"
+        problem = f"{condition}: its scores (averaged folds?) do not say where its utterances are"
         for run in runs:
             score = run.scores.condition(condition)
             if score is None or score.data_dir is None:
@@ -54,7 +54,7 @@ class Places:
         raise DataDirError(problem)
 
     def entry(self, entry: str) -> str:
-        """An entry of ``wav.scp``, its file named from here."""
+        """An entry of ``wav.scp`` with its path relative to the current directory."""
         if not self.root or not entry or is_pipe(entry):
             return entry
         return os.path.join(self.root, entry)

@@ -1,4 +1,4 @@
-"""What each run was trained with: the ``made_of.json`` files of its outputs."""
+"""The configuration of each run, from the ``made_of.json`` files of its outputs."""
 
 import re
 from typing import Any
@@ -18,7 +18,7 @@ def read_run(run: Run) -> list[dict[str, str]]:
 
     Returns:
         for each ``DIR/made_of.json`` of the run: ``name``, ``commit`` and, as YAML, ``config``:
-        what decided it, digests of files left out.
+        the inputs that decided it, without digests.
     """
     below = run.experiment
     found = []
@@ -26,7 +26,7 @@ def read_run(run: Run) -> list[dict[str, str]]:
         try:
             record = read_json(path)
         except UserError:
-            continue  # a damaged record is no reason to have no page
+            continue  # the page works without a damaged record
         decided = _without_digests(record.get("made_of"))
         shown = yaml.safe_dump(decided, sort_keys=False, allow_unicode=True) if decided else ""
         name = path.parent.relative_to(below).as_posix()
@@ -35,7 +35,7 @@ def read_run(run: Run) -> list[dict[str, str]]:
 
 
 def _without_digests(value: Any) -> Any:
-    """The record without digests, and without what then is empty."""
+    """The record without digests, and without entries that are then empty."""
     if not isinstance(value, dict):
         return value
     kept = {key: _without_digests(item) for key, item in value.items() if not _is_digest(item)}

@@ -1,9 +1,10 @@
-"""Small spectrograms, for a page that may play the audio beside it but not read it.
+"""Small spectrograms, for a page that can play the audio beside it but not read its samples.
 
-A browser lets a page that was opened from disk play ``file:`` audio and hides its samples (tried in
-Chromium 156: fetch is refused, a media element's stream is silent or refused). So the report draws
-the spectrograms of the utterances that tell most. Where the page may read audio (from a web server,
-or after its folder was chosen), ``assets/spectrogram.js`` computes the same.
+A browser lets a page that was opened from disk play ``file:`` audio but hides its samples (tested
+in Chromium 156: fetch is refused, and a media element's stream is silent or refused). The report
+therefore includes spectrograms of the utterances on which systems differ most. If the page can
+read audio (on a web server, or after the reader has chosen the folder),
+``assets/spectrogram.js`` computes the same.
 """
 
 import base64
@@ -18,7 +19,7 @@ WINDOW = 512  # samples, 32 ms
 HOP = 320  # 20 ms
 BANDS = 64
 RANGE_DB = 70.0  # below the loudest cell; what is softer is black
-LEVELS = 15  # few, so that pictures pack well; more cannot be told apart
+LEVELS = 15  # few, so that pictures compress well; the eye cannot tell more apart
 
 
 def spectrogram(wav: np.ndarray) -> np.ndarray:
@@ -42,7 +43,7 @@ def spectrogram(wav: np.ndarray) -> np.ndarray:
 
 
 def _edges() -> tuple[np.ndarray, np.ndarray]:
-    """First bin of each band and the one behind its last: equal widths in mel, one bin at least."""
+    """First bin of each band, and the bin after its last: equal widths in mel, at least one bin."""
     top = 2595 * np.log10(1 + RATE / 2 / 700)
     hertz = 700 * (10 ** (np.linspace(0, top, BANDS + 1) / 2595) - 1)
     bins = np.floor(hertz * WINDOW / RATE + 1e-9).astype(int)
@@ -52,10 +53,10 @@ def _edges() -> tuple[np.ndarray, np.ndarray]:
 def pictures(
     ranks: Sequence[float], audio: Sequence[str], clean: Sequence[str], budget: int
 ) -> dict[str, list[str | None]]:
-    """Spectrograms of the utterances that tell most, as far as ``budget`` bytes go.
+    """Spectrograms of the utterances with the highest ranks, within ``budget`` bytes.
 
     Args:
-        ranks: (N,), how much an utterance tells.
+        ranks: (N,) importance of each utterance.
         audio, clean: (N,) entries of ``wav.scp``; ``clean`` may be empty.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What the page shows of each utterance: one block a condition, read when somebody looks at it."""
+"""The page's utterances: one block per condition, unpacked when the reader opens it."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -68,14 +68,14 @@ def _block(runs: Sequence[Run], condition: str, out: Path, budget: int) -> dict[
 
 
 def _wavs(places: Places) -> dict[str, str]:
-    """Utterance -> entry of ``wav.scp``; relative files from here."""
+    """Utterance -> entry of ``wav.scp``; paths are relative to the current directory."""
     if not (places.data_dir / "wav.scp").is_file():
         return {}
     return {utt: places.entry(entry) for utt, entry in iter_wav(places.data_dir)}
 
 
 def _table(path: Path) -> dict[str, str]:
-    """A table that need not be there."""
+    """A table, or {} if there is none."""
     return dict(iter_table(path)) if path.is_file() else {}
 
 
@@ -102,12 +102,12 @@ def _shown(hyps: Mapping[str, str] | None, utt: str, ref: str) -> str | bool | N
 
 
 def _errors(run: Run, condition: str) -> dict[str, int]:
-    """Of each utterance, in words."""
+    """Word errors by utterance id."""
     counts = run.counts.get(condition)
     return dict(zip(counts.ids, counts.words[:, 1:].sum(1).tolist(), strict=True)) if counts else {}
 
 
 def _spread(errors: Sequence[int | None]) -> int:
-    """How far the runs differ."""
+    """The difference between the most and the fewest errors of the runs."""
     known = [e for e in errors if e is not None]
     return max(known) - min(known) if known else 0

@@ -29,13 +29,13 @@ def write_page(
 
     Args:
         path: the HTML file.
-        head: what the page shows at once, see ``make.make_page``.
+        head: the data that the page shows first, see ``make.make_page``.
         blocks: the utterances of each condition, see ``utterances.blocks``.
         runs: the outputs of each run, see ``runs.read_run``.
 
-    All data is compressed and in base64, so that no text of a corpus is ever read as HTML; the
-    script puts it into the page as text. The page's policy allows its own script, by digest, and
-    no other, and no network.
+    All data is compressed and in base64, so that no text from a corpus is ever parsed as HTML; the
+    script inserts it as text. The page's security policy allows only its own script, by digest, and
+    no network.
     """
     data = [_packed("head", head), _packed("runs", runs)]
     # The utterances of a condition are unpacked when somebody looks at them.
@@ -49,13 +49,13 @@ def write_page(
         "data": "\n".join(data),
         "script": script,
     }
-    # In one pass, so that nothing is looked for in what was put in.
+    # In one pass, so that inserted text is not searched for further placeholders.
     text = re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _asset("page.html"))
     write_atomic(path, text)
 
 
 def _packed(name: str, content: Any) -> str:
-    """A block of data that a browser leaves alone."""
+    """A block of data that a browser does not interpret."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     # mtime: the same content gives the same bytes.
     packed = gzip.compress(text.encode("utf-8", "surrogateescape"), compresslevel=4, mtime=0)

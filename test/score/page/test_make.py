@@ -114,7 +114,7 @@ def test_counts_that_differ_from_the_marks_are_said(experiment, tmp_path, monkey
     reading = read_runs([tmp_path / "scores.json"])
     head = unpacked(make_page(tmp_path, [study(reading, WER)]))["head"]
     said = "errors are counted with case lower, alignment sclite."
-    assert head["compared"] == f"Texts and marks are as decoded; {said}"
+    assert head["compared"] == f"Texts and marked errors are as decoded; {said}"
 
 
 def test_digests_are_no_configuration(made, tmp_path):

@@ -34,7 +34,7 @@ function player(label, entry, picture) {
   const figure = element("figure", {}, element("figcaption", {}, label), canvas);
   if (picture) drawCells(canvas, cellsFrom(picture));
   if (!entry) {
-    said.textContent = "No file of its own, so no player: the audio is in an archive or made by a command.";
+    said.textContent = "No player: the audio is not in a file of its own, but in an archive or made by a command.";
     figure.append(said);
     return figure;
   }
@@ -45,7 +45,7 @@ function player(label, entry, picture) {
   const audio = element("audio", { controls: true, preload: "metadata", src: url + part,
     "aria-label": label });
   audio.addEventListener("error", () => {
-    said.textContent = `Cannot be played: ${path}. Has it moved? Choose the folder where it is now, below.`;
+    said.textContent = `Cannot be played: ${path}. If it has moved, choose its folder below.`;
   });
   figure.append(audio, said);
   if (!picture && start === null) drawFromAudio(canvas, said, file, url);
@@ -55,7 +55,7 @@ function player(label, entry, picture) {
 async function drawFromAudio(canvas, said, file, url) {
   const served = location.protocol.startsWith("http");
   if (!file && !served) {
-    said.textContent = "To see its spectrogram, choose the folder with the audio, below.";
+    said.textContent = "To see its spectrogram, choose the folder with the audio below.";
     return;
   }
   try {

@@ -13,7 +13,7 @@ function startRuns() {
 async function fillRun(details, run) {
   const title = details.querySelector("summary").textContent;
   const outputs = (await unpack("runs"))[run];
-  const none = "No made_of.json beside its scores, so nothing is known of its training.";
+  const none = "There is no made_of.json beside its scores, so its training is unknown.";
   if (!outputs.length) details.append(element("p", { class: "quiet" }, none));
   for (const { name, commit, config } of outputs) {
     details.append(element("h3", {}, `${name}${commit ? `, commit ${commit}` : ""}`),

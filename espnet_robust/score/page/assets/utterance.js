@@ -116,7 +116,7 @@ function showUtterance(u) {
       element("ins", {}, "inserted"), " ", element("del", {}, "deleted")),
     element("div", { class: "players" }, player(name, block.audio[u], pictures[0] ?? null), ...clean),
     drawn(block.drawn[u]),
-    element("label", { class: "folder quiet" }, "Folder with the audio, if it has moved or for more spectrograms: ", input),
+    element("label", { class: "folder quiet" }, "Folder with the audio (if it has moved, or to see more spectrograms): ", input),
   );
 }
 
@@ -138,7 +138,7 @@ function drawn(record) {
   const { steps = [], ...others } = record;
   const text = (fields) => Object.entries(fields).map(([key, value]) =>
     `${key} ${typeof value === "string" ? value : JSON.stringify(value)}`).join(", ");
-  return element("div", { class: "drawn" }, element("h4", {}, "What was drawn"),
+  return element("div", { class: "drawn" }, element("h4", {}, "Distortion drawn"),
     element("ol", {}, ...steps.map(({ kind, ...rest }) =>
       element("li", {}, element("strong", {}, String(kind)), ` ${text(rest)}`))),
     element("p", { class: "quiet" }, text(others)));
