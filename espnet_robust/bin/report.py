@@ -76,7 +76,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
     from espnet_robust.score.found import compared, named
 
     names = named(args.scores)
-    names |= compared(args.compare, names.values())
+    names |= compared(args.compare, names)
     _write(args, args.out, names, args.systems.split(), args.baseline, command)
     _keep(args.results, args.name or args.out.name, args.out, command)
     print(f"report written to {args.out}")
@@ -96,7 +96,7 @@ def _recipe(args: argparse.Namespace, command: str) -> None:
             for system in systems
             for seed in args.seeds.split()
         }
-        others = compared(args.compare, systems, below)
+        others = compared(args.compare, names, below)
         order = [*systems, *dict.fromkeys(others.values())]
         out = args.out / below
         title = f"{args.exp.name}, {test_set}"

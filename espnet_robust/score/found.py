@@ -1,6 +1,6 @@
 """Find the runs in experiments, and the names of their systems in a report."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from espnet_robust.common.errors import UserError
@@ -30,21 +30,25 @@ def named(given: Sequence[str]) -> dict[Path, str]:
     return found
 
 
-def compared(given: Sequence[str], taken: Iterable[str], below: str = ".") -> dict[Path, str]:
+def compared(
+    given: Sequence[str], taken: Mapping[Path, str], below: str = "."
+) -> dict[Path, str]:
     """``scores.json`` of other experiments -> the name of the system.
 
     Args:
         given: ``[NAME=]EXP``.
-        taken: names of systems already shown.
+        taken: runs already shown, and the names of their systems.
         below: directory of the test set below each run.
 
     Raises:
-        UserError: there are no scores, or a name is already taken.
+        UserError: there are no scores, a run is already shown, or a name is already taken.
     """
-    used, found = set(taken), {}
+    paths, used, found = {run.resolve() for run in taken}, set(taken.values()), {}
     for word in given:
         name, _, path = word.rpartition("=")
         for run in runs_in(Path(path), below):
+            if run.resolve() in paths:
+                raise UserError(f"--compare {word}: {run} is already in this report")
             system = read_scores(run).system
             shown = f"{name}/{system}" if name else system
             if shown in used:

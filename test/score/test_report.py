@@ -250,6 +250,8 @@ def test_experiments_from_elsewhere(tmp_path):
         UserError, match=f"there is a system 'a' already; .* --compare NAME={there}"
     ):
         main([here, "--out", out, "--compare", there])
+    with pytest.raises(UserError, match=f"--compare again={here}: .* is already in this report"):
+        main([here, "--out", out, "--compare", f"again={here}"])
     main([here, "--out", out, "--compare", f"theirs={there}"])
     header = "| condition | utterances | speakers | a | b | theirs/a | theirs/c |"
     assert header in (tmp_path / "out/wer.md").read_text()
