@@ -179,7 +179,7 @@ def test_audio_that_has_moved_is_said_and_found_again(open_page, experiment, tmp
     page = open_page((tmp_path / "index.html").as_uri())
     page.click("text=noise_snr10")
     said = page.locator("figure [role=status]").first
-    said.filter(has_text="Has it moved?").wait_for()
+    said.filter(has_text="Cannot be played").wait_for()
     page.fill("#find", "light")  # the rest works
     assert page.locator("#utterance .texts").is_visible()
     folder = page.locator("#utterance input[type=file]")
