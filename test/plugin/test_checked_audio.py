@@ -1,5 +1,3 @@
-import argparse
-
 import kaldiio
 import numpy as np
 import pytest
@@ -69,9 +67,18 @@ def test_segments_are_refused(scp):
     ("conf", "rate"), [({"fs": "8k"}, 8000), ({"fs": 22050}, 22050), ({}, 16_000), (None, 16_000)]
 )
 def test_the_rate_is_that_of_the_frontend(scp, monkeypatch, conf, rate):
-    """A task's ``main_worker`` begins by failing here, after it has noted the rate."""
-    args = argparse.Namespace(frontend_conf=conf)
-    with pytest.raises(ValueError, match="distributed"):
+    """It is noted when the task begins, before its model is built."""
+
+    class Begun(Exception):
+        pass
+
+    def build_model(args):
+        raise Begun
+
+    monkeypatch.setattr(ASRTask, "build_model", build_model)
+    args = ASRTask.get_parser().parse_args(["--token_list", "x"])
+    args.frontend_conf, args.distributed = conf, False
+    with pytest.raises(Begun):
         ASRTask.main_worker(args)
     assert checked_audio.rate_of(args) == rate
     np.testing.assert_array_equal(as_trained(scp), read_audio(scp.parent / "u.wav", rate=rate))
