@@ -20,6 +20,8 @@ end_with_recipe()
 rank, how = os.environ["RANK"], sys.argv[2]
 words = [os.environ["WORLD_SIZE"], os.environ.get("CUDA_VISIBLE_DEVICES", "unset"), *sys.argv[2:]]
 Path(sys.argv[1], rank).write_text(" ".join([str(os.getpid()), *words]))
+while how != "end" and not all(Path(sys.argv[1], r).is_file() for r in "01"[: int(words[0])]):
+    time.sleep(0.01)  # for the test to see both
 if how == f"status {rank}":
     sys.exit("error: u1: no audio")
 if how == f"kill {rank}":

@@ -58,6 +58,6 @@ def test_too_few(own):
 
 def test_folders_that_are_not_there(own):
     with pytest.raises(
-        UserError, match="--noise mine/noise/noise: no such directory; it holds audio"
+        UserError, match="--noise mine/noise/noise: no such directory; it holds three or more audio"
     ):
         prepare_noise.main(["mine/noise"])
