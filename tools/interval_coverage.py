@@ -1,6 +1,6 @@
 """Do the report's intervals hold? Simulated test sets, where the true error rates are known.
 
-    python tools/coverage.py --runs 1000
+    python tools/interval_coverage.py --runs 1000
 
 For each design (speakers, utterances of each, seeds, how much speakers and seeds differ): how often
 the 95 % interval holds the true rate and the true difference of two systems (wanted: 93 to 97 of
