@@ -30,9 +30,7 @@ def named(given: Sequence[str]) -> dict[Path, str]:
     return found
 
 
-def compared(
-    given: Sequence[str], taken: Mapping[Path, str], below: str = "."
-) -> dict[Path, str]:
+def compared(given: Sequence[str], taken: Mapping[Path, str], below: str = ".") -> dict[Path, str]:
     """``scores.json`` of other experiments -> the name of the system.
 
     Args:

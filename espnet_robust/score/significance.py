@@ -5,8 +5,8 @@ speaker are correlated: Bisani & Ney, "Bootstrap estimates for confidence interv
 performance evaluation", ICASSP 2004; Liu & Peng, "Statistical testing on ASR performance via
 blockwise bootstrap", Interspeech 2020. Utterances are not drawn again within speakers: the scatter
 of speakers' rates already includes theirs, and intervals would be too wide (Davison & Hinkley,
-Bootstrap Methods and their Application, 1997, section 3.8; ``tools/interval_coverage.py`` shows it). If
-there is only one speaker, or speakers are unknown, utterances are drawn.
+Bootstrap Methods and their Application, 1997, section 3.8; ``tools/interval_coverage.py`` shows it).
+If there is only one speaker, or speakers are unknown, utterances are drawn.
 
 All systems and conditions share each draw, so differences are those of matched pairs, as in NIST's
 sc_stats (Gillick & Cox, ICASSP 1989), with speakers as segments. The scatter over seeds is drawn
@@ -19,8 +19,8 @@ HC3 (MacKinnon & White, Journal of Econometrics 29(3), 1985), and for the latter
 of t are n - 1. If speakers and seeds both scatter, they are the harmonic mean of the two, weighted
 by their shares of the variance; Satterthwaite's formula gives too many with two or three seeds. So
 with three seeds that differ an interval is wide, as it should be. One seed gives no information on
-the scatter over seeds, so the interval is then for the trained model. ``tools/interval_coverage.py``
-measures how often intervals hold.
+the scatter over seeds, so the interval is then for the trained model.
+``tools/interval_coverage.py`` measures how often intervals hold.
 """
 
 import math
