@@ -144,7 +144,7 @@ def test_holm():
 
 
 def test_intervals_hold_what_they_say():
-    """A short run of ``tools/interval_coverage.py``, whose docstring has 1,000 runs of each."""
+    """A short run of ``tools/interval_coverage.py``; score/README.md has 1,000 runs."""
     path = Path(__file__).parents[2] / "tools/interval_coverage.py"
     spec = importlib.util.spec_from_file_location("coverage_of_intervals", path)
     coverage = importlib.util.module_from_spec(spec)
