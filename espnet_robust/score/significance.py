@@ -5,8 +5,8 @@ speaker are correlated: Bisani & Ney, "Bootstrap estimates for confidence interv
 performance evaluation", ICASSP 2004; Liu & Peng, "Statistical testing on ASR performance via
 blockwise bootstrap", Interspeech 2020. Utterances are not drawn again within speakers: the scatter
 of speakers' rates already includes theirs, and intervals would be too wide (Davison & Hinkley,
-Bootstrap Methods and their Application, 1997, section 3.8; ``tools/interval_coverage.py`` shows it).
-If there is only one speaker, or speakers are unknown, utterances are drawn.
+Bootstrap Methods and their Application, 1997, section 3.8; ``tools/interval_coverage.py`` shows
+it). If there is only one speaker, or speakers are unknown, utterances are drawn.
 
 All systems and conditions share each draw, so differences are those of matched pairs, as in NIST's
 sc_stats (Gillick & Cox, ICASSP 1989), with speakers as segments. The scatter over seeds is drawn
