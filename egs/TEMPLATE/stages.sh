@@ -16,7 +16,7 @@ export ONEDNN_PRIMITIVE_CACHE_CAPACITY=${ONEDNN_PRIMITIVE_CACHE_CAPACITY:-8}
 # Commands end when the shells named here end, even if killed (espnet_robust/common/ending.py).
 export ESPNET_ROBUST_RECIPES="${ESPNET_ROBUST_RECIPES-} ${HOSTNAME}:$$"
 
-# bin NAME OPTIONS...: a command of this project; within submit_all kept for a job.
+# bin NAME OPTIONS...: a command of this project; kept for submit where ${job} is set.
 bin() {
     if [ -n "${job-}" ]; then
         commands+=$(printf '%s\037' "${job}" "$@")$'\036'

@@ -115,20 +115,28 @@ def check_numbers(nj: str, ranks: Ranks, gpus: int) -> None:
 
 
 def check_names(option: str, names: Sequence[str]) -> None:
-    """Raise ConfigError if there are no names, or one that is not portable as a directory name."""
+    """Raise ConfigError if there are none, or one is no portable directory name or repeats."""
     if not names:
         raise ConfigError(f"--{option}: name at least one")
     for name in names:
         if not _NAME.fullmatch(name):
             raise ConfigError(f"--{option} {name!r}: names may have letters, digits and _ . -")
+    _check_once(option, names)
 
 
 def check_seeds(seeds: Sequence[str]) -> None:
-    """Raise ConfigError if there are no seeds, or one is not a whole number from 0."""
+    """Raise ConfigError if there are no seeds, one is not a whole number from 0, or one repeats."""
     if not seeds or not all(seed.isdecimal() for seed in seeds):
         raise ConfigError(
             f"--seeds {' '.join(seeds)!r}: need whole numbers from 0, such as '0 1 2'"
         )
+    _check_once("seeds", seeds)
+
+
+def _check_once(option: str, words: Sequence[str]) -> None:
+    if twice := [word for word in dict.fromkeys(words) if words.count(word) > 1]:
+        given = " ".join(words)
+        raise ConfigError(f"--{option} {given!r}: {twice[0]} stands there twice; name it once")
 
 
 def check_trainings(

@@ -88,6 +88,14 @@ def test_seeds(seeds):
     check_seeds(["0", "12"])
 
 
+def test_nothing_is_named_twice():
+    """Two trainings would work in one directory."""
+    with pytest.raises(ConfigError, match="--systems 'a b a': a stands there twice; name it once"):
+        check_names("systems", ["a", "b", "a"])
+    with pytest.raises(ConfigError, match="--seeds '0 1 1': 1 stands there twice"):
+        check_seeds(["0", "1", "1"])
+
+
 def test_every_system_is_put_together_before_anything_runs(tmp_path):
     (tmp_path / "conf/distill").mkdir(parents=True)
     (tmp_path / "conf/distill/mine.yaml").write_text("{base: cdm1, distortion: gone.yaml}")
