@@ -61,19 +61,28 @@ def jobs(src, tmp_path):
 
 
 class Killer(threading.Thread):
-    """Kills processes of jobs at random moments: commands, and what started them."""
+    """Kills processes of jobs: commands, and what started them.
 
-    def __init__(self, mark: bytes):
+    It waits for shards, not for seconds, so that a fast machine meets as many kills as a slow one.
+    """
+
+    def __init__(self, folder: Path):
         super().__init__(daemon=True)
-        self.mark, self.kills, self.over = mark, 0, threading.Event()
+        self.folder, self.mark = folder, bytes(folder)
+        self.kills, self.over = 0, threading.Event()
         self.draw = random.Random(1)
+        self.moments = sorted(self.draw.sample(range(UTTERANCES * 3 // 4), KILLS))
 
     def run(self) -> None:
-        while self.kills < KILLS and not self.over.wait(self.draw.uniform(0.5, 2.5)):
+        while self.kills < KILLS and not self.over.wait(0.02):
             running = [path for path in Path("/proc").glob("[0-9]*") if self.is_ours(path)]
-            if running:
+            if running and self.shards() >= self.moments[self.kills]:
                 os.kill(int(self.draw.choice(running).name), signal.SIGKILL)
                 self.kills += 1
+
+    def shards(self) -> int:
+        """How many parts of tables stand there."""
+        return sum(1 for _ in self.folder.glob("*/parts/*"))
 
     def is_ours(self, process: Path) -> bool:
         try:
@@ -103,7 +112,7 @@ def test_a_thousand_shards_with_random_kills(src, jobs, tmp_path, monkeypatch):
 
     monkeypatch.setattr(copies, "_command", one_each)
     (many,) = jobs(tmp_path / "many")
-    killer = Killer(bytes(tmp_path / "many"))
+    killer = Killer(tmp_path / "many")
     killer.start()
     stage = Stage("copies", Cluster("local", array=4, retries=20), tmp_path / "many/jobs")
     try:
