@@ -178,8 +178,10 @@ prepare_corpus() {
     fi
     # shellcheck disable=SC2086  # several data dirs
     sets=$(bin list_conditions --first ${test_dirs})
+    # A classifier needs classes, not words.
     # shellcheck disable=SC2086
-    bin validate_data_dir --audio --add_tables "data/${train_set}" "data/${dev_set}" ${sets}
+    bin validate_data_dir ${label:+--need wav.scp utt2spk "${label}"} --audio --add_tables \
+        "data/${train_set}" "data/${dev_set}" ${sets}
     sets="${distill_set} ${distill_dev_set}"
     # shellcheck disable=SC2086
     [ "${sets}" = " " ] || bin validate_data_dir --need wav.scp --audio --add_tables ${sets}
