@@ -22,7 +22,8 @@ from espnet_robust.data.conditions import by_test_set, condition_dirs
 from espnet_robust.data.digests import OF_AUDIO, OF_NOISE, digests
 from espnet_robust.recipe.plan import DISTILL, Plan
 from espnet_robust.recognise.job import decoded_of, parse_search_options
-from espnet_robust.score.decoded import Scoring, scored_of
+from espnet_robust.score.decoded import scored_of
+from espnet_robust.score.options import parse_score_options, scoring_of
 
 STUDENT_FILES = ("config.yaml", "model.safetensors")
 BEST_STUDENT = "valid.distill.best.pth"
@@ -96,9 +97,11 @@ class Outputs:
 
     def scored(self, system: str, seed: str) -> Iterator[Output]:
         """Yield the scores of each test set."""
-        directory = self.plan.directory(system, seed)
+        plan = self.plan
+        directory = plan.directory(system, seed)
+        options = parse_score_options(plan.score_options)
+        scoring = scoring_of(options, system, int(seed), plan.task, plan.label)
         for number, (name, conditions) in enumerate(self.conditions()):
-            scoring = Scoring(system, int(seed), self.plan.task, self.plan.label)
             made_of = scored_of(conditions, directory / "decode" / name, scoring)
             yield Output(directory / name if number else directory, made_of)
 
