@@ -17,7 +17,7 @@ from typing import Any
 from espnet_robust.common.config import read_yaml
 from espnet_robust.common.errors import ModelError
 from espnet_robust.common.experiment import NOT_DISTILLED, Config, find_teacher
-from espnet_robust.common.made_of import Output, gives, sha256
+from espnet_robust.common.made_of import STUDENT_FILES, Output, gives, sha256
 from espnet_robust.data.conditions import by_test_set, condition_dirs
 from espnet_robust.data.digests import OF_AUDIO, OF_NOISE, digests
 from espnet_robust.recipe.plan import DISTILL, Plan
@@ -25,7 +25,6 @@ from espnet_robust.recognise.job import decoded_of, parse_search_options
 from espnet_robust.score.decoded import scored_of
 from espnet_robust.score.options import parse_score_options, scoring_of
 
-STUDENT_FILES = ("config.yaml", "model.safetensors")
 BEST_STUDENT = "valid.distill.best.pth"
 # Options of a training that do not change its result.
 NEUTRAL = ("num_workers", "log_interval", "use_tensorboard", "use_wandb")
