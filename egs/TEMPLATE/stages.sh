@@ -63,7 +63,7 @@ plan=(
     --asr_distortion "${asr_distortion}"
     --tokens "${tokens}" --token_type "${token_type-bpe}" --label "${label-}"
     --checkpoint "${checkpoint}" --students "${students}" "--decode_options=${decode_options-}"
-    "--distill_args=${distill_args}" "--task_args=${task_args}"
+    "--score_options=${score_options-}" "--distill_args=${distill_args}" "--task_args=${task_args}"
 )
 # Where the recipe's corpus, noises and rooms are, unless given on the command line.
 . "${root}/egs/db.sh"

@@ -26,11 +26,13 @@ from espnet_robust.common.recipe import (
     check_numbers,
     check_seeds,
     check_trainings,
+    find_protocols,
     read_noise_source,
     wanted_stages,
 )
 from espnet_robust.publish.hub import check_upload
 from espnet_robust.recipe.options import add_plan_options, plan_of
+from espnet_robust.score.options import check_score_options
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -80,14 +82,12 @@ def main(cmd: Sequence[str] | None = None) -> None:
         check_names(option, getattr(args, option).split())
     if args.tag:
         check_names("tag", args.tag.split("/"))
-    if not args.protocols:
-        shipped = read_noise_source(args.noise_source).protocols
-        paths = [os.path.relpath(CHECKOUT / name, args.recipe) for name in shipped]
-        args.protocols = " ".join(paths or ["none"])
+    args.protocols = _protocols(args.protocols, args.noise_source, args.recipe)
     plan = plan_of(args)
     systems, seeds = args.systems.split(), args.seeds.split()
     settings_of("distill_args", plan.distill_args)
     settings_of(f"{plan.task}_args", plan.task_args)
+    check_score_options(plan.score_options)
     check_trainings(plan.task, systems, plan.recipe, plan.budget, plan.classifier)
     if plan.students and not plan.students.is_dir():
         raise UserError(
@@ -109,6 +109,15 @@ def main(cmd: Sequence[str] | None = None) -> None:
         print(others, file=sys.stderr)
     print(find_teacher(plan.recipe, args.teacher))
     print(args.protocols)
+
+
+def _protocols(given: str, noise_source: str, recipe: Path) -> str:
+    """The protocols to test with, those of the noise source unless others are given, or none."""
+    if given == "none":
+        return given
+    shipped = read_noise_source(noise_source).protocols
+    words = given.split() or [os.path.relpath(CHECKOUT / name, recipe) for name in shipped]
+    return " ".join(find_protocols(words, recipe)) or "none"
 
 
 def _gpus(ngpu: int, stages: Sequence[int]) -> int:
