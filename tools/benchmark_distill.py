@@ -58,6 +58,7 @@ from torch import Tensor
 
 from espnet_robust.distill.cache import TargetCache
 from espnet_robust.distill.config import AMP
+from espnet_robust.models.onednn.choice import current
 
 SETUPS = ("setup1", "setup1 cached", "setup2", "setup2 + adversary")
 COMPILED = " compiled"
@@ -291,6 +292,8 @@ def main() -> None:
             rows, complete = compare(args, root)
         least, most = args.seconds
         print(f"{args.rounds} rounds of {args.batch} x {least:g} to {most:g} s, {args.device}")
+        if args.device == "cpu":
+            print(current())
         columns = dict(COLUMNS)
         if args.device != "cpu":
             del columns["cpu_ratio"]  # a GPU's time is not the CPU's

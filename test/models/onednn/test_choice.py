@@ -44,7 +44,7 @@ def test_onednn_if_it_is_clearly_faster(measured, ours, theirs, kind):
     calls = measured(ours, theirs)
     assert current().kind == kind and current() is current()
     assert len(calls) == 1
-    assert f"{kind} (oneDNN {ours}, torch {theirs} GFLOP/s" in str(current())
+    assert f"{kind} (oneDNN {ours}, torch {theirs} GFLOP/s a core)" in str(current())
 
 
 def test_without_onednn(measured, monkeypatch):
@@ -55,9 +55,10 @@ def test_without_onednn(measured, monkeypatch):
 
 @pytest.mark.skipif(not choice.AVAILABLE, reason="torch without oneDNN and MKL")
 def test_the_measurement_is_of_real_products_and_draws_nothing():
-    before = torch.get_rng_state()
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
     rates = choice.measure()
     assert all(0.1 < rate < 1e5 for rate in rates)
+    assert torch.get_num_threads() == threads
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -65,7 +66,7 @@ def test_a_training_is_resumed_with_what_it_was_begun_with(measured, tmp_path, m
     measured(200, 100)
     assert settle(tmp_path).kind == ONEDNN
     record = (tmp_path / "linear.json").read_text()
-    assert "GFLOP/s" in json.loads(record)["why"]
+    assert "GFLOP" in json.loads(record)["why"]
     for use in (settle, recall):  # later, on another machine
         monkeypatch.setattr(choice, "_current", None)
         calls = measured(100, 200)
