@@ -35,6 +35,8 @@ def draw(path: Path, study: Study) -> None:
     curves = series(study.results)
     in_curves = {name for one in curves for name in one.points}
     bars = [name for name in study.results.names if name not in in_curves]
+    if curves and bars == [CLEAN]:
+        bars = []  # it stands beside each curve
     systems = study.results.systems
     width_of_bars = max(2.4, 0.16 * len(bars) * (len(systems) + 1.5))
     widths = [3.0] * len(curves) + ([width_of_bars] if bars else [])
@@ -136,7 +138,8 @@ def _bars(rates: Sequence[Estimate]) -> list[list[float]]:
 
 def _draw_series(axis: Axes, study: Study, one: Series, styles: dict) -> None:
     names, places = list(one.points), list(one.points.values())
-    ticks = {place: f"{place:.3g}" for place in places}
+    digits = 2 if one.axis.startswith("RT60") else 3  # medians of rooms: 0.25, not 0.252
+    ticks = {place: f"{place:.{digits}g}" for place in places}
     # Clean speech has no place on a scale of SNR or RT60: beside it, joined by no line.
     beside = places[0] + 0.25 * (places[0] - places[-1])
     for system in study.rates:

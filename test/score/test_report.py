@@ -160,6 +160,15 @@ def test_plots_can_be_opened(tmp_path, wers):
     assert (tmp_path / "report/wer.svg").read_text().lstrip().startswith("<?xml")
 
 
+@pytest.mark.parametrize(("other", "panels"), [({}, 1), ({"clip": 30.0}, 2)])
+def test_clean_speech_beside_a_curve_has_no_bars_of_its_own(tmp_path, other, panels):
+    wers = {"clean": 10.0, "room_rt60_0.252": 20.0, "room_rt60_0.9": 40.0} | other
+    report(tmp_path, scores("a", wers=wers))
+    drawn = (tmp_path / "report/wer.svg").read_text()
+    assert len(re.findall(r'id="axes_\d+"', drawn)) == panels
+    assert "<!-- 0.25 -->" in drawn and "0.252" not in drawn
+
+
 def test_the_same_scores_give_the_same_bytes(tmp_path):
     paths = write_all(tmp_path, scores("a", rtf=0.1, macs=5), scores("b", rtf=0.2, macs=7))
     for out in ("one", "two"):

@@ -61,8 +61,10 @@ function drawAxes(box, curve, ticks, x, y) {
     element("line", { class: "grid", x1: box.left, x2: box.width - box.right, y1: y(tick), y2: y(tick) }),
     element("text", { x: box.left - 6, y: y(tick) + 4, "text-anchor": "end" }, String(tick)),
   ]);
+  const digits = curve.axis.startsWith("RT60") ? 2 : 3; // medians of rooms: 0.25, not 0.252
+  const label = (at) => (at === null ? "clean" : String(Number(at.toPrecision(digits))));
   const columns = curve.points.map(([, at]) =>
-    element("text", { x: x(at), y: bottom + 18, "text-anchor": "middle" }, at === null ? "clean" : String(at)));
+    element("text", { x: x(at), y: bottom + 18, "text-anchor": "middle" }, label(at)));
   const axis = element("text", { x: (box.left + box.width - box.right) / 2, y: bottom + 36,
     "text-anchor": "middle" }, curve.axis);
   return element("g", {}, ...rows, ...columns, axis);
