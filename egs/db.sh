@@ -3,10 +3,12 @@
 # takes precedence.
 AN4=
 CHIME4=
+EMODB=
 FLUENT_SPEECH_COMMANDS=
 FSDD=
 IEMOCAP=
 LIBRISPEECH=
+NEMO=
 SPEECH_COMMANDS=
 # Noises and rooms.
 NOISE=

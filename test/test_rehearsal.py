@@ -1,4 +1,4 @@
-"""The rehearsal of the recipes for GPUs: its corpora are read; in part, it is held."""
+"""The rehearsal of the GPU recipes: its corpora can be read, and one recipe is rehearsed."""
 
 import importlib
 import shutil
@@ -18,7 +18,7 @@ OPTIONS = {
     "dns": [],
 }
 NAMES = {"wham": ("wham_noise",), "dns": ("dns_noise", "dns_rir")}
-# Utterances, or recordings, in all parts together.
+# Number of utterances or recordings in all parts together.
 COUNTS = {
     "librispeech": 11, "an4": 11, "chime4": 20, "fluent_speech_commands": 20, "iemocap": 50,
     "musan": 18, "wham_noise": 6, "fsd50k": 4, "dns_noise": 6, "dns_rir": 12, "rirs_noises": 2,
@@ -42,7 +42,7 @@ TREES = [
 
 
 @pytest.mark.parametrize("tree", TREES)
-def test_corpora_are_read_with_what_lies_about_in_them(rehearsal, tmp_path, tree):
+def test_corpora_are_read_despite_their_stray_files(rehearsal, tmp_path, tree):
     root = rehearsal("files").write_tree(tmp_path / "corpus", rehearsal("__main__").TREES[tree]())
     assert list(root.rglob("._*")) and (root / ".DS_Store").exists()
     for corpus in NAMES.get(tree, (tree,)):
@@ -58,15 +58,15 @@ def test_what_a_table_must_have(rehearsal, tmp_path):
     path = tmp_path / "wer.csv"
     path.write_text("system,condition,wer\na,clean,10.0\na,noise,20.0\nb,clean,nan\nb,noise,5\n")
     assert check(path, ["a"], 2) == 2
-    with pytest.raises(UserError, match="2 conditions, not 3"):
+    with pytest.raises(UserError, match="2 conditions instead of 3"):
         check(path, ["a"], 3)
-    with pytest.raises(UserError, match="nothing of b on clean"):
+    with pytest.raises(UserError, match="no figure for b under clean"):
         check(path, ["a", "b"], 2)
 
 
 @pytest.mark.recipe
 def test_librispeech_with_hubert_base(root, tmp_path):
-    """Every stage of the preset 100h: 94 M weights under their old names, two steps a training."""
+    """Every stage of the preset 100h: 94 M weights under their old names, two steps each."""
     if not shutil.which("espeak-ng") or not shutil.which("sox"):
         pytest.skip("espeak-ng or sox is not installed")
     command = [root / "tools/rehearse.sh", "--out", tmp_path, "--only", "librispeech_100h",

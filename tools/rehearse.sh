@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Every stage of the recipes for GPUs, on a CPU, with two steps a training: small corpora in their
-# published layouts, and HuBERT Base and WavLM Base+ with random weights, are made in OUT, so that
-# nothing is downloaded. Prints a table; logs are in OUT/NAME/log.txt. Needs espeak-ng and sox.
+# Run every stage of the GPU recipes on a CPU, with two steps per training. Small corpora in their
+# published layouts, and HuBERT Base and WavLM Base+ with random weights, are made in OUT, so nothing is
+# downloaded. Prints a table; logs go to OUT/NAME/log.txt. Needs espeak-ng and sox.
 #
 #   tools/rehearse.sh --out OUT                                 # all
 #   tools/rehearse.sh --out OUT --only an4 --systems robust_plus

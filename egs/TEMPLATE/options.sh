@@ -36,8 +36,8 @@ train_set=train
 dev_set=dev
 valid_set=                               # ESPnet's name for dev_set
 test_sets="test"                         # undistorted; their copies are data/TESTSET_CONDITION
-protocol=                                # YAMLs with the conditions of the copies, or none; default:
-                                         # those of the noise source
+protocol=                                # conditions of the copies: names of conf/distortion/NAME.yaml
+                                         # or YAMLs, or none; default: those of the noise source
 train_distortion=                        # default: the one in each system's YAML
 dev_distortion=                          # for selecting the best epoch; default: likewise, on dev data
 asr_distortion=                          # train recognisers and classifiers on: train (the recipe's

@@ -63,7 +63,7 @@ plan=(
     --asr_distortion "${asr_distortion}"
     --tokens "${tokens}" --token_type "${token_type-bpe}" --label "${label-}"
     --checkpoint "${checkpoint}" --students "${students}" "--decode_options=${decode_options-}"
-    "--distill_args=${distill_args}" "--task_args=${task_args}"
+    "--score_options=${score_options-}" "--distill_args=${distill_args}" "--task_args=${task_args}"
 )
 # Where the recipe's corpus, noises and rooms are, unless given on the command line.
 . "${root}/egs/db.sh"
@@ -82,7 +82,7 @@ checked=$(on_cluster check_recipe "${plan[@]}" "${sources[@]}" --protocols "${pr
     --stage "${stage}" --stop_stage "${stop_stage}" --nj "${nj}" "${ranks[@]}" \
     --folds "${folds-}" --skipped_stages "${skipped}" --upload_hf "${upload_hf}" \
     --preset "${preset-}" --dumpdir "${dumpdir}")
-{ read -r teacher && read -r protocol; } <<<"${checked}"
+{ read -r teacher && read -r protocol && { read -r cached || true; }; } <<<"${checked}"
 plan+=(--protocols "${protocol}")
 [ -z "${dumpdir}" ] || bin link_data "${dumpdir}"
 device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
@@ -178,8 +178,10 @@ prepare_corpus() {
     fi
     # shellcheck disable=SC2086  # several data dirs
     sets=$(bin list_conditions --first ${test_dirs})
+    # A classifier needs classes, not words.
     # shellcheck disable=SC2086
-    bin validate_data_dir --audio --add_tables "data/${train_set}" "data/${dev_set}" ${sets}
+    bin validate_data_dir ${label:+--need wav.scp utt2spk "${label}"} --audio --add_tables \
+        "data/${train_set}" "data/${dev_set}" ${sets}
     sets="${distill_set} ${distill_dev_set}"
     # shellcheck disable=SC2086
     [ "${sets}" = " " ] || bin validate_data_dir --need wav.scp --audio --add_tables ${sets}
@@ -218,7 +220,11 @@ prepare_students() {
     if [ -n "${students}" ]; then
         if want 6 "students of ${students}"; then each_student borrow_one; fi
     else
-        if want 5 "distil ${systems}"; then each_student distil train; fi
+        if want 5 "distil ${systems}"; then
+            [ -z "${cached}" ] || on_cluster fill_targets "${plan[@]}" --systems "${cached}" \
+                --seeds "${seeds}" --nj "${nj}" --ngpu "${ngpu}" --jobs_dir "${exp}/jobs"
+            each_student distil train
+        fi
         if want 6 "export the students"; then each_student export_one; fi
     fi
 }

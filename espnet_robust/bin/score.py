@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from espnet_robust.common.cli import Parser, run
+from espnet_robust.score.options import add_options, scoring_of
 
 if TYPE_CHECKING:
     from espnet_robust.score.schema import ConditionScore
@@ -35,14 +36,6 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--decode_dir", type=Path, required=True, help="output of decoding")
     parser.add_argument("--out", type=Path, required=True, help="scores.json to write")
-    parser.add_argument(
-        "--strict",
-        action="store_true",
-        help="refuse utterances without hypothesis; default: their words count as deleted",
-    )
-    parser.add_argument(
-        "--aligned", action="store_true", help="also write aligned.txt, the utterances with errors"
-    )
     add_options(parser)
     parser.add_argument(
         "--test_sets",
@@ -80,47 +73,15 @@ def main(cmd: Sequence[str] | None = None) -> None:
         score(args, condition_dirs(test_set, args.protocols), args.decode_dir / test_set.name, out)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """How texts are compared."""
-    group = parser.add_argument_group("comparison of texts")
-    group.add_argument(
-        "--alignment",
-        choices=["fewest", "sclite"],
-        default="fewest",
-        help="fewest: the fewest errors, and of such alignments one with the fewest substitutions; "
-        "sclite: a substitution costs 4, an insertion or deletion 3; default: %(default)s",
-    )
-    group.add_argument(
-        "--case", choices=["keep", "lower", "upper"], default="keep", help="default: %(default)s"
-    )
-    group.add_argument(
-        "--punctuation", choices=["keep", "drop"], default="keep", help="default: %(default)s"
-    )
-    group.add_argument("--no_nfc", action="store_true", help="do not compose Unicode")
-    group.add_argument("--symbols", default="", help="file of words to drop, such as <noise>")
-    group.add_argument("--mapping", default="", help="file of lines FROM => TO, for words")
-    group.add_argument(
-        "--alternatives",
-        action="store_true",
-        help="references may hold {A / B}, {A / @} and optional (WORDS), as for sclite -D",
-    )
-
-
 def score(args: argparse.Namespace, data_dirs: Sequence[Path], decode_dir: Path, out: Path) -> None:
     from espnet_robust.common.made_of import Output
     from espnet_robust.data.conditions import read_condition
     from espnet_robust.score.aligned import write_aligned
     from espnet_robust.score.counts_file import write_counts
-    from espnet_robust.score.decoded import Scoring, score_decoded, scored_of
-    from espnet_robust.score.normalise import Normalisation
+    from espnet_robust.score.decoded import score_decoded, scored_of
     from espnet_robust.score.schema import write_scores
 
-    normalisation = Normalisation(
-        not args.no_nfc, args.symbols, args.mapping, args.case, args.punctuation, args.alternatives
-    )
-    scoring = Scoring(
-        args.system, args.seed, args.task, args.label, args.strict, args.alignment, normalisation
-    )
+    scoring = scoring_of(args, args.system, args.seed, args.task, args.label)
     scores, errors = score_decoded(data_dirs, decode_dir, scoring)
     conditions = {read_condition(path).name: path for path in data_dirs}
     output = Output(out.parent, scored_of(conditions, decode_dir, scoring))

@@ -27,6 +27,7 @@ from espnet_robust.common.files import read_json, write_atomic
 from espnet_robust.common.shipped import conf_dir
 
 FILE = "made_of.json"
+STUDENT_FILES = ("config.yaml", "model.safetensors")  # what later stages read of a student
 _SHOWN = 3  # changes that a message names
 _KEYS = ("config ", "options ")  # nested keys of these are shown as on a command line
 _SHA256 = re.compile(r"[0-9a-f]{64}")

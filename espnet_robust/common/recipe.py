@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from espnet_robust.common.config import nearest, read_config
+from espnet_robust.common.config import find_yaml, nearest, no_yaml, read_config
 from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.common.experiment import CONF, NOT_DISTILLED, Recipe, check_system, resolve
 from espnet_robust.common.launch import Ranks
@@ -67,6 +67,29 @@ def check_directories(name: str, given: Mapping[str, str]) -> None:
             raise UserError(f"noise_source {name} needs --{option} DIR, which holds {holds}")
         if not Path(given[option]).is_dir():
             raise UserError(f"--{option} {given[option]}: no such directory; it holds {holds}")
+
+
+def find_protocols(words: Sequence[str], recipe: Path) -> list[str]:
+    """The YAMLs of test protocols, relative to the recipe's directory.
+
+    Args:
+        words: each a path from there, or the name of a YAML in conf/distortion of the recipe or of
+            the checkout.
+
+    Raises:
+        ConfigError: there is no YAML of that name, or a protocol is named twice.
+    """
+    folders = [recipe / "conf/distortion", CONF / "distortion"]
+    found = []
+    for word in words:
+        if "/" in word or word.endswith((".yaml", ".yml")):
+            found.append(word)
+        elif path := find_yaml(word, folders):
+            found.append(os.path.relpath(path, recipe))
+        else:
+            raise ConfigError(f"--protocol {word}: {no_yaml(word, folders)}")
+    _check_once("protocol", found)
+    return found
 
 
 def check_dumpdir(data: Path, directory: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 
 from espnet_robust.common.config import read_yaml
 from espnet_robust.common.errors import ModelError
-from espnet_robust.common.made_of import Output, damage
+from espnet_robust.common.made_of import STUDENT_FILES, Output, damage
 from espnet_robust.models.speech_model import SpeechModel
 from espnet_robust.models.student import from_description, load_weights, save_student
 
@@ -48,7 +48,7 @@ def export_student(exp: Path, output: Output, checkpoint: str) -> SpeechModel:
         output.path.unlink()  # a link to a borrowed student
     output.begin()
     save_student(student.eval(), output.path, {key: config.get(key) for key in PROVENANCE})
-    output.finish(["config.yaml", "model.safetensors"])
+    output.finish(STUDENT_FILES)
     return student
 
 

@@ -8,14 +8,15 @@ student's last layer and another target (``AUXILIARY``).
     means over frames                    l1, cosine, mse, gram
     statistics of the batch's frames     correlation, vicreg
 
-Statistics are those of one batch in one process: with ``correlation`` and ``vicreg``, accumulated
-gradients or several processes are not equivalent to one larger batch.
+Statistics are those of one batch, whatever the number of processes that share it (``_pooled``).
+Accumulated gradients are not equivalent to one larger batch with ``correlation`` and ``vicreg``.
 """
 
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Protocol
 
 import torch
+import torch.distributed
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -48,8 +49,12 @@ def correlation(prediction: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
     that of the student's i with its own j (Ritter-Gutierrez et al., arXiv:2312.12153). Means
     instead of sums give the three terms equal weight whatever D is.
     """
-    s, t = _standardised(prediction), _standardised(target)
-    cross, own = s.T @ t / len(s), s.T @ s / len(s)
+    s, t, count = _centred(prediction), _centred(target), len(prediction)
+    cross, own = _pooled(s.T @ t, count)[0], _pooled(s.T @ s, count)[0]
+    variance = _pooled(t.square().sum(0), count)[0]
+    by_s, by_t = torch.rsqrt(own.diagonal() + 1e-6), torch.rsqrt(variance + 1e-6)
+    cross = by_s[:, None] * cross * by_t  # a constant dimension stays 0
+    own = by_s[:, None] * own * by_s
     return (1 - cross.diagonal()).square().mean() + _off_diagonal(cross) + _off_diagonal(own)
 
 
@@ -62,12 +67,14 @@ def vicreg(prediction: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
     sum with weights 25, 25, 1, divided by 25. The hinge at 1 assumes targets of unit variance, so
     use ``target_norm: statistics``.
     """
-    size = prediction.shape[1]
-    centred = prediction - prediction.mean(0)
-    covariance = centred.T @ centred / max(1, len(centred) - 1)
+    size, count = prediction.shape[1], len(prediction)
+    centred = _centred(prediction)
+    covariance, frames = _pooled(centred.T @ centred, count)
+    covariance = covariance * (frames / max(1.0, frames - 1))
     std = torch.sqrt(covariance.diagonal() + 1e-4)  # the paper's epsilon
     variance = F.relu(1 - std).mean()
-    return F.mse_loss(prediction, target) + variance + (size - 1) * _off_diagonal(covariance) / 25
+    squares, _ = _pooled((prediction - target).square().sum(), count)
+    return squares / size + variance + (size - 1) * _off_diagonal(covariance) / 25
 
 
 def gram(prediction: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
@@ -94,6 +101,8 @@ LOSSES: dict[str, Loss] = {
     "vicreg": vicreg,
     "gram": gram,
 }
+# Those of the whole batch: a process that has no share of it takes part without any frames.
+OF_BATCH = ("correlation", "vicreg")
 
 
 class AuxiliaryLoss(Protocol):
@@ -150,9 +159,33 @@ def check_loss_weights(weights: Mapping[str, float]) -> None:
         )
 
 
-def _standardised(x: Tensor) -> Tensor:
-    centred = x - x.mean(0)
-    return centred / torch.sqrt(centred.square().mean(0) + 1e-6)  # a constant dimension stays 0
+def _centred(x: Tensor) -> Tensor:
+    """(N, D) minus the mean over the batch. Sums of products of the result do not change with that
+    mean to first order, so it needs no gradient."""
+    return x - _pooled(x.sum(0), len(x))[0].detach()
+
+
+def _pooled(total: Tensor, count: int) -> tuple[Tensor, float]:
+    """The mean over the frames of a batch, of which this process may have only a share.
+
+    The value is that of the whole batch, the gradient that of the mean over this process's frames.
+    The trainer weighs the gradients of the processes by their frames, so that they add up to the
+    gradient of the whole, and no process has to wait for another in the backward pass.
+
+    Args:
+        total: sum over the frames of this process.
+        count: their number; 0 if it has none.
+
+    Returns:
+        The mean, and the number of frames in the batch.
+    """
+    own = total / max(1, count)
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return own, float(count)
+    whole = torch.cat([total.detach().flatten(), total.new_tensor([float(count)])])
+    torch.distributed.all_reduce(whole)
+    frames = float(whole[-1])
+    return (whole[:-1] / max(1.0, frames)).view_as(own) + (own - own.detach()), frames
 
 
 def _off_diagonal(square: Tensor) -> Tensor:

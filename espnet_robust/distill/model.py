@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from espnet_robust.common.errors import TrainingError
 from espnet_robust.common.launch import IDLE
 from espnet_robust.distill.adversary import Adversary, AdversaryInput
-from espnet_robust.distill.losses import AUXILIARY, LOSSES
+from espnet_robust.distill.losses import AUXILIARY, LOSSES, OF_BATCH
 from espnet_robust.distill.probe import DomainProbe
 from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distill.targets import Targets
@@ -143,7 +143,7 @@ class DistillModel(AbsESPnetModel):
             hidden.states, hidden.lengths, domain[:, 0], predictions, targets, clean
         )
         with torch.autocast(speech.device.type, enabled=False):
-            total, distill, stats = self._losses(inputs, last, student_speech_lengths, views)
+            total, distill, stats = self._losses(inputs, last, student_speech_lengths, views, idle)
         _check_finite(total, stats, utt_id)
         # Copies, because the trainer divides the loss in place before logging it.
         stats |= {"distill": distill.detach().clone(), "loss": total.detach().clone()}
@@ -162,7 +162,12 @@ class DistillModel(AbsESPnetModel):
             return hidden, last, {name: head(last).float() for name, head in heads.items()}
 
     def _losses(
-        self, inputs: AdversaryInput, last: Tensor, lengths: Tensor, views: Mapping[str, Tensor]
+        self,
+        inputs: AdversaryInput,
+        last: Tensor,
+        lengths: Tensor,
+        views: Mapping[str, Tensor],
+        idle: bool,
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """The loss to minimise in this step, the distillation loss in it, and all terms by name.
 
@@ -171,8 +176,9 @@ class DistillModel(AbsESPnetModel):
             last: (N, D), valid frames of the student's last layer.
             lengths: (B,) samples.
             views: see ``forward``.
+            idle: whether the batch has the weight 0.
         """
-        distill, stats = self._distances(inputs.predictions, inputs.targets, inputs.lengths)
+        distill, stats = self._distances(inputs.predictions, inputs.targets, inputs.lengths, idle)
         for name, loss in self.auxiliary.items():
             heard = {view: views[view] for view in loss.needs}
             term = loss(last.float(), lengths, inputs.lengths, **heard)
@@ -208,7 +214,11 @@ class DistillModel(AbsESPnetModel):
         }
 
     def _distances(
-        self, predictions: Mapping[str, Tensor], targets: Mapping[str, Tensor], lengths: Tensor
+        self,
+        predictions: Mapping[str, Tensor],
+        targets: Mapping[str, Tensor],
+        lengths: Tensor,
+        idle: bool,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum of the distances (means over the targets), and each by its name."""
         total = torch.zeros((), device=lengths.device)
@@ -216,7 +226,9 @@ class DistillModel(AbsESPnetModel):
         for name, wanted in targets.items():
             for loss, weight in self.loss_weights.items():
                 if loss in LOSSES:
-                    term = LOSSES[loss](predictions[name], wanted, lengths) / len(targets)
+                    frames = 0 if idle and loss in OF_BATCH else len(wanted)
+                    said, true = predictions[name][:frames], wanted[:frames]
+                    term = LOSSES[loss](said, true, lengths) / len(targets)
                     total = total + weight * term
                     stats[loss] = stats.get(loss, 0.0) + term.detach()
         return total, stats

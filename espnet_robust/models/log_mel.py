@@ -143,7 +143,7 @@ class LogMel(nn.Module):
         return torch.cat(parts, 2)
 
     def power(self, x: Tensor) -> Tensor:
-        """(B, T, window), zero at the first sample -> the power spectrum, even bins first."""
+        """(B, T, window), 0 at the first sample -> the power spectrum, even frequencies first."""
         half, quarter = self.window // 2, self.window // 4
         middle = x[..., half : half + 1]
         total, difference = _folded(x[..., 1:])

@@ -4,13 +4,15 @@
 the original:
 
     Trainer.run                    writes an epoch's files all or nothing (``common/saving.py``)
-    AbsTask.main_worker            lets one training at a time use a directory, one rank a GPU
+    AbsTask.main_worker            lets one training at a time use a directory, one rank a GPU, and
+                                   keep the linear layers it was begun with (``onednn/choice.py``)
     AbsTask.build_sequence_iter_factory   shares one process's batches among ranks (``shares.py``)
     AbsTask.build_model_from_file  loads only the weights of a model (``checkpoints.py``)
 """
 
 import argparse
 import contextlib
+import sys
 from pathlib import Path
 
 import torch
@@ -22,6 +24,7 @@ from espnet2.utils.build_dataclass import build_dataclass
 from espnet_robust.common.errors import ConfigError, ModelError
 from espnet_robust.common.processes import locked
 from espnet_robust.common.saving import Saving
+from espnet_robust.models.onednn.choice import settle
 from espnet_robust.plugin.adapters import check_whole
 from espnet_robust.plugin.checkpoints import difference, read_weights, reading, weights_only
 from espnet_robust.plugin.frontend import RobustFrontend
@@ -106,7 +109,10 @@ def hook_trainings() -> None:
                 f"ngpu {args.ngpu}: a process trains on one GPU; start as many as there are GPUs: "
                 f"espnet-robust launch --processes {args.ngpu} MODULE --ngpu 1 ..."
             )
-        with _lock(args), weights_only():
+        option = build_dataclass(DistributedOption, args)
+        option.init_options()
+        with _lock(args, option), weights_only():
+            _settle(args, option)
             work(cls, args)
             _end_group()
 
@@ -149,10 +155,16 @@ def _one_line_if_full(out: Path):
         ) from e
 
 
-def _lock(args: argparse.Namespace):
+def _settle(args: argparse.Namespace, option: DistributedOption) -> None:
+    """Use the linear layers that this training was begun with; printed, as ESPnet logs later."""
+    if args.output_dir and not args.ngpu:
+        out = Path(args.output_dir)
+        out.mkdir(parents=True, exist_ok=True)
+        print(settle(out, 0 if is_first_rank(option) else option.dist_rank), file=sys.stderr)
+
+
+def _lock(args: argparse.Namespace, option: DistributedOption):
     """Lock the output directory, in the process that writes there."""
-    option = build_dataclass(DistributedOption, args)
-    option.init_options()
     if not is_first_rank(option) or not args.output_dir:
         return contextlib.nullcontext()
     out = Path(args.output_dir)

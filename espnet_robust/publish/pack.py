@@ -22,6 +22,7 @@ import yaml
 
 from espnet_robust.common.config import read_yaml
 from espnet_robust.common.errors import ModelError
+from espnet_robust.common.made_of import STUDENT_FILES
 from espnet_robust.publish.card import packed_card, student_card
 from espnet_robust.publish.run_facts import RunFacts
 
@@ -40,7 +41,6 @@ _OF_TRAINING = (
     "ignore_init_mismatch",
     "pretrain_path",
 )
-STUDENT_FILES = ("config.yaml", "model.safetensors")
 
 
 def pack_system(exp: Path, checkpoint: str, facts: RunFacts, out: Path, repo: str = "") -> Path:

@@ -17,14 +17,14 @@ from typing import Any
 from espnet_robust.common.config import read_yaml
 from espnet_robust.common.errors import ModelError
 from espnet_robust.common.experiment import NOT_DISTILLED, Config, find_teacher
-from espnet_robust.common.made_of import Output, gives, sha256
+from espnet_robust.common.made_of import STUDENT_FILES, Output, gives, sha256
 from espnet_robust.data.conditions import by_test_set, condition_dirs
 from espnet_robust.data.digests import OF_AUDIO, OF_NOISE, digests
 from espnet_robust.recipe.plan import DISTILL, Plan
 from espnet_robust.recognise.job import decoded_of, parse_search_options
-from espnet_robust.score.decoded import Scoring, scored_of
+from espnet_robust.score.decoded import scored_of
+from espnet_robust.score.options import parse_score_options, scoring_of
 
-STUDENT_FILES = ("config.yaml", "model.safetensors")
 BEST_STUDENT = "valid.distill.best.pth"
 # Options of a training that do not change its result.
 NEUTRAL = ("num_workers", "log_interval", "use_tensorboard", "use_wandb")
@@ -96,9 +96,11 @@ class Outputs:
 
     def scored(self, system: str, seed: str) -> Iterator[Output]:
         """Yield the scores of each test set."""
-        directory = self.plan.directory(system, seed)
+        plan = self.plan
+        directory = plan.directory(system, seed)
+        options = parse_score_options(plan.score_options)
+        scoring = scoring_of(options, system, int(seed), plan.task, plan.label)
         for number, (name, conditions) in enumerate(self.conditions()):
-            scoring = Scoring(system, int(seed), self.plan.task, self.plan.label)
             made_of = scored_of(conditions, directory / "decode" / name, scoring)
             yield Output(directory / name if number else directory, made_of)
 

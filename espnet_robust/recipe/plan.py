@@ -39,6 +39,7 @@ class Plan:
         protocols: YAMLs with the conditions of their copies.
         checkpoint: file name of the model to decode with.
         decode_options: options of the command ``decode``.
+        score_options: options of the command ``score``: how texts are compared.
         distill_args, task_args: ESPnet training options, as its commands take them.
         students: an experiment whose students are used; None: they are distilled here.
     """
@@ -62,6 +63,7 @@ class Plan:
     protocols: tuple[str, ...] = ()
     checkpoint: str = "valid.loss.best.pth"
     decode_options: str = ""
+    score_options: str = ""
     distill_args: str = ""
     task_args: str = ""
     students: Path | None = None

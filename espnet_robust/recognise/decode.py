@@ -27,6 +27,7 @@ from espnet_robust.common.made_of import Output
 from espnet_robust.data.audio import RATE, audio_info, read_audio
 from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.models.arithmetic import multiply_accumulates
+from espnet_robust.models.onednn.choice import recall
 from espnet_robust.plugin.espnet_versions import from_nets
 from espnet_robust.plugin.registration import register
 from espnet_robust.recognise.search import Search, beam, greedy
@@ -120,6 +121,8 @@ def load_model(
     for path in (exp / "config.yaml", exp / checkpoint):
         if not path.is_file():
             raise ModelError(f"{path}: not found; has training finished?")
+    if device == "cpu":
+        recall(exp)
     return task.build_model_from_file(exp / "config.yaml", exp / checkpoint, device)
 
 

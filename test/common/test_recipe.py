@@ -13,6 +13,7 @@ from espnet_robust.common.recipe import (
     check_seeds,
     check_stages,
     check_trainings,
+    find_protocols,
     read_noise_source,
     wanted_stages,
 )
@@ -112,3 +113,19 @@ def test_trainings():
         check_trainings("asr", ["cdm1_mse"], Recipe(CHECKOUT / "egs/fsdd/asr1"), "short", "")
     with pytest.raises(ConfigError, match="classifier 'svm'"):
         check_trainings("cls", ["teacher"], recipe, "short", "svm")
+
+
+def test_protocols_by_name_or_path(tmp_path):
+    (tmp_path / "conf/distortion").mkdir(parents=True)
+    (tmp_path / "conf/distortion/mine.yaml").write_text("conditions: {}\n")
+    mini = CHECKOUT / "egs/mini/asr1"
+    both = find_protocols(["mini_test", "rt60_grid"], mini)
+    assert both == [f"../../../conf/distortion/{name}.yaml" for name in ("mini_test", "rt60_grid")]
+    assert find_protocols(["mine", "a/b.yaml"], tmp_path) == [
+        "conf/distortion/mine.yaml",
+        "a/b.yaml",
+    ]
+    with pytest.raises(ConfigError, match="--protocol rt_grid: .*did you mean 'rt60_grid'"):
+        find_protocols(["rt_grid"], mini)
+    with pytest.raises(ConfigError, match="mini_test.yaml stands there twice"):
+        find_protocols(["mini_test", "../../../conf/distortion/mini_test.yaml"], mini)

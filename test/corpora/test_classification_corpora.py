@@ -53,6 +53,21 @@ for n in range(1, 6):
         } | {f"Session{n}/sentences/wav/{dialogue}/{utt}.wav": {"samples": 160} for utt in utts[:5]}
 
 
+SPEAKERS = ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")
+EMODB = {f"wav/{speaker}{sentence}{emotion}a.wav": None for speaker in SPEAKERS
+         for sentence in ("a01", "b02") for emotion in "NTWFLEA"}  # fmt: skip
+
+ACTORS = ("EB0", "SM0", "MP0", "MK0")
+NEMO = {
+    "data.tsv": "file_id\temotion\traw_text\tnormalized_text\tspeaker_id\tgender\tage\n"
+    + "".join(
+        f'{actor}_anger_{n}.wav\tanger\tCzy "to" źle?\tczy „to” źle\t        {actor}\tmale\t23\n'
+        for actor in ACTORS
+        for n in (1, 4, 5, 10)
+    ),
+} | {f"samples/{actor}_anger_{n}.wav": None for actor in ACTORS for n in (1, 4, 5, 10)}
+
+
 def labels(data) -> Counter:
     return Counter(data.tables["utt2label"].values())
 
@@ -193,6 +208,86 @@ def test_iemocap_mistakes(tree, prepared, find, replace, message):
         prepared("iemocap", "--root", root / "Session1")
     with pytest.raises(UserError, match="no fold '6'"):
         prepared("iemocap", "--root", root, "--folds", "6")
+
+
+def test_emodb_folds(tree, prepared):
+    dirs = prepared("emodb", "--root", tree(EMODB), "--folds", "1,5")
+    assert sorted(dirs) == sorted(f"fold{n}_{p}" for n in (1, 5) for p in ("train", "dev", "test"))
+    speakers = {name: set(data.tables["utt2spk"].values()) for name, data in dirs.items()}
+    assert speakers["fold1_test"] == {"03", "08"} and speakers["fold1_dev"] == {"09", "10"}
+    assert speakers["fold5_test"] == {"15", "16"} and speakers["fold5_dev"] == {"03", "08"}
+    assert speakers["fold5_train"] == set(SPEAKERS) - {"15", "16", "03", "08"}
+    assert labels(dirs["fold1_test"]) == {"neu": 4, "sad": 4, "ang": 4, "hap": 4}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"wav/99a01Na.wav": None}, "99a01Na.wav: not named as EMO-DB's files are"),
+        ({"wav/03a01Xa.wav": None}, "03a01Xa.wav: not named as EMO-DB's files are"),
+    ],
+)
+def test_emodb_mistakes(tree, prepared, change, message):
+    with pytest.raises(DataDirError, match=message):
+        prepared("emodb", "--root", tree(EMODB | change))
+    with pytest.raises(UserError, match="no fold '6'"):
+        prepared("emodb", "--root", tree(EMODB, "whole"), "--folds", "6")
+    some = {name: None for name in EMODB if not name.startswith("wav/16")}
+    with pytest.raises(DataDirError, match="no recordings of speaker 16; is it complete"):
+        prepared("emodb", "--root", tree(some, "some"))
+
+
+def test_nemo_holds_out_actors_and_sentences(tree, prepared):
+    dirs = prepared("nemo", "--root", tree(NEMO))
+    assert {part: d.ids for part, d in dirs.items()} == {
+        "train": ["EB0_anger_1", "EB0_anger_4"],
+        "dev": ["SM0_anger_1", "SM0_anger_4"],
+        "test": ["MK0_anger_1", "MK0_anger_4", "MP0_anger_1", "MP0_anger_4"],
+        "test_unseen": ["MK0_anger_10", "MK0_anger_5", "MP0_anger_10", "MP0_anger_5"],
+    }
+    train = dirs["train"].tables
+    assert train["text"]["EB0_anger_1"] == "czy to źle"
+    assert train["utt2spk"]["EB0_anger_1"] == "EB0" and train["utt2label"]["EB0_anger_1"] == "anger"
+
+
+@pytest.mark.parametrize(
+    ("find", "replace", "message"),
+    [
+        ("file_id", "file", "no column 'file_id'"),
+        ("EB0_anger_4.wav", "EB0_anger_7.wav", "data.tsv:3: there is no samples/EB0_anger_7.wav"),
+        ("EB0_anger_4.wav\tanger", "EB0_anger_4.wav\tfear", "data.tsv:3: 'EB0_anger_4.wav' is not"),
+    ],
+)
+def test_nemo_mistakes(tree, prepared, find, replace, message):
+    root = tree(NEMO | {"data.tsv": NEMO["data.tsv"].replace(find, replace)})
+    with pytest.raises(DataDirError, match=message):
+        prepared("nemo", "--root", root)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--dev_speakers", "XX0"), "no speaker 'XX0' in it; there are EB0, MK0, MP0, SM0"),
+        (("--dev_speakers", "MP0"), "speaker MP0 is given for two parts"),
+        (("--dev_speakers", "SM0,EB0"), "no speaker is left for training"),
+    ],
+)
+def test_nemo_speakers(tree, prepared, options, message):
+    with pytest.raises(UserError, match=message):
+        prepared("nemo", "--root", tree(NEMO), *options)
+
+
+def test_real_emotions(shared, prepared):
+    """The published files: nothing is missed, nobody is on both sides."""
+    dirs = prepared("emodb", "--root", shared / "emodb", "--folds", "1")
+    assert sum(len(d.ids) for d in dirs.values()) == 339
+    dirs = prepared("nemo", "--root", shared / "nemo")
+    assert {p: len(dirs[p].ids) for p in ("train", "dev", "test", "test_unseen")} == {
+        "train": 2591, "dev": 430, "test": 565, "test_unseen": 141,
+    }  # fmt: skip
+    texts = {part: set(dirs[part].tables["text"].values()) for part in dirs if "fold" not in part}
+    assert len(texts["train"]) == 72 and len(texts["test_unseen"]) == 18
+    assert texts["test"] <= texts["train"] and not texts["test_unseen"] & texts["train"]
 
 
 def test_real_speech_commands(shared, prepared):

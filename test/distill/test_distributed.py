@@ -35,6 +35,8 @@ VARIANTS = {
         "batch_bins": 25000,
     },
     "mmd": {"dat": "mmd", "dat_conf": {"ramp": 0.0, "weight": 1.0}, "batch_bins": 60000},
+    "correlation": {"dat": "none", "loss_conf": {"correlation": 1.0}, "optim_conf": {"lr": 0.01}},
+    "vicreg": {"dat": "none", "loss_conf": {"vicreg": 1.0, "l1": 1.0}},
     "statistics": {"target_norm": "statistics", "student_mask_prob": 0.2, "dat": "none"},
 }
 

@@ -1,4 +1,6 @@
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -7,6 +9,7 @@ from espnet_robust.common.errors import ConfigError
 from espnet_robust.distill.losses import (
     AUXILIARY,
     LOSSES,
+    OF_BATCH,
     check_loss_weights,
     correlation,
     cosine,
@@ -117,3 +120,61 @@ def test_auxiliary_losses_need_views_that_there_are():
         assert set(loss.needs) <= set(EXTRA_VIEWS)
     assert needed_views({"l1": 1.0}) == frozenset()
     assert needed_views({"l1": 1.0, "denoise": 0.1}) == {"clean_speech"}
+
+
+# One of two processes: for each loss, the loss and the gradient of its share of 12 frames, weighed
+# as the trainer weighs it.
+PROCESS = """
+import sys, torch
+from espnet_robust.distill.losses import LOSSES, OF_BATCH
+rank, folder = int(sys.argv[1]), sys.argv[2]
+torch.distributed.init_process_group(
+    "gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+given, found = torch.load(f"{folder}/given.pt"), {}
+for first in (7, 12):  # frames of the first process
+    frames = slice(0, first) if rank == 0 else slice(first, 12)
+    for name in OF_BATCH:
+        own = given["prediction"][frames].clone().requires_grad_()
+        loss = LOSSES[name](own, given["target"][frames], torch.tensor([len(own)]))
+        (loss * len(own) / 12).backward()
+        found[f"{name} {first}"] = {"loss": loss.detach(), "grad": own.grad}
+torch.save(found, f"{folder}/{rank}.pt")
+torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """(prediction, target, what each of two processes found)."""
+    folder = tmp_path_factory.mktemp("shared")
+    given = {"prediction": draw(12, 3).mul(0.5), "target": draw(12, 3, seed=1)}
+    torch.save(given, folder / "given.pt")
+    processes = [
+        subprocess.Popen([sys.executable, "-c", PROCESS, str(rank), str(folder)]) for rank in (0, 1)
+    ]
+    assert [process.wait(300) for process in processes] == [0, 0]
+    return *given.values(), [torch.load(folder / f"{rank}.pt") for rank in (0, 1)]
+
+
+@pytest.mark.parametrize("first", [7, 12])  # 12: nothing is left for the second process
+@pytest.mark.parametrize("name", OF_BATCH)
+def test_statistics_are_those_of_the_whole_batch(shared, name, first):
+    prediction, target, found = shared
+    prediction = prediction.clone().requires_grad_()
+    loss = LOSSES[name](prediction, target, torch.tensor([12]))
+    loss.backward()
+    own = [one[f"{name} {first}"] for one in found]
+    for one in own:
+        torch.testing.assert_close(one["loss"], loss.detach(), atol=1e-6, rtol=1e-6)
+    together = torch.cat([one["grad"] for one in own])
+    torch.testing.assert_close(together, prediction.grad, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", OF_BATCH)
+def test_the_gradient_is_that_of_the_formula(name):
+    """The mean over the batch is taken as constant; finite differences do not know that."""
+    prediction, target = draw(9, 3).double(), draw(9, 3, seed=1).double()
+    lengths = torch.tensor([9])
+    torch.autograd.gradcheck(
+        lambda x: LOSSES[name](x, target, lengths), prediction.mul(0.5).requires_grad_()
+    )

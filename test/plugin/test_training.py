@@ -2,6 +2,7 @@
 
 import argparse
 import fcntl
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -14,7 +15,9 @@ from espnet2.tasks.asr import ASRTask
 from espnet2.train.distributed_utils import DistributedOption
 
 from espnet_robust.common.errors import ConfigError, DataDirError, ModelError
+from espnet_robust.common.files import read_json
 from espnet_robust.common.saving import CHECKPOINT
+from espnet_robust.models.onednn import choice
 from espnet_robust.plugin import training
 from espnet_robust.plugin.checkpoints import check_trained, read_checkpoint, read_weights
 from espnet_robust.plugin.registration import register
@@ -91,6 +94,23 @@ def exp(trained, tmp_path):
 def test_killed_at_any_change_of_a_file(train, tmp_path, kill_everywhere, task, step):
     points = kill_everywhere(lambda exp, **options: train(task, exp, **options), tmp_path, step)
     assert 20 <= points < 99
+
+
+def test_a_training_keeps_to_its_linear_layers(train, exp, monkeypatch, capsys):
+    kept = read_json(exp / "linear.json")["kind"]
+    assert kept in choice.KINDS
+    (other,) = {*choice.KINDS} - {kept}
+    (exp / "linear.json").write_text(json.dumps({"kind": other}))
+    monkeypatch.delenv(choice.FORCED, raising=False)
+    monkeypatch.setattr(choice, "_current", choice.Choice(kept, "by this machine"))
+    train("asr", exp, max_epoch=4)
+    assert choice.current().kind == other
+    assert (
+        f"linear layers on the CPU: {other} (as {exp}/linear.json says)" in capsys.readouterr().err
+    )
+    monkeypatch.setenv(choice.FORCED, kept)
+    with pytest.raises(ConfigError, match=f"{choice.FORCED}={kept}: this training was begun with"):
+        train("asr", exp, max_epoch=5)
 
 
 def test_a_trained_model_is_looked_at(trained):

@@ -10,12 +10,31 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import soundfile
+from espnet2.bin.asr_inference import Speech2Text
 
+from espnet_robust import register
 from espnet_robust.common.errors import UserError
 from espnet_robust.publish.hub import check_repo
 from espnet_robust.publish.repos import packed_folders
 
 TOKEN = "hf_writer"
+GREEDY = {"ctc_weight": 1.0, "beam_size": 2}
+COMMIT = "1" * 40  # of every repository
+# What the card of a recogniser shows, on the file it is given.
+RECOGNISE = """
+import sys, soundfile
+from espnet2.bin.asr_inference import Speech2Text
+from espnet_model_zoo import downloader
+from espnet_robust import register
+
+register()
+init = downloader.ModelDownloader.__init__  # its cache is beside its code unless it is told another
+downloader.ModelDownloader.__init__ = lambda self: init(self, cachedir=sys.argv[1])
+recognise = Speech2Text.from_pretrained(sys.argv[2], ctc_weight=1.0, beam_size=2)
+for path in sys.argv[3:]:
+    print("HEARD", recognise(soundfile.read(path, dtype="float32")[0])[0][0])
+"""
 
 
 class Hub:
@@ -68,10 +87,26 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         if self.path.startswith("/api/models/"):
-            name = "/".join(self.path.removeprefix("/api/models/").split("/")[:2])
-            if name in self.hub.repos:
-                return self.answer(200, {"id": name, "sha": "0" * 40, "siblings": []})
-        return self.answer(404, {"error": "not found"})
+            parts = self.path.removeprefix("/api/models/").split("/")
+            name = "/".join(parts[:2])
+            files = self.hub.repos.get(name)
+            if files is not None and "tree" in parts:
+                listed = [{"type": "file", "path": file, "size": len(data),
+                           "oid": hashlib.sha256(data).hexdigest()}
+                          for file, data in files.items()]  # fmt: skip
+                return self.answer(200, listed)
+            if files is not None:
+                listed = [{"rfilename": file} for file in files]
+                return self.answer(200, {"id": name, "sha": COMMIT, "siblings": listed})
+        name, _, file = self.path.lstrip("/").partition(f"/resolve/{COMMIT}/")
+        data = self.hub.repos.get(name, {}).get(file)
+        if data is None:
+            return self.answer(404, {"error": "not found"})
+        return self.send(
+            200, data, ETag=hashlib.sha256(data).hexdigest(), **{"X-Repo-Commit": COMMIT}
+        )
+
+    do_HEAD = do_GET
 
     def create(self, wanted):
         owner = wanted.get("organization") or "me"
@@ -98,8 +133,8 @@ class Handler(BaseHTTPRequestHandler):
                 self.hub.repos[repo][value["path"]] = base64.b64decode(value["content"])
             elif change["key"] == "lfsFile":
                 self.hub.repos[repo][value["path"]] = self.hub.stored[value["oid"]]
-        oid, root = "1" * 40, f"{self.root}/{repo}"
-        return self.answer(200, {"commitUrl": f"{root}/commit/{oid}", "commitOid": oid,
+        root = f"{self.root}/{repo}"
+        return self.answer(200, {"commitUrl": f"{root}/commit/{COMMIT}", "commitOid": COMMIT,
                                  "success": True, "hookOutput": ""})  # fmt: skip
 
     @property
@@ -107,12 +142,17 @@ class Handler(BaseHTTPRequestHandler):
         return f"http://127.0.0.1:{self.server.server_port}"
 
     def answer(self, status, content):
-        data = json.dumps(content).encode()
+        return self.send(
+            status, json.dumps(content).encode(), **{"Content-Type": "application/json"}
+        )
+
+    def send(self, status, data, **headers):
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
+        for name, value in {"Content-Length": str(len(data)), **headers}.items():
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(data)
+        if self.command != "HEAD":
+            self.wfile.write(data)
 
     def log_message(self, *_):
         pass
@@ -141,18 +181,26 @@ def exp(tmp_path):
 
 
 @pytest.fixture
-def upload(hub, exp, root, tmp_path):
-    """upload(repo, token=TOKEN) -> the finished command, in a process of its own."""
+def python(hub, root, tmp_path):
+    """python(*args, HF_...=VALUE) -> the finished process, for which this server is the hub."""
 
-    def run(repo="me/mini", **env):
+    def run(*args, **env):
         given = {"HF_ENDPOINT": hub[1], "HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "0",
                  "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(tmp_path / "hf"),
                  "HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONPATH": str(root)} | env  # fmt: skip
         given = {k: v for k, v in (os.environ | given).items() if v != "none"}
-        return subprocess.run(
-            [sys.executable, "-m", "espnet_robust", "upload", "--upload_hf", repo, str(exp)],
-            env=given, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        command = [sys.executable, *map(str, args)]
+        return subprocess.run(command, env=given, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.fixture
+def upload(python, exp):
+    """upload(repo, HF_...=VALUE) -> the finished command."""
+
+    def run(repo="me/mini", **env):
+        return python("-m", "espnet_robust", "upload", "--upload_hf", repo, exp, **env)
 
     return run
 
@@ -171,6 +219,21 @@ def test_both_models_arrive(hub, exp, upload):
         sent = {p.name: p.read_bytes() for p in (exp / "packed" / kind).iterdir()}
         assert hub[0].repos[f"me/mini-cdm1_seed0-{kind}"] == sent
         assert f"{hub[1]}/me/mini-cdm1_seed0-{kind}" in done.stdout
+
+
+def test_a_recogniser_comes_back_from_the_hub(trained, packed, speech, python, tmp_path):
+    """Packed, uploaded and downloaded by its name, it hears what it heard where it was trained."""
+    done = python("-m", "espnet_robust", "upload", "--upload_hf", "me/mini", trained)
+    assert done.returncode == 0, done.stderr
+    sounds = sorted(speech.glob("*.wav"))
+    there = python("-c", RECOGNISE, tmp_path / "cache", "me/mini-cdm1_seed0-asr", *sounds)
+    assert there.returncode == 0, there.stderr
+    heard = [line[6:] for line in there.stdout.splitlines() if line.startswith("HEARD ")]
+    exp = trained / "asr"
+    register()
+    here = Speech2Text(exp / "config.yaml", exp / "valid.loss.best.pth", **GREEDY)
+    assert heard == [here(soundfile.read(path, dtype="float32")[0])[0][0] for path in sounds]
+    assert len(set(heard)) > 1
 
 
 def test_an_upload_that_broke_goes_on(hub, exp, upload):

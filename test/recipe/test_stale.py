@@ -233,6 +233,44 @@ def test_stages_that_are_passed_over(recipe, change, stage, message):
     assert message in str(e.value)
 
 
+def score(run):
+    """What stage 9 leaves."""
+    for system in SYSTEMS:
+        for output in Outputs(run.plan).scored(system, "0"):
+            output.begin()
+            (output.path / "scores.json").write_text("{}")
+            output.finish(["scores.json"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (option(score_options="--symbols words.txt --case lower"),
+         "options normalisation.case is new"),
+        (option(score_options="--symbols words.txt --alignment sclite"),
+         "options alignment: fewest -> sclite"),
+        (option(score_options="--symbols words.txt --strict"), "options strict: False -> True"),
+        (option(score_options=""), "options normalisation.symbols is gone"),
+        (edit("words.txt", "<noise>", "<music>"), "options normalisation.symbols: words.txt "),
+    ],
+)  # fmt: skip
+def test_other_scoring_is_no_longer_current(recipe, change, message):
+    """Stage 9 always scores; a run that begins later must have scored in the same way."""
+    Path("words.txt").write_text("<noise>\n")
+    run = recipe().with_(score_options="--symbols words.txt")
+    run()
+    score(run)
+    check_skipped(run.plan, [10], SYSTEMS, ["0"])
+    changed = change(run)
+    assert set(changed().values()) == {"kept"}  # all that comes before
+    with pytest.raises(UserError) as e:
+        check_skipped(changed.plan, [10], SYSTEMS, ["0"])
+    assert message in str(e.value) and str(e.value).endswith("; begin with --stage 9")
+    assert current(changed.plan, SYSTEMS, ["0"]) == []
+    score(changed)
+    check_skipped(changed.plan, [10], SYSTEMS, ["0"])
+
+
 def test_checkpoints_may_be_deleted_once_there_is_a_student(recipe):
     run = recipe()
     run()

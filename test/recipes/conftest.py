@@ -20,6 +20,8 @@ conditions:
   clip: {chain: [{name: clip, overdrive_db: 15}]}
 """
 
+FEW = ("--protocol", "../../../conf/distortion/few.yaml")  # where PROTOCOL is written
+
 # Chapters of each set.
 LIBRISPEECH = {"train-mini": 3, "dev-mini": 1, "test-mini": 1, "test-other-mini": 1}
 
@@ -120,14 +122,23 @@ def run():
     return run
 
 
+@pytest.fixture(scope="module")
+def recipe(checkout, run):
+    """The mini recipe after stage 4, with a few utterances and conditions."""
+    if not shutil.which("espeak-ng"):
+        pytest.skip("espeak-ng is not installed")
+    few = "--train_utterances 4 --dev_utterances 3 --test_utterances 2"
+    made = run(checkout / "egs/mini/asr1", *FEW, "--stop_stage", "4", f"--data_opts={few}")
+    assert made.returncode == 0, made.stderr[-3000:]
+    return checkout / "egs/mini/asr1"
+
+
 @pytest.fixture(scope="session")
 def tiny(run):
     """tiny(recipe, *options): all stages, with a few steps and conditions."""
 
     def tiny(recipe: Path, *options: str) -> None:
-        done = run(
-            recipe, "--budget", "tiny", "--protocol", "../../../conf/distortion/few.yaml", *options
-        )
+        done = run(recipe, "--budget", "tiny", *FEW, *options)
         assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-3000:]
 
     return tiny

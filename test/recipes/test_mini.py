@@ -176,6 +176,25 @@ def test_other_decoding_decodes_anew(recipe, run):
 
 
 @pytest.mark.recipe
+def test_other_scoring_scores_anew(recipe, run):
+    one = ("--budget", "tiny", "--systems", "distilhubert", "--stop_stage", "9")
+    scores = recipe / "exp/tiny/distilhubert_seed0/scores.json"
+    before = scores.read_bytes()
+    word = (recipe / "data/test/text").read_text().split()[1]
+    (recipe / "conf/words.txt").write_text(f"{word}\n")
+    asked = ("--score_options", "--symbols conf/words.txt --case lower")
+    assert run(recipe, *one, *asked, "--stage", "9").returncode == 0
+    scored = json.loads(scores.read_text())
+    assert scored["normalisation"].keys() == {"symbols", "case"}
+    fewer = scored["conditions"][0]["words"]
+    assert fewer < json.loads(before)["conditions"][0]["words"]
+    refused = run(recipe, *TINY, "--systems", "distilhubert", "--stage", "10")
+    assert refused.returncode == 1 and "begin with --stage 9" in refused.stderr
+    again = run(recipe, *one, "--stage", "9")
+    assert again.returncode == 0 and scores.read_bytes() == before
+
+
+@pytest.mark.recipe
 def test_the_advice_mends_what_is_stale(recipe, run):
     one = ("--budget", "tiny", "--systems", "logmel")
     before = json.loads((recipe / "exp/tiny/logmel_seed0/made_of.json").read_text())

@@ -3,7 +3,6 @@
 import csv
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-FEW = ("--protocol", "../../../conf/distortion/few.yaml")
+from test.recipes.conftest import FEW
+
 # 50 steps; the teacher of the recipe has no dropout. AdamW divides gradients by their own size, and
 # with its usual eps would blow up differences of rounding.
 DISTIL = (
@@ -21,16 +21,6 @@ DISTIL = (
     "--distill_args", "--max_epoch 5 --num_iters_per_epoch 10 --batch_bins 48000 "
     "--keep_nbest_models 5 --optim_conf eps=0.01",
 )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def recipe(checkout, run):
-    if not shutil.which("espeak-ng"):
-        pytest.skip("espeak-ng is not installed")
-    few = "--train_utterances 4 --dev_utterances 3 --test_utterances 2"
-    made = run(checkout / "egs/mini/asr1", *FEW, "--stop_stage", "4", f"--data_opts={few}")
-    assert made.returncode == 0, made.stderr[-3000:]
-    return checkout / "egs/mini/asr1"
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -11,17 +10,7 @@ from pathlib import Path
 
 import pytest
 
-FEW = ("--protocol", "../../../conf/distortion/few.yaml")
-
-
-@pytest.fixture(scope="module")
-def recipe(checkout, run):
-    if not shutil.which("espeak-ng"):
-        pytest.skip("espeak-ng is not installed")
-    few = "--train_utterances 4 --dev_utterances 3 --test_utterances 2"
-    made = run(checkout / "egs/mini/asr1", *FEW, "--stop_stage", "4", f"--data_opts={few}")
-    assert made.returncode == 0, made.stderr[-3000:]
-    return checkout / "egs/mini/asr1"
+from test.recipes.conftest import FEW
 
 
 def working_in(folder: Path) -> list[str]:

@@ -1,1 +1,1 @@
-"""The recipes for GPUs rehearsed on a CPU: corpora as published, teachers as the hub has them."""
+"""A rehearsal of the GPU recipes on a CPU, with corpora and teachers laid out as published."""

@@ -1,4 +1,4 @@
-"""Rehearse the recipes for GPUs: see tools/rehearse.sh."""
+"""Rehearse the GPU recipes; tools/rehearse.sh describes how."""
 
 import argparse
 import csv
@@ -33,9 +33,14 @@ TREES = {
 
 def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="rehearse.sh", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="a directory, made if need be")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="directory for corpora, copies and logs; made if missing",
+    )
     parser.add_argument("--only", nargs="+", choices=REHEARSALS, default=[*REHEARSALS])
-    parser.add_argument("--systems", help="instead of those of each rehearsal")
+    parser.add_argument("--systems", help="train these instead of each rehearsal's own")
     return parser
 
 
@@ -55,7 +60,7 @@ def main() -> int:
     }
     every_kind_of_rirs_noises(corpora, out / "rirs_noises", environment)
     failed = []
-    print("| rehearsal | systems | conditions | minutes | CPU minutes | GB of the largest so far |")
+    print("| rehearsal | systems | conditions | minutes | CPU minutes | peak GB so far |")
     print("|---|---|---:|---:|---:|---:|", flush=True)
     for name in args.only:
         given = replace(REHEARSALS[name], systems=args.systems or REHEARSALS[name].systems)
@@ -75,7 +80,7 @@ def main() -> int:
 
 
 def used() -> tuple[float, float]:
-    """CPU s of all commands so far, GB of the largest process among them."""
+    """CPU seconds of all commands so far, and the memory of the largest of them in GB."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20
 
@@ -89,7 +94,7 @@ def make_corpora(root: Path) -> Path:
 
 
 def every_kind_of_rirs_noises(corpora: Path, out: Path, environment: Mapping[str, str]) -> None:
-    """RIRS_NOISES whole, of which recipes read only the part within the DNS-Challenge."""
+    """Prepare all of RIRS_NOISES; recipes read only the part that the DNS-Challenge includes."""
     for kind in ("real", "simulated", "isotropic", "point"):
         command = ["espnet_robust.bin.prepare_corpus", "rirs_noises", "--kind", kind]
         command += ["--root", str(corpora / "rirs_noises"), "--out", str(out)]
@@ -100,10 +105,13 @@ def every_kind_of_rirs_noises(corpora: Path, out: Path, environment: Mapping[str
 
 
 def rehearse(given: Rehearsal, corpora: Path, out: Path, environment: Mapping[str, str]) -> int:
-    """Run every stage of a recipe in a copy of the checkout; the rows of its table.
+    """Run every stage of a recipe in a copy of the checkout.
+
+    Returns:
+        The number of conditions in its table.
 
     Raises:
-        UserError: it failed, or left something out.
+        UserError: the recipe failed, or its table is not complete.
     """
     checkout = out / "checkout"
     shutil.rmtree(checkout, ignore_errors=True)
@@ -124,19 +132,22 @@ def rehearse(given: Rehearsal, corpora: Path, out: Path, environment: Mapping[st
 
 
 def check_table(path: Path, systems: Sequence[str], conditions: int) -> int:
-    """The rows of a table that must have so many, with a figure of every system in each.
+    """Check that a table has this many conditions, and a figure for every system in each.
+
+    Returns:
+        The number of conditions.
 
     Raises:
-        UserError: it has not.
+        UserError: it does not.
     """
     with path.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     scored = {(row["system"], row["condition"]) for row in rows if float(row[path.stem]) >= 0}
     names = {condition for _, condition in scored}
     if len(names) != conditions:
-        raise UserError(f"{path}: {len(names)} conditions, not {conditions}")
+        raise UserError(f"{path}: {len(names)} conditions instead of {conditions}")
     if missing := [(s, c) for s in systems for c in sorted(names) if (s, c) not in scored]:
-        raise UserError(f"{path}: nothing of {' on '.join(missing[0])}")
+        raise UserError(f"{path}: no figure for {' under '.join(missing[0])}")
     return len(names)
 
 

@@ -1,4 +1,4 @@
-"""A copy of the checkout, in which recipes leave what they make."""
+"""Copy the checkout, so that what recipes make stays out of the original."""
 
 import shutil
 from pathlib import Path
@@ -8,11 +8,11 @@ _NAMES = shutil.ignore_patterns(".*", "__pycache__", "build", "exp", "dump", "do
 
 
 def copy_checkout(directory: Path) -> Path:
-    """Copy the checkout to ``directory``, without what set-up, tests and recipes made in it."""
+    """Copy the checkout to ``directory``, without anything that set-up, tests or recipes made."""
     return Path(shutil.copytree(ROOT, directory, ignore=_left_out, symlinks=True))
 
 
 def _left_out(directory: str, names: list[str]) -> set[str]:
-    """data/ is what a recipe makes, but a folder of the package, too."""
+    """data/ of a recipe is left out; the package has a folder of that name, which is not."""
     made = {"data"} & set(names) if Path(directory).parents[1].name == "egs" else set()
     return _NAMES(directory, names) | made

@@ -1,4 +1,4 @@
-"""Write small trees in the layouts of published corpora, with the stray files of archives."""
+"""Write small corpora in their published layouts, with the stray files that archives contain."""
 
 import struct
 import zlib
@@ -18,13 +18,13 @@ VOICES = ("en-us", "en-gb", "en-gb-scotland", "en-us+f3", "en-gb+f2", "en-us+m3"
 
 @dataclass(frozen=True)
 class Speech:
-    """An utterance of espeak-ng.
+    """An utterance spoken by espeak-ng.
 
     Args:
-        text: what is said.
-        speaker: one voice each.
-        channels: the same in all of them, at levels that differ.
-        silence: s of faint noise after it.
+        text: its words.
+        speaker: decides the voice.
+        channels: number of channels; all have the same speech, at different levels.
+        silence: length of the faint noise that follows it, in seconds.
     """
 
     text: str
@@ -45,7 +45,7 @@ class Speech:
 
 @dataclass(frozen=True)
 class Noise:
-    """Coloured noise of ``seconds``, another in each channel."""
+    """Coloured noise of ``seconds``, independent in each channel."""
 
     seconds: float = 2.0
     rate: int = RATE
@@ -61,7 +61,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Response:
-    """The impulse response of a room with ``rt60`` s: a direct path, then decaying noise."""
+    """The impulse response of a room with this RT60 (s): a direct path, then decaying noise."""
 
     rt60: float = 0.4
     rate: int = RATE
@@ -80,7 +80,7 @@ Tree = Mapping[str, Content]
 
 
 def write_tree(root: Path, tree: Tree) -> Path:
-    """Write the files of a tree, and beside them what macOS leaves in an archive."""
+    """Write the files of a tree, together with those that macOS leaves in archives."""
     for name, content in (dict(tree) | _left_by_macos(tree)).items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def write_tree(root: Path, tree: Tree) -> Path:
 
 
 def _left_by_macos(tree: Tree) -> dict[str, bytes]:
-    """.DS_Store at the top, and in each directory the "._NAME" of its first file."""
+    """A .DS_Store at the top, and in each directory a "._NAME" for its first file."""
     firsts = {str(Path(name).parent): name for name in sorted(tree, reverse=True)}
     apple_double = struct.pack(">II16sH", 0x00051607, 0x00020000, b"Mac OS X", 0)
     hidden = {Path(name) for name in firsts.values()}
@@ -106,9 +106,9 @@ def _left_by_macos(tree: Tree) -> dict[str, bytes]:
 
 
 def in_each_part(names: Iterable[str], part_of: Callable[[str], str], each: int = 1) -> list[str]:
-    """Of ``names``, the first that a corpus without official parts puts into each of the parts.
+    """The first names that fall into each part of a corpus without official parts.
 
-    Small trees hold few files, and the share of them that is for testing is smaller still.
+    A small tree with arbitrary names might have no file for dev or test.
     """
     kept: dict[str, list[str]] = {part: [] for part in PARTS}
     for name in names:
@@ -117,5 +117,5 @@ def in_each_part(names: Iterable[str], part_of: Callable[[str], str], each: int 
         if all(len(found) == each for found in kept.values()):
             break
     else:
-        raise ValueError(f"not {each} of each part: {kept}")
+        raise ValueError(f"too few names for {each} in each part: {kept}")
     return sorted(name for found in kept.values() for name in found)

@@ -1,10 +1,10 @@
-"""MUSAN, WHAM!, FSD50K, the DNS-Challenge, RIRS_NOISES and the cut of ESC-10, as published."""
+"""Small MUSAN, WHAM!, FSD50K, DNS-Challenge, RIRS_NOISES and ESC-10, laid out as published."""
 
 from espnet_robust.corpora.layout import share_of
 from rehearsal.files import Content, Noise, Response, Tree, in_each_part
 
-DEV_SHARE, TEST_SHARE = 0.05, 0.1  # as prepare_corpus has them
-# Of the fold directories and rooms that conf/noise/esc10.yaml names.
+DEV_SHARE, TEST_SHARE = 0.05, 0.1  # the defaults of prepare_corpus
+# Rooms that conf/noise/esc10.yaml names.
 ROOMS = (
     "surrey_room_A", "Arthur_Sykes_Rymer_Auditorium", "rir_clap", "Genesis_6_Studio_Live_Room",
     "Jack_Lyons_Hall_University_of_York", "St._Margarets_Church", "large_church", "large_hall",
@@ -17,7 +17,7 @@ def part_of(name: str) -> str:
 
 
 def musan() -> Tree:
-    """Each source has its LICENSE and, in part, ANNOTATIONS; speech has no annotations file."""
+    """Each source has a LICENSE; those of music and noise also have ANNOTATIONS."""
     files: dict[str, Content] = {"README": "MUSAN: A Music, Speech, and Noise Corpus\n"}
     for kind, source, count in (
         ("music", "fma", 300), ("music", "hd-classical", 76), ("noise", "free-sound", 843),
@@ -32,7 +32,7 @@ def musan() -> Tree:
 
 
 def wham() -> Tree:
-    """wham_noise.zip: names of the WSJ mixtures that each clip was cut for."""
+    """wham_noise.zip: each clip is named after the WSJ mixture that it was cut for."""
     files: dict[str, Content] = {"README.md": "WHAM! noise\n", "license.txt": "CC BY-NC 4.0\n"}
     for part in ("tr", "cv", "tt"):
         names = [f"{n}1ra010{n}_1.51{n}_20to013{n}_-1.51{n}" for n in range(2)]
@@ -45,7 +45,7 @@ def wham() -> Tree:
 
 
 def fsd50k() -> Tree:
-    """Clips of 0.3 to 30 s at 44.1 kHz; the labels of one are one quoted field."""
+    """Clips of 0.3 to 30 s at 44.1 kHz; all labels of a clip are in one quoted field."""
     files: dict[str, Content] = {
         "FSD50K.doc/README.md": "# FSD50K\n",
         "FSD50K.doc/LICENSE-DATASET": "CC BY 4.0\n",
@@ -68,7 +68,7 @@ def fsd50k() -> Tree:
 
 
 def dns() -> Tree:
-    """datasets_fullband: noise with names of YouTube, which may begin with - or _, and blanks."""
+    """datasets_fullband: noise named after YouTube ids, which may begin with - or _."""
     youtube = (f"{first}{n:02d}Kd_8xQ-w" for n in range(64) for first in "-_Zq")
     freesound = (f"door_Freesound_validated_{n}_0" for n in range(391588, 399999))
     names = in_each_part(youtube, part_of) + in_each_part(freesound, part_of)
@@ -86,7 +86,7 @@ def dns() -> Tree:
 
 
 def rirs_noises() -> Tree:
-    """OpenSLR 28: responses of eight and two channels beside noise of the same rooms, and lists."""
+    """OpenSLR 28: responses with up to eight channels beside noise of the same rooms, and lists."""
     real = "real_rirs_isotropic_noises"
     rirs = [
         ("RVB2014_type1_rir_largeroom1_far_angla", 8), ("RVB2014_type2_rir_simroom3_near_anglb", 8),
@@ -123,7 +123,7 @@ def rirs_noises() -> Tree:
 
 
 def esc10() -> Tree:
-    """--noise and --rir of the recipes on small real data: ESC-10 by fold, measured rooms."""
+    """--noise and --rir for recipes on small real data: ESC-10 by fold, and measured rooms."""
     files: dict[str, Content] = {"noise/esc10/README.md": "ESC-10\n", "rir/manifest.tsv": ""}
     for fold in range(1, 6):
         for kind in ("rain", "dog_bark"):

@@ -1,14 +1,14 @@
-"""The recipes to rehearse, their options, and the results that must exist afterwards."""
+"""The recipes to rehearse, their options, and the tables that they must leave."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# Two steps of few seconds of audio each, instead of 374 s.
+# Two steps of at most 4 s of audio each, instead of 374 s.
 STEPS = "--max_epoch 1 --num_iters_per_epoch 2 --batch_bins 64000"
 NOISES = ("musan", "wham", "fsd50k", "dns")
-# Conditions of the paper's noise source: conf/distortion/{indomain,outofdomain}.yaml and clean.
+# Conditions of the noise source `paper`: conf/distortion/{indomain,outofdomain}.yaml, and clean.
 PAPER = 1 + 3 * 4 + 4 + 2 * 4 + 7
-LIBRISPEECH = {"nbpe": "40"}  # the preset's 500 need more text than a small tree has
+LIBRISPEECH = {"nbpe": "40"}  # the preset has 500, which need more text than a small tree has
 
 
 @dataclass(frozen=True)
@@ -17,12 +17,11 @@ class Rehearsal:
 
     Args:
         recipe: CORPUS/TASK below egs.
-        systems: some of those that the recipe compares.
-        corpora: those whose directories it is given, as options of their names.
-        conditions: number of rows that its table must have.
+        systems: those to train.
+        corpora: each is given to the recipe as --CORPUS DIRECTORY.
+        conditions: number of conditions that its table must have.
         task: asr or cls.
-        options: others; {corpora} in them is the directory with all of the corpora.
-        metric: of the table.
+        options: further options; {corpora} in them is the directory of all corpora.
     """
 
     recipe: str
@@ -34,10 +33,11 @@ class Rehearsal:
 
     @property
     def metric(self) -> str:
+        """The figure in its table, and the name of the table's file."""
         return "wer" if self.task == "asr" else "accuracy"
 
     def command(self, corpora: str) -> list[str]:
-        """Options of run.sh: two steps a training, no GPU, packed at the end; else the recipe's."""
+        """The options of run.sh: two steps per training, no GPU, all stages up to packing."""
         options = {name: f"{corpora}/{name}" for name in self.corpora}
         options |= {"systems": self.systems, "ngpu": "0", "stop_stage": "11"}
         options |= {"distill_args": STEPS, f"{self.task}_args": STEPS}
@@ -66,7 +66,7 @@ REHEARSALS = {
     "iemocap": Rehearsal(
         "iemocap/er1", "cdm2", ("iemocap", *NOISES), task="cls", options={"folds": "1 5"}
     ),
-    # As its README has it for a teacher from the hub.
+    # The options that its README gives for a teacher from the hub.
     "speech_commands": Rehearsal(
         "speech_commands/ks1", "teacher cdm2_dat", ("speech_commands",), 16, "cls",
         {

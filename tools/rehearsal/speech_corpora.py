@@ -1,4 +1,7 @@
-"""LibriSpeech, AN4, CHiME-4, Fluent Speech Commands, IEMOCAP and Speech Commands, as published."""
+"""Small LibriSpeech, AN4, CHiME-4, Fluent Speech Commands, IEMOCAP and Speech Commands trees.
+
+They are laid out as published.
+"""
 
 from itertools import cycle, islice
 
@@ -12,7 +15,7 @@ SENTENCES = (
 
 
 def librispeech() -> Tree:
-    """LibriSpeech/: speakers with a chapter each, one utterance longer than a training crop."""
+    """LibriSpeech/: one chapter per speaker; one utterance is longer than a training crop."""
     files: dict[str, Content] = {
         f"{name}.TXT": f"; {name} of LibriSpeech\n"
         for name in ("README", "LICENSE", "CHAPTERS", "SPEAKERS", "BOOKS")
@@ -40,8 +43,8 @@ def librispeech() -> Tree:
 
 
 def an4() -> Tree:
-    """an4_sphere.tar.gz: SPHERE, big-endian; <s> and </s> in training only; two sorts of text."""
-    # Of the 74; the recipe takes mcen and mjdr for dev.
+    """an4_sphere.tar.gz: big-endian SPHERE files; <s> and </s> only in the training transcripts."""
+    # Nine of the 74 training speakers; the recipe uses mcen and mjdr as dev.
     speakers = ("fash", "fbbh", "fclc", "fejs", "mblb", "mblw", "mcen", "mdcs", "mjdr")
     said = cycle(("GO", "YES", "ERASE C Q Q F SEVEN", "RUBOUT T G J W B SEVENTY NINE FIFTY NINE",
                   "P I T T S B U R G H"))  # fmt: skip
@@ -61,8 +64,11 @@ def an4() -> Tree:
 
 
 def chime4() -> Tree:
-    """Six channels and a close one (CH0) in training, one channel for tests; also what the booth
-    recorded, for which there is no place among the environments, and WSJ's marks in transcripts."""
+    """Six channels and a close-talking one (CH0) in training, a single channel in tests.
+
+    The booth recordings, which belong to none of the four environments, are there too, and the
+    transcripts contain WSJ's marks.
+    """
     audio = "data/audio/16kHz"
     files: dict[str, Content] = {
         "data/annotations/dt05_real.json": "[]\n",
@@ -93,7 +99,7 @@ def chime4() -> Tree:
 
 
 def fluent_speech_commands() -> Tree:
-    """A column without a name first, quoted requests, blanks within a slot; one speaker a part."""
+    """Tables with an unnamed first column and quoted transcripts; speakers differ between parts."""
     requests = (
         ("Change language", "change language", "none", "none"),
         ('"Turn up the heat, please"', "increase", "heat", "none"),
@@ -121,13 +127,13 @@ def fluent_speech_commands() -> Tree:
 
 
 def iemocap() -> Tree:
-    """Labels that are not of the four, evaluators' lines, turns without a label or a name, letters
-    of Latin-1, self-evaluations in folders beside."""
+    """Five sessions with all that has to be skipped: labels other than the four of the task, lines
+    of single evaluators, turns without a label or a name, Latin-1 letters, self-evaluations."""
     labels = ("neu", "ang", "sad", "exc", "hap", "fru", "xxx")
     files: dict[str, Content] = {"README.txt": "IEMOCAP\n", "Documentation/index.html": "<html>"}
     for session in range(1, 6):
         top = f"Session{session}"
-        # The improvised ones of sessions 1, 3 and 5 are dev of the folds that train on them.
+        # Folds that train on sessions 1, 3 or 5 use the improvised dialogue of these as dev.
         names = [f"Ses0{session}F_impro01", f"Ses0{session}M_script01_1"]
         for dialogue in names:
             turns = [(f"{dialogue}_{'FM'[n % 2]}{n:03d}", label) for n, label in enumerate(labels)]
@@ -153,7 +159,7 @@ def iemocap() -> Tree:
 
 
 def speech_commands() -> Tree:
-    """Version 2: ten keywords and other words, the lists, a README among the background noise."""
+    """Version 2: ten keywords and other words, the lists, and a README beside the noise."""
     keywords = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
     speakers = {"0a7c2a8d": "", "0132a06d": "", "026290a7": "validation", "0c40e715": "testing"}
     files: dict[str, Content] = {"README.md": "# Speech Commands\n", "LICENSE": "CC BY 4.0\n"}
@@ -161,7 +167,7 @@ def speech_commands() -> Tree:
     for word in (*keywords, "marvin", "tree"):
         for speaker, part in speakers.items():
             name = f"{word}/{speaker}_nohash_0.wav"
-            # Most are padded to a second; some are shorter.
+            # Most last about a second; some are shorter.
             files[name] = Speech(word, speaker, silence=0.1 if word == "go" else 0.4)
             if part:
                 lists[part].append(name)

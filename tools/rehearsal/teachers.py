@@ -1,7 +1,7 @@
-"""HuBERT Base and WavLM Base+ in a cache of the hub, their files as published, random weights.
+"""HuBERT Base and WavLM Base+ with random weights, in a cache laid out like the hub's.
 
-What is old in them is kept: weight norm under the names of torch 1, ``pytorch_model.bin``, settings
-of transformers 4 that later ones have dropped.
+Their files are as outdated as the published ones: weight norm under the names of torch 1,
+``pytorch_model.bin``, and settings of transformers 4 that later versions have dropped.
 """
 
 import json
@@ -15,7 +15,7 @@ OLD_NAMES = {
     "parametrizations.weight.original0": "weight_g",
     "parametrizations.weight.original1": "weight_v",
 }
-# Those of both repositories that a current configuration has no more, or has otherwise.
+# Settings of both repositories that a current configuration no longer has, or has other values of.
 OLD_CONFIG = {
     "apply_spec_augment": True,
     "mask_time_prob": 0.05,
@@ -38,7 +38,7 @@ HUBERT, WAVLM = "facebook/hubert-base-ls960", "microsoft/wavlm-base-plus"
 
 
 def make_hub(cache: Path) -> None:
-    """Fill ``cache``, to be the HF_HUB_CACHE of offline commands, with both teachers."""
+    """Write both teachers into ``cache``, which offline commands use as HF_HUB_CACHE."""
     torch.manual_seed(0)
     hubert = transformers.HubertModel(transformers.HubertConfig())
     _write(cache, HUBERT, hubert, pickled=True, normalize=True)

@@ -20,6 +20,8 @@ nbpe=100
 asr_args=        # ESPnet training options: "--max_epoch 9 --use_wandb true"
 decode_options=  # options of espnet-robust decode: "--method beam --beam_size 20"
 inference_args=  # ESPnet's name for decode_options
+score_options=   # options of espnet-robust score, how texts are compared: "--case lower
+                 # --punctuation drop --symbols FILE --mapping FILE --alignment sclite"
 
 . "${root}/utils/log.sh"
 . "${root}/utils/parse_options.sh"
@@ -30,7 +32,8 @@ tokens=data/tokens_${token_type}
 . "${root}/egs/TEMPLATE/stages.sh"
 # shellcheck disable=SC2206  # several options
 decode_command=(decode ${decode_options})
-score_command=(score)
+# shellcheck disable=SC2206  # several options
+score_command=(score ${score_options})
 
 prepare_corpus
 prepare_students

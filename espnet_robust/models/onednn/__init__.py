@@ -13,7 +13,8 @@ M = TypeVar("M", bound=nn.Module)
 def use_onednn(model: M) -> M:
     """Replace layers within ``model``, in place, by ours that use oneDNN; return ``model``.
 
-    This replaces every ``nn.Linear`` (twice as fast on an AMD CPU) and, in a feature encoder with
+    This replaces every ``nn.Linear`` (twice as fast on an AMD CPU; where torch's own is as fast,
+    that runs: ``choice``) and, in a feature encoder with
     layer norm such as HuBERT Large's, the convolution layers (two to three times). Weights and
     their checkpoint keys stay the same. Outputs and gradients equal the library's up to the order
     of float32 sums. On a GPU, and for linear layers in lower precision, the library's code runs.

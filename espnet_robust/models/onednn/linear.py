@@ -2,8 +2,8 @@
 
 torch multiplies float32 matrices with MKL, which uses AVX-512 only on Intel CPUs. oneDNN uses it on
 all; torch includes oneDNN's product for code from torch.compile. Results equal those of
-``nn.Linear`` up to the order of float32 sums. torch's own layer runs if torch was built without
-oneDNN, on a GPU, in lower precision, and when compiled or traced.
+``nn.Linear`` up to the order of float32 sums. torch's own layer runs where it is as fast
+(``choice``), on a GPU, in lower precision, and when compiled or traced.
 """
 
 import contextlib
@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from espnet_robust.models.onednn.choice import AVAILABLE, ONEDNN, current
 
 
 class Linear(nn.Linear):
@@ -54,22 +56,16 @@ def as_torchs(module: nn.Module) -> Iterator[None]:
             layer.__class__ = Linear
 
 
-_AVAILABLE = (
-    torch.backends.mkldnn.is_available()
-    and torch.backends.mkl.is_available()  # else oneDNN is used anyway
-    and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-)
-
-
 def _can_take(x: Tensor, weight: Tensor) -> bool:
     return (
-        _AVAILABLE
+        AVAILABLE
         and not torch.compiler.is_compiling()
         and not torch.jit.is_tracing()
         and not torch.is_autocast_enabled("cpu")
         and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and x.numel() > 0
+        and current().kind == ONEDNN  # last, because it may be measured now
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from espnet_robust.models.onednn import linear
+from espnet_robust.models.onednn import choice, linear
 from espnet_robust.models.onednn.linear import Linear, use_fast_linear
 
 
@@ -21,14 +21,15 @@ def pair(bias: bool = True) -> tuple[nn.Linear, Linear]:
 
 @pytest.fixture
 def products(monkeypatch):
-    """Counts the calls of oneDNN."""
+    """Counts the calls of oneDNN, which is used even where it is not faster."""
     calls = []
+    monkeypatch.setattr(choice, "_current", choice.Choice(choice.ONEDNN, "to be tested"))
     product = linear._product
     monkeypatch.setattr(linear, "_product", lambda *a: calls.append(1) or product(*a))
     return calls
 
 
-@pytest.mark.skipif(not linear._AVAILABLE, reason="torch without oneDNN and MKL")
+@pytest.mark.skipif(not linear.AVAILABLE, reason="torch without oneDNN and MKL")
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(24,), (7, 24), (3, 50, 24)])
 def test_values_and_gradients_are_the_librarys(bias, shape, products):
@@ -45,14 +46,14 @@ def test_values_and_gradients_are_the_librarys(bias, shape, products):
         torch.testing.assert_close(b, a, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.skipif(not linear._AVAILABLE, reason="torch without oneDNN and MKL")
+@pytest.mark.skipif(not linear.AVAILABLE, reason="torch without oneDNN and MKL")
 def test_a_row_depends_on_no_other(products):
     _, ours = pair()
     x = torch.randn(64, 24)
     torch.testing.assert_close(ours(x)[5:6], ours(x[5:6]), atol=1e-6, rtol=0)
 
 
-@pytest.mark.skipif(not linear._AVAILABLE, reason="torch without oneDNN and MKL")
+@pytest.mark.skipif(not linear.AVAILABLE, reason="torch without oneDNN and MKL")
 def test_frozen_layers_pass_the_gradient_on(products):
     _, ours = pair()
     ours.requires_grad_(False)
@@ -74,6 +75,13 @@ def test_where_the_library_does_it(products):
     exported = torch.export.export(ours, (torch.ones(2, 24),))
     assert "aten.linear" in str(exported.graph) and "mkldnn" not in str(exported.graph)
     assert not products
+
+
+def test_where_torchs_is_as_fast(products, monkeypatch):
+    theirs, ours = pair()
+    monkeypatch.setattr(choice, "_current", choice.Choice(choice.TORCH, "as fast"))
+    x = torch.randn(50, 24)
+    assert torch.equal(ours(x), theirs(x)) and not products
 
 
 def test_checkpoints_fit_both(teacher):

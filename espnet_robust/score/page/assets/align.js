@@ -1,10 +1,10 @@
-// Words of a hypothesis against those of the reference.
+// Align the words of a hypothesis with those of the reference.
 
 const wordsOf = (text) => text.normalize("NFC").split(/[ \t\n\v\f\r]+/).filter(Boolean);
 
 /**
- * The fewest edits, as [kind, reference word, hypothesis word]; kinds: same, sub, ins, del.
- * Where several alignments are as short, scoring may have counted the kinds of another.
+ * The shortest alignment, as [kind, reference word, hypothesis word]; kinds: same, sub, ins, del.
+ * If several are equally short, scoring may have used another, with other numbers of each kind.
  */
 function align(ref, hyp) {
   const width = hyp.length + 1;
@@ -34,7 +34,7 @@ function align(ref, hyp) {
   return edits.reverse();
 }
 
-/** The words of a hypothesis as elements, errors marked by shape and colour. */
+/** The words of a hypothesis as elements; errors are marked by shape and colour. */
 function marked(ref, hyp) {
   const said = { sub: "for", ins: "inserted", del: "deleted" };
   return align(wordsOf(ref), wordsOf(hyp)).flatMap(([kind, was, is]) => {

@@ -1,5 +1,5 @@
-// Players. A page from disk may play the audio beside it, but only a folder that the reader has chosen,
-// or a web server, gives it the samples.
+// Audio players. A page opened from disk may play the files beside it, but may read their samples, which a
+// spectrogram needs, only from a folder that the reader has chosen. From a web server it may do both.
 
 const chosen = new Map(); // name of a file -> the files of that name in the chosen folder
 
@@ -11,7 +11,7 @@ function startFolder(input, then) {
   });
 }
 
-/** The file in the chosen folder whose path ends most like this one; null where there is none. */
+/** The file in the chosen folder whose path has the longest ending in common; null if none has. */
 function chosenFile(path) {
   const parts = path.split("/").reverse();
   const alike = (file) => {
@@ -26,7 +26,7 @@ function chosenFile(path) {
 /**
  * A player with its spectrogram.
  * @param entry a path, or [path, start, end] of a segment in seconds, or null
- * @param picture cells in base64 that came with the page, or null
+ * @param picture the spectrogram that came with the page, as base64, or null
  */
 function player(label, entry, picture) {
   const canvas = element("canvas", { role: "img", hidden: true });

@@ -1,6 +1,6 @@
-// Figures against SNR (or what else grades a series of conditions), for the systems in the table.
+// Curves over SNR, or whatever else grades a series of conditions, for the systems in the table.
 
-const COLOURS = 6; // page.css has them; dashes and marks tell more systems apart
+const COLOURS = 6; // defined in page.css; beyond that, systems differ in dashes and marks
 const DASHES = ["", "6 3", "2 3", "8 3 2 3"];
 const MARKS = ["M-4,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0", "M-3.5,-3.5h7v7h-7z", "M0,-5l4.5,8h-9z",
   "M0,-5l5,5l-5,5l-5,-5z"];
@@ -8,7 +8,7 @@ const MARKS = ["M-4,0a4,4 0 1,0 8,0a4,4 0 1,0 -8,0", "M-3.5,-3.5h7v7h-7z", "M0,-
 const dash = (system) => DASHES[Math.floor(system / COLOURS) % DASHES.length];
 const mark = (system) => MARKS[(system + Math.floor(system / COLOURS)) % MARKS.length];
 
-/** A piece of a system's curve, for the legend. */
+/** A sample of a system's line, for the legend. */
 function sample(system) {
   return element("svg", { viewBox: "0 0 28 12", width: 28, height: 12, "aria-hidden": "true" },
     element("line", { x1: 1, x2: 27, y1: 6, y2: 6, "stroke-dasharray": dash(system) }),
@@ -34,7 +34,7 @@ function drawCurves() {
   const box = { left: 44, right: 12, top: 10, bottom: 42, width, height: Math.min(360, 160 + width / 3) };
   const from = box.left + 20 + (graded.length < curve.points.length ? 0.15 * (width - 96) : 0);
   const range = graded[graded.length - 1] - graded[0];
-  // From easy to hard, as the series is ordered. Clean speech has no place on the scale: beside it.
+  // From easy to hard, the order of the series. Clean speech is not on the scale, so it stands beside it.
   const x = (at) =>
     at === null ? box.left + 20 : from + ((width - box.right - 20 - from) * (at - graded[0])) / range;
   const top = ticks[ticks.length - 1];
@@ -48,7 +48,7 @@ function drawCurves() {
   );
 }
 
-/** Round figures from 0 to at least ``top``, four or five of them. */
+/** Four or five round figures, from 0 to at least ``top``. */
 function ticksTo(top) {
   const power = 10 ** Math.floor(Math.log10(top));
   const step = power * [0.25, 0.5, 1, 2.5].find((s) => top / (s * power) <= 4.5);
@@ -68,7 +68,7 @@ function drawAxes(box, curve, ticks, x, y) {
   return element("g", {}, ...rows, ...columns, axis);
 }
 
-/** A line with a mark and an interval at each point; points that were not measured are left out. */
+/** A line with a mark and an interval at each point that was measured. */
 function drawSystem(system, points, y) {
   const { name } = state.head.systems[system];
   const known = points.filter(([, cell]) => cell);

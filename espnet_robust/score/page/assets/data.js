@@ -1,7 +1,7 @@
 "use strict";
-// What all parts of the page share: its data, and how elements are made.
+// What all parts of the page share: the data, the state, and a way to make elements.
 
-/** The content of a block of data; unpacking takes as long as it is large. */
+/** Unpack a block of data; large ones take time, so do it when they are needed. */
 async function unpack(name) {
   const packed = atob(document.querySelector(`script[data-name="${name}"]`).textContent);
   const bytes = new Uint8Array(packed.length);
@@ -10,12 +10,12 @@ async function unpack(name) {
   return new Response(unpacked).json();
 }
 
-/** The element of the page with this id. */
+/** The element with this id. */
 const $ = (id) => document.getElementById(id);
 
 /**
- * A new element. Texts become text, never HTML: ids and transcripts may hold anything.
- * Attributes that are functions are listeners; those that are null or false are left out.
+ * Make an element. Strings become text, never HTML, since ids and transcripts may contain anything.
+ * Attributes that are functions become listeners; those that are null or false are left out.
  */
 function element(tag, attributes = {}, ...content) {
   const svg = ["svg", "g", "line", "path", "text", "title"].includes(tag);
@@ -30,7 +30,7 @@ function element(tag, attributes = {}, ...content) {
   return made;
 }
 
-/** A note of the other files of the report: what stands between backticks is code. */
+/** A note as in the other files of the report, with text between backticks as code. */
 function withCode(note) {
   return note.split("`").map((part, i) => (i % 2 ? element("code", {}, part) : part));
 }
@@ -40,12 +40,12 @@ function options(select, pairs) {
   select.replaceChildren(...pairs.map(([value, text]) => element("option", { value }, text)));
 }
 
-/** What is shown now, by all parts of the page. */
+/** What all parts of the page show now. */
 const state = {
-  head: null, // figures.py
-  metric: 0, // place in head.metrics
-  hidden: new Set(), // places of systems
-  sort: { system: null, up: true }, // of the table's rows; null: as given
+  head: null, // as written by figures.py
+  metric: 0, // index in head.metrics
+  hidden: new Set(), // indices of systems
+  sort: { system: null, up: true }, // of the table's rows; system null: in the given order
 };
 
 /** A figure as the table shows it. */

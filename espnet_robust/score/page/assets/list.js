@@ -1,11 +1,11 @@
-// A list of which only the rows in sight are in the page, so that thousands scroll like ten.
+// A list that keeps only its visible rows in the page, so that thousands scroll as easily as ten.
 
-const ROW = 56; // height of a row in CSS pixels; page.css has it too
+const ROW = 56; // height of a row in CSS pixels, as in page.css
 
 /**
  * @param box the scrolling element, a listbox
- * @param content (item, place) -> children of its row
- * @param choose called with the item that the reader comes to
+ * @param content (item, index) -> the children of its row
+ * @param choose called with the item that the reader selects
  */
 function virtualList(box, content, choose) {
   const list = { items: [], current: -1 };

@@ -1,4 +1,4 @@
-// What each run was trained with; unpacked when somebody opens one.
+// The configuration of each run, unpacked when the reader opens it.
 
 function startRuns() {
   const { head } = state;

@@ -1,4 +1,4 @@
-// Spectrograms: drawn from cells, and cells computed from samples as spectrogram.py does.
+// Draw spectrograms from cells, and compute cells from samples as spectrogram.py does.
 
 const RATE = 16000;
 const WINDOW = 512;
@@ -7,7 +7,7 @@ const BANDS = 64;
 const RANGE_DB = 70;
 const LEVELS = 15;
 
-/** First bin of each band and the one behind its last: equal widths in mel, one bin at least. */
+/** The first bin of each band and the bin after its last: equally wide in mel, at least one bin. */
 function bandEdges() {
   const top = 2595 * Math.log10(1 + RATE / 2 / 700);
   const bin = (band) =>
@@ -15,7 +15,7 @@ function bandEdges() {
   return [...Array(BANDS).keys()].map((b) => [bin(b), Math.max(bin(b + 1), bin(b) + 1)]);
 }
 
-/** Power spectrum of WINDOW samples: a discrete Fourier transform by halves. */
+/** Power spectrum of WINDOW samples, by a radix-2 fast Fourier transform. */
 function powers(samples) {
   const [re, im] = transform(samples, new Float64Array(samples.length));
   return Float64Array.from({ length: WINDOW / 2 + 1 }, (_, k) => re[k] ** 2 + im[k] ** 2);
@@ -37,7 +37,7 @@ function transform(re, im) {
   return [outRe, outIm];
 }
 
-/** Samples at RATE -> frames x BANDS levels, 0 to LEVELS. */
+/** Samples at RATE -> frames x BANDS levels from 0 to LEVELS. */
 function cellsOf(wav) {
   const frames = Math.floor(Math.max(0, wav.length - WINDOW) / HOP) + 1;
   const edges = bandEdges();
@@ -57,13 +57,13 @@ function cellsOf(wav) {
 
 const cellsFrom = (base64) => Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 
-/** Samples of an encoded file, one channel at RATE. */
+/** Decode an audio file to one channel at RATE. */
 async function decode(bytes) {
   const audio = await new OfflineAudioContext(1, 1, RATE).decodeAudioData(bytes);
   return audio.getChannelData(0);
 }
 
-/** Draw cells into a canvas: time to the right, low bands below. */
+/** Draw cells on a canvas: time runs to the right, frequency upwards. */
 function drawCells(canvas, cells) {
   const frames = cells.length / BANDS;
   [canvas.width, canvas.height] = [frames, BANDS];
@@ -79,7 +79,7 @@ function drawCells(canvas, cells) {
   canvas.hidden = false;
 }
 
-/** From black over violet and orange to pale yellow, brighter with each level. */
+/** Colours from black through violet and orange to pale yellow, brighter with each level. */
 function colourOf(x) {
   return [255 * Math.min(1, 1.6 * x), 255 * x ** 2, 255 * (0.45 * Math.sin(Math.PI * x) + 0.55 * x ** 6), 255];
 }

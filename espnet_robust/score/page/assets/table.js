@@ -1,4 +1,4 @@
-// The table: conditions down, systems across, sorted by the system whose name is pressed.
+// The table: conditions down, systems across; pressing a system's name sorts by its figures.
 
 const BESIDE = {
   interval: (cell) => (cell[1] === null ? "" : `[${shown(cell[1])}, ${shown(cell[2])}]`),
@@ -6,7 +6,7 @@ const BESIDE = {
   nothing: () => "",
 };
 
-/** Places of the conditions, in the order of the rows. */
+/** The indices of the conditions, in the order of the rows. */
 function rowOrder() {
   const named = $("named").value.trim().toLowerCase();
   const rows = [...state.head.conditions.keys()].filter((row) =>
@@ -16,7 +16,7 @@ function rowOrder() {
   if (system === null) return rows;
   const rank = (row) => {
     const cell = metric().cells[row][system];
-    return cell ? (up ? cell[0] : -cell[0]) : Infinity; // last, what was not measured
+    return cell ? (up ? cell[0] : -cell[0]) : Infinity; // what was not measured comes last
   };
   return rows.sort((a, b) => rank(a) - rank(b) || a - b);
 }
@@ -54,21 +54,21 @@ function drawTable() {
   );
 }
 
-/** What a condition is, in the columns behind the figures. */
+/** The columns after the figures, which describe the condition. */
 function about(row) {
   const { utterances, speakers, meaning } = state.head.conditions[row];
   const cells = [utterances, speakers].map((n) => element("td", { class: "quiet" }, String(n ?? "–")));
   return [...cells, element("td", { class: "quiet meaning" }, meaning ?? "–")];
 }
 
-/** A row's figures, of the systems that are shown. */
+/** The figures of a row, for the systems that are shown. */
 function figuresOf(cells, edits, systems) {
   const values = systems.map((s) => cells[s]?.[0]).filter((value) => value !== undefined);
   const best = metric().higher ? Math.max(...values) : Math.min(...values);
   return systems.map((s) => cellOf(cells[s], edits[s], values.length > 1 && cells[s]?.[0] === best));
 }
 
-/** One figure, with what stands beside it; bold where it is the best of the row. */
+/** One figure and its interval or mark; bold if it is the best of its row. */
 function cellOf(cell, edits, isBest) {
   if (!cell) return element("td", { class: "quiet" }, "–");
   const value = element(isBest ? "strong" : "span", {}, shown(cell[0]));
@@ -80,7 +80,7 @@ function cellOf(cell, edits, isBest) {
     beside ? element("span", { class: "beside" }, ` ${beside}`) : null);
 }
 
-/** Rows by a system's figures, best first; pressed again, worst first; null: as given. */
+/** Sort rows by a system's figures, best first; pressed again, worst first; null: the given order. */
 function sortBy(system) {
   const best = !metric().higher;
   const again = state.sort.system === system && state.sort.up === best;
@@ -111,7 +111,7 @@ function startTable() {
   }));
 }
 
-/** A table as the other files of the report have it. */
+/** A table as in the other files of the report. */
 function plainTable({ title, header, rows, notes }) {
   const cells = (tag, row) => element("tr", {}, ...row.map((cell, i) => {
     if (!cell) return element("td"); // the corner
@@ -125,7 +125,7 @@ function plainTable({ title, header, rows, notes }) {
     ...notes.map((note) => element("p", { class: "quiet" }, ...withCode(note))));
 }
 
-/** All that follows the table. */
+/** Update everything that depends on the table. */
 function changed() {
   drawTable();
   drawCurves();

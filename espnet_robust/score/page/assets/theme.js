@@ -1,4 +1,4 @@
-// Light, dark, or as the system has it; kept for the next time where the browser allows it.
+// Light, dark, or the system's theme; remembered if the browser allows it.
 
 function startTheme() {
   const choose = (value) => {
@@ -15,7 +15,7 @@ function startTheme() {
     try {
       localStorage.setItem("theme", $("theme").value);
     } catch {
-      // A browser that keeps nothing for pages from disk.
+      // Some browsers store nothing for pages from disk.
     }
   });
 }

@@ -1,6 +1,6 @@
-// The utterances of one condition: filtered, ordered, and one of them in full.
+// The utterances of one condition: a filtered and sorted list, and one utterance in full.
 
-let block = null; // utterances.py; the condition in sight
+let block = null; // of the condition that is shown, as written by utterances.py
 let list = null;
 
 function startUtterances() {
@@ -24,14 +24,14 @@ function startUtterances() {
   return loadCondition();
 }
 
-/** Of all systems, as an error rate. */
+/** The error rate of all systems together. */
 function meanError(row) {
   const { cells, higher } = state.head.metrics[0];
   const values = cells[row].filter(Boolean).map(([value]) => (higher ? 100 - value : value));
   return values.reduce((a, b) => a + b, 0) / (values.length || 1);
 }
 
-/** From the table to the utterances of a condition. */
+/** Go from the table to the utterances of a condition. */
 async function openCondition(row) {
   $("condition").value = row;
   await loadCondition();
@@ -42,7 +42,7 @@ async function openCondition(row) {
 async function loadCondition() {
   const row = $("condition").value;
   const loaded = await unpack(`condition-${row}`);
-  if (row !== $("condition").value) return; // another one was chosen meanwhile
+  if (row !== $("condition").value) return; // another condition was chosen meanwhile
   const speaker = block?.speakerNames?.[$("speaker").value];
   block = loaded;
   const names = block.speakerNames ?? [];
@@ -52,7 +52,7 @@ async function loadCondition() {
   showList();
 }
 
-/** Errors of a system in an utterance, a mean over its seeds; null where it was not tested. */
+/** Errors of a system in an utterance, averaged over seeds; null if it was not tested. */
 function errorsOf(utterance, system) {
   const found = state.head.runs.flatMap((run, r) => (run === system ? [block.errors[utterance][r]] : []));
   return found.includes(null) ? null : found.reduce((a, b) => a + b, 0) / found.length;
@@ -120,7 +120,7 @@ function showUtterance(u) {
   );
 }
 
-/** What one run understood. */
+/** The hypothesis of one run. */
 function hypothesis(u, run, ref) {
   const { name, seeds } = state.head.systems[state.head.runs[run]];
   const seed = seeds.length > 1 ? ` (seed ${state.head.seeds[run]})` : "";
@@ -132,7 +132,7 @@ function hypothesis(u, run, ref) {
     element("td", { class: "quiet" }, errors === null ? "" : `${errors} ${errors === 1 ? "error" : "errors"}`));
 }
 
-/** What distorted it: utt2distortion, step by step. */
+/** How it was distorted, step by step, from utt2distortion. */
 function drawn(record) {
   if (!record) return element("p", { class: "quiet" }, "Not distorted.");
   const { steps = [], ...others } = record;
