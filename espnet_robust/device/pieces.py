@@ -22,16 +22,20 @@ DOMAIN, OP = "espnet_robust", "Pieces"
 class Piece(nn.Module):
     """The convolutions of one piece. A group norm is a scale and a shift, known beforehand."""
 
-    def __init__(self, layers: nn.ModuleList, grouped: bool):
+    conv: nn.Module
+    activation: nn.Module
+
+    def __init__(self, layers: Any, grouped: bool):
         super().__init__()
         self.layers, self.grouped = layers, grouped
+        self.conv, self.activation = layers[0].conv, layers[0].activation
 
     def forward(self, wav: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         """(B, samples) -> (B, C, ``PIECE``); ``scale`` and ``shift`` (B, C', 1)."""
         x = wav[:, None]
         for i, layer in enumerate(self.layers):
             if i == 0 and self.grouped:
-                x = layer.activation(layer.conv(x) * scale + shift)
+                x = self.activation(self.conv(x) * scale + shift)
             else:
                 x = layer(x)
         return x
