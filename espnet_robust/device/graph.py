@@ -11,9 +11,12 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from espnet_robust.common.errors import ModelError
+from espnet_robust.device.pieces import in_pieces, put_loop
 from espnet_robust.device.recogniser import Features, Recogniser
+from espnet_robust.device.runtime import package
 from espnet_robust.device.stream import NEXT
 from espnet_robust.device.stream_graph import StreamGraph
+from espnet_robust.models.speech_model import SpeechModel
 
 OPSET = 18
 FRAME_MS = 20  # sherpa-onnx's; it computes times from frame numbers
@@ -119,12 +122,19 @@ def trace(graph: nn.Module, rate: int, path: str) -> None:
     float32 (both were tried), it takes a tenth of the time, and it does not need onnxscript.
     """
     graph = _for_export(graph)
+    (speech_model,) = (one for one in graph.modules() if isinstance(one, SpeechModel))
+    front = in_pieces(speech_model)
     form = _signature(graph, rate)
     with _quiet(), torch.no_grad():
         torch.onnx.export(
             graph, tuple(form.inputs.values()), path, input_names=list(form.inputs),
             output_names=form.outputs, dynamic_axes=form.axes, opset_version=OPSET, dynamo=False,
         )  # fmt: skip
+        if front is not None:
+            onnx = package("onnx")
+            model = onnx.load(path)
+            put_loop(model, front, OPSET)
+            onnx.save(model, path)
 
 
 def _signature(graph: nn.Module, rate: int) -> Signature:

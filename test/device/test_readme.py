@@ -25,8 +25,8 @@ def text(root) -> str:
 
 @pytest.fixture(scope="module")
 def typed(text) -> list[list[str]]:
-    """The commands of the section's bash block, as words; one joined by && counts as several."""
-    (block,) = blocks(text, "bash")
+    """The commands of the section's first block, as words; one joined by && counts as several."""
+    block, _ = blocks(text, "bash")
     lines = [line for row in block.splitlines() for line in row.split(" && ")]
     return [shlex.split(line, comments=True) for line in lines]
 
@@ -57,14 +57,38 @@ def test_export_transcribe_and_sherpa(text, typed, run):
     assert [words[1] for words in commands] == ["export", "transcribe"]
     export, transcribe = (["-m", "espnet_robust", *words[1:]] for words in commands)
     run(*export)
-    table = [row for row in text.splitlines() if re.match(r"\| `\w+\.", row)]
-    files = [name for row in table for name in re.findall(r"`([\w.]+)`", row.split("|")[1])]
+    files = [name for name in written(text) if not name.startswith("stream.")]
     assert len(files) == 5 and all((run.here / "device" / name).is_file() for name in files)
     name, heard = run(*transcribe).rstrip("\n").split("\t")
     assert name == "speech.wav" and heard
     pytest.importorskip("sherpa_onnx")
     (code,) = blocks(text, "python")
     assert run("-c", code).strip() == heard
+
+
+def written(text: str) -> list[str]:
+    """The files in the section's table."""
+    table = [row for row in text.splitlines() if re.match(r"\| `\w+\.", row)]
+    return [name for row in table for name in re.findall(r"`([\w.]+)`", row.split("|")[1])]
+
+
+def test_a_stream_from_a_pipe(root, text, stream_experiment, tmp_path):
+    _, block = blocks(text, "bash")
+    export, microphone, pipe = (shlex.split(line, comments=True) for line in block.splitlines())
+    assert microphone[:3] == ["espnet-robust", "transcribe", "device/stream.onnx"]
+    exp = tmp_path / export[2]
+    exp.parent.mkdir(parents=True)
+    exp.symlink_to(stream_experiment)
+    env = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    samples = (2**15 * spoken("AB C")).astype("<i2").tobytes()
+    for words, heard in ((export, b""), (pipe[pipe.index("|") + 1 :], samples)):
+        done = subprocess.run(
+            [sys.executable, "-m", "espnet_robust", *words[1:]],
+            input=heard, cwd=tmp_path, env=env, capture_output=True, check=True,
+        )  # fmt: skip
+    assert done.stdout.strip()
+    streams = {name for name in written(text) if name.startswith("stream.")}
+    assert streams == {path.name for path in (tmp_path / "device").glob("stream*")}
 
 
 def test_what_it_installs_is_there(root, text, typed):
