@@ -82,7 +82,7 @@ checked=$(on_cluster check_recipe "${plan[@]}" "${sources[@]}" --protocols "${pr
     --stage "${stage}" --stop_stage "${stop_stage}" --nj "${nj}" "${ranks[@]}" \
     --folds "${folds-}" --skipped_stages "${skipped}" --upload_hf "${upload_hf}" \
     --preset "${preset-}" --dumpdir "${dumpdir}")
-{ read -r teacher && read -r protocol; } <<<"${checked}"
+{ read -r teacher && read -r protocol && { read -r cached || true; }; } <<<"${checked}"
 plan+=(--protocols "${protocol}")
 [ -z "${dumpdir}" ] || bin link_data "${dumpdir}"
 device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
@@ -220,7 +220,11 @@ prepare_students() {
     if [ -n "${students}" ]; then
         if want 6 "students of ${students}"; then each_student borrow_one; fi
     else
-        if want 5 "distil ${systems}"; then each_student distil train; fi
+        if want 5 "distil ${systems}"; then
+            [ -z "${cached}" ] || on_cluster fill_targets "${plan[@]}" --systems "${cached}" \
+                --seeds "${seeds}" --nj "${nj}" --ngpu "${ngpu}" --jobs_dir "${exp}/jobs"
+            each_student distil train
+        fi
         if want 6 "export the students"; then each_student export_one; fi
     fi
 }

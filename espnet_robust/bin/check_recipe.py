@@ -1,7 +1,8 @@
-"""Check a recipe's options before anything runs; print its teacher and its protocols.
+"""Check a recipe's options before anything runs; print what run.sh needs of them.
 
-It prints to stderr what the run will take, and refuses a disk that is too small for it. If stages
-are skipped, their earlier outputs must have been made from the present inputs.
+That is the teacher, the protocols, and the systems with a target cache, one line each. stderr gets
+what the run will take; a disk that is too small for it is refused. If stages are skipped, their
+earlier outputs must have been made from the present inputs.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from espnet_robust.cluster.options import add_cluster_options
 from espnet_robust.common.cli import Parser, run
 from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.common.espnet_args import settings_of
-from espnet_robust.common.experiment import CHECKOUT, find_teacher
+from espnet_robust.common.experiment import CHECKOUT, NOT_DISTILLED, find_teacher
 from espnet_robust.common.launch import node_of, ranks_of
 from espnet_robust.common.recipe import (
     DIRECTORIES,
@@ -32,6 +33,7 @@ from espnet_robust.common.recipe import (
 )
 from espnet_robust.publish.hub import check_upload
 from espnet_robust.recipe.options import add_plan_options, plan_of
+from espnet_robust.recipe.plan import DISTILL, Plan
 from espnet_robust.score.options import check_score_options
 
 
@@ -109,6 +111,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
         print(others, file=sys.stderr)
     print(find_teacher(plan.recipe, args.teacher))
     print(args.protocols)
+    print(*_with_cache(plan, systems, seeds))
 
 
 def _protocols(given: str, noise_source: str, recipe: Path) -> str:
@@ -118,6 +121,12 @@ def _protocols(given: str, noise_source: str, recipe: Path) -> str:
     shipped = read_noise_source(noise_source).protocols
     words = given.split() or [os.path.relpath(CHECKOUT / name, recipe) for name in shipped]
     return " ".join(find_protocols(words, recipe)) or "none"
+
+
+def _with_cache(plan: Plan, systems: Sequence[str], seeds: Sequence[str]) -> list[str]:
+    """The systems whose distillation has a target cache."""
+    distilled = [] if plan.students else [s for s in systems if s not in NOT_DISTILLED]
+    return [s for s in distilled if plan.config(DISTILL, s, seeds[0]).get("target_cache")]
 
 
 def _gpus(ngpu: int, stages: Sequence[int]) -> int:

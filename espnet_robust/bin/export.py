@@ -5,17 +5,19 @@ SOURCE is a student directory or the output_dir of an ASR training on a student.
   model.onnx        samples and lengths -> hidden states, or log probabilities of tokens
   model.int8.onnx   the same, with matrix products in eight-bit integers
   sherpa.onnx, sherpa.int8.onnx, tokens.txt    for sherpa-onnx (recognisers only)
+  stream.onnx, stream.int8.onnx    chunk by chunk (recognisers on a causal student)
 
 Every file is run with onnxruntime and compared with torch.
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.common.cli import Parser, run
 
-FORMATS = ("onnx", "onnx-int8", "sherpa", "all")
+FORMATS = ("onnx", "onnx-int8", "sherpa", "stream", "all")
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -48,7 +50,10 @@ def main(cmd: Sequence[str] | None = None) -> None:
     from espnet_robust.device.export import export
 
     calibration = some_utterances(args.calibrate, args.utterances)
-    exported = export(args.source, args.out, args.format, args.checkpoint, calibration)
+    exported = export(
+        args.source, args.out, args.format, args.checkpoint, calibration,
+        lambda text: print(text, file=sys.stderr),
+    )  # fmt: skip
     for done in exported:
         size = done.path.stat().st_size / 2**20
         print(f"{done.path}: {size:.1f} MiB, differs from torch by at most {done.difference:.1e}")

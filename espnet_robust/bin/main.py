@@ -42,6 +42,7 @@ COMMANDS = {
     "Distillation": {
         "pretrain_teacher": "espnet_robust.bin.pretrain_teacher",
         "describe_model": "espnet_robust.bin.describe_model",
+        "fill_targets": "espnet_robust.bin.fill_targets",
         "distill_train": "espnet_robust.bin.distill_train",
         "export_student": "espnet_robust.bin.export_student",
         "probe_domain": "espnet_robust.bin.probe_domain",

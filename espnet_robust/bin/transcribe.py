@@ -2,6 +2,12 @@
 
 Prints one line per file: its name, a tab and its text; with --json, a JSON object with word times
 in seconds. Takes any sampling rate and number of channels.
+
+With --stream, prints text while it is spoken; with --json, each word when the next one begins or
+after a pause:
+
+    espnet-robust transcribe stream.onnx --stream microphone
+    arecord -q -f S16_LE -r 16000 | espnet-robust transcribe stream.onnx --stream
 """
 
 import argparse
@@ -10,16 +16,31 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from espnet_robust.common.cli import Parser, run
+
+if TYPE_CHECKING:
+    from espnet_robust.device.runtime import Runtime
 
 
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust transcribe", description=__doc__)
     parser.add_argument(
-        "model", type=Path, help="model.onnx or model.int8.onnx from espnet-robust export"
+        "model", type=Path, help="model.onnx, model.int8.onnx, ... from espnet-robust export"
     )
-    parser.add_argument("audio", type=Path, nargs="+", help="WAV, FLAC, OGG, MP3, ...")
+    parser.add_argument("audio", type=Path, nargs="*", help="WAV, FLAC, OGG, MP3, ...")
+    parser.add_argument(
+        "--stream",
+        choices=("stdin", "microphone"),
+        nargs="?",
+        const="stdin",
+        help="instead of files: standard input (WAV or raw samples of 16 bits, mono), or the "
+        "default microphone; needs stream.onnx or stream.int8.onnx",
+    )
+    parser.add_argument(
+        "--rate", type=int, help="sampling rate of raw samples, Hz (default: the model's)"
+    )
     parser.add_argument("--json", action="store_true", help="JSON lines with word times")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument(
@@ -34,18 +55,46 @@ def main(cmd: Sequence[str] | None = None) -> None:
     args = parser.parse_args(cmd)
     if args.window < 10:
         parser.error("--window: need at least 10 seconds")
-    if args.threads < 1:
-        parser.error("--threads: need at least 1")
+    if args.threads < 1 or (args.rate is not None and args.rate < 1):
+        parser.error("--threads and --rate: need at least 1")
+    if bool(args.audio) == bool(args.stream):
+        parser.error("name audio files or --stream, one of the two")
     from espnet_robust.device.runtime import recogniser
     from espnet_robust.device.transcriber import transcribe
 
     model = recogniser(args.model, args.threads)
+    if args.stream:
+        _listen(model, args)
     for path in args.audio:
-        found = transcribe(model, path, lambda text: print(text, file=sys.stderr), args.window)
+        found = transcribe(model, path, _note, args.window)
         if args.json:
             print(json.dumps(dataclasses.asdict(found), ensure_ascii=False), flush=True)
         else:
             print(f"{found.file}\t{found.text}", flush=True)
+
+
+def _listen(model: "Runtime", args: argparse.Namespace) -> None:
+    """Print what is heard until the input ends, or Ctrl-C."""
+    from espnet_robust.device import listen
+
+    listen.check_stream(model, args.model)
+    rate = model.metadata.rate
+    if args.stream == "microphone":
+        blocks = listen.microphone(rate, _note)
+    else:
+        stdin = open(0, "rb", closefd=False)  # noqa: SIM115
+        blocks = listen.standard_input(stdin, args.rate or rate, rate)
+    if args.json:
+        for word in listen.words_as_they_come(model, blocks):
+            print(json.dumps(dataclasses.asdict(word), ensure_ascii=False), flush=True)
+        return
+    for part in listen.text_as_it_comes(model, blocks):
+        print(part, end="", flush=True)
+    print()
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 if __name__ == "__main__":

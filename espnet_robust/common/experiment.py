@@ -14,7 +14,8 @@
                                               the user's options
 
 Any YAML may name a ``base`` that it is laid over: a system, or a path relative to itself.
-``systems: {NAME: {...}}`` in the recipe's distill.yaml changes a single system.
+``systems: {NAME: {...}}`` in the recipe's distill.yaml changes a single system; in its TASK.yaml,
+the recogniser or classifier on it.
 
 Values that follow from the others are computed and may be left out of the YAMLs:
 ``scheduler_conf.total_steps``, its ``max_lr``, and ``valid_distortion``, which is the training
@@ -124,7 +125,8 @@ def resolve(
     config = {}
     for path in layers:
         config = lay_over(config, read_yaml(path))
-    config = lay_over(config, recipe.layer(recipe.task_config, f"{task}.yaml"))
+    layer = recipe.layer(recipe.task_config, f"{task}.yaml")
+    config = lay_over(config, _for_system(layer, system, recipe))
     config = lay_over(config, recipe.budget(budget, task))
     if recipe.asr_distortion:
         config = lay_over(config, _distorting(system, recipe))
@@ -244,10 +246,16 @@ def _recipe_layer(recipe: Recipe, system: str) -> Config:
     config: Config = {}
     for part, content in base_chain(path, [CONF]):
         config = lay_over(config, _absolute(content, part, recipe))
-    single = config.pop("systems", {})
+    return _for_system(config, system, recipe)
+
+
+def _for_system(config: Config, system: str, recipe: Recipe) -> Config:
+    """``config`` with what it says under ``systems`` about one system laid over the rest."""
+    single = config.get("systems") or {}
     for name in single:
         check_system(name, recipe)
-    return lay_over(config, single.get(system, {}))
+    rest = {key: value for key, value in config.items() if key != "systems"}
+    return lay_over(rest, single.get(system, {}))
 
 
 def _read_chain(path: Path, folders: Sequence[Path]) -> Config:

@@ -4,7 +4,7 @@ Needs only soundfile and soxr; data dirs have their own reader.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,9 +67,22 @@ def read_blocks(source: Source, rate: int) -> Iterator[np.ndarray]:
     Raises:
         AudioError: the file is truncated, or has NaN or infinite samples.
     """
-    soundfile, stream = package("soundfile"), None
-    if source.rate != rate:
-        stream = package("soxr").ResampleStream(source.rate, rate, 1, dtype="float32", quality="HQ")
+    yield from resampled(_mono_blocks(source), source.rate, rate)
+
+
+def resampled(blocks: Iterable[np.ndarray], rate: int, wanted: int) -> Iterator[np.ndarray]:
+    """Blocks (samples,) float32 at ``rate`` Hz -> blocks at ``wanted`` Hz."""
+    if rate == wanted:
+        yield from blocks
+        return
+    stream = package("soxr").ResampleStream(rate, wanted, 1, dtype="float32", quality="HQ")
+    for block in blocks:
+        yield stream.resample_chunk(block)
+    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def _mono_blocks(source: Source) -> Iterator[np.ndarray]:
+    soundfile = package("soundfile")
     try:
         with soundfile.SoundFile(str(source.path)) as file:
             left = source.frames
@@ -81,7 +94,7 @@ def read_blocks(source: Source, rate: int) -> Iterator[np.ndarray]:
                 mono = block.mean(1) if source.channels > 1 else block[:, 0]
                 if not np.isfinite(mono).all():
                     raise AudioError(f"{source.path}: NaN or infinite samples")
-                yield mono if stream is None else stream.resample_chunk(mono, last=left <= 0)
+                yield mono
     except soundfile.LibsndfileError as e:
         raise AudioError(f"{source.path}: cannot be read: {e.error_string}") from e
 

@@ -15,6 +15,7 @@ from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.device.greedy import best_path
 from espnet_robust.device.metadata import text_of
 from espnet_robust.device.runtime import Runtime
+from espnet_robust.device.stream import stream_log_probs
 from espnet_robust.score.counts import Counts, score_text
 
 
@@ -84,7 +85,8 @@ def _texts(model: Runtime, data_dir: Path) -> tuple[dict[str, str], tuple[float,
     for utt_id, entry in read_data_dir(data_dir).wav.items():
         wav = read_audio(entry)
         began = time.perf_counter()
-        tokens = best_path(model.rows([wav]))
+        stream = model.metadata.kind == "stream"
+        tokens = best_path(stream_log_probs(model, [wav]) if stream else model.rows([wav]))
         texts[utt_id] = text_of([model.metadata.pieces[token.id] for token in tokens])
         spent += time.perf_counter() - began
         heard += len(wav) / model.metadata.rate

@@ -1,7 +1,7 @@
 """Export a student directory or an ASR experiment to ONNX, with tokens for sherpa-onnx."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,12 @@ from espnet_robust.device.metadata import Metadata, pieces
 from espnet_robust.device.onnx_file import write_int8, write_onnx
 from espnet_robust.device.recogniser import Experiment, Features, read_experiment
 from espnet_robust.device.runtime import Runtime
+from espnet_robust.device.stream import stream_log_probs
+from espnet_robust.device.stream_graph import StreamGraph, can_stream
 from espnet_robust.models.speech_model import SpeechModel
 from espnet_robust.models.student import load_student
 
-FORMATS = ("onnx", "onnx-int8", "sherpa", "all")
+FORMATS = ("onnx", "onnx-int8", "sherpa", "stream", "all")
 # Largest allowed difference between onnxruntime and torch. On noise, LSTMs amplify rounding errors:
 # torch in float32 differs from torch in float64 by up to 7e-4. A wrong graph is off by more than 1.
 TOLERANCE = 1e-2
@@ -31,7 +33,8 @@ class Exported:
     """One exported file, and how much it differs from torch.
 
     Attributes:
-        difference: the largest difference, on a second of noise.
+        difference: the largest difference, on a second of noise; for a stream, from the recogniser
+            that hears the whole second.
     """
 
     path: Path
@@ -39,17 +42,24 @@ class Exported:
 
 
 def export(
-    source: Path, out: Path, formats: str, checkpoint: str, calibration: Sequence[np.ndarray] = ()
+    source: Path,
+    out: Path,
+    formats: str,
+    checkpoint: str,
+    calibration: Sequence[np.ndarray] = (),
+    note: Callable[[str], None] = lambda text: None,
 ) -> list[Exported]:
     """Write the files of a format into ``out``.
 
     Args:
         source: a student directory or an ASR experiment.
         formats: one of ``FORMATS``. ``onnx``: model.onnx, with lengths; ``onnx-int8``:
-            model.int8.onnx; ``sherpa``: sherpa.onnx, sherpa.int8.onnx and tokens.txt.
+            model.int8.onnx; ``sherpa``: sherpa.onnx, sherpa.int8.onnx and tokens.txt; ``stream``:
+            stream.onnx and stream.int8.onnx; ``all``: each that the source allows.
         checkpoint: file name of an experiment's model.
         calibration: utterances (samples,) whose activation ranges set the scales of eight-bit
             integers; none: each run sets its own.
+        note: with ``all``, called with a line on each format that the source does not allow.
 
     Raises:
         ModelError: the source is neither student nor experiment, it cannot be exported, or an
@@ -58,20 +68,31 @@ def export(
     config = read_config(source)
     out.mkdir(parents=True, exist_ok=True)
     if "arch" in config:
-        if formats == "sherpa":
-            raise ModelError(f"{source}: a student outputs no text; sherpa needs an ASR experiment")
+        if formats in ("sherpa", "stream"):
+            raise ModelError(
+                f"{source}: a student outputs no text; {formats} needs an ASR experiment"
+            )
         student = load_student(source)
         features = Features(student, list(range(student.num_layers + 1)))
         return _with_lengths(StudentGraph(features), student_metadata(student), out, formats,
                              calibration)  # fmt: skip
     experiment = read_experiment(source, checkpoint)
     done = []
-    if formats != "sherpa":
+    if formats not in ("sherpa", "stream"):
         metadata = recogniser_metadata(experiment)
         graph = RecogniserGraph(experiment.model)
         done += _with_lengths(graph, metadata, out, formats, calibration)
-    if formats in ("sherpa", "all"):
-        done += _for_sherpa(experiment, out, calibration)
+    others = {"sherpa": _for_sherpa, "stream": _as_stream}
+    if formats == "all" and not can_stream(experiment.model):
+        del others["stream"]  # nobody expects one
+    for name, write in others.items():
+        if formats == name:
+            done += write(source, experiment, out, calibration)
+        elif formats == "all":
+            try:
+                done += write(source, experiment, out, calibration)
+            except ModelError as e:
+                note(str(e))
     return done
 
 
@@ -113,12 +134,12 @@ def _with_lengths(
 
 
 def _for_sherpa(
-    experiment: Experiment, out: Path, calibration: Sequence[np.ndarray]
+    source: Path, experiment: Experiment, out: Path, calibration: Sequence[np.ndarray]
 ) -> list[Exported]:
-    tokens = experiment.tokens
-    graph = SherpaGraph(experiment.model, [i for i, t in enumerate(tokens) if t in SILENT])
+    silent = [i for i, token in enumerate(experiment.tokens) if token in SILENT]
+    graph = SherpaGraph(experiment.model, silent, str(source))
     metadata = recogniser_metadata(experiment)
-    metadata = Metadata(**vars(metadata) | {"hop": metadata.hop // graph.repeats})
+    metadata = replace(metadata, hop=metadata.hop // graph.repeats)
     path, int8 = out / "sherpa.onnx", out / "sherpa.int8.onnx"
     write_onnx(graph, metadata, path)
     write_int8(path, int8, calibration)
@@ -126,10 +147,37 @@ def _for_sherpa(
     symbols = ["<blk>", *metadata.pieces[1:]]
     lines = (f"{symbol} {number}" for number, symbol in enumerate(symbols))
     write_atomic(out / "tokens.txt", "\n".join(lines) + "\n")
-    return [
-        _checked(graph, metadata, path),
-        _measured(graph, metadata, int8),
-    ]
+    return [_checked(graph, metadata, path), _measured(graph, metadata, int8)]
+
+
+def _as_stream(
+    source: Path, experiment: Experiment, out: Path, calibration: Sequence[np.ndarray]
+) -> list[Exported]:
+    graph = StreamGraph(experiment.model, str(source))
+    metadata = stream_metadata(experiment, graph)
+    path, int8 = out / "stream.onnx", out / "stream.int8.onnx"
+    write_onnx(graph, metadata, path)
+    write_int8(path, int8, calibration)
+    return [_checked(graph, metadata, path), _measured(graph, metadata, int8)]
+
+
+def stream_metadata(experiment: Experiment, graph: StreamGraph) -> Metadata:
+    student = graph.student
+    frames, hop = student.config.chunk, experiment.model.frontend.speech_model.hop
+    states = graph.first_states().items()
+    return replace(
+        recogniser_metadata(experiment),
+        kind="stream",
+        batch=False,
+        chunk={
+            "samples": student.chunk_samples, "shift": frames * hop,
+            "frames": frames, "subsample": graph.subsample,
+        },
+        states={
+            name: [str(value.dtype).removeprefix("torch."), list(value.shape)]
+            for name, value in states
+        },
+    )  # fmt: skip
 
 
 def _checked(graph: nn.Module, metadata: Metadata, path: Path) -> Exported:
@@ -145,7 +193,12 @@ def _checked(graph: nn.Module, metadata: Metadata, path: Path) -> Exported:
 def _measured(graph: nn.Module, metadata: Metadata, path: Path) -> Exported:
     wav = 0.1 * torch.randn(1, metadata.rate, generator=torch.Generator().manual_seed(1))
     lengths = torch.tensor([metadata.rate])
-    with torch.no_grad():
-        ours = graph(wav) if isinstance(graph, SherpaGraph) else graph(wav, lengths)[0]
-    theirs, _ = Runtime(path)(wav.numpy(), lengths.numpy())
+    if isinstance(graph, StreamGraph):
+        with torch.no_grad():
+            ours = graph.recogniser(wav, None)[0]
+        theirs = np.concatenate(list(stream_log_probs(Runtime(path), [wav[0].numpy()])))[None]
+    else:
+        with torch.no_grad():
+            ours = graph(wav) if isinstance(graph, SherpaGraph) else graph(wav, lengths)[0]
+        theirs, _ = Runtime(path)(wav.numpy(), lengths.numpy())
     return Exported(path, float(np.abs(ours.numpy() - theirs).max()))

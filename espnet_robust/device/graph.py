@@ -4,6 +4,7 @@ import copy
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -11,10 +12,27 @@ from torch.nn.utils import parametrize
 
 from espnet_robust.common.errors import ModelError
 from espnet_robust.device.recogniser import Features, Recogniser
+from espnet_robust.device.stream import NEXT
+from espnet_robust.device.stream_graph import StreamGraph
 
 OPSET = 18
 FRAME_MS = 20  # sherpa-onnx's; it computes times from frame numbers
 _IMPOSSIBLE = -1e4  # added to the logit of a token that must not be output
+_SAMPLES = {0: "batch", 1: "samples"}
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Inputs and outputs of a graph, as torch's exporter wants them.
+
+    Attributes:
+        inputs: an example of each input, by name.
+        axes: {input or output: {dimension: name}} of those that vary.
+    """
+
+    inputs: dict[str, Tensor]
+    outputs: list[str]
+    axes: dict[str, dict[int, str]] = field(default_factory=dict)
 
 
 class StudentGraph(nn.Module):
@@ -61,18 +79,21 @@ class SherpaGraph(nn.Module):
             always normalises them; or a frame is not a multiple of 20 ms.
     """
 
-    def __init__(self, recogniser: Recogniser, silent: list[int]):
+    def __init__(self, recogniser: Recogniser, silent: list[int], where: str):
         super().__init__()
         model = recogniser.frontend.speech_model
         if not model.normalize:
             raise ModelError(
-                "sherpa-onnx scales each utterance to unit variance; this speech model was trained "
-                "on samples as recorded: use --format onnx"
+                f"{where}: cannot be exported for sherpa-onnx, which scales each utterance to unit "
+                "variance; this student was trained on samples as recorded"
             )
         self.repeats, rest = divmod(1000 * recogniser.hop, FRAME_MS * model.rate)
         if rest or not self.repeats:
             ms = 1000 * recogniser.hop / model.rate
-            raise ModelError(f"frames of {ms:g} ms: sherpa-onnx needs a multiple of {FRAME_MS} ms")
+            raise ModelError(
+                f"{where}: cannot be exported for sherpa-onnx, which needs frames of a multiple of "
+                f"{FRAME_MS} ms, not {ms:g} ms"
+            )
         self.recogniser = recogniser
         self.tokens = recogniser.ctc.ctc_lo.out_features
         bias = torch.zeros(self.tokens)
@@ -98,23 +119,28 @@ def trace(graph: nn.Module, rate: int, path: str) -> None:
     float32 (both were tried), it takes a tenth of the time, and it does not need onnxscript.
     """
     graph = _for_export(graph)
-    wav = 0.1 * torch.randn(2, rate, generator=torch.Generator().manual_seed(0))
-    sizes = {0: "batch", 1: "samples"}
-    if isinstance(graph, SherpaGraph):
-        inputs: tuple[Tensor, ...] = (wav,)
-        names, outputs = ["x"], ["log_probs"]
-        axes = {"x": sizes, "log_probs": {0: "batch", 1: "frames"}}
-    else:
-        assert isinstance(graph, StudentGraph | RecogniserGraph)
-        inputs = (wav, torch.tensor([rate, rate * 3 // 4]))
-        names, outputs = ["samples", "lengths"], list(graph.outputs)
-        axes = {"samples": sizes, "lengths": {0: "batch"}}
-        axes |= dict(zip(graph.outputs, graph.axes, strict=True))
+    form = _signature(graph, rate)
     with _quiet(), torch.no_grad():
         torch.onnx.export(
-            graph, inputs, path, input_names=names, output_names=outputs, dynamic_axes=axes,
-            opset_version=OPSET, dynamo=False,
+            graph, tuple(form.inputs.values()), path, input_names=list(form.inputs),
+            output_names=form.outputs, dynamic_axes=form.axes, opset_version=OPSET, dynamo=False,
         )  # fmt: skip
+
+
+def _signature(graph: nn.Module, rate: int) -> Signature:
+    wav = 0.1 * torch.randn(2, rate, generator=torch.Generator().manual_seed(0))
+    if isinstance(graph, StreamGraph):
+        states, samples = graph.first_states(), graph.student.chunk_samples
+        chunk = {"samples": wav[:1, :1].repeat(1, samples), "frames": torch.tensor(1)}
+        return Signature(chunk | states, ["log_probs", *(NEXT + name for name in states)])
+    if isinstance(graph, SherpaGraph):
+        axes = {"x": _SAMPLES, "log_probs": {0: "batch", 1: "frames"}}
+        return Signature({"x": wav}, ["log_probs"], axes)
+    assert isinstance(graph, StudentGraph | RecogniserGraph)
+    inputs = {"samples": wav, "lengths": torch.tensor([rate, rate * 3 // 4])}
+    axes = {"samples": _SAMPLES, "lengths": {0: "batch"}}
+    axes |= dict(zip(graph.outputs, graph.axes, strict=True))
+    return Signature(inputs, list(graph.outputs), axes)
 
 
 def _for_export(graph: nn.Module) -> nn.Module:

@@ -30,10 +30,11 @@ class Word:
     end: float
 
 
-def best_path(frames: Iterable[np.ndarray]) -> Iterator[Token]:
+def best_path(frames: Iterable[np.ndarray], pause: int = 0) -> Iterator[Token]:
     """Consecutive blocks of log probabilities (T_i, V) -> tokens.
 
-    A token that continues in the next block is one token.
+    A token that continues in the next block is one token. If ``pause`` is given, a blank is yielded
+    as well, when it has lasted for that many frames.
     """
     now, first, position = BLANK, 0, 0
     for block in frames:
@@ -43,18 +44,21 @@ def best_path(frames: Iterable[np.ndarray]) -> Iterator[Token]:
                     yield Token(now, first, position - 1)
                 now, first = token, position
             position += 1
+            if now == BLANK and position - first == pause:
+                yield Token(BLANK, first, position - 1)
     if now != BLANK:
         yield Token(now, first, position - 1)
 
 
 def words(tokens: Iterable[Token], pieces: list[str], frame_seconds: float) -> Iterator[Word]:
-    """Tokens -> words; each is yielded as soon as the next one begins."""
+    """Tokens -> words; each is yielded as soon as the next one begins, or at a blank."""
     held: list[Token] = []
     for token in tokens:
-        if held and pieces[token.id].startswith(BOUNDARY):
+        if held and (token.id == BLANK or pieces[token.id].startswith(BOUNDARY)):
             yield from _word(held, pieces, frame_seconds)
             held = []
-        held.append(token)
+        if token.id != BLANK:
+            held.append(token)
     yield from _word(held, pieces, frame_seconds)
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from espnet_robust.common.errors import ModelError
 
@@ -16,13 +17,19 @@ class Metadata:
     """What a program needs to know besides the graph.
 
     Attributes:
-        kind: ``recogniser`` (log probabilities) or ``student`` (features).
+        kind: ``recogniser`` (log probabilities), ``stream`` (the same, by the chunk) or
+            ``student`` (features).
         rate: sampling rate in Hz.
         hop: samples from one output frame to the next.
         min_samples: the fewest samples that yield one frame.
         batch: whether one run can take utterances of different lengths; false in files of earlier
             versions, from models into which padding leaked.
         pieces: for a recogniser: tokens by id, the blank first, with ``BOUNDARY`` before words.
+        chunk: for a stream: {"samples": what one run reads, "shift": from the beginning of one
+            chunk to that of the next, "frames": the student's frames in it, "subsample": of which
+            every n-th is output}.
+        states: for a stream: what a run passes to the next one, zeros at first: {input: [type,
+            shape]}; the output has the same name with "next_" before it.
     """
 
     kind: str
@@ -31,6 +38,8 @@ class Metadata:
     min_samples: int
     batch: bool = True
     pieces: list[str] = field(default_factory=list)
+    chunk: dict[str, int] = field(default_factory=dict)
+    states: dict[str, list[Any]] = field(default_factory=dict)
 
     def dump(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False)

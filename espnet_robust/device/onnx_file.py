@@ -11,7 +11,8 @@ from torch import nn
 from espnet_robust.common.files import write_atomic
 from espnet_robust.device.graph import trace
 from espnet_robust.device.metadata import KEY, Metadata
-from espnet_robust.device.runtime import LENGTHS, package
+from espnet_robust.device.runtime import LENGTHS, Runtime, package
+from espnet_robust.device.stream import Stream
 
 
 def write_onnx(graph: nn.Module, metadata: Metadata, path: Path) -> None:
@@ -31,16 +32,27 @@ def write_onnx(graph: nn.Module, metadata: Metadata, path: Path) -> None:
 
 
 class _Utterances:
-    """onnxruntime's CalibrationDataReader, one utterance per step."""
+    """onnxruntime's CalibrationDataReader: the inputs of a graph for each utterance or chunk."""
 
-    def __init__(self, wavs: Sequence[np.ndarray], lengths: bool):
-        self._batches = self._each(wavs, lengths)
+    def __init__(self, wavs: Sequence[np.ndarray], source: Path):
+        model = Runtime(source)
+        each = self._chunks if model.metadata.states else self._whole
+        self._batches = each(wavs, model)
 
     @staticmethod
-    def _each(wavs: Sequence[np.ndarray], lengths: bool) -> Iterator[dict[str, np.ndarray]]:
+    def _whole(wavs: Sequence[np.ndarray], model: Runtime) -> Iterator[dict[str, np.ndarray]]:
         for wav in wavs:
-            batch = {"samples" if lengths else "x": wav[None]}
-            yield batch | ({LENGTHS: np.array([len(wav)])} if lengths else {})
+            batch = {model.inputs[0]: wav[None]}
+            yield batch | ({LENGTHS: np.array([len(wav)])} if LENGTHS in model.inputs else {})
+
+    @staticmethod
+    def _chunks(wavs: Sequence[np.ndarray], model: Runtime) -> Iterator[dict[str, np.ndarray]]:
+        for wav in wavs:
+            stream = Stream(model)
+            for inputs in stream.cut(wav):
+                yield inputs
+                stream.run(inputs)
+            yield from stream.rest()
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         return next(self._batches, None)
@@ -67,15 +79,15 @@ def write_int8(source: Path, path: Path, calibration: Sequence[np.ndarray] = ())
             str(source), str(prepared), skip_symbolic_shape=True
         )
         options = {
-            "op_types_to_quantize": ["MatMul"],
+            # A Gemm is a MatMul with a bias, of fixed shape.
+            "op_types_to_quantize": ["MatMul", "Gemm"],
             "per_channel": True,
             "weight_type": quantization.QuantType.QInt8,
-            "nodes_to_exclude": _above_the_speech_model(onnx.load(str(prepared))),
+            "nodes_to_exclude": _left_in_float(onnx.load(str(prepared))),
         }
         if calibration:
-            names = [one.name for one in onnx.load(str(source)).graph.input]
             quantization.quantize_static(
-                str(prepared), str(out), _Utterances(calibration, LENGTHS in names),
+                str(prepared), str(out), _Utterances(calibration, source),
                 activation_type=quantization.QuantType.QUInt8, **options,
             )  # fmt: skip
         else:
@@ -87,12 +99,23 @@ def write_int8(source: Path, path: Path, calibration: Sequence[np.ndarray] = ())
     write_atomic(path, model.SerializeToString())
 
 
-def _above_the_speech_model(model: Any) -> list[str]:
-    """Names of the matrix products in a recogniser's encoder and output layer; [] for a student."""
-    return [
+def _left_in_float(model: Any) -> list[str]:
+    """Names of the matrix products that stay float32: those above the speech model, and those
+    without weights on the right: in attention, and in a filter bank, where eight bits would be far
+    too few for the range of energies.
+    """
+    weights = {one.name for one in model.graph.initializer}
+    names = [
         node.name
         for node in model.graph.node
-        if node.op_type == "MatMul"
-        and "/recogniser/" in node.name
-        and "/frontend/" not in node.name
+        if node.op_type in ("MatMul", "Gemm")
+        and (node.input[1] not in weights or _is_above(node.name))
     ]
+    # The dynamic quantiser first turns each Gemm into a MatMul of this name.
+    return [*names, *(f"{name}_MatMul" for name in names)]
+
+
+def _is_above(name: str) -> bool:
+    if name.startswith(("/projections.", "/ctc_lo/")):  # as the graph of a stream names them
+        return True
+    return "/recogniser/" in name and "/frontend/" not in name

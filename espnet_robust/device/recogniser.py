@@ -17,6 +17,7 @@ from espnet_robust.common.errors import ConfigError, ModelError
 from espnet_robust.models.blstm import BLSTM
 from espnet_robust.models.layers import select_layers
 from espnet_robust.models.padding import frame_mask
+from espnet_robust.models.running_mean import minus_running_mean
 from espnet_robust.models.speech_model import SpeechModel
 from espnet_robust.models.student import build_from_arch, load_student, load_weights
 
@@ -46,13 +47,18 @@ class Features(nn.Module):
 
     def forward(self, wav: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """(B, N) samples -> (B, T, D) features, with zeros in the padding, and (B,) frames."""
-        weights = self.layer_weights.softmax(0)
-        x = sum(w * state for w, state in zip(weights, self.states(wav, lengths), strict=True))
-        assert isinstance(x, Tensor)
+        x = self.weighted(self.states(wav, lengths))
         if lengths is None:
             return x, None
         frames = self.speech_model.num_frames(lengths)
         return x.masked_fill(~frame_mask(x, frames)[..., None], 0.0), frames
+
+    def weighted(self, states: list[Tensor]) -> Tensor:
+        """The sum of the selected layers (B, T, D), with the trained weights."""
+        weights = self.layer_weights.softmax(0)
+        x = sum(w * state for w, state in zip(weights, states, strict=True))
+        assert isinstance(x, Tensor)
+        return x
 
 
 def normalized(wav: Tensor, lengths: Tensor | None) -> Tensor:
@@ -85,15 +91,16 @@ class Recogniser(nn.Module):
         features: the frontend.
         encoder: the layers above it.
         tokens: number of tokens, including the blank, which comes first.
-        mean_norm: whether each utterance's mean feature is subtracted (``utterance_mvn``).
+        normalize: what is subtracted from the features: ``utterance_mvn``, the utterance's mean;
+            ``running_mean``, that of the frames so far; None, nothing.
     """
 
-    def __init__(self, features: Features, encoder: BLSTM, tokens: int, mean_norm: bool):
+    def __init__(self, features: Features, encoder: BLSTM, tokens: int, normalize: str | None):
         super().__init__()
         self.frontend = features
         self.encoder = encoder
         self.ctc = CTCHead(encoder.size, tokens)
-        self.mean_norm = mean_norm
+        self.normalize = normalize
 
     @property
     def hop(self) -> int:
@@ -108,7 +115,9 @@ class Recogniser(nn.Module):
         probabilities (B, T, V) and (B,) frames.
         """
         x, frames = self.frontend(wav, lengths)
-        if self.mean_norm:
+        if self.normalize == "running_mean":
+            x, _ = minus_running_mean(x)
+        elif self.normalize == "utterance_mvn":
             count = x.shape[1] if frames is None else frames[:, None, None]
             x = x - x.sum(1, keepdim=True) / count
             if frames is not None:
@@ -163,7 +172,7 @@ def _check(config: Mapping[str, Any], exp: Path) -> None:
     known = {
         "frontend": ("robust_student",),
         "encoder": ("blstm",),
-        "normalize": ("utterance_mvn", None),
+        "normalize": ("utterance_mvn", "running_mean", None),
         "preencoder": (None,),
         "postencoder": (None,),
     }
@@ -172,7 +181,8 @@ def _check(config: Mapping[str, Any], exp: Path) -> None:
             names = " or ".join(str(v) for v in values)
             raise ModelError(f"{where} {key}: {config.get(key)}; only {names} is supported")
     norm = {"norm_means": True, "norm_vars": False} | (config.get("normalize_conf") or {})
-    if config.get("normalize") and (not norm["norm_means"] or norm["norm_vars"]):
+    utterance = config.get("normalize") == "utterance_mvn"
+    if utterance and (not norm["norm_means"] or norm["norm_vars"]):
         raise ModelError(
             f"{where} normalize_conf: only `norm_means: true, norm_vars: false` is supported"
         )
@@ -192,9 +202,7 @@ def _build(config: Mapping[str, Any], exp: Path) -> Recogniser:
         encoder = BLSTM(speech_model.hidden_size, **(config.get("encoder_conf") or {}))
     except (TypeError, ConfigError) as e:
         raise ModelError(f"{exp}/config.yaml: encoder_conf: {e}") from e
-    return Recogniser(
-        features, encoder, len(config["token_list"]), config.get("normalize") is not None
-    )
+    return Recogniser(features, encoder, len(config["token_list"]), config.get("normalize"))
 
 
 def _read_checkpoint(path: Path) -> dict[str, Tensor]:

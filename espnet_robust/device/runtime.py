@@ -15,12 +15,12 @@ EXTRA = "pip install 'espnet_robust[device]'"
 LENGTHS = "lengths"  # an input that the graph for sherpa-onnx does not have
 
 
-def package(name: str) -> ModuleType:
+def package(name: str, fix: str = EXTRA) -> ModuleType:
     """Import an optional package. If missing, raises ConfigError that says how to install it."""
     try:
         return importlib.import_module(name)
     except ImportError as e:
-        raise ConfigError(f"{name} is needed but not installed ({e}); fix: {EXTRA}") from e
+        raise ConfigError(f"{name} is needed but not installed ({e}); fix: {fix}") from e
 
 
 class Runtime:
@@ -80,12 +80,14 @@ class Runtime:
 
 
 def recogniser(path: Path, threads: int = 1) -> Runtime:
-    """A ``Runtime`` with a recogniser. Raises ModelError if the file holds only a student."""
+    """A ``Runtime`` with a recogniser, of whole utterances or of streams. Raises ModelError if the
+    file holds only a student.
+    """
     runtime = Runtime(path, threads)
-    if runtime.metadata.kind != "recogniser":
+    if runtime.metadata.kind == "student":
         raise ModelError(
-            f"{path}: holds a {runtime.metadata.kind} without a recogniser; export the directory "
-            "of an ASR experiment"
+            f"{path}: holds a student without a recogniser; export the directory of an ASR "
+            "experiment"
         )
     return runtime
 

@@ -15,6 +15,7 @@ from espnet_robust.common.errors import AudioError
 from espnet_robust.device.audio import changes, open_source, read_blocks, with_progress
 from espnet_robust.device.greedy import Word, best_path, words
 from espnet_robust.device.runtime import Runtime
+from espnet_robust.device.stream import stream_log_probs
 
 WINDOW_S = 20
 CONTEXT_S = 3
@@ -71,7 +72,12 @@ def frame_seconds(model: Runtime) -> float:
 def log_probs(
     model: Runtime, blocks: Iterable[np.ndarray], window_s: float = WINDOW_S
 ) -> Iterator[np.ndarray]:
-    """Blocks of samples -> blocks of log probabilities (T_i, V), window by window."""
+    """Blocks of samples -> blocks of log probabilities (T_i, V), window by window, or chunk by
+    chunk if the model is a stream.
+    """
+    if model.metadata.kind == "stream":
+        yield from stream_log_probs(model, blocks)
+        return
     hop, rate = model.metadata.hop, model.metadata.rate
     context = round(CONTEXT_S * rate / hop)  # frames
     window = round(window_s * rate / hop)

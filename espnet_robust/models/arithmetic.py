@@ -67,6 +67,5 @@ def _counter(module: nn.Module) -> Callable[[Tensor, Tensor], int] | None:
         gates = 4 * module.hidden_size * (module.input_size + module.hidden_size)
         return lambda x, y: x.shape[1] * directions * gates
     if isinstance(module, LogMel):
-        size = module.dft.numel() + module.filters.numel()
-        return lambda x, y: y.shape[-1] * module.stack * size
+        return lambda x, y: y.shape[-1] * module.stack * module.products
     return None

@@ -1,4 +1,4 @@
-"""Bidirectional LSTM layers over padded sequences, each followed by a linear projection.
+"""LSTM layers over padded sequences, each followed by a linear projection.
 
 ESPnet packs the batch, and torch trains packed LSTMs step by step; on padded sequences oneDNN
 processes the whole sequence at once. Uses only torch operations that ONNX supports.
@@ -16,7 +16,7 @@ from espnet_robust.models.padding import frame_mask
 
 
 class BLSTM(nn.Module):
-    """Bidirectional LSTM layers, each followed by a linear projection, with tanh between layers.
+    """LSTM layers, each followed by a linear projection, with tanh between layers.
 
     Equal to ESPnet's ``RNNEncoder(rnn_type="lstm", use_projection=True)`` with the same weights.
 
@@ -27,6 +27,7 @@ class BLSTM(nn.Module):
         num_layers: number of LSTM layers.
         subsample: a number n for each layer, of whose frames every n-th is kept.
         dropout: dropout probability on the projections between layers.
+        bidirectional: whether layers also read backwards; if not, ``step`` can process a stream.
 
     Raises:
         ConfigError: ``subsample`` does not consist of ``num_layers`` positive numbers.
@@ -40,6 +41,7 @@ class BLSTM(nn.Module):
         num_layers: int = 4,
         subsample: Sequence[int] = (2, 2, 1, 1),
         dropout: float = 0.0,
+        bidirectional: bool = True,
     ):
         super().__init__()
         if num_layers < 1 or len(subsample) != num_layers or min(subsample) < 1:
@@ -48,12 +50,13 @@ class BLSTM(nn.Module):
                 "least one layer, and one positive number for each"
             )
         self.size, self.subsample, self.dropout = output_size, tuple(subsample), dropout
+        self.bidirectional, self.hidden_size = bidirectional, hidden_size
         self.lstms, self.projections = nn.ModuleList(), nn.ModuleList()
         for layer in range(num_layers):
             size = output_size if layer else input_size
-            lstm = nn.LSTM(size, hidden_size, batch_first=True, bidirectional=True)
+            lstm = nn.LSTM(size, hidden_size, batch_first=True, bidirectional=bidirectional)
             self.lstms.append(lstm)
-            self.projections.append(nn.Linear(2 * hidden_size, output_size))
+            self.projections.append(nn.Linear((1 + bidirectional) * hidden_size, output_size))
 
     def encode(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """(B, T, D) and lengths (B,), or None if no row is padded -> (B, T', ``output_size``), zero
@@ -63,12 +66,31 @@ class BLSTM(nn.Module):
         for layer, (lstm, projection, step) in enumerate(layers):
             if layer:
                 x = torch.tanh(F.dropout(x, self.dropout, self.training))
-            out = lstm(x)[0] if lengths is None else both_directions(lstm, x, lengths)
+            if lengths is None or not self.bidirectional:  # there is no padding before any frame
+                out = lstm(x)[0]
+            else:
+                out = both_directions(lstm, x, lengths)
             x = projection(out[:, ::step])
             lengths = None if lengths is None else (lengths + step - 1) // step
         if lengths is None:
             return x, None
         return x.masked_fill(~frame_mask(x, lengths)[..., None], 0.0), lengths
+
+    def first_state(self) -> Tensor:
+        """The state at the beginning of a stream: (layers, 2, 1, ``hidden_size``), h and c."""
+        return torch.zeros(len(self.lstms), 2, 1, self.hidden_size)
+
+    def step(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames (1, T, D) of a stream and the state before them -> output (1, T', ``output_size``)
+        and the next state. T is a multiple of all ``subsample`` together, except at the end.
+        """
+        states = []
+        layers = zip(self.lstms, self.projections, self.subsample, state, strict=True)
+        for layer, (lstm, projection, step, (h, c)) in enumerate(layers):
+            x, after = lstm(torch.tanh(x) if layer else x, (h[None], c[None]))
+            x = projection(x[:, ::step])
+            states.append(torch.cat(after))
+        return x, torch.stack(states)
 
 
 def both_directions(lstm: nn.Module, x: Tensor, lengths: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ The delay of a frame is the rest of its chunk plus a window of 25 to 35 ms.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +24,9 @@ from transformers.models.hubert.modeling_hubert import (
 )
 
 from espnet_robust.models.log_mel import LogMel, LogMelConfig
+from espnet_robust.models.running_mean import minus_running_mean
+
+LOWEST = torch.finfo(torch.float32).min
 
 
 class StreamConfig(LogMelConfig):
@@ -68,30 +71,39 @@ class RunningLogMel(LogMel):
 
     def forward(self, wav: Tensor) -> Tensor:
         """(B, N) -> (B, filters * stack, T)."""
-        return self.normalized(super().forward(wav), None)[0]
+        return minus_running_mean(super().forward(wav).transpose(1, 2))[0].transpose(1, 2)
 
-    def normalized(self, mel: Tensor, before: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(B, D, T) and the state ``before`` it -> normalised (B, D, T), and the new state.
 
-        before: (B, D + 1, 1) float64: the sum of each value and the number of frames so far.
-        """
-        ones = torch.ones_like(mel[:, :1]).double()
-        sums = torch.cat([mel.double(), ones], 1).cumsum(-1)
-        if before is not None:
-            sums = sums + before
-        return (mel - (sums[:, :-1] / sums[:, -1:])).float(), sums[..., -1:]
+class State(NamedTuple):
+    """What the past leaves to a chunk. Shapes are fixed.
+
+    sums: (1, 1, D + 1) float64, see ``minus_running_mean``; the last value counts the frames.
+    before: (1, reach, hidden), the input of the positional convolution before the chunk.
+    memory: (layers, 2, left, hidden), keys and values, the newest last.
+    """
+
+    sums: Tensor
+    before: Tensor
+    memory: Tensor
 
 
 class StreamLayer(HubertEncoderLayerStableLayerNorm):
     """HuBERT's layer, which can also process one chunk, given the memory of earlier ones."""
 
     def step(self, x: Tensor, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """A chunk (B, C, D), memory (B, M, D) and an additive mask (1, 1, C, M + C) -> the chunk's
-        output, and the memory extended by the chunk (B, M + C, D).
+        """A chunk (1, C, D), memory (2, M, D) and an additive mask (C, M + C) -> the chunk's
+        output, and the memory extended by the chunk (2, M + C, D).
         """
+        attention = self.attention
         y = self.layer_norm(x)
-        memory = torch.cat([memory, y], 1)
-        x = x + self.attention(y, key_value_states=memory, attention_mask=mask)[0]
+        new = torch.cat([attention.k_proj(y), attention.v_proj(y)])
+        memory = torch.cat([memory, new], 1)
+        heads = (attention.num_heads, attention.head_dim)
+        query = attention.q_proj(y)[0].unflatten(-1, heads).transpose(0, 1)  # (H, C, D / H)
+        keys, values = memory.unflatten(-1, heads).transpose(1, 2)
+        scores = query @ keys.transpose(1, 2) * attention.scaling + mask
+        heard = (scores.softmax(-1) @ values).transpose(0, 1).flatten(1)
+        x = x + attention.out_proj(heard[None])
         return x + self.feed_forward(self.final_layer_norm(x)), memory
 
 
@@ -151,6 +163,48 @@ class StreamModel(HubertModel):
         self.encoder = StreamEncoder(config)
         self.post_init()
 
+    @property
+    def chunk_samples(self) -> int:
+        """Number of samples that a chunk reads; the next chunk begins ``chunk`` frames later."""
+        front = self.feature_extractor
+        return (self.config.chunk * front.stack - 1) * front.hop + front.window
+
+    def first_state(self) -> State:
+        """The state at the beginning of a stream."""
+        config, encoder = self.config, self.encoder
+        return State(
+            torch.zeros(1, 1, config.conv_dim[1] + 1, dtype=torch.float64),
+            torch.zeros(1, encoder.reach, config.hidden_size),
+            torch.zeros(len(encoder.layers), 2, config.left, config.hidden_size),
+        )
+
+    def step(self, samples: Tensor, frames: Tensor, state: State) -> tuple[list[Tensor], State]:
+        """Process one chunk, in eval mode.
+
+        Args:
+            samples: (1, ``chunk_samples``); in the last chunk, with anything past the end.
+            frames: how many of the chunk's frames there are: all but in the last chunk.
+            state: of the previous chunk, or ``first_state``.
+
+        Returns:
+            (1, chunk, D) for each layer, arbitrary past ``frames``, and the next state.
+        """
+        encoder, config = self.encoder, self.config
+        mel = self.feature_extractor.windows(samples).transpose(1, 2)
+        mel, sums = minus_running_mean(mel, state.sums)
+        extended = torch.cat([state.before, self.feature_projection(mel)], 1)
+        x = encoder.with_positions(extended)
+        slots = torch.arange(config.left + config.chunk, device=x.device)
+        empty = (slots < config.left - state.sums[0, 0, -1]) | (slots >= config.left + frames)
+        mask = torch.zeros(len(slots), device=x.device).masked_fill(empty, LOWEST)
+        states, memories = [x], []
+        for layer, memory in zip(encoder.layers, state.memory, strict=True):
+            assert isinstance(layer, StreamLayer)
+            x, memory = layer.step(x, memory, mask)
+            states.append(x)
+            memories.append(memory[:, config.chunk :])
+        return states, State(sums, extended[:, config.chunk :], torch.stack(memories))
+
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, LogMel):
             module.fill()  # transformers builds models on the meta device, then loads weights
@@ -174,32 +228,32 @@ class Stream:
     _held: Tensor = field(default_factory=lambda: torch.zeros(0))  # samples from the next frame on
     _heard: int = 0  # samples so far
     _done: int = 0  # frames so far
-    _sums: Tensor | None = None
-    _before: Tensor | None = None  # (1, reach, D), for the positional convolution
-    _memory: list[Tensor] = field(default_factory=list)
+    _state: State | None = None
 
     def feed(self, samples: Tensor) -> Tensor:
         """(samples,) float32 in [-1, 1] -> (layers, frames, D); ``frames`` may be 0."""
-        config, front = self.model.config, self.model.feature_extractor
         self._held = torch.cat([self._held, samples])
         self._heard += len(samples)
-        hop = front.hop * front.stack
-        need = (config.chunk - 1) * hop + front.hop * (front.stack - 1) + front.window
+        chunk, need = self.model.config.chunk, self.model.chunk_samples
         out = []
         while len(self._held) >= need:
-            out.append(self._chunk(self._held[:need], config.chunk))
-            self._held = self._held[config.chunk * hop :]
+            out.append(self._chunk(self._held[:need], chunk))
+            self._held = self._held[chunk * self._hop :]
         return self._joined(out)
 
     def finish(self) -> Tensor:
         """(layers, frames, D) of the last chunk, which may be incomplete."""
-        front = self.model.feature_extractor
-        hop = front.hop * front.stack
-        frames = (self._heard - front.window) // hop + 1 - self._done
-        if self._heard < front.window or frames < 1:
+        window = self.model.feature_extractor.window
+        frames = (self._heard - window) // self._hop + 1 - self._done
+        if self._heard < window or frames < 1:
             return self._joined([])
-        missing = (frames * front.stack - 1) * front.hop + front.window - len(self._held)
-        return self._joined([self._chunk(F.pad(self._held, (0, max(0, missing))), frames)])
+        missing = self.model.chunk_samples - len(self._held)
+        return self._joined([self._chunk(F.pad(self._held, (0, missing)), frames)])
+
+    @property
+    def _hop(self) -> int:
+        front = self.model.feature_extractor
+        return front.hop * front.stack
 
     def _joined(self, parts: Sequence[Tensor]) -> Tensor:
         layers = self.model.config.num_hidden_layers + 1
@@ -207,24 +261,8 @@ class Stream:
 
     def _chunk(self, samples: Tensor, frames: int) -> Tensor:
         """(samples,) that make ``frames`` frames -> (layers, frames, D)."""
-        encoder, config = self.model.encoder, self.model.config
-        front = self.model.feature_extractor
+        state = self._state or self.model.first_state()
         with torch.inference_mode():
-            mel = front.windows(samples[None])[..., :frames]
-            mel, self._sums = front.normalized(mel, self._sums)
-            x = self.model.feature_projection(mel.transpose(1, 2))
-            if self._before is None:
-                self._before = x.new_zeros(1, encoder.reach, x.shape[-1])
-                self._memory = [x.new_zeros(1, 0, x.shape[-1]) for _ in encoder.layers]
-            extended = torch.cat([self._before, x], 1)
-            self._before = extended[:, extended.shape[1] - encoder.reach :]
-            x = encoder.with_positions(extended)
-            states = [x]
-            for i, layer in enumerate(encoder.layers):
-                assert isinstance(layer, StreamLayer)
-                seen = self._memory[i].shape[1] + frames
-                x, memory = layer.step(x, self._memory[i], x.new_zeros(1, 1, frames, seen))
-                self._memory[i] = memory[:, max(0, seen - config.left) :]
-                states.append(x)
+            states, self._state = self.model.step(samples[None], torch.tensor(frames), state)
         self._done += frames
-        return torch.cat(states)
+        return torch.cat(states)[:, :frames]

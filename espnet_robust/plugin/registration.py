@@ -1,8 +1,8 @@
 """Register ``frontend: robust_student`` with every ESPnet task that has a frontend.
 
-Also registers ``encoder: blstm``, for fast training on a CPU, ``optim: scaled_adamw``, which gives
-the frontend its own learning rate, and ``preprocessor: distorting``, for training on distorted
-speech.
+Also registers ``encoder: blstm``, for fast training on a CPU, ``normalize: running_mean``, for
+streams, ``optim: scaled_adamw``, which gives the frontend its own learning rate, and
+``preprocessor: distorting``, for training on distorted speech.
 """
 
 import importlib
@@ -10,6 +10,7 @@ from types import ModuleType
 
 from espnet2.asr.encoder.abs_encoder import AbsEncoder
 from espnet2.asr.frontend.abs_frontend import AbsFrontend
+from espnet2.layers.abs_normalize import AbsNormalize
 from espnet2.tasks.abs_task import AbsTask, optim_classes
 from espnet2.train.class_choices import ClassChoices
 from espnet2.train.preprocessor import AbsPreprocessor
@@ -20,10 +21,12 @@ from espnet_robust.plugin.frontend import RobustFrontend
 from espnet_robust.plugin.hooks import hook_all_tasks, hook_task
 from espnet_robust.plugin.optim import ScaledAdamW
 from espnet_robust.plugin.quantization import hook_quantization
+from espnet_robust.plugin.running_mean import RunningMean
 from espnet_robust.plugin.training import hook_trainings
 
 FRONTENDS = {"robust_student": RobustFrontend}
 ENCODERS = {"blstm": BLSTMEncoder}
+NORMALIZATIONS = {"running_mean": RunningMean}
 OPTIMIZERS = {"scaled_adamw": ScaledAdamW}
 TASKS = (
     "asr", "asr_transducer", "slu", "cls", "spk", "lid", "st", "s2t", "s2t_ctc", "diar",
@@ -57,12 +60,14 @@ def register(tasks: tuple[str, ...] = TASKS) -> int:
 
 
 def register_module(module: ModuleType) -> None:
-    """Add our frontend and encoder to the tables of a module that defines a task."""
+    """Add our frontend, encoder and normalisation to the tables of a task's module."""
     for table in _choices(module):
         if table.base_type is AbsFrontend:
             _add(FRONTENDS, table.classes)
         if table.base_type is AbsEncoder:
             _add(ENCODERS, table.classes)
+        if table.base_type is AbsNormalize:
+            _add(NORMALIZATIONS, table.classes)
 
 
 def _add(ours: dict[str, type], table: dict[str, type]) -> None:

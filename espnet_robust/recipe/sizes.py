@@ -131,7 +131,9 @@ def report_sizes(
             config = plan.config(DISTILL, system, seeds[0])
             heard = hours_of(plan.distill_train, published)
             lines.append(f"{system}: {distillation(config, heard, gpus, rates)}")
-            needs += _cache(config, heard)
+            cache = _cache(config, heard)
+            lines += [need.what for need in cache]
+            needs += cache
     needs += _trainings(plan, stages, systems, seeds, rates)
     check_space(needs)
     total = sum(need.gb for need in needs)

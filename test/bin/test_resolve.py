@@ -20,10 +20,13 @@ def test_prints_a_configuration(mini, capsys):
 
 def test_checks_a_recipe_and_says_its_teacher_and_protocols(mini, capsys):
     check_recipe.main(["--task", "asr", "--systems", "teacher cdm1"])
-    assert capsys.readouterr().out == "teacher\n../../../conf/distortion/mini_test.yaml\n"
+    assert capsys.readouterr().out == "teacher\n../../../conf/distortion/mini_test.yaml\n\n"
     recorded = ["--noise_source", "paper_train", "--stage", "3", "--teacher", "hub/model"]
     check_recipe.main(["--task", "asr", "--systems", "cdm1", *recorded])
-    assert capsys.readouterr().out == "hub/model\nnone\n"
+    assert capsys.readouterr().out == "hub/model\nnone\n\n"
+    cached = "--distill_args=--target_cache cache --fixed_crops true"
+    check_recipe.main(["--task", "asr", "--systems", "teacher cdm1 logmel", cached])
+    assert capsys.readouterr().out.splitlines()[2] == "cdm1"
 
 
 def test_directories_are_wanted_until_they_are_read(mini):

@@ -50,7 +50,8 @@ FULL = {"distill": ("cdm1", "short"), "asr": ("teacher", "short"), "cls": ("teac
 
 def systems(task: str, recipe: Recipe) -> list[str]:
     if task != "distill":
-        return ["teacher", "logmel", "cdm1"]
+        special = recipe.layer(recipe.task_config, f"{task}.yaml").get("systems", {})
+        return ["teacher", "logmel", "cdm1", *special]
     folders = (recipe.own, CONF / "distill")
     return sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
 

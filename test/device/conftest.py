@@ -61,14 +61,38 @@ def data(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def experiment(tmp_path_factory, data, student_dir) -> Path:
     """output_dir of ESPnet's asr_train."""
+    return trained(tmp_path_factory.mktemp("device_asr"), data, student_dir, {})
+
+
+@pytest.fixture(scope="session")
+def stream_experiment(tmp_path_factory, data, teacher_dir) -> Path:
+    """Likewise, of a recogniser that can stream."""
+    import torch
+
+    from espnet_robust.models.speech_model import load_teacher
+    from espnet_robust.models.student import StudentConfig, build_student, save_student
+
+    torch.manual_seed(0)
+    shape = {"hidden_size": 16, "num_attention_heads": 2, "num_conv_pos_embeddings": 15}
+    shape |= {"intermediate_size": 32, "num_conv_pos_embedding_groups": 2}
+    config = StudentConfig(1, "random", shape, "log_mel", True, chunk_ms=160, left_ms=320)
+    out = tmp_path_factory.mktemp("device_stream")
+    save_student(build_student(load_teacher(teacher_dir), config), out / "student", {})
+    encoder = {**CONFIG["encoder_conf"], "bidirectional": False}
+    change = {"normalize": "running_mean", "encoder_conf": encoder, "num_iters_per_epoch": 150}
+    return trained(out, data, out / "student", change, freeze=False)
+
+
+def trained(out: Path, data: Path, student_dir: Path, change: dict, freeze: bool = True) -> Path:
+    """output_dir of asr_train, in ``out``, on a student."""
     from espnet2.bin import asr_train
 
     import espnet_robust
 
     espnet_robust.register()
-    out = tmp_path_factory.mktemp("device_asr")
     (out / "tokens.txt").write_text("\n".join(TOKENS) + "\n")
-    config = CONFIG | {"frontend_conf": {"student": {"path": str(student_dir)}}}
+    frontend = {"student": {"path": str(student_dir)}, "freeze": freeze}
+    config = CONFIG | change | {"frontend_conf": frontend}
     (out / "train.yaml").write_text(yaml.safe_dump(config))
     options = ["--config", out / "train.yaml", "--output_dir", out / "exp",
                "--token_list", out / "tokens.txt"]  # fmt: skip

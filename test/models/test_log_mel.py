@@ -49,3 +49,22 @@ def test_nothing_of_the_front_is_trained_or_stored():
 def test_shapes_that_do_not_go_together(options):
     with pytest.raises(ValueError, match="the second number must be 2 .windows"):
         tiny(**options)
+
+
+def test_a_window_that_cannot_be_folded():
+    with pytest.raises(ValueError, match="conv_kernel: 402: need a multiple of 4 samples"):
+        tiny(conv_kernel=(402, 1))
+
+
+@pytest.mark.parametrize(("window", "hop"), [(400, 160), (320, 320), (8, 3), (4, 1), (512, 100)])
+def test_any_window_and_hop(window, hop):
+    config = tiny(conv_kernel=(window, 1), conv_stride=(hop, 1), conv_dim=(2, 2))
+    front = LogMel(config)
+    wav = torch.randn(2, 3 * window + 5, dtype=torch.float64)
+    frames = front.cut(wav)
+    assert torch.equal(frames, wav.unfold(1, window, hop))
+    tapered = frames * torch.hann_window(window, dtype=torch.float64)
+    power = front.double().power(tapered)
+    bins = [*range(0, window // 2 + 1, 2), *range(1, window // 2, 2)]
+    expected = torch.fft.rfft(tapered).abs().square()[..., bins]
+    torch.testing.assert_close(power, expected, rtol=1e-5, atol=1e-5)

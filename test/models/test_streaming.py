@@ -7,13 +7,14 @@ from espnet_robust.models.speech_model import build_speech_model
 from espnet_robust.models.streaming import Stream, StreamConfig, StreamModel
 
 
-@pytest.fixture(params=[(160, 2), (320, 1)])
+@pytest.fixture(params=[(160, 2, 320), (320, 1, 320), (160, 2, 0)])
 def model(request):
+    hop, stack, left_ms = request.param
     torch.manual_seed(0)
     config = StreamConfig(
         hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=32,
-        num_conv_pos_embeddings=9, num_conv_pos_embedding_groups=2, chunk_ms=160, left_ms=320,
-        conv_stride=request.param, conv_dim=(20, 20 * request.param[1]), mask_time_prob=0.0,
+        num_conv_pos_embeddings=9, num_conv_pos_embedding_groups=2, chunk_ms=160, left_ms=left_ms,
+        conv_stride=(hop, stack), conv_dim=(20, 20 * stack), mask_time_prob=0.0,
     )  # fmt: skip
     return build_speech_model(StreamModel(config), normalize=False).eval()
 
@@ -55,7 +56,7 @@ def test_what_is_kept_does_not_grow(model):
     stream = Stream(model.encoder)
 
     def kept() -> int:
-        return sum(x.numel() for x in [stream._held, stream._sums, stream._before, *stream._memory])
+        return sum(x.numel() for x in [stream._held, *(stream._state or ())])
 
     sizes = []
     for _ in range(12):
@@ -76,7 +77,8 @@ def test_the_future_beyond_a_chunk_is_not_heard(model):
 
 def test_the_past_beyond_left_is_heard_only_as_a_mean_and_through_layers(model):
     mask = model.encoder.encoder.mask(torch.zeros(1, 40, 16), None)[0, 0] == 0
-    assert mask[32:40, 16:40].all() and not mask[32:40, :16].any()  # 160 ms and 320 ms before
+    first = 32 - model.config.left
+    assert mask[32:40, first:40].all() and not mask[32:40, :first].any()
     assert not mask[31, 32:].any()
 
 

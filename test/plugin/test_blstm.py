@@ -75,3 +75,18 @@ def test_lengths_are_those_of_the_frames_taken(frames, step, expected):
 def test_subsample_must_fit(layers, subsample):
     with pytest.raises(ConfigError, match=f"num_layers: {layers}, subsample"):
         BLSTMEncoder(4, subsample=subsample, **(SHAPE | {"num_layers": layers}))
+
+
+def test_one_direction_hears_no_future_and_can_go_by_chunks(frames):
+    torch.manual_seed(0)
+    encoder = BLSTMEncoder(4, subsample=[2, 1], bidirectional=False, **SHAPE).eval()
+    y, lengths, _ = encoder(frames, LENGTHS)
+    changed = frames.clone()
+    changed[:, 6:] += 1
+    torch.testing.assert_close(encoder(changed, LENGTHS)[0][:, :3], y[:, :3], rtol=0, atol=1e-6)
+    state, parts = encoder.first_state(), []
+    for at in range(0, 11, 4):
+        part, state = encoder.step(frames[:1, at : at + 4], state)
+        parts.append(part)
+    torch.testing.assert_close(torch.cat(parts, 1), y[:1], rtol=0, atol=1e-6)
+    assert not y[1, lengths[1] :].any()

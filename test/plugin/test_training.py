@@ -101,6 +101,7 @@ def test_a_training_keeps_to_its_linear_layers(train, exp, monkeypatch, capsys):
     assert kept in choice.KINDS
     (other,) = {*choice.KINDS} - {kept}
     (exp / "linear.json").write_text(json.dumps({"kind": other}))
+    monkeypatch.delenv(choice.FORCED, raising=False)
     monkeypatch.setattr(choice, "_current", choice.Choice(kept, "by this machine"))
     train("asr", exp, max_epoch=4)
     assert choice.current().kind == other

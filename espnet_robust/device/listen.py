@@ -1,0 +1,140 @@
+"""Recognise speech while it arrives, from standard input or a microphone."""
+
+import re
+import wave
+from collections.abc import Callable, Iterable, Iterator
+from io import BufferedReader
+from pathlib import Path
+
+import numpy as np
+
+from espnet_robust.common.errors import AudioError, ConfigError, ModelError
+from espnet_robust.device.audio import resampled
+from espnet_robust.device.greedy import BLANK, Word, best_path, words
+from espnet_robust.device.metadata import BOUNDARY
+from espnet_robust.device.runtime import Runtime, package
+from espnet_robust.device.stream import stream_log_probs
+from espnet_robust.device.transcriber import frame_seconds
+
+BLOCK_S = 0.04
+PAUSE_S = 0.8  # without a token: a word is over
+SIXTEEN_BITS = 2  # bytes
+
+
+def check_stream(model: Runtime, path: Path) -> None:
+    """Raise ModelError if the model needs whole utterances."""
+    if model.metadata.kind != "stream":
+        raise ModelError(
+            f"{path}: needs whole utterances; --stream needs a stream.onnx, which espnet-robust "
+            "export makes from a recogniser on a causal student"
+        )
+
+
+def standard_input(stream: BufferedReader, raw_rate: int, rate: int) -> Iterator[np.ndarray]:
+    """Blocks of mono samples at ``rate`` Hz, as soon as they arrive.
+
+    Args:
+        stream: a WAV file, or raw samples, of 16 bits.
+        raw_rate: sampling rate of raw samples, which are mono, little-endian.
+
+    Raises:
+        AudioError: no samples, or a WAV file that is damaged or not of 16 bits.
+    """
+    if stream.peek(4)[:4] != b"RIFF":
+        yield from _heard(resampled(_raw(stream, raw_rate), raw_rate, rate))
+        return
+    try:
+        with wave.open(stream) as file:
+            if file.getsampwidth() != SIXTEEN_BITS:
+                raise AudioError(
+                    f"standard input: WAV of {8 * file.getsampwidth()} bits; need 16 (sox: -b 16)"
+                )
+            yield from _heard(resampled(_wav(file), file.getframerate(), rate))
+    except (wave.Error, EOFError) as e:
+        reason = str(e) or "it ends too early"
+        raise AudioError(f"standard input: not readable as WAV: {reason}") from e
+
+
+def _heard(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """The same blocks; AudioError if there is no sample in them."""
+    samples = 0
+    for block in blocks:
+        samples += len(block)
+        yield block
+    if not samples:
+        raise AudioError("standard input: no samples")
+
+
+def _raw(stream: BufferedReader, rate: int) -> Iterator[np.ndarray]:
+    size = SIXTEEN_BITS * round(BLOCK_S * rate)
+    while data := stream.read(size):
+        yield _samples(data, 1)
+
+
+def _wav(file: wave.Wave_read) -> Iterator[np.ndarray]:
+    while data := file.readframes(round(BLOCK_S * file.getframerate())):
+        yield _samples(data, file.getnchannels())
+
+
+def _samples(data: bytes, channels: int) -> np.ndarray:
+    """(samples,) float32 in [-1, 1): the mean of the channels; half a frame at the end is left."""
+    size = SIXTEEN_BITS * channels
+    whole = np.frombuffer(data[: len(data) // size * size], "<i2").reshape(-1, channels)
+    return (whole.mean(1) / 2**15).astype(np.float32)
+
+
+def microphone(rate: int, note: Callable[[str], None]) -> Iterator[np.ndarray]:
+    """Blocks of mono samples from the default microphone, until Ctrl-C.
+
+    Args:
+        note: called with a message if samples were lost because the machine is too slow.
+
+    Raises:
+        ConfigError: sounddevice or its library PortAudio is not installed.
+        AudioError: there is no microphone, or it cannot be used.
+    """
+    try:
+        sounddevice = package("sounddevice", "pip install sounddevice")
+    except OSError as e:
+        raise ConfigError(
+            f"sounddevice cannot be used: {e}; fix: apt-get install libportaudio2"
+        ) from e
+    try:
+        size = round(BLOCK_S * rate)
+        with sounddevice.InputStream(
+            samplerate=rate, channels=1, dtype="float32", blocksize=size
+        ) as stream:
+            while True:
+                block, lost = stream.read(size)
+                if lost:
+                    note("microphone: samples were lost; this machine is too slow for the model")
+                yield block[:, 0]
+    except KeyboardInterrupt:
+        return
+    except sounddevice.PortAudioError as e:
+        raise AudioError(f"microphone: {str(e).strip()}") from e
+
+
+def text_as_it_comes(model: Runtime, blocks: Iterable[np.ndarray]) -> Iterator[str]:
+    """The parts of the text, each as soon as the model outputs it; joined, they are the text.
+
+    A blank between words comes before the next word.
+    """
+    now, begun, waiting = BLANK, False, False
+    for block in stream_log_probs(model, blocks):
+        for token in block.argmax(-1).tolist():
+            if token not in (now, BLANK):
+                for part in re.split(f"({BOUNDARY})", model.metadata.pieces[token]):
+                    if part == BOUNDARY:
+                        waiting = begun
+                    elif part:
+                        yield " " * waiting + part
+                        begun, waiting = True, False
+            now = token
+
+
+def words_as_they_come(model: Runtime, blocks: Iterable[np.ndarray]) -> Iterator[Word]:
+    """Words with times, each when the next one begins or after a pause of ``PAUSE_S``."""
+    seconds = frame_seconds(model)
+    tokens = best_path(stream_log_probs(model, blocks), round(PAUSE_S / seconds))
+    return words(tokens, model.metadata.pieces, seconds)
