@@ -14,12 +14,12 @@ from espnet_robust.common.errors import TrainingError
 from espnet_robust.common.launch import IDLE
 from espnet_robust.distill.adversary import Adversary, AdversaryInput
 from espnet_robust.distill.losses import AUXILIARY, LOSSES, OF_BATCH
-from espnet_robust.distill.probe import DomainProbe
+from espnet_robust.distill.probe import DomainProbe, summarise
 from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distill.targets import Targets
 from espnet_robust.distill.views import CLEAN
 from espnet_robust.models.onednn import use_onednn
-from espnet_robust.models.padding import mean_over_time, valid_frames
+from espnet_robust.models.padding import valid_frames
 from espnet_robust.models.speech_model import Hidden, SpeechModel
 
 
@@ -201,8 +201,8 @@ class DistillModel(AbsESPnetModel):
 
     def _listen(self, last: Tensor, clean: Tensor, lengths: Tensor, distorted: Tensor) -> None:
         """Give the probe the distorted utterances of a batch, and all utterances undistorted."""
-        self.probe.add(mean_over_time(last.float(), lengths)[distorted], distorted=True)
-        self.probe.add(mean_over_time(clean.float(), lengths), distorted=False)
+        self.probe.add(summarise(last, lengths)[distorted], distorted=True)
+        self.probe.add(summarise(clean, lengths), distorted=False)
 
     @property
     def auxiliary(self) -> dict[str, nn.Module]:

@@ -3,10 +3,15 @@
 The classifier of adversarial training is no evidence: the student may evade it and still reveal the
 domain to another one. So a new classifier is fitted: logistic regression with balanced classes on
 standardised features, fitted to four fifths of the utterances and tested on the last fifth.
+
+The features are the mean over time, and the standard deviation over time. Methods that work on the
+mean may leave the deviation as it is, and a recogniser with ``normalize: utterance_mvn`` subtracts
+the mean, so it can only hear the latter.
 """
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +28,7 @@ from torch import Tensor
 from espnet_robust.common.errors import DataDirError
 from espnet_robust.data.audio import read_audio
 from espnet_robust.data.data_dir import read_data_dir
-from espnet_robust.distill.erasure import fit_eraser
+from espnet_robust.distill.erasure import Eraser, fit_eraser, fit_nuisance_eraser
 from espnet_robust.models.speech_model import SpeechModel, load_teacher
 from espnet_robust.models.student import load_student
 
@@ -55,32 +60,62 @@ def balanced_accuracy(clean: np.ndarray, distorted: np.ndarray) -> float:
     return float(balanced_accuracy_score(labels, found))
 
 
+def summarise(frames: Tensor, lengths: Tensor) -> Tensor:
+    """(sum of lengths, D) valid frames, (B,) lengths -> (B, 2, D): mean and deviation over time."""
+    rows = frames.float().split(lengths.tolist())
+    return torch.stack([torch.stack([x.mean(0), x.std(0, correction=0)]) for x in rows])
+
+
 class DomainProbe:
-    """Collects a student's states, averaged over time, until the classifier is fitted."""
+    """Collects a student's states, summarised over time, until the classifiers are fitted."""
 
     def __init__(self):
         self._rows: dict[bool, list[np.ndarray]] = {False: [], True: []}
 
-    def add(self, pooled: Tensor, distorted: bool) -> None:
-        """Add (B, D) means of utterances that are all distorted, or all clean."""
-        self._rows[distorted].extend(pooled.detach().float().cpu().numpy())
+    def add(self, summaries: Tensor, distorted: bool) -> None:
+        """Add (B, 2, D) ``summarise`` of utterances that are all distorted, or all clean."""
+        self._rows[distorted].extend(summaries.detach().float().cpu().numpy())
 
-    def fit(self) -> float:
-        """``balanced_accuracy`` of everything added, in all processes; then clear it."""
+    def fit(self) -> dict[str, float]:
+        """``balanced_accuracy`` of everything added, in all processes; then clear it.
+
+        Returns:
+            ``domain_probe``, on means, and ``domain_probe_deviation``; empty if there are too few
+            utterances.
+        """
         rows, self._rows = self._rows, {False: [], True: []}
         shares = [rows]
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             shares = [None] * torch.distributed.get_world_size()
             torch.distributed.all_gather_object(shares, rows)
         sides = [[row for share in shares for row in share[label]] for label in (False, True)]
-        if not all(sides):
-            return float("nan")
+        if min(map(len, sides)) < FOLDS:
+            return {}
         # Sorted, because folds depend on the order, which must not depend on the processes.
-        return balanced_accuracy(*(np.stack(sorted(side, key=tuple)) for side in sides))
+        clean, distorted = (np.stack(sorted(side, key=lambda x: tuple(x[0]))) for side in sides)
+        names = ("domain_probe", "domain_probe_deviation")
+        return {
+            name: balanced_accuracy(clean[:, i], distorted[:, i]) for i, name in enumerate(names)
+        }
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """Erase what tells these data from each other before the classifier is fitted.
+
+    Attributes:
+        clean: data dir, with other utterances than those that are probed.
+        distorted: copies of it.
+        rank: number of directions to erase, see ``fit_nuisance_eraser``.
+    """
+
+    clean: Path
+    distorted: Sequence[Path]
+    rank: int
 
 
 def probe_model(
-    name: str, clean: Path, distorted: Sequence[Path], erase: bool = False
+    name: str, clean: Path, distorted: Sequence[Path], erasure: Erasure | None = None
 ) -> dict[str, list[float]]:
     """Balanced accuracies on the last layer of a model.
 
@@ -88,32 +123,37 @@ def probe_model(
         name: student directory, or hub id or directory of a teacher.
         clean: data dir.
         distorted: data dirs with copies of its utterances.
-        erase: also after linear erasure, fitted on every other utterance and tested on the rest.
+        erasure: also with means after linear erasure.
 
     Returns:
-        {``name``: clean against all copies together, then against each; with ``erase`` also, on
-        half of the utterances, ``name, half`` and ``name, half erased``}.
+        {``NAME, mean`` and ``NAME, deviation``: clean against all copies together, then against
+        each; with ``erasure`` also ``NAME, mean, LEACE`` and ``NAME, mean, RANK erased``}.
 
     Raises:
         ModelError: no such model.
+        ConfigError: no such rank.
         DataDirError, AudioError: data cannot be read, or a copy has other utterances.
     """
     model = (
         load_student(Path(name)) if (Path(name) / "config.yaml").exists() else load_teacher(name)
     )
-    features = [states_of(model, path) for path in (clean, *distorted)]
-    for path, rows in zip(distorted, features[1:], strict=True):
-        if rows.keys() != features[0].keys():
-            raise DataDirError(f"{path}: not a copy of {clean}: its utterances differ")
-    arrays = [np.stack(list(rows.values())) for rows in features]
-    found = {name: _against_the_first(arrays)}
-    if erase:
-        fitted, judged = ([array[start::2] for array in arrays] for start in (0, 1))
-        sides = np.concatenate([[0] * len(fitted[0]), [1] * sum(map(len, fitted[1:]))])
-        eraser = fit_eraser(np.concatenate(fitted), sides)
-        found[f"{name}, half"] = _against_the_first(judged)
-        found[f"{name}, half erased"] = _against_the_first([eraser(array) for array in judged])
+    means, deviations = np.moveaxis(_features(model, clean, distorted), 2, 0)
+    found = {f"{name}, mean": _against_the_first(means)}
+    found[f"{name}, deviation"] = _against_the_first(deviations)
+    if erasure:
+        fitted = _features(model, erasure.clean, erasure.distorted)[:, :, 0]
+        for method, erase in _erasers(fitted, erasure.rank).items():
+            found[f"{name}, mean, {method}"] = _against_the_first([erase(x) for x in means])
     return found
+
+
+def _erasers(means: np.ndarray, rank: int) -> dict[str, Eraser]:
+    """The erasers fitted to (sides, N, D) means of the same utterances, the clean ones first."""
+    copies = len(means) - 1
+    flat = means.reshape(-1, means.shape[-1])
+    sides = np.repeat([0, 1], [len(means[0]), copies * len(means[0])])
+    nuisance = fit_nuisance_eraser(np.tile(means[0], (copies, 1)), flat[len(means[0]) :], rank)
+    return {"LEACE": fit_eraser(flat, sides), f"{rank} erased": nuisance}
 
 
 def _against_the_first(arrays: Sequence[np.ndarray]) -> list[float]:
@@ -121,12 +161,22 @@ def _against_the_first(arrays: Sequence[np.ndarray]) -> list[float]:
     return [balanced_accuracy(clean, d) for d in (np.concatenate(distorted), *distorted)]
 
 
+def _features(model: SpeechModel, clean: Path, distorted: Sequence[Path]) -> np.ndarray:
+    """(1 + copies, N, 2, D) ``summarise`` of the utterances of ``clean`` and its copies."""
+    features = [states_of(model, path) for path in (clean, *distorted)]
+    for path, rows in zip(distorted, features[1:], strict=True):
+        if rows.keys() != features[0].keys():
+            raise DataDirError(f"{path}: not a copy of {clean}: its utterances differ")
+    return np.stack([np.stack(list(rows.values())) for rows in features])
+
+
 @torch.inference_mode()
 def states_of(model: SpeechModel, data: Path) -> dict[str, np.ndarray]:
-    """{utterance id: (D,)} means over time of the last layer, sorted by utterance id."""
-    means = {}
+    """{utterance id: (2, D)} ``summarise`` of the last layer, sorted by utterance id."""
+    summaries = {}
     for utt, entry in sorted(read_data_dir(data).wav.items()):
         wav = torch.from_numpy(read_audio(entry, rate=model.rate))[None]
         hidden = model(wav.float(), torch.tensor([wav.shape[1]]))
-        means[utt] = hidden.states[model.num_layers][0].mean(0).numpy()
-    return means
+        last = hidden.states[model.num_layers][0]
+        summaries[utt] = summarise(last, hidden.lengths)[0].numpy()
+    return summaries

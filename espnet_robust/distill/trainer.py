@@ -7,7 +7,6 @@ adds rows to ``curves.csv`` after each epoch. If the command has called
 
 import argparse
 import itertools
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,9 +111,8 @@ class DistillTrainer(Trainer):
             options=options,
             distributed_option=distributed_option,
         )
-        probed = distill_model.probe.fit()
-        if not math.isnan(probed):
-            reporter.register({"domain_probe": probed})
+        if probed := distill_model.probe.fit():
+            reporter.register(probed)
             reporter.next()
         scalars = _scalars(reporter, progress)
         if first:

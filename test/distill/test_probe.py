@@ -4,9 +4,9 @@ import soundfile
 import torch
 
 from espnet_robust.bin import probe_domain
-from espnet_robust.common.errors import DataDirError
-from espnet_robust.distill.erasure import fit_eraser
-from espnet_robust.distill.probe import FOLDS, DomainProbe, balanced_accuracy
+from espnet_robust.common.errors import ConfigError, DataDirError
+from espnet_robust.distill.erasure import fit_eraser, fit_nuisance_eraser
+from espnet_robust.distill.probe import FOLDS, DomainProbe, balanced_accuracy, summarise
 
 
 def draw(number: int, seed: int, shift: float = 0.0) -> np.ndarray:
@@ -28,26 +28,48 @@ def test_too_few_to_tell():
     assert np.isnan(balanced_accuracy(draw(FOLDS - 1, 0), draw(99, 1)))
 
 
+def test_a_summary_is_mean_and_deviation_over_the_utterances_own_frames():
+    frames = torch.tensor([[1.0, 0.0], [3.0, 0.0], [5.0, 7.0]])
+    wanted = [[[2.0, 0.0], [1.0, 0.0]], [[5.0, 7.0], [0.0, 0.0]]]
+    assert summarise(frames, torch.tensor([2, 1])).tolist() == wanted
+
+
+def summaries(number: int, seed: int, mean: float = 0.0, deviation: float = 0.0) -> torch.Tensor:
+    shifts = (mean, deviation)
+    sides = [draw(number, seed + 10 * i, shift) for i, shift in enumerate(shifts)]
+    return torch.from_numpy(np.stack(sides, axis=1))
+
+
 def test_the_probe_forgets_once_it_was_fitted():
     probe = DomainProbe()
-    assert np.isnan(probe.fit())
-    clean, distorted = draw(50, 0), draw(50, 1, 9.0)
-    for rows in np.split(clean, 5):
-        probe.add(torch.from_numpy(rows), distorted=False)
-    for rows in np.split(distorted, 5):
-        probe.add(torch.from_numpy(rows), distorted=True)
-    assert probe.fit() == 1
-    assert np.isnan(probe.fit())
+    assert probe.fit() == {}
+    clean, distorted = summaries(50, 0), summaries(50, 1, mean=9.0)
+    for rows in clean.split(10):
+        probe.add(rows, distorted=False)
+    for rows in distorted.split(10):
+        probe.add(rows, distorted=True)
+    assert probe.fit()["domain_probe"] == 1
+    assert probe.fit() == {}
+
+
+def test_what_the_mean_hides_the_deviation_reveals():
+    probe = DomainProbe()
+    probe.add(summaries(100, 0), distorted=False)
+    probe.add(summaries(100, 1, deviation=9.0), distorted=True)
+    found = probe.fit()
+    assert found["domain_probe"] == pytest.approx(0.5, abs=0.15)
+    assert found["domain_probe_deviation"] == 1
 
 
 def test_the_order_in_which_it_hears_does_not_matter():
-    found = set()
-    for order in (slice(None), slice(None, None, -1)):
+    found = []
+    for order in (1, -1):
         probe = DomainProbe()
-        probe.add(torch.from_numpy(draw(60, 0)[order].copy()), distorted=False)
-        probe.add(torch.from_numpy(draw(60, 1, 1.0)[order].copy()), distorted=True)
-        found.add(probe.fit())
-    assert len(found) == 1
+        for seed, shift in ((0, 0.0), (1, 1.0)):
+            rows = summaries(60, seed, mean=shift)
+            probe.add(rows if order == 1 else rows.flip(0), distorted=shift > 0)
+        found.append(probe.fit())
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -65,6 +87,47 @@ def test_what_is_erased_no_linear_reader_finds(classes):
     np.testing.assert_allclose(erased.mean(0), x.mean(0), atol=1e-9 * np.abs(x).max())
 
 
+def noisy(clean: np.ndarray, seed: int, kind: int) -> np.ndarray:
+    """Distorted: each kind shifts the values 0 and 1, in a direction of its own."""
+    angle = {0: 0.3, 1: 1.8, 2: 2.6}[kind]
+    shift = np.zeros(clean.shape[1])
+    shift[:2] = 6 * np.cos(angle), 6 * np.sin(angle)
+    return clean + shift + 0.1 * np.random.default_rng(seed).standard_normal(clean.shape)
+
+
+def test_directions_of_known_kinds_hide_unknown_kinds_where_leace_does_not():
+    clean, unseen = (np.random.default_rng(s).standard_normal((400, 8)) for s in (0, 1))
+    known = np.concatenate([noisy(clean, 2 + kind, kind) for kind in (0, 1)])
+    leace = fit_eraser(np.concatenate([clean, known]), np.repeat([0, 1], [400, 800]))
+    nuisance = fit_nuisance_eraser(np.tile(clean, (2, 1)), known, rank=2)
+    unknown = noisy(unseen, 9, kind=2)
+    assert balanced_accuracy(leace(unseen), leace(unknown)) > 0.9
+    assert balanced_accuracy(nuisance(unseen), nuisance(unknown)) < 0.6
+    # What distortion leaves alone, such as the words, stays.
+    erased = nuisance(unseen)
+    for i in range(2, 8):
+        assert np.corrcoef(erased[:, i], unseen[:, i])[0, 1] > 0.97
+    assert np.abs(erased[:, :2]).max() < 1
+
+
+def test_erasing_everything_leaves_the_mean_and_the_units_do_not_matter():
+    clean = np.random.default_rng(0).standard_normal((100, 4)) * [1, 10, 0.1, 1]
+    distorted = noisy(clean, 1, 0)
+    whole = fit_nuisance_eraser(clean, distorted, rank=4)
+    np.testing.assert_allclose(whole(distorted), clean.mean(0)[None].repeat(100, 0), atol=1e-9)
+    scale = np.array([1, 5, 100, 0.1])
+    one = fit_nuisance_eraser(clean, distorted, 1)(distorted)
+    other = fit_nuisance_eraser(clean * scale, distorted * scale, 1)(distorted * scale)
+    np.testing.assert_allclose(one * scale, other, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("rank", [0, 5])
+def test_a_rank_that_does_not_exist(rank):
+    x = np.zeros((10, 4))
+    with pytest.raises(ConfigError, match=f"rank: {rank} is not in 1..4"):
+        fit_nuisance_eraser(x, x, rank)
+
+
 @pytest.fixture
 def copies(make_data):
     """A data dir, a copy of it with a tone on top, and one of other utterances."""
@@ -80,10 +143,17 @@ def copies(make_data):
 def test_the_command(copies, teacher_dirs, capsys):
     clean, noisy, other = copies
     words = [str(teacher_dirs["hubert_layer_norm"]), "--clean", str(clean), "--distorted"]
-    probe_domain.main([*words, str(noisy), str(clean), "--erase"])
-    head, whole, half, erased = (line.split("\t") for line in capsys.readouterr().out.splitlines())
+    erasure = ["--erase_clean", str(clean), "--erase_distorted", str(noisy), "--rank", "3"]
+    probe_domain.main([*words, str(noisy), str(clean), *erasure])
+    lines = (line.split("\t") for line in capsys.readouterr().out.splitlines())
+    head, mean, deviation, leace, erased = lines
     assert head == ["model", "all", "train", "train"]
-    assert float(whole[2]) > 0.8 and float(whole[3]) <= 0.5  # the tone; the same once more
-    assert half[0].endswith(", half") and erased[0].endswith(", half erased")
+    for row in (mean, deviation):
+        assert float(row[2]) > 0.8 and float(row[3]) <= 0.5  # the tone; the same once more
+    assert mean[0].endswith(", mean") and deviation[0].endswith(", deviation")
+    assert leace[0].endswith(", mean, LEACE") and erased[0].endswith(", mean, 3 erased")
+    assert float(erased[2]) < float(mean[2]) and float(leace[2]) < float(mean[2])
     with pytest.raises(DataDirError, match="not a copy of"):
         probe_domain.main([*words, str(other)])
+    with pytest.raises(ConfigError, match="give both --erase_clean and --erase_distorted"):
+        probe_domain.main([*words, str(noisy), "--erase_clean", str(clean)])

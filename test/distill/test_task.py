@@ -87,8 +87,9 @@ def test_curves_tell_whether_the_domain_is_hidden(train, straight, make_data, tm
     for (_, split), row in curves(straight).items():
         assert named <= row.keys()
         assert ("domain_grad" in row) == ("distill_grad" in row) == (split == "train")
-        assert ("domain_probe" in row) == (split == "valid")
-    assert 0 <= curves(straight)[3, "valid"]["domain_probe"] <= 1
+        for name in ("domain_probe", "domain_probe_deviation"):
+            assert (name in row) == (split == "valid")
+            assert split == "train" or 0 <= row[name] <= 1
     # Without adversary too; not where validation is clean, or nobody asks.
     speech = make_data([6400] * 16)
     plain = train(tmp_path / "plain", max_epoch=1, dat="none", data=speech)
