@@ -1,4 +1,4 @@
-"""Simulated rooms for the mini corpus: shoeboxes by the image method.
+"""Simulated rooms for the mini corpus: shoeboxes by the image method (pyroomacoustics).
 
 Each room has its own size, six walls of different absorption and an RT60; each response has its own
 positions. Sabine's formula misses the RT60 of image-method responses by up to 40 %, so the walls
@@ -18,12 +18,11 @@ from espnet_robust.data.audio import RATE, read_audio
 from espnet_robust.data.data_dir import write_data_dir
 
 PEAK = 0.9  # of the direct path, which is the first sample
-SPEED_OF_SOUND = 343.0  # m/s
+SPEED_OF_SOUND = 343.0  # m/s, pyroomacoustics' own
 MARGIN = 0.4  # m between any wall and source or microphone
 TOLERANCE = 0.05  # relative error of the RT60 at which the correction stops
 ABSORPTION = (0.02, 0.95)  # range for a wall
 WALLS = ("east", "west", "north", "south", "ceiling", "floor")
-AXES = (("west", "east"), ("south", "north"), ("floor", "ceiling"))  # walls at 0 and at the far end
 TAIL_DB = -60.0  # a response is cut where less than this share of its energy remains
 DIRECT_SOUND = 0.0025  # s
 
@@ -145,83 +144,34 @@ def image_method(
     source: np.ndarray,
     microphone: np.ndarray,
 ) -> np.ndarray:
-    """(samples,) float64 at 16 kHz from the direct path on; all images up to ``rt60`` seconds.
-
-    Images as in Allen and Berkley (1979), eq. 10; pyroomacoustics adds them up, each with its delay
-    in fractions of a sample.
-    """
+    """(samples,) float64 at 16 kHz from the direct path on; all images up to ``rt60`` seconds."""
     # Takes a second to import, which listing the corpora must not cost.
     import pyroomacoustics as pra
 
-    distances, gains = _images(size, absorption, rt60 * SPEED_OF_SOUND, source, microphone)
-    taps = pra.constants.get("frac_delay_length")
-    lead = taps // 2  # samples of an image before its delay
-    response = np.zeros(int(rt60 * RATE) + taps + 2, np.float32)
-    pra.libroom.rir_builder(
-        response,
-        (distances / SPEED_OF_SOUND + lead / RATE).astype(np.float32),
-        gains.astype(np.float32),
-        RATE,
-        taps,
-        pra.constants.get("sinc_lut_granularity"),
-        1,  # thread: as many as there are cores would add up in another order on another machine
+    _, order = pra.inverse_sabine(rt60, size)
+    room = pra.ShoeBox(
+        size,
+        fs=RATE,
+        materials={w: pra.Material(a) for w, a in zip(WALLS, absorption, strict=True)},
+        max_order=order,
     )
+    room.add_source(source)
+    room.add_microphone(microphone)
+    # Images all have the same sign, so a response has a DC offset. pyroomacoustics removes it with
+    # a forward-backward filter, which smears it to before the direct path; ours does not.
+    two_way = pra.constants.get("rir_hpf_enable")
+    pra.constants.set("rir_hpf_enable", False)
+    try:
+        room.compute_rir()
+    finally:
+        pra.constants.set("rir_hpf_enable", two_way)
+    response = room.rir[0][0]
+    lead = pra.constants.get("frac_delay_length") // 2
     delay = np.linalg.norm(source - microphone) / SPEED_OF_SOUND
-    # Images all have the same sign, so a response has a DC offset. pyroomacoustics' own filter
-    # against it works forward and backward, and would smear it to before the direct path.
+    response = response[lead + round(delay * RATE) :]
     return scipy.signal.sosfilt(
-        scipy.signal.butter(2, 20, "highpass", fs=RATE, output="sos"),
-        response[lead + round(delay * RATE) :],
+        scipy.signal.butter(2, 20, "highpass", fs=RATE, output="sos"), response
     )
-
-
-def _images(
-    size: tuple[float, float, float],
-    absorption: tuple[float, ...],
-    reach: float,
-    source: np.ndarray,
-    microphone: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Distances (m) of all images of the source within ``reach`` of the microphone, and their
-    amplitudes there.
-
-    Along one axis, positions and walls hit do not depend on the other axes, so that a room of a
-    million images takes three lists of a hundred.
-    """
-    reflected = dict(zip(WALLS, np.sqrt(1 - np.array(absorption)), strict=True))
-    squares, gains = zip(
-        *(
-            _images_along(
-                size[axis], reach, source[axis], microphone[axis], reflected[near], reflected[far]
-            )
-            for axis, (near, far) in enumerate(AXES)
-        ),
-        strict=True,
-    )
-    level = squares[0][:, None] + squares[1]
-    rows, columns = np.nonzero(level <= reach**2)
-    distances = level[rows, columns][:, None] + squares[2]
-    within = distances <= reach**2
-    amplitudes = (gains[0][rows] * gains[1][columns])[:, None] * gains[2]
-    distances = np.sqrt(distances[within])
-    return distances, amplitudes[within] / distances
-
-
-def _images_along(
-    length: float, reach: float, source: float, microphone: float, near: float, far: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Squared distances of the images along one axis, and the product of their reflections.
-
-    ``near`` and ``far`` are the amplitudes that the walls at 0 and at ``length`` reflect. Image n
-    is in the n-th room to the far side, reached through abs(n) walls, far and near in turn.
-    """
-    furthest = int(reach / length) + 2
-    n = np.arange(-furthest, furthest + 1)
-    odd = n % 2  # mirrored
-    position = (n + odd) * length + np.where(odd, -source, source)
-    walls = np.abs(n)
-    gain = far ** ((walls + (n > 0)) // 2) * near ** ((walls + (n < 0)) // 2)
-    return (position - microphone) ** 2, gain
 
 
 def measure_rt60(response: np.ndarray, rate: int = RATE) -> float:

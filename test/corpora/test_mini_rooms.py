@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import scipy
 
 from espnet_robust.corpora import mini_rooms, synthesis
 from espnet_robust.data.audio import RATE, read_audio
@@ -38,49 +37,6 @@ def test_responses_begin_with_the_direct_path(plan):
         # One sample, not a sinc: a millisecond later only the room is left.
         assert np.abs(response[1:4]).max() < 0.05
         assert np.array_equal(response, mini_rooms.render(item))
-
-
-def test_image_method_as_in_pyroomacoustics():
-    """Its own model takes all images up to an order, which hold all those up to a time."""
-    pra = pytest.importorskip("pyroomacoustics")
-    size, absorption, rt60 = (4.0, 3.1, 2.6), (0.2, 0.3, 0.25, 0.5, 0.4, 0.15), 0.2
-    direct = 80 * mini_rooms.SPEED_OF_SOUND / RATE  # m
-    source = np.array([1.1, 0.9, 1.4])
-    microphone = source + direct * np.array([0.6, 0.8, 0.0])
-    names = zip(mini_rooms.WALLS, absorption, strict=True)
-    room = pra.ShoeBox(
-        size, fs=RATE, max_order=60, materials={wall: pra.Material(a) for wall, a in names}
-    )
-    room.add_source(source)
-    room.add_microphone(microphone)
-    pra.constants.set("rir_hpf_enable", False)
-    try:
-        room.compute_rir()
-    finally:
-        pra.constants.set("rir_hpf_enable", True)
-    theirs = room.rir[0][0][pra.constants.get("frac_delay_length") // 2 + 80 :]
-    theirs = scipy.signal.sosfilt(
-        scipy.signal.butter(2, 20, "highpass", fs=RATE, output="sos"), theirs
-    )
-    ours = mini_rooms.image_method(size, absorption, rt60, source, microphone)
-    until = int(rt60 * RATE) - 80 - 41  # where images beyond it begin
-    difference = ours[:until] - theirs[:until]
-    # It computes positions in single precision.
-    assert np.abs(difference).max() < 2e-3 * ours[0]
-    assert ours[0] == pytest.approx(1 / direct, rel=0.01)  # less what the high-pass takes
-
-
-def test_first_reflections_by_hand():
-    distances, amplitudes = mini_rooms._images(
-        (4.0, 3.0, 2.0), (0.19, 0.36, 0.51, 0.64, 0.75, 0.84), 5.0,
-        np.array([1.0, 1.0, 1.0]), np.array([2.0, 1.0, 1.0]),
-    )  # fmt: skip
-    heard = {(round(d, 6), round(a * d, 6)) for d, a in zip(distances, amplitudes, strict=True)}
-    assert (1.0, 1.0) in heard  # direct
-    assert {(5.0, 0.9), (3.0, 0.8)} < heard  # east and west walls, in line with both
-    up_and_down = round(np.sqrt(1 + 2**2), 6)
-    assert {(up_and_down, 0.5), (up_and_down, 0.4)} < heard  # ceiling and floor
-    assert max(distances) <= 5.0
 
 
 def test_rooms_and_positions(plan):
