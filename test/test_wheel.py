@@ -66,7 +66,9 @@ def elsewhere(wheel, tmp_path_factory) -> Path:
     (ours,) = out.glob("lib/python*/site-packages")
     # As plain paths: the .pth file of an editable install of this checkout does not count.
     theirs = [path for path in sys.path if path.endswith("site-packages")]
-    (ours / "espnet.pth").write_text("\n".join(theirs) + "\n")
+    # ESPnet imports distutils, which since Python 3.12 is setuptools', by a .pth file of its own.
+    shim = "import _distutils_hack; _distutils_hack.add_shim()"
+    (ours / "espnet.pth").write_text("\n".join([*theirs, shim]) + "\n")
     pip = ("-m", "pip", "--disable-pip-version-check", "install", "--no-index")
     planned = run(python, *pip, "--dry-run", wheel, cwd=out).splitlines()[-1]
     # All that it asks for is there: no torch, no ESPnet and nothing else is replaced.
