@@ -93,14 +93,23 @@ class Recogniser(nn.Module):
         tokens: number of tokens, including the blank, which comes first.
         normalize: what is subtracted from the features: ``utterance_mvn``, the utterance's mean;
             ``running_mean``, that of the frames so far; None, nothing.
+        norm_vars: with ``utterance_mvn``, divide by the utterance's standard deviation too.
     """
 
-    def __init__(self, features: Features, encoder: BLSTM, tokens: int, normalize: str | None):
+    def __init__(
+        self,
+        features: Features,
+        encoder: BLSTM,
+        tokens: int,
+        normalize: str | None,
+        norm_vars: bool = False,
+    ):
         super().__init__()
         self.frontend = features
         self.encoder = encoder
         self.ctc = CTCHead(encoder.size, tokens)
         self.normalize = normalize
+        self.norm_vars = norm_vars
 
     @property
     def hop(self) -> int:
@@ -122,6 +131,9 @@ class Recogniser(nn.Module):
             x = x - x.sum(1, keepdim=True) / count
             if frames is not None:
                 x = x.masked_fill(~frame_mask(x, frames)[..., None], 0.0)
+            if self.norm_vars:
+                deviation = (x.square().sum(1, keepdim=True) / count).sqrt()
+                x = x / deviation.clamp(min=1e-20)  # as in ESPnet: 0 stays 0
         x, frames = self.encoder.encode(x, frames)
         return self.ctc.ctc_lo(x).log_softmax(-1), frames
 
@@ -180,12 +192,9 @@ def _check(config: Mapping[str, Any], exp: Path) -> None:
         if config.get(key) not in values:
             names = " or ".join(str(v) for v in values)
             raise ModelError(f"{where} {key}: {config.get(key)}; only {names} is supported")
-    norm = {"norm_means": True, "norm_vars": False} | (config.get("normalize_conf") or {})
-    utterance = config.get("normalize") == "utterance_mvn"
-    if utterance and (not norm["norm_means"] or norm["norm_vars"]):
-        raise ModelError(
-            f"{where} normalize_conf: only `norm_means: true, norm_vars: false` is supported"
-        )
+    norm = config.get("normalize_conf") or {}
+    if config.get("normalize") == "utterance_mvn" and not norm.get("norm_means", True):
+        raise ModelError(f"{where} normalize_conf: only `norm_means: true` is supported")
 
 
 def _build(config: Mapping[str, Any], exp: Path) -> Recogniser:
@@ -202,7 +211,9 @@ def _build(config: Mapping[str, Any], exp: Path) -> Recogniser:
         encoder = BLSTM(speech_model.hidden_size, **(config.get("encoder_conf") or {}))
     except (TypeError, ConfigError) as e:
         raise ModelError(f"{exp}/config.yaml: encoder_conf: {e}") from e
-    return Recogniser(features, encoder, len(config["token_list"]), config.get("normalize"))
+    norm_vars = bool((config.get("normalize_conf") or {}).get("norm_vars", False))
+    tokens = len(config["token_list"])
+    return Recogniser(features, encoder, tokens, config.get("normalize"), norm_vars)
 
 
 def _read_checkpoint(path: Path) -> dict[str, Tensor]:
