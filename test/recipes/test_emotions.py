@@ -1,4 +1,4 @@
-"""iemocap/er1 on noise in that layout: folds and their mean."""
+"""The recipes for emotions on noise in the layouts of their corpora: folds and their mean."""
 
 import statistics
 
@@ -68,3 +68,56 @@ def test_babble_is_of_the_folds_own_speech(recipe, run, iemocap, noises, mini_te
     for key, speech in (("distortion", "fold2_train"), ("valid_distortion", "fold2_dev")):
         babble = next(k for k in config[key]["chain"][0]["one_of"] if k["name"] == "babble")
         assert babble["speech"] == f"data/{speech}"
+
+
+EMODB = {
+    f"wav/{speaker}a01{emotion}{version}.wav": 0.5
+    for speaker in ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")
+    for emotion in "NTWFL"
+    for version in "ab"
+}
+
+
+@pytest.mark.recipe
+def test_emodb_without_words(checkout, tiny, noises, rows, write_tree, tmp_path):
+    recipe = checkout / "egs/emodb/er1"
+    corpus = write_tree(tmp_path, EMODB)
+    tiny(recipe, "--emodb", str(corpus), "--folds", "2", "--systems", "teacher", *noises)
+    table = rows(recipe / "exp/report", "accuracy")
+    assert {row["condition"] for row in table} == {"clean", "clip", "noise_in"}
+    assert {row["utterances"] for row in table} == {"16"}
+    test = read_data_dir(recipe / "data/fold2_test").tables
+    assert set(test["utt2spk"].values()) == {"10", "09"} and "text" not in test
+
+
+@pytest.fixture(scope="module")
+def nemo(tmp_path_factory, write_tree):
+    names = [
+        f"{actor}_{emotion}_{n}"
+        for actor in ("EB0", "KS0", "SM0", "MP0", "MK0")
+        for emotion in ("anger", "fear")
+        for n in range(1, 6)
+    ]
+    columns = "file_id\temotion\traw_text\tnormalized_text\tspeaker_id\tgender\tage\n"
+    lines = [
+        f"{name}.wav\t{name.split('_')[1]}\tŻona śpi.\tżona śpi\t        {name[:3]}\tmale\t23\n"
+        for name in names
+    ]
+    files: dict[str, str | float] = {"data.tsv": columns + "".join(lines)}
+    files |= {f"samples/{name}.wav": 0.6 for name in names}
+    return write_tree(tmp_path_factory.mktemp("nemo"), files)
+
+
+@pytest.mark.recipe
+@pytest.mark.parametrize(
+    ("name", "metric"), [("egs/nemo/asr1", "wer"), ("egs/nemo/er1", "accuracy")]
+)
+def test_nemo_has_a_report_for_sentences_not_in_training(
+    checkout, tiny, noises, rows, nemo, name, metric
+):
+    recipe = checkout / name
+    tiny(recipe, "--nemo", str(nemo), "--systems", "teacher", *noises)
+    for report, utterances in (("exp/report", "16"), ("exp/report/test_unseen", "4")):
+        table = rows(recipe / report, metric)
+        assert {row["condition"] for row in table} == {"clean", "clip", "noise_in"}
+        assert {row["utterances"] for row in table} == {utterances}
