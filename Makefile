@@ -27,11 +27,10 @@ ifeq ($(ESPNET),202511)
 endif
 
 demo: setup
-	cd egs/mini/asr1 && ./run.sh --budget short --nj 3 --systems "$(DEMO_SYSTEMS)"
+	cd egs/mini/asr1 && ./run.sh --budget demo --nbpe 60 --nj 3 --systems "$(DEMO_SYSTEMS)"
 	@echo "next: open egs/mini/asr1/exp/report/index.html in a browser (or look at wer.png there)"
 	@echo "      every system, an hour:  cd egs/mini/asr1 && ./run.sh --systems all --budget full"
-	@echo "      your own voice:         .venv/bin/pip install -e '.[demo]' &&"
-	@echo "                              cd egs/mini/asr1 && ../../../.venv/bin/espnet-robust demo"
+	@echo "      your own voice:         cd egs/mini/asr1 && ../../../.venv/bin/espnet-robust demo"
 	@echo "      your own data:          README.md, Distil a student"
 
 test: setup

@@ -179,7 +179,7 @@ def test_other_decoding_decodes_anew(recipe, run):
 def test_other_scoring_scores_anew(recipe, run):
     one = ("--budget", "tiny", "--systems", "distilhubert", "--stop_stage", "9")
     scores = recipe / "exp/tiny/distilhubert_seed0/scores.json"
-    before = scores.read_bytes()
+    before = json.loads(scores.read_text())
     word = (recipe / "data/test/text").read_text().split()[1]
     (recipe / "conf/words.txt").write_text(f"{word}\n")
     asked = ("--score_options", "--symbols conf/words.txt --case lower")
@@ -187,11 +187,14 @@ def test_other_scoring_scores_anew(recipe, run):
     scored = json.loads(scores.read_text())
     assert scored["normalisation"].keys() == {"symbols", "case"}
     fewer = scored["conditions"][0]["words"]
-    assert fewer < json.loads(before)["conditions"][0]["words"]
+    assert fewer < before["conditions"][0]["words"]
     refused = run(recipe, *TINY, "--systems", "distilhubert", "--stage", "10")
     assert refused.returncode == 1 and "begin with --stage 9" in refused.stderr
     again = run(recipe, *one, "--stage", "9")
-    assert again.returncode == 0 and scores.read_bytes() == before
+    assert again.returncode == 0
+    same = ("conditions", "normalisation")  # a test before may have decoded anew: another speed
+    after = json.loads(scores.read_text())
+    assert [after[key] for key in same] == [before[key] for key in same]
 
 
 @pytest.mark.recipe
