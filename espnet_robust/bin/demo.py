@@ -1,6 +1,7 @@
 """Speak, distort it, read what each system understands: a page on this machine.
 
-Run it in a recipe's directory, after `make demo` in egs/mini/asr1. Needs pip install -e '.[demo]'.
+Run it in a recipe's directory, after `make demo` in egs/mini/asr1. It needs gradio, which `make
+setup` installs.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from espnet_robust.common.errors import ConfigError
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust demo", description=__doc__)
     parser.add_argument(
-        "exp", type=Path, nargs="?", default=Path("exp/short"), metavar="EXP",
+        "exp", type=Path, nargs="?", default=Path("exp/demo"), metavar="EXP",
         help="experiment of a recipe, with SYSTEM_seedN/asr; default: %(default)s",
     )  # fmt: skip
     parser.add_argument("--systems", default="", help="separated by blanks; default: all")

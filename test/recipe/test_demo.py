@@ -8,6 +8,7 @@ import pytest
 import yaml
 from espnet2.tasks.asr import ASRTask
 
+from espnet_robust.bin.demo import get_parser as live_page
 from espnet_robust.bin.distill_train import get_parser
 from espnet_robust.bin.make_tokens import main as make_tokens
 from espnet_robust.common.experiment import NOT_DISTILLED, Recipe, check_system, resolve
@@ -48,6 +49,10 @@ def test_its_trainings(demo, tmp_path):
         distil = resolve("distill", system, MINI, demo["budget"])
         args = read(lambda words: parse(get_parser(), words), distil, tmp_path / "distil.yaml")
         assert args.scheduler_conf["total_steps"] == args.max_epoch * args.num_iters_per_epoch
+
+
+def test_the_live_page_runs_on_what_it_made(demo):
+    assert live_page().parse_args([]).exp == Path("exp") / demo["budget"]
 
 
 def test_its_tokens(demo, tmp_path):
