@@ -99,7 +99,7 @@ def _submit(
     args: argparse.Namespace, given: Sequence[str], plan: Plan, todo: Sequence[tuple[str, str]]
 ) -> None:
     """Run a job for each range of utterances, each of which is this command without a cluster."""
-    from espnet_robust.cluster.running import describe, run_jobs
+    from espnet_robust.cluster.running import submit
 
     stage = stage_of(args, "targets", "decode", args.jobs_dir, ngpu=args.ngpu)
     try:
@@ -122,10 +122,7 @@ def _submit(
         for system, seed in todo
         for first in range(0, total, number)
     }  # fmt: skip
-    if args.dry_run == "true":
-        print(describe(stage, commands))
-    else:
-        run_jobs(stage, commands)
+    submit(stage, commands, args.dry_run == "true")
 
 
 if __name__ == "__main__":

@@ -29,16 +29,12 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
     from espnet_robust.cluster.records import read_commands
-    from espnet_robust.cluster.running import describe, run_jobs
+    from espnet_robust.cluster.running import submit
 
     stage = stage_of(
         args, args.title, args.kind, args.jobs_dir, ngpu=args.ngpu, num_nodes=args.num_nodes
     )
-    commands = read_commands(sys.stdin.read())
-    if args.dry_run == "true":
-        print(describe(stage, commands))
-    else:
-        run_jobs(stage, commands)
+    submit(stage, read_commands(sys.stdin.read()), args.dry_run == "true")
 
 
 if __name__ == "__main__":

@@ -52,6 +52,14 @@ def describe(stage: Stage, commands: Commands) -> str:
     return "\n".join(lines)
 
 
+def submit(stage: Stage, commands: Commands, dry_run: bool) -> None:
+    """``run_jobs``, or print what it would submit."""
+    if dry_run:
+        print(describe(stage, commands))
+    else:
+        run_jobs(stage, commands)
+
+
 def run_jobs(stage: Stage, commands: Commands) -> None:
     """Run these jobs to completion. A failed job is submitted again, up to ``retries`` times.
 
