@@ -51,9 +51,9 @@ def make_page(
 
 def _compared(scores: Scores) -> str:
     """In which form hypotheses are shown and marked, if not as decoded."""
-    if not scores.normalisation:
+    changed = scores.normalised
+    if not changed:
         return ""
-    changed = ", ".join(f"{key} {value}" for key, value in scores.normalisation.items())
     return f"Hypotheses are shown, and errors marked in them, as they were scored: {changed}."
 
 
