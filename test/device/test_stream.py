@@ -12,13 +12,16 @@ from espnet_robust.device.runtime import Runtime
 from espnet_robust.device.stream import Stream, stream_log_probs
 from espnet_robust.device.stream_graph import StreamGraph
 from espnet_robust.models.blstm import BLSTM
+from espnet_robust.models.running_mean import WINDOW
 from espnet_robust.models.speech_model import build_speech_model, load_teacher
 from espnet_robust.models.streaming import StreamConfig, StreamModel
 
 TOKENS = ["<blank>", "<unk>", "▁A", "▁B", "C"]
 
 
-def recogniser(chunk_ms=160, normalize="running_mean", subsample=(2, 1), bidirectional=False):
+def recogniser(
+    chunk_ms=160, normalize="running_mean", subsample=(2, 1), bidirectional=False, window=WINDOW
+):
     torch.manual_seed(0)
     config = StreamConfig(
         hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
@@ -27,7 +30,7 @@ def recogniser(chunk_ms=160, normalize="running_mean", subsample=(2, 1), bidirec
     )  # fmt: skip
     features = Features(build_speech_model(StreamModel(config), normalize=False), "weighted_sum")
     encoder = BLSTM(16, 12, 10, 2, subsample, bidirectional=bidirectional)
-    return Recogniser(features, encoder, len(TOKENS), normalize).eval()
+    return Recogniser(features, encoder, len(TOKENS), normalize, window=window).eval()
 
 
 def wave(samples, seed=0):
@@ -43,7 +46,7 @@ def out(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=["running_mean", None])
 def pair(request, out):
-    model = recogniser(normalize=request.param)
+    model = recogniser(normalize=request.param, window=20)
     folder = out / str(request.param)
     folder.mkdir()
     _as_stream(folder, Experiment(model, TOKENS, "bpe"), folder, [])
