@@ -101,7 +101,7 @@ def test_checkpoints_that_are_not(experiment, tmp_path):
 
 
 def test_a_graph_with_features_of_unit_variance(experiment, tmp_path):
-    exp = with_norm_vars(experiment, tmp_path / "exp", True)
+    exp = normalized_by(experiment, tmp_path / "exp", {"norm_vars": True})
     export(exp, tmp_path / "out", "onnx", CHECKPOINT)
     model, runtime = read_experiment(exp, CHECKPOINT).model, Runtime(tmp_path / "out/model.onnx")
     noise = 0.1 * np.random.default_rng(0).standard_normal(16000).astype(np.float32)
