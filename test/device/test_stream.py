@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from espnet_robust.common.errors import ModelError
+from espnet_robust.device.delay import output_at
 from espnet_robust.device.export import _as_stream
 from espnet_robust.device.recogniser import Experiment, Features, Recogniser
 from espnet_robust.device.runtime import Runtime
@@ -65,6 +66,14 @@ def test_it_is_one_pass_however_it_is_cut(pair, samples, size):
     blocks = [wav[at : at + size] for at in range(0, samples, size)]
     streamed = np.concatenate(list(stream_log_probs(runtime, blocks)))
     np.testing.assert_allclose(streamed, whole, rtol=0, atol=1e-4)
+
+
+def test_a_frame_is_output_when_delay_says_so_and_not_before(pair):
+    model = pair[1]
+    for frame in (0, 3, 4, 11):
+        samples = round(16000 * output_at(model, frame))
+        for count, there in ((samples, True), (samples - 1, False)):
+            assert (sum(map(len, Stream(model).feed(wave(count)))) > frame) == there
 
 
 def test_less_than_a_frame_is_nothing(pair):
