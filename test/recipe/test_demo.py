@@ -73,6 +73,30 @@ def test_its_trainings_hear_at_most_half_of_what_short_ones_do(demo):
         assert heard(task, system, demo["budget"]) <= 0.5 * heard(task, system, "short")
 
 
+def test_its_mixture_is_the_recipes_with_more_clean_speech(demo):
+    mixtures = [
+        resolve("distill", "cdm2_dat", MINI, b)["distortion"] for b in (demo["budget"], "short")
+    ]
+    assert [clean_share(mixture) for mixture in mixtures] == pytest.approx([0.4, 3 / 7 / 2])
+    assert without_clean(mixtures[0]) == without_clean(mixtures[1])
+
+
+def clean_share(mixture: dict) -> float:
+    """The probability that none of its steps changes an utterance."""
+    share = 1.0
+    for step in mixture["chain"]:
+        weights = {kind["name"]: kind.get("weight", 1) for kind in step["one_of"]}
+        share *= weights["clean"] / sum(weights.values())
+    return share
+
+
+def without_clean(mixture: dict) -> dict:
+    chain = [
+        [kind for kind in step["one_of"] if kind["name"] != "clean"] for step in mixture["chain"]
+    ]
+    return mixture | {"chain": chain}
+
+
 def heard(task: str, system: str, budget: str) -> float:
     """Samples in all batches of a training, about."""
     config = resolve(task, system, MINI, budget)
