@@ -16,6 +16,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import espnet_robust.plugin.quick_start  # noqa: F401  before ESPnet
+
+# isort: split
 from espnet2.bin.asr_inference import Speech2Text
 
 from espnet_robust import register

@@ -13,6 +13,9 @@ import json
 import time
 from pathlib import Path
 
+import espnet_robust.plugin.quick_start  # noqa: F401  before ESPnet
+
+# isort: split
 import torch
 from espnet2.asr.encoder.rnn_encoder import RNNEncoder
 from markdown_table import table
@@ -25,7 +28,6 @@ CONF = Path(__file__).resolve().parents[1] / "conf/asr/ctc.yaml"
 BATCHES = {"12 utterances of 2.8 s": (12, 140), "3 utterances of 12 s": (3, 600)}  # frames of 20 ms
 GPU_BATCHES = {"96 utterances of 2.8 s": (96, 140), "48 utterances of 12 s": (48, 600)}
 FEATURES = 192
-ROUNDS = 10
 COLUMNS = {
     "batch": ("batch", ""),
     "rnn": ("rnn, s", ".3f"),
@@ -39,6 +41,7 @@ def get_parser() -> argparse.ArgumentParser:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--rounds", type=int, default=10, help="default: %(default)s")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     return parser
 
@@ -58,9 +61,9 @@ def main() -> None:
         seconds = dict.fromkeys(encoders, 0.0)
         for encoder in encoders.values():
             step(encoder, x, lengths)  # the first has to set itself up
-        for _ in range(ROUNDS):
+        for _ in range(args.rounds):
             for kind, encoder in encoders.items():
-                seconds[kind] += step(encoder, x, lengths) / ROUNDS
+                seconds[kind] += step(encoder, x, lengths) / args.rounds
         rows.append({"batch": name, **seconds, "ratio": seconds["rnn"] / seconds["blstm"]})
     print(table(rows, COLUMNS))
     if args.json:

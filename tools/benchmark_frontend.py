@@ -16,6 +16,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import espnet_robust.plugin.quick_start  # noqa: F401  before ESPnet
+
+# isort: split
 import numpy as np
 import torch
 import yaml

@@ -16,6 +16,9 @@ import json
 import tempfile
 from pathlib import Path
 
+import espnet_robust.plugin.quick_start  # noqa: F401  before ESPnet
+
+# isort: split
 import torch
 from espnet2.asr.frontend.abs_frontend import AbsFrontend
 from espnet2.asr.frontend.huggingface import HuggingFaceFrontend

@@ -16,7 +16,7 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
-    from espnet_robust.distill.export import borrow_student
+    from espnet_robust.recipe.borrowed import borrow_student
 
     borrow_student(args.theirs, args.out)
 

@@ -50,20 +50,3 @@ def export_student(exp: Path, output: Output, checkpoint: str) -> SpeechModel:
     save_student(student.eval(), output.path, {key: config.get(key) for key in PROVENANCE})
     output.finish(STUDENT_FILES)
     return student
-
-
-def borrow_student(theirs: Path, out: Path) -> None:
-    """Make ``out`` a link to the student of another experiment.
-
-    Raises:
-        ModelError: there is no student, or ``out`` is a student distilled here.
-    """
-    if not (theirs / "model.safetensors").is_file():
-        raise ModelError(f"{theirs}: no student in it; distil it in that recipe first")
-    if out.exists() and not out.is_symlink():
-        raise ModelError(
-            f"{out}: was distilled in this experiment; to use other students, add --tag NAME"
-        )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.unlink(missing_ok=True)
-    out.symlink_to(theirs.resolve())
