@@ -56,6 +56,7 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--utterances", type=int, nargs="+", default=[1000, 2000])
     parser.add_argument("--nj", type=int, default=1)
+    parser.add_argument("--stop_stage", type=int, choices=(1, 2, 3), default=3)
     parser.add_argument("--plot", type=Path, help="seconds and memory against utterances")
     return parser
 
@@ -69,14 +70,16 @@ def main() -> None:
             tempfile.TemporaryDirectory() as folder,
             ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool,
         ):
-            rows.append(pool.submit(measure, Path(folder), count, args.nj).result())
+            rows.append(
+                pool.submit(measure, Path(folder), count, args.nj, args.stop_stage).result()
+            )
     print(table(rows, COLUMNS))
     if args.plot:
         plot(rows, args.plot)
 
 
-def measure(folder: Path, count: int, nj: int) -> dict[str, int | float]:
-    """A run on ``count`` utterances in an empty folder."""
+def measure(folder: Path, count: int, nj: int, last: int) -> dict[str, int | float]:
+    """A run of the stages up to ``last`` on ``count`` utterances in an empty folder."""
     checkout = copy_checkout(folder / "checkout")
     (checkout / "conf/distortion/two.yaml").write_text(PROTOCOL)
     noises = write_tree(folder / "noises", esc10())
@@ -89,16 +92,16 @@ def measure(folder: Path, count: int, nj: int) -> dict[str, int | float]:
     command = ["./run.sh", *(word for k, v in options.items() for word in (f"--{k}", v))]
     recipe = checkout / "egs/librispeech/asr1"
     row: dict[str, int | float] = {"utterances": count, "hours": hours}
-    for stage in ("1", "2", "3"):
-        wall, cpu = run([*command, "--stage", stage, "--stop_stage", stage], recipe, checkout)
+    for stage in range(1, last + 1):
+        stages = ["--stage", str(stage), "--stop_stage", str(stage)]
+        wall, cpu = run([*command, *stages], recipe, checkout)
         row |= {f"wall{stage}": wall, f"cpu{stage}": cpu}
+    row["memory"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    if last < 3:
+        return row
     stored = sum(file.stat().st_size for file in recipe.glob("data/test_*/**/*.flac"))
     copies = 2 * hours * 3600
-    return row | {
-        "speed": copies / row["cpu3"],
-        "memory": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
-        "kb_a_s": stored / copies / 1000,
-    }
+    return row | {"speed": copies / row["cpu3"], "kb_a_s": stored / copies / 1000}
 
 
 def run(command: list[str], recipe: Path, checkout: Path) -> tuple[float, float]:
@@ -153,8 +156,10 @@ def plot(rows: list[dict[str, int | float]], path: Path) -> None:
 
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(8, 3), layout="constrained")
     counts = [row["utterances"] for row in rows]
-    for stage in ("1", "3"):
-        left.plot(counts, [row[f"cpu{stage}"] for row in rows], marker="o", label=f"stage {stage}")
+    for stage in (1, 3):
+        if f"cpu{stage}" in rows[0]:
+            cpu = [row[f"cpu{stage}"] for row in rows]
+            left.plot(counts, cpu, marker="o", label=f"stage {stage}")
     left.set(xlabel="utterances", ylabel="CPU time, s", xlim=0, ylim=0)
     left.legend()
     right.plot(counts, [row["memory"] for row in rows], marker="o")

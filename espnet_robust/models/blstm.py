@@ -28,9 +28,13 @@ class BLSTM(nn.Module):
         subsample: a number n for each layer, of whose frames every n-th is kept.
         dropout: dropout probability on the projections between layers.
         bidirectional: whether layers also read backwards; if not, ``step`` can process a stream.
+        start_dropout: number of output frames. In training, the first frames of half of the
+            utterances are set to zero, so that layers above cannot rely on a guess at what comes
+            later: what has been said must be output after it.
 
     Raises:
-        ConfigError: ``subsample`` does not consist of ``num_layers`` positive numbers.
+        ConfigError: ``subsample`` does not consist of ``num_layers`` positive numbers, or
+            ``start_dropout`` is negative.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class BLSTM(nn.Module):
         subsample: Sequence[int] = (2, 2, 1, 1),
         dropout: float = 0.0,
         bidirectional: bool = True,
+        start_dropout: int = 0,
     ):
         super().__init__()
         if num_layers < 1 or len(subsample) != num_layers or min(subsample) < 1:
@@ -49,7 +54,12 @@ class BLSTM(nn.Module):
                 f"encoder_conf: num_layers: {num_layers}, subsample: {list(subsample)}: need at "
                 "least one layer, and one positive number for each"
             )
+        if start_dropout < 0:
+            raise ConfigError(
+                f"encoder_conf: start_dropout: {start_dropout}: need 0 or more frames"
+            )
         self.size, self.subsample, self.dropout = output_size, tuple(subsample), dropout
+        self.start_dropout = start_dropout
         self.bidirectional, self.hidden_size = bidirectional, hidden_size
         self.lstms, self.projections = nn.ModuleList(), nn.ModuleList()
         for layer in range(num_layers):
@@ -72,6 +82,10 @@ class BLSTM(nn.Module):
                 out = both_directions(lstm, x, lengths)
             x = projection(out[:, ::step])
             lengths = None if lengths is None else (lengths + step - 1) // step
+        if self.training and self.start_dropout:
+            dropped = torch.rand(len(x), 1, 1, device=x.device) < 0.5
+            x = torch.cat([x[:, : self.start_dropout].masked_fill(dropped, 0.0),
+                           x[:, self.start_dropout :]], 1)  # fmt: skip
         if lengths is None:
             return x, None
         return x.masked_fill(~frame_mask(x, lengths)[..., None], 0.0), lengths

@@ -1,8 +1,8 @@
 """Register ``frontend: robust_student`` with every ESPnet task that has a frontend.
 
-Also registers ``encoder: blstm``, for fast training on a CPU, ``normalize: running_mean``, for
-streams, ``optim: scaled_adamw``, which gives the frontend its own learning rate, and
-``preprocessor: distorting``, for training on distorted speech.
+Also registers ``encoder: blstm``, for fast training on a CPU, ``normalize: running_mean`` and
+``ctc_conf: {blank_bias: ...}``, for streams, ``optim: scaled_adamw``, which gives the frontend its
+own learning rate, and ``preprocessor: distorting``, for training on distorted speech.
 """
 
 import importlib
@@ -17,6 +17,7 @@ from espnet2.train.preprocessor import AbsPreprocessor
 
 from espnet_robust.plugin import checked_audio
 from espnet_robust.plugin.blstm import BLSTMEncoder
+from espnet_robust.plugin.ctc import add_blank_bias
 from espnet_robust.plugin.frontend import RobustFrontend
 from espnet_robust.plugin.hooks import hook_all_tasks, hook_task
 from espnet_robust.plugin.optim import ScaledAdamW
@@ -51,6 +52,7 @@ def register(tasks: tuple[str, ...] = TASKS) -> int:
     choices = {id(table): table for module in modules for table in _choices(module)}.values()
     for module in modules:
         register_module(module)
+        add_blank_bias(module)
         _hook(module)
     _add(OPTIMIZERS, optim_classes)
     checked_audio.install()

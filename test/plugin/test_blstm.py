@@ -90,3 +90,20 @@ def test_one_direction_hears_no_future_and_can_go_by_chunks(frames):
         parts.append(part)
     torch.testing.assert_close(torch.cat(parts, 1), y[:1], rtol=0, atol=1e-6)
     assert not y[1, lengths[1] :].any()
+
+
+def test_start_dropout_silences_the_first_frames_of_half_of_the_utterances_in_training():
+    torch.manual_seed(0)
+    encoder = BLSTMEncoder(4, subsample=[2, 1], bidirectional=False, start_dropout=3, **SHAPE)
+    frames, lengths = torch.randn(1, 11, 4).expand(400, -1, -1), torch.full((400,), 11)
+    out, _, _ = encoder(frames, lengths)
+    silent = (out[:, :3] == 0).all(-1).all(-1)
+    assert 150 < silent.sum() < 250
+    whole = encoder.eval()(frames[:1], lengths[:1])[0]
+    torch.testing.assert_close(out[~silent], whole.expand(400, -1, -1)[~silent])
+    torch.testing.assert_close(out[silent, 3:], whole.expand(400, -1, -1)[silent, 3:])
+
+
+def test_a_negative_start_dropout_is_refused():
+    with pytest.raises(ConfigError, match="encoder_conf: start_dropout: -1: need 0 or more"):
+        BLSTMEncoder(4, start_dropout=-1)
