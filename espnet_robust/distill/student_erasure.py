@@ -88,6 +88,14 @@ class StudentErasure:
         erase = from_mapping(config.get("erase") or {}, EraseConfig, "erase")
         return cls(erase.rank, pairs_of(config, erase.utterances)) if erase.rank else None
 
+    def check(self, student: SpeechModel) -> None:
+        """Raise ConfigError if the student has too few dimensions."""
+        if not 1 <= self.rank < student.hidden_size:
+            raise ConfigError(
+                f"erase: rank: {self.rank} is not in 1..{student.hidden_size - 1}: the student has "
+                f"{student.hidden_size} units"
+            )
+
     def fit(self, student: SpeechModel) -> Eraser:
         """The eraser of a student, which is left as it is.
 
@@ -97,16 +105,12 @@ class StudentErasure:
         Raises:
             ConfigError: rank is too high, or the distortion left all utterances as they were.
         """
+        self.check(student)
         training = student.training
         try:
             sums = _Sums.of(student.eval(), self.pairs)
         finally:
             student.train(training)
-        if not 1 <= self.rank < student.hidden_size:
-            raise ConfigError(
-                f"erase: rank: {self.rank} is not in 1..{student.hidden_size - 1}: the student has "
-                f"{student.hidden_size} units"
-            )
         if not sums.means:
             raise ConfigError("erase: the distortion left every utterance undistorted")
         eraser = Eraser(student.num_layers + 1, student.hidden_size, self.rank)

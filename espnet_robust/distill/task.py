@@ -126,10 +126,13 @@ class DistillTask(AbsTask):
         adversary = None if config.dat == "none" else _adversary(config, student, targets)
         if config.student_mask_prob == 0 and hasattr(student.encoder, "masked_spec_embed"):
             student.encoder.masked_spec_embed.requires_grad_(False)  # unused: DDP would wait for it
-        erasure = StudentErasure.of(vars(args)) if config.probes else None
+        erasure = StudentErasure.of(vars(args))
+        if erasure:
+            erasure.check(student)
         model = DistillModel(
-            targets, student, config.loss_conf, adversary, config.ema, config.dtype, erasure
-        )
+            targets, student, config.loss_conf, adversary, config.ema, config.dtype,
+            erasure if config.probes else None,
+        )  # fmt: skip
         if config.compile:
             for encoder in (student.encoder, *(teacher.encoder for teacher in teachers)):
                 encoder.compile()

@@ -64,6 +64,20 @@ def test_it_is_one_pass_however_it_is_cut(pair, samples, size):
     np.testing.assert_allclose(streamed, whole, rtol=0, atol=1e-4)
 
 
+def test_an_eraser_streams_too(out, with_eraser):
+    model, wav = recogniser(normalize=None), wave(30011)
+    with torch.no_grad():
+        before = model(torch.from_numpy(wav)[None], None)[0][0].numpy()
+        with_eraser(model.frontend.speech_model)
+        whole = model(torch.from_numpy(wav)[None], None)[0][0].numpy()
+    assert np.abs(whole - before).max() > 1e-2
+    (out / "erased").mkdir()
+    _as_stream(out / "erased", Experiment(model, TOKENS, "bpe"), out / "erased", [])
+    runtime = Runtime(out / "erased/stream.onnx")
+    streamed = np.concatenate(list(stream_log_probs(runtime, [wav[:999], wav[999:]])))
+    np.testing.assert_allclose(streamed, whole, rtol=0, atol=1e-4)
+
+
 def test_less_than_a_frame_is_nothing(pair):
     assert not list(stream_log_probs(pair[1], [wave(399)]))
 

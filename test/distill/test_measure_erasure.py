@@ -45,7 +45,7 @@ def test_a_lower_rank_erases_what_it_would_have_been_fitted_to(tool, straight):
         torch.testing.assert_close(part.layer(x, layer), low.layer(x, layer), atol=1e-4, rtol=1e-4)
 
 
-def test_the_table(tool, straight, data, monkeypatch, tmp_path, capsys):
+def test_the_table(tool, straight, data, tmp_path, capsys):
     folder = tmp_path / "data"
     folder.mkdir()
     for name in ("train", "noisy"):
@@ -53,7 +53,8 @@ def test_the_table(tool, straight, data, monkeypatch, tmp_path, capsys):
         for table in ("wav.scp", "utt2num_samples"):
             (folder / name / table).write_bytes((data / table).read_bytes())
         ids = [f"u{i:02}" for i in range(12)]
-        for table, values in (("utt2label", "ab"), ("utt2spk", "cd")):
+        labels = "ab" if name == "train" else "ba"  # so that there are errors to count
+        for table, values in (("utt2label", labels), ("utt2spk", "cd")):
             lines = (f"{utt} {values[i % 2]}\n" for i, utt in enumerate(ids))
             (folder / name / table).write_text("".join(lines))
     clean, noisy = (str(folder / name) for name in ("train", "noisy"))
