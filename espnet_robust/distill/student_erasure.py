@@ -32,15 +32,18 @@ class Pairs:
     """Clean and distorted views of utterances, (2, N) float32 each.
 
     Attributes:
-        wavs: (utterance id, entry of ``wav.scp``).
+        sources: ``train_data_path_and_name_and_type``: ``wav.scp``, its name and type.
+        utterances: how many of it, spread evenly.
         views: what the student hears, with the clean crop beside it.
     """
 
-    wavs: Sequence[tuple[str, str]]
+    sources: Sequence[Sequence[str]]
+    utterances: int
     views: Views
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        for utt, entry in self.wavs:
+        wavs = list(iter_table(self.sources[0][0]))
+        for utt, entry in wavs[:: max(1, len(wavs) // self.utterances)][: self.utterances]:
             heard = self.views(utt, {"speech": read_audio(entry, rate=self.views.frames.rate)})
             if heard["domain"][0]:  # drawn undistorted otherwise
                 yield np.stack([heard[CLEAN], heard["student_speech"]])
@@ -54,7 +57,7 @@ def pairs_of(config: Mapping[str, Any], utterances: int) -> Pairs:
         utterances: how many, spread evenly over the training set.
 
     Raises:
-        UserError: the data or the distortion cannot be read, or there is no distortion.
+        UserError: the distortion cannot be read, or there is none.
     """
     if config["mapping"] == "none":
         raise ConfigError("erase: needs distorted speech, but with mapping none there is none")
@@ -66,8 +69,7 @@ def pairs_of(config: Mapping[str, Any], utterances: int) -> Pairs:
         fixed_crops=config["fixed_crops"], extra={CLEAN},
     )  # fmt: skip
     views.start_epoch(Schedule(config["max_epoch"], config["max_epoch"]))
-    wavs = list(iter_table(config["train_data_path_and_name_and_type"][0][0]))
-    return Pairs(wavs[:: max(1, len(wavs) // utterances)][:utterances], views)
+    return Pairs(config["train_data_path_and_name_and_type"], utterances, views)
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def test_an_eraser_streams_too(out, with_eraser):
         before = model(torch.from_numpy(wav)[None], None)[0][0].numpy()
         with_eraser(model.frontend.speech_model)
         whole = model(torch.from_numpy(wav)[None], None)[0][0].numpy()
-    assert np.abs(whole - before).max() > 1e-2
+    assert np.abs(whole - before).max() > 20 * 1e-4
     (out / "erased").mkdir()
     _as_stream(out / "erased", Experiment(model, TOKENS, "bpe"), out / "erased", [])
     runtime = Runtime(out / "erased/stream.onnx")
