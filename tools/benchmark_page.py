@@ -18,6 +18,7 @@ from markdown_table import table
 from playwright.sync_api import sync_playwright
 
 from espnet_robust.common.cli import Parser
+from espnet_robust.score.alignment import ALIGNMENTS
 from espnet_robust.score.page.write import PAGE, write_page
 
 WORDS = np.array([f"word{i}" for i in range(500)])
@@ -45,6 +46,7 @@ def get_head(systems: int, conditions: int, utterances: int) -> dict:
     groups = [list(range(first, first + 6)) for first in range(0, conditions - 5, 6)]
     return {
         "title": "benchmark", "made": "", "notes": [], "problems": [], "tables": [], "compared": "",
+        "alignment": ALIGNMENTS["fewest"].step,
         "baseline": "system_0", "runs": list(range(systems)), "seeds": [0] * systems,
         "systems": [{"name": f"system_{s}", "seeds": [0]} for s in range(systems)],
         "conditions": [
@@ -79,6 +81,7 @@ def get_blocks(systems: int, conditions: int, utterances: int) -> Iterator[dict]
             "speakerNames": [f"speaker{s:02d}" for s in range(50)],
             "speakers": [u % 50 for u in range(utterances)],
             "refs": texts,
+            "words": [len(ref) for ref in refs],
             "hyps": [[" ".join(f"{w}{condition}" for w in hyp) for hyp in row] for row in hyps],
             "errors": errors,
             "audio": [f"../../data/test_{condition}/audio/{u:06d}.flac" for u in range(utterances)],

@@ -142,14 +142,16 @@ submit() {
         --ngpu "${ngpu}" --num_nodes "${num_nodes}" <<<"${commands}"
 }
 
-# each_student FUNCTION [KIND]: each_system, of those that are distilled.
-each_student() {
-    local all=${systems} systems=
-    for system in ${all}; do
-        case ${system} in teacher | logmel) ;; *) systems+=" ${system}" ;; esac
+# distilled: those of the systems that are.
+distilled() {
+    local system
+    for system in ${systems}; do
+        case ${system} in teacher | logmel) ;; *) echo "${system}" ;; esac
     done
-    each_system "$@"
 }
+
+# each_student FUNCTION [KIND]: each_system, of those that are distilled.
+each_student() { systems=$(distilled) each_system "$@"; }
 
 # logged FILE COMMAND...: output to FILE; of a failure, what it says.
 logged() {
@@ -167,7 +169,17 @@ redo_option=()
 train() { bin train "${plan[@]}" "${redo_option[@]}" "${ranks[@]}" -- "$@"; }
 distil() { train distill "$1" "$2"; }
 train_one() { train "${task}" "$1" "$2"; }
-export_one() { bin export_student "$3/distill" "$3/student"; }
+# All in one process: most of the time goes into starting it.
+export_all() {
+    local system seed dir pairs=() job=${cluster:+export} commands=
+    for seed in ${seeds}; do
+        for system in $(distilled); do
+            dir=${exp}/${system}_seed${seed} pairs+=("${dir}/distill" "${dir}/student")
+        done
+    done
+    [ "${#pairs[@]}" = 0 ] || bin export_student "${pairs[@]}"
+    submit export_all data
+}
 borrow_one() { bin borrow_student "${students}/$1_seed$2/student" "$3/student"; }
 
 prepare_corpus() {
@@ -225,7 +237,7 @@ prepare_students() {
                 --seeds "${seeds}" --nj "${nj}" --ngpu "${ngpu}" --jobs_dir "${exp}/jobs"
             each_student distil train
         fi
-        if want 6 "export the students"; then each_student export_one; fi
+        if want 6 "export the students"; then export_all; fi
     fi
 }
 

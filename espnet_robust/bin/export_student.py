@@ -1,4 +1,8 @@
-"""Export the student of a distillation to a directory (config.yaml, model.safetensors)."""
+"""Export the student of a distillation to a directory (config.yaml, model.safetensors).
+
+espnet-robust export_student exp/my exp/student
+espnet-robust export_student exp/a exp/student_a exp/b exp/student_b
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -9,8 +13,13 @@ from espnet_robust.common.cli import Parser, run
 
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust export_student", description=__doc__)
-    parser.add_argument("exp", type=Path, help="output_dir of distill_train")
-    parser.add_argument("out", type=Path, help="student directory")
+    parser.add_argument(
+        "paths",
+        type=Path,
+        nargs="+",
+        metavar="EXP OUT",
+        help="output_dir of distill_train, and the student directory to write; or several pairs",
+    )
     parser.add_argument(
         "--checkpoint", default="valid.distill.best.pth", help="file in EXP (default: %(default)s)"
     )
@@ -25,23 +34,32 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
-    args = get_parser().parse_args(cmd)
+    parser = get_parser()
+    args = parser.parse_args(cmd)
+    if len(args.paths) % 2:
+        parser.error(f"{args.paths[-1]}: name a student directory after it")
+    for exp, out in zip(args.paths[::2], args.paths[1::2], strict=True):
+        export(exp, out, args.checkpoint, args.erase_rank)
+
+
+def export(exp: Path, out: Path, checkpoint: str, erase_rank: int | None) -> None:
+    """Export one student, unless that is done."""
     from espnet_robust.common.made_of import Output
     from espnet_robust.recipe.outputs import student_of
 
-    made_of = student_of(args.exp, args.checkpoint)
-    if args.erase_rank is not None:
-        made_of |= {"erase_rank": args.erase_rank}
-    output = Output(args.out, made_of)
+    made_of = student_of(exp, checkpoint)
+    if erase_rank is not None:
+        made_of |= {"erase_rank": erase_rank}
+    output = Output(out, made_of)
     if output.is_done():
-        print(f"{args.out}: already exported")
+        print(f"{out}: already exported")
         return
     from espnet_robust.distill.export import export_student
 
-    student = export_student(args.exp, output, args.checkpoint, args.erase_rank)
+    student = export_student(exp, output, checkpoint, erase_rank)
     parameters = sum(p.numel() for p in student.parameters())
     erased = f", {student.eraser.rank} directions erased from each" if student.eraser else ""
-    print(f"{args.out}: {parameters / 1e6:.2f} M parameters, {student.num_layers} layers{erased}")
+    print(f"{out}: {parameters / 1e6:.2f} M parameters, {student.num_layers} layers{erased}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Score the decoded conditions of one system: scores.json and counts.tsv.
+"""Score the decoded conditions of one system: OUT, which is scores.json, and tables beside it.
 
 DECODE_DIR/CONDITION/text is scored against the text of each data dir, or a table of labels against
 that table. condition.json in a data dir names its condition; without one it is called clean.
-counts.tsv, the errors of every utterance, is written beside OUT.
+counts.tsv has the errors of every utterance. compared.tsv has the texts as they were compared, if
+options change them.
 
 Case and punctuation count unless an option says otherwise. The options are recorded in scores.json;
 systems that were scored with different options cannot be compared.
@@ -77,6 +78,7 @@ def score(args: argparse.Namespace, data_dirs: Sequence[Path], decode_dir: Path,
     from espnet_robust.common.made_of import Output
     from espnet_robust.data.conditions import read_condition
     from espnet_robust.score.aligned import write_aligned
+    from espnet_robust.score.compared_file import FILE, write_compared
     from espnet_robust.score.counts_file import write_counts
     from espnet_robust.score.decoded import score_decoded, scored_of
     from espnet_robust.score.schema import write_scores
@@ -88,7 +90,13 @@ def score(args: argparse.Namespace, data_dirs: Sequence[Path], decode_dir: Path,
     output.begin()
     write_counts(out.with_name("counts.tsv"), errors)
     write_scores(out, scores)
-    output.finish([out.name, "counts.tsv"])
+    files = [out.name, "counts.tsv"]
+    if scores.normalisation and not args.label:
+        write_compared(out.with_name(FILE), data_dirs, decode_dir, scoring)
+        files.append(FILE)
+    else:
+        out.with_name(FILE).unlink(missing_ok=True)  # of other options
+    output.finish(files)
     if args.aligned:
         write_aligned(out.with_name("aligned.txt"), data_dirs, decode_dir, scoring)
     for condition in scores.conditions:

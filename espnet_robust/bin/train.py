@@ -7,7 +7,6 @@ configuration, data, teacher, student), it is refused or, with --redo, made agai
 import argparse
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from espnet_robust.common.cli import Parser, run
 from espnet_robust.common.launch import node_of, ranks_of
@@ -75,14 +74,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
         best,
         redo=args.redo,
         node=node_of(ranks.num_nodes)[0] if ranks.num_nodes > 1 else 0,
-        check=_check,
     )
-
-
-def _check(directory: Path, model: str) -> None:
-    from espnet_robust.plugin.checkpoints import check_trained  # torch: seconds, once trained
-
-    check_trained(directory, model)
 
 
 if __name__ == "__main__":

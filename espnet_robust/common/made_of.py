@@ -13,17 +13,18 @@ one is reported, not acted on.
 import functools
 import hashlib
 import json
+import os
 import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
 from espnet_robust.common.errors import UserError
-from espnet_robust.common.files import read_json, write_atomic
+from espnet_robust.common.files import read_json, sync, write_atomic
 from espnet_robust.common.shipped import conf_dir
 
 FILE = "made_of.json"
@@ -65,9 +66,19 @@ class Output:
         return bool(record.get("done")) and not self.changes() and not damage(self.path)
 
     def begin(self) -> None:
-        """Record what it is made of, before any of it is written."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        self._write({}, done=False)
+        """Record what it is made of, before any of it is written.
+
+        The directory appears with its record: other nodes of a training may be looking.
+        """
+        if self.path.exists():
+            self._write({}, done=False)
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        new = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        new.mkdir(exist_ok=True)
+        replace(self, path=new)._write({}, done=False)
+        new.rename(self.path)
+        sync([self.path.parent])
 
     def finish(self, files: Iterable[str]) -> None:
         """Record that it is finished.

@@ -52,18 +52,23 @@ def best_path(frames: Iterable[np.ndarray], pause: int = 0) -> Iterator[Token]:
 
 def words(tokens: Iterable[Token], pieces: list[str], frame_seconds: float) -> Iterator[Word]:
     """Tokens -> words; each is yielded as soon as the next one begins, or at a blank."""
+    for text, held in by_word(tokens, pieces):
+        start, end = held[0].first * frame_seconds, (held[-1].last + 1) * frame_seconds
+        yield Word(text, round(start, 3), round(end, 3))
+
+
+def by_word(tokens: Iterable[Token], pieces: list[str]) -> Iterator[tuple[str, list[Token]]]:
+    """Tokens -> each word and its tokens, as ``words`` yields them."""
     held: list[Token] = []
     for token in tokens:
         if held and (token.id == BLANK or pieces[token.id].startswith(BOUNDARY)):
-            yield from _word(held, pieces, frame_seconds)
+            yield from _spoken(held, pieces)
             held = []
         if token.id != BLANK:
             held.append(token)
-    yield from _word(held, pieces, frame_seconds)
+    yield from _spoken(held, pieces)
 
 
-def _word(tokens: list[Token], pieces: list[str], frame_seconds: float) -> Iterator[Word]:
-    text = text_of([pieces[token.id] for token in tokens])
-    if text:
-        start, end = tokens[0].first * frame_seconds, (tokens[-1].last + 1) * frame_seconds
-        yield Word(text, round(start, 3), round(end, 3))
+def _spoken(tokens: list[Token], pieces: list[str]) -> Iterator[tuple[str, list[Token]]]:
+    if text := text_of([pieces[token.id] for token in tokens]):
+        yield text, tokens

@@ -17,7 +17,7 @@ from espnet_robust.common.errors import ConfigError, ModelError
 from espnet_robust.models.blstm import BLSTM
 from espnet_robust.models.layers import select_layers
 from espnet_robust.models.padding import frame_mask
-from espnet_robust.models.running_mean import minus_running_mean
+from espnet_robust.models.running_mean import WINDOW, minus_running_mean
 from espnet_robust.models.speech_model import SpeechModel
 from espnet_robust.models.student import build_from_arch, load_student, load_weights
 
@@ -93,6 +93,7 @@ class Recogniser(nn.Module):
         tokens: number of tokens, including the blank, which comes first.
         normalize: what is subtracted from the features: ``utterance_mvn``, the utterance's mean;
             ``running_mean``, that of the frames so far; None, nothing.
+        window: of ``running_mean``, in frames.
         norm_vars: with ``utterance_mvn``, divide by the utterance's standard deviation too.
     """
 
@@ -103,13 +104,14 @@ class Recogniser(nn.Module):
         tokens: int,
         normalize: str | None,
         norm_vars: bool = False,
+        window: int = WINDOW,
     ):
         super().__init__()
         self.frontend = features
         self.encoder = encoder
         self.ctc = CTCHead(encoder.size, tokens)
         self.normalize = normalize
-        self.norm_vars = norm_vars
+        self.norm_vars, self.window = norm_vars, window
 
     @property
     def hop(self) -> int:
@@ -125,7 +127,7 @@ class Recogniser(nn.Module):
         """
         x, frames = self.frontend(wav, lengths)
         if self.normalize == "running_mean":
-            x, _ = minus_running_mean(x)
+            x, _ = minus_running_mean(x, window=self.window)
         elif self.normalize == "utterance_mvn":
             count = x.shape[1] if frames is None else frames[:, None, None]
             x = x - x.sum(1, keepdim=True) / count
@@ -211,9 +213,15 @@ def _build(config: Mapping[str, Any], exp: Path) -> Recogniser:
         encoder = BLSTM(speech_model.hidden_size, **(config.get("encoder_conf") or {}))
     except (TypeError, ConfigError) as e:
         raise ModelError(f"{exp}/config.yaml: encoder_conf: {e}") from e
-    norm_vars = bool((config.get("normalize_conf") or {}).get("norm_vars", False))
-    tokens = len(config["token_list"])
-    return Recogniser(features, encoder, tokens, config.get("normalize"), norm_vars)
+    norm = config.get("normalize_conf") or {}
+    return Recogniser(
+        features,
+        encoder,
+        len(config["token_list"]),
+        config.get("normalize"),
+        norm_vars=bool(norm.get("norm_vars", False)),
+        window=norm.get("window", WINDOW),
+    )
 
 
 def _read_checkpoint(path: Path) -> dict[str, Tensor]:

@@ -51,7 +51,7 @@ class StreamGraph(nn.Module):
         x = model.frontend.weighted([erased[layer] for layer in model.frontend.layers])
         following: Sequence[Tensor] = after
         if model.normalize:
-            x, sums = minus_running_mean(x, states[3])
+            x, sums = minus_running_mean(x, states[3], model.window)
             following = [*following, sums]
         x, lstm = model.encoder.step(x, states[-1])
         return model.ctc.ctc_lo(x).log_softmax(-1), *following, lstm

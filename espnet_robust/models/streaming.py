@@ -3,7 +3,8 @@
 No frame depends on anything after its chunk. Attention sees the frame's chunk and ``left_ms``
 before it (like Emformer, arXiv:2010.10759, without its memory bank), so memory does not grow and
 look-ahead does not accumulate over layers. The positional convolution is causal. Instead of
-normalising the utterance, each filter's running mean is subtracted.
+normalising the utterance, each filter's running mean is subtracted, which forgets a channel that
+has changed (``running_mean.py``).
 
 The delay of a frame is the rest of its chunk plus a window of 25 to 35 ms.
 """
@@ -24,7 +25,7 @@ from transformers.models.hubert.modeling_hubert import (
 )
 
 from espnet_robust.models.log_mel import LogMel, LogMelConfig
-from espnet_robust.models.running_mean import minus_running_mean
+from espnet_robust.models.running_mean import WINDOW, minus_running_mean
 
 LOWEST = torch.finfo(torch.float32).min
 
@@ -51,6 +52,8 @@ class StreamConfig(LogMelConfig):
                 f"chunk_ms: {self.chunk_ms}, left_ms: {self.left_ms}: need a multiple of "
                 f"{frame_ms:g} ms for chunk_ms, and a multiple of chunk_ms for left_ms"
             )
+        if self.left > WINDOW:
+            raise ValueError(f"left_ms: {self.left_ms}: need at most {WINDOW * frame_ms:g} ms")
 
     @property
     def chunk(self) -> int:
@@ -77,7 +80,8 @@ class RunningLogMel(LogMel):
 class State(NamedTuple):
     """What the past leaves to a chunk. Shapes are fixed.
 
-    sums: (1, 1, D + 1) float64, see ``minus_running_mean``; the last value counts the frames.
+    sums: (1, 1, D + 1) float64, see ``minus_running_mean``; the last value counts the frames, up to
+        ``WINDOW``.
     before: (1, reach, hidden), the input of the positional convolution before the chunk.
     memory: (layers, 2, left, hidden), keys and values, the newest last.
     """

@@ -248,7 +248,8 @@ def from_description(description: Any, where: str) -> SpeechModel:
     """
     if not isinstance(description, Mapping) or not set(_NEEDED) <= set(description):
         raise ModelError(f"{where}: need a mapping with arch, normalize and rate")
-    return build_from_arch(*(description[key] for key in _NEEDED), description.get("erased", 0))
+    arch, normalize, rate = (description[key] for key in _NEEDED)
+    return build_from_arch(arch, normalize, rate, description.get("erased", 0))
 
 
 def describe(student: SpeechModel) -> dict[str, Any]:

@@ -3,14 +3,31 @@
 from espnet2.layers.abs_normalize import AbsNormalize
 from torch import Tensor
 
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.models.padding import frame_mask
-from espnet_robust.models.running_mean import minus_running_mean
+from espnet_robust.models.running_mean import WINDOW, minus_running_mean
 
 
 class RunningMean(AbsNormalize):
-    """Subtracts from each frame the mean of the utterance up to it; it has no options."""
+    """Subtracts from each frame the running mean of the frames up to it.
+
+    Args:
+        window: the number of frames that have equal weights; older ones are gradually forgotten
+            (``models/running_mean.py``).
+
+    Raises:
+        ConfigError: ``window`` is not a whole number of at least 2.
+    """
+
+    def __init__(self, window: int = WINDOW):
+        super().__init__()
+        if type(window) is not int or window < 2:
+            raise ConfigError(
+                f"normalize_conf: window: {window!r}: need a whole number of frames, 2 or more"
+            )
+        self.window = window
 
     def forward(self, x: Tensor, ilens: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """(B, T, D) and (B,) -> the same shapes, zero on padding."""
-        x, _ = minus_running_mean(x)
+        x, _ = minus_running_mean(x, window=self.window)
         return x if ilens is None else x.masked_fill(~frame_mask(x, ilens)[..., None], 0.0), ilens

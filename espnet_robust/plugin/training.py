@@ -5,13 +5,15 @@ the original:
 
     Trainer.run                    writes an epoch's files all or nothing (``common/saving.py``)
     AbsTask.main_worker            lets one training at a time use a directory, one rank a GPU, and
-                                   keep the linear layers it was begun with (``onednn/choice.py``)
+                                   keep the linear layers it was begun with (``onednn/choice.py``);
+                                   checks the best models at its end (``checkpoints.py``)
     AbsTask.build_sequence_iter_factory   shares one process's batches among ranks (``shares.py``)
     AbsTask.build_model_from_file  loads only the weights of a model (``checkpoints.py``)
 """
 
 import argparse
 import contextlib
+import os
 import sys
 from pathlib import Path
 
@@ -26,7 +28,13 @@ from espnet_robust.common.processes import locked
 from espnet_robust.common.saving import Saving
 from espnet_robust.models.onednn.choice import settle
 from espnet_robust.plugin.adapters import check_whole
-from espnet_robust.plugin.checkpoints import difference, read_weights, reading, weights_only
+from espnet_robust.plugin.checkpoints import (
+    check_trained,
+    difference,
+    read_weights,
+    reading,
+    weights_only,
+)
 from espnet_robust.plugin.frontend import RobustFrontend
 from espnet_robust.plugin.shares import build_shares, weigh_shares
 
@@ -114,6 +122,8 @@ def hook_trainings() -> None:
         with _lock(args, option), weights_only():
             _settle(args, option)
             work(cls, args)
+            if is_first_rank(option):
+                _check_best(args)
             _end_group()
 
     def build_sequence_iter_factory(cls, args, iter_options, mode):
@@ -132,6 +142,14 @@ def hook_trainings() -> None:
     AbsTask.main_worker = classmethod(main_worker)
     AbsTask.build_sequence_iter_factory = classmethod(build_sequence_iter_factory)
     AbsTask.build_model_from_file = classmethod(build_model_from_file)
+
+
+def _check_best(args: argparse.Namespace) -> None:
+    """Check the best models of a training before anything is built on them."""
+    out = Path(args.output_dir or "")
+    for split, key, *_ in args.best_model_criterion:
+        if os.path.lexists(out / f"{split}.{key}.best.pth"):
+            check_trained(out, f"{split}.{key}.best.pth")
 
 
 def _end_group() -> None:

@@ -5,8 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO
 
 import yaml
@@ -36,7 +35,6 @@ def train(
     *,
     redo: bool,
     node: int = 0,
-    check: Callable[[Path, str], None] | None = None,
 ) -> None:
     """Train, unless the training is finished.
 
@@ -48,8 +46,6 @@ def train(
         best: file name of the model that it writes.
         redo: delete a training that was made of something else, instead of refusing.
         node: of several that run this together; all but 0 only lend their processes.
-        check: called with the directory and ``best`` before the training counts as finished;
-            raises if that model cannot be used.
 
     Raises:
         UserError: it was made of something else, or is already running.
@@ -76,8 +72,6 @@ def train(
         for name in ("config.yaml", best):
             if not (output.path / name).is_file():
                 raise TrainingFailed(f"{output.path}: training left no {name}; see {log}")
-        if check:
-            check(output.path, best)
         output.finish(["config.yaml", best])
         shown.end()
 

@@ -39,6 +39,11 @@ class Alignment:
     spare: Literal["sub", "indel"]
 
     @property
+    def step(self) -> tuple[int, int]:
+        """(indel, sub): what a step of ``align`` costs."""
+        return self.weights if self.sub == self.indel else (self.indel, self.sub)
+
+    @property
     def weights(self) -> tuple[int, int]:
         """(indel, sub): the costs, and one more unit for what is spared."""
         return _weights(self, self.spare)
@@ -98,9 +103,7 @@ def align(
     >>> [op for op, _, _ in align("abc", "xbcd")]
     ['sub', 'match', 'match', 'ins']
     """
-    costs = ALIGNMENTS[alignment]
-    indel, sub = costs.weights if costs.sub == costs.indel else (costs.indel, costs.sub)
-    steps = _steps(ref, hyp, indel, sub)
+    steps = _steps(ref, hyp, *ALIGNMENTS[alignment].step)
     i, j, path = len(ref), len(hyp), []
     while i or j:
         step = steps[i][j]

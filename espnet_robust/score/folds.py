@@ -1,11 +1,18 @@
 """Cross-validation: the scores of one system on several folds, averaged."""
 
+import dataclasses
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from espnet_robust.common.errors import UserError
-from espnet_robust.score.counts_file import UtteranceErrors, joined, read_counts, write_counts
+from espnet_robust.score.counts_file import (
+    UNKNOWN,
+    UtteranceErrors,
+    joined,
+    read_counts,
+    write_counts,
+)
 from espnet_robust.score.schema import ConditionScore, Scores, read_scores, write_scores
 
 
@@ -88,7 +95,18 @@ def write_average(out: Path, folds: Sequence[Path]) -> Scores:
                     raise UserError(f"{fold}: {utt} is in another fold too")
                 seen.add((condition, utt))
             parts[condition].append(errors)
+    counts = {condition: joined(errors) for condition, errors in parts.items()}
+    scores = _with_speakers(scores, counts)
     out.mkdir(parents=True, exist_ok=True)
-    write_counts(out / "counts.tsv", {c: joined(errors) for c, errors in parts.items()})
+    write_counts(out / "counts.tsv", counts)
     write_scores(out / "scores.json", scores)
     return scores
+
+
+def _with_speakers(scores: Scores, counts: Mapping[str, UtteranceErrors]) -> Scores:
+    """Scores with the number of speakers in each condition; a speaker may be in several folds."""
+    known = {condition: {*errors.speakers} - {UNKNOWN} for condition, errors in counts.items()}
+    conditions = (
+        dataclasses.replace(c, speakers=len(known[c.name]) or None) for c in scores.conditions
+    )
+    return dataclasses.replace(scores, conditions=tuple(conditions))

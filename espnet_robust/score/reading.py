@@ -1,4 +1,4 @@
-"""Read the input of a report: ``scores.json`` files, and the ``counts.tsv`` beside each."""
+"""Read the input of a report: ``scores.json`` files, and the tables beside each."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +9,7 @@ import numpy as np
 
 from espnet_robust.common.errors import UserError
 from espnet_robust.common.made_of import made_by
+from espnet_robust.score.compared_file import FILE, Texts, read_compared
 from espnet_robust.score.counts import some
 from espnet_robust.score.counts_file import UNKNOWN, UtteranceErrors, read_counts
 from espnet_robust.score.results import Results, gather
@@ -26,12 +27,15 @@ class Run:
         directory: the directory of that file and of ``counts.tsv``.
         experiment: directory of the system and seed, with ``asr/``, ``student/``, ...
         counts: condition -> errors by utterance; empty if there is no ``counts.tsv``.
+        compared: condition -> the texts that were compared in another form than scoring without
+            options compares them, by utterance.
     """
 
     scores: Scores
     directory: Path
     experiment: Path
     counts: Table
+    compared: Mapping[str, Mapping[str, Texts]]
 
     @property
     def commit(self) -> str:
@@ -109,9 +113,17 @@ def _run(path: Path, scores: Scores, problems: list[str]) -> Run:
         counts = read_counts(directory / "counts.tsv")
     else:
         problems.append(f"{_name(scores)}: no counts.tsv beside its scores.json, so no intervals")
+    compared: Mapping[str, Mapping[str, Texts]] = {}
+    if (directory / FILE).exists():
+        compared = read_compared(directory / FILE)
+    elif scores.normalisation and scores.decoded:
+        problems.append(
+            f"{_name(scores)}: no {FILE} beside its scores.json, so the page marks errors in texts "
+            "as decoded; score again"
+        )
     # The scores of further test sets lie in directories of their own below the experiment.
     inside = any((directory / part).is_dir() for part in (scores.task, "decode"))
-    return Run(scores, directory, directory if inside else directory.parent, counts)
+    return Run(scores, directory, directory if inside else directory.parent, counts, compared)
 
 
 def _check_options(scores: Sequence[Scores]) -> None:

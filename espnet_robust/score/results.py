@@ -60,9 +60,9 @@ class Results:
     """What a report shows, in the order in which it shows it.
 
     Args:
-        systems: rows.
-        conditions: columns: ``clean`` first, then the others in the order in which they were
-            scored; a series of SNRs stays together, highest first.
+        systems: columns of its tables.
+        conditions: rows: ``clean`` first, then the others in the order in which they were scored;
+            a series of SNRs stays together, highest first.
     """
 
     systems: tuple[System, ...]
@@ -122,7 +122,7 @@ def gather(scores: Iterable[Scores], order: Sequence[str] = ()) -> Results:
     systems = tuple(
         System(name, tuple(runs)) for name, runs in itertools.groupby(scores, lambda s: s.system)
     )
-    results = Results(systems, tuple(_columns(conditions.values())))
+    results = Results(systems, tuple(_in_order(conditions.values())))
     if order:
         results = Results(tuple(results.system(name) for name in order), results.conditions)
     return results
@@ -139,7 +139,7 @@ def stem(condition: ConditionScore) -> str:
     return re.sub(r"_?snr_?-?[\d.]+(db)?$", "", condition.name, flags=re.IGNORECASE)
 
 
-def _columns(conditions: Iterable[ConditionScore]) -> list[ConditionScore]:
+def _in_order(conditions: Iterable[ConditionScore]) -> list[ConditionScore]:
     conditions = list(conditions)
     first: dict[str, int] = {}
     for i, c in enumerate(conditions):

@@ -190,6 +190,11 @@ class Scores:
         if twice:
             raise ValueError(f"conditions more than once: {', '.join(twice)}")
 
+    @property
+    def normalised(self) -> str:
+        """How texts were normalised, in words; empty if in no unusual way."""
+        return ", ".join(f"{key} {value}" for key, value in self.normalisation.items())
+
     def condition(self, name: str) -> ConditionScore | None:
         """The score in one condition; None if it was not tested."""
         return next((c for c in self.conditions if c.name == name), None)

@@ -232,7 +232,7 @@ def _alignment_note(study: Study) -> str:
         "fewest": "Alignment with the fewest errors and, among those, the fewest substitutions.",
         "sclite": "Alignment as in sclite: a substitution costs 4, an insertion or deletion 3.",
     }[scores.alignment]
-    changed = ", ".join(f"{key} {value}" for key, value in scores.normalisation.items())
+    changed = scores.normalised
     return how + (f" Texts were normalised: {changed}." if changed else "")
 
 

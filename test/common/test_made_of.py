@@ -1,5 +1,6 @@
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,22 @@ def test_done_once_finished_and_whole(output):
     assert damage(output().path) == "a.txt is missing"
     output().remove()
     assert not output().exists()
+
+
+def test_it_appears_with_its_record(output, monkeypatch):
+    """Another node of a training that looks in between must not find it made of nothing known."""
+    seen = []
+    rename = Path.rename
+
+    def looking(path, target):
+        seen.append((output().exists(), output().changes()))
+        rename(path, target)
+        seen.append((output().exists(), output().changes()))
+
+    monkeypatch.setattr(Path, "rename", looking)
+    output().begin()
+    assert seen == [(False, ["it is not there"]), (True, [])]
+    assert [path.name for path in output().path.parent.iterdir()] == ["out"]
 
 
 def test_made_of_something_else(output):

@@ -17,21 +17,29 @@ from espnet_robust.recognise.decode import load_recogniser
 CHECKPOINT = "1epoch.pth"
 
 
-def with_norm_vars(experiment, exp, norm_vars):
-    """The same weights, with features of unit variance or not."""
+def normalized_by(experiment, exp, conf):
+    """The same weights, with another ``normalize_conf``."""
     shutil.copytree(experiment, exp)
     config = yaml.safe_load((exp / "config.yaml").read_text())
-    config["normalize_conf"] = {"norm_vars": norm_vars}
+    config["normalize_conf"] = conf
     (exp / "config.yaml").write_text(yaml.safe_dump(config))
     return exp
 
 
-@pytest.mark.parametrize("norm_vars", [False, True])
-def test_it_computes_what_espnet_computes(experiment, batch, norm_vars, tmp_path):
-    exp = with_norm_vars(experiment, tmp_path / "exp", norm_vars)
+@pytest.mark.parametrize(
+    ("name", "conf"),
+    [
+        ("experiment", {"norm_vars": False}),
+        ("experiment", {"norm_vars": True}),
+        ("stream_experiment", {"window": 4}),
+        ("stream_experiment", {}),
+    ],
+)
+def test_it_computes_what_espnet_computes(request, batch, name, conf, tmp_path):
+    exp = normalized_by(request.getfixturevalue(name), tmp_path / "exp", conf)
     ours = read_experiment(exp, CHECKPOINT)
     theirs = load_recogniser(exp, CHECKPOINT).model
-    assert theirs.normalize.norm_vars is norm_vars
+    assert {key: getattr(theirs.normalize, key) for key in conf} == conf
     with torch.no_grad():
         encoded, frames = theirs.encode(*batch)
         expected = theirs.ctc.log_softmax(encoded)
@@ -93,7 +101,7 @@ def test_checkpoints_that_are_not(experiment, tmp_path):
 
 
 def test_a_graph_with_features_of_unit_variance(experiment, tmp_path):
-    exp = with_norm_vars(experiment, tmp_path / "exp", True)
+    exp = normalized_by(experiment, tmp_path / "exp", {"norm_vars": True})
     export(exp, tmp_path / "out", "onnx", CHECKPOINT)
     model, runtime = read_experiment(exp, CHECKPOINT).model, Runtime(tmp_path / "out/model.onnx")
     noise = 0.1 * np.random.default_rng(0).standard_normal(16000).astype(np.float32)

@@ -6,19 +6,23 @@ import pytest
 import torch
 
 from espnet_robust.common.errors import ModelError
+from espnet_robust.device.delay import output_at
 from espnet_robust.device.export import _as_stream
 from espnet_robust.device.recogniser import Experiment, Features, Recogniser
 from espnet_robust.device.runtime import Runtime
 from espnet_robust.device.stream import Stream, stream_log_probs
 from espnet_robust.device.stream_graph import StreamGraph
 from espnet_robust.models.blstm import BLSTM
+from espnet_robust.models.running_mean import WINDOW
 from espnet_robust.models.speech_model import build_speech_model, load_teacher
 from espnet_robust.models.streaming import StreamConfig, StreamModel
 
 TOKENS = ["<blank>", "<unk>", "▁A", "▁B", "C"]
 
 
-def recogniser(chunk_ms=160, normalize="running_mean", subsample=(2, 1), bidirectional=False):
+def recogniser(
+    chunk_ms=160, normalize="running_mean", subsample=(2, 1), bidirectional=False, window=WINDOW
+):
     torch.manual_seed(0)
     config = StreamConfig(
         hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
@@ -27,7 +31,7 @@ def recogniser(chunk_ms=160, normalize="running_mean", subsample=(2, 1), bidirec
     )  # fmt: skip
     features = Features(build_speech_model(StreamModel(config), normalize=False), "weighted_sum")
     encoder = BLSTM(16, 12, 10, 2, subsample, bidirectional=bidirectional)
-    return Recogniser(features, encoder, len(TOKENS), normalize).eval()
+    return Recogniser(features, encoder, len(TOKENS), normalize, window=window).eval()
 
 
 def wave(samples, seed=0):
@@ -43,7 +47,7 @@ def out(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=["running_mean", None])
 def pair(request, out):
-    model = recogniser(normalize=request.param)
+    model = recogniser(normalize=request.param, window=20)
     folder = out / str(request.param)
     folder.mkdir()
     _as_stream(folder, Experiment(model, TOKENS, "bpe"), folder, [])
@@ -76,6 +80,14 @@ def test_an_eraser_streams_too(out, with_eraser):
     runtime = Runtime(out / "erased/stream.onnx")
     streamed = np.concatenate(list(stream_log_probs(runtime, [wav[:999], wav[999:]])))
     np.testing.assert_allclose(streamed, whole, rtol=0, atol=1e-4)
+
+
+def test_a_frame_is_output_when_delay_says_so_and_not_before(pair):
+    model = pair[1]
+    for frame in (0, 3, 4, 11):
+        samples = round(16000 * output_at(model, frame))
+        for count, there in ((samples, True), (samples - 1, False)):
+            assert (sum(map(len, Stream(model).feed(wave(count)))) > frame) == there
 
 
 def test_less_than_a_frame_is_nothing(pair):

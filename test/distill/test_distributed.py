@@ -1,14 +1,17 @@
 """Two processes on the CPU train as one does."""
 
 import csv
+import json
+import os
 import subprocess
+from pathlib import Path
 
 import pytest
 import torch
 
 from espnet_robust.common.launch import torchrun_command
 
-GLOO = ("espnet_robust.bin.distill_train", "--dist_backend", "gloo", "--ngpu", "0")
+GLOO = ("--dist_backend", "gloo", "--ngpu", "0")
 NO_DROPOUT = {
     "init": "convolutions",
     "overrides": dict.fromkeys(
@@ -46,19 +49,28 @@ def losses(out) -> list[float]:
         return [float(row["loss"]) for row in csv.DictReader(f)]
 
 
-@pytest.mark.recipe
-@pytest.mark.parametrize("name", VARIANTS)
-def test_two_processes_train_as_one(name, command, train, tmp_path, weights):
-    options = SGD | VARIANTS[name]
-    one = train(tmp_path / "one", **options)
-    two = tmp_path / "two"
+@pytest.fixture(scope="module")
+def two(command, tmp_path_factory):
+    """{variant: its training by two processes}; all of them in the same two."""
+    root = tmp_path_factory.mktemp("two")
+    outs = {name: root / name for name in VARIANTS}
+    lines = [json.dumps([*GLOO, *command(out, **(SGD | VARIANTS[n]))]) for n, out in outs.items()]
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    (root / "trainings").write_text("\n".join(lines))
     done = subprocess.run(
-        torchrun_command([*GLOO, *command(two, **options)], processes=2),
-        capture_output=True, text=True, check=False,
+        torchrun_command(["train_several", str(root / "trainings")], processes=2),
+        env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    assert losses(two) == pytest.approx(losses(one), rel=1e-5)
-    first, second = weights(one, 2), weights(two, 2)
+    return outs
+
+
+@pytest.mark.recipe
+@pytest.mark.parametrize("name", VARIANTS)
+def test_two_processes_train_as_one(name, two, train, tmp_path, weights):
+    one = train(tmp_path / "one", **(SGD | VARIANTS[name]))
+    assert losses(two[name]) == pytest.approx(losses(one), rel=1e-5)
+    first, second = weights(one, 2), weights(two[name], 2)
     assert first.keys() == second.keys()
     for key, value in first.items():
         near = 1e-4 if "memory" in key else 1e-5  # features, which add up roundings of weights

@@ -71,6 +71,19 @@ def test_export_gives_the_student_alone(straight, tmp_path, weights):
     assert not (tmp_path / "t").exists()
 
 
+def test_exports_several_students(straight, tmp_path, capsys):
+    one, two = (str(tmp_path / name) for name in "ab")
+    export_student.main([str(straight), one])
+    export_student.main([str(straight), one, str(straight), two])
+    said = capsys.readouterr().out.splitlines()
+    assert said[1] == f"{one}: already exported" and said[2].startswith(f"{two}: ")
+    states = [load_student(path).state_dict() for path in (one, two)]
+    assert different(*states) == []
+    with pytest.raises(SystemExit):
+        export_student.main([str(straight), one, two])
+    assert f"{two}: name a student directory after it" in capsys.readouterr().err
+
+
 def test_curves_have_every_epoch_and_scalar(straight):
     rows = curves(straight)
     assert list(rows) == [(epoch, split) for epoch in (1, 2, 3) for split in ("train", "valid")]

@@ -195,6 +195,10 @@ def test_masked_frames_are_the_mask_vector(teacher_dirs, batch, kind):
             {"kind": "log_mel", "init": "random", "causal": True, "left_ms": 300},
             "chunk_ms: 320, left_ms: 300: need a multiple of 20 ms for chunk_ms, and a multiple",
         ),
+        (
+            {"kind": "log_mel", "init": "random", "causal": True, "left_ms": 20160},
+            "left_ms: 20160: need at most 20000 ms",
+        ),
         ({"num_layer": 2}, "did you mean 'num_layers'"),
         ({"overrides": {"hidden_size": 8}}, "need `init: convolutions` or `init: random`"),
         ({"kind": "lstm"}, "need `init: convolutions` or `init: random`"),

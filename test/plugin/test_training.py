@@ -158,6 +158,12 @@ def test_a_damaged_model_is_not_trained(exp, damage, message):
     assert "\n" not in str(e.value)
 
 
+def test_a_training_ends_with_a_look_at_its_model(train, exp):
+    damage_link(exp / "valid.loss.best.pth")
+    with pytest.raises(ModelError, match="but epoch . was the best; remove .* and train again"):
+        train("asr", exp)
+
+
 def inference(exp):
     return ASRTask.build_model_from_file(exp / "config.yaml", exp / "valid.loss.best.pth", "cpu")
 

@@ -60,15 +60,10 @@ def test_a_failure_is_its_own_error_and_goes_on_later(do):
     assert (do(WRITES) / "best.pth").exists()
 
 
-def test_does_not_count_before_its_model_was_looked_at(do):
-    def check(directory, name):
-        raise UserError(f"{directory.name} {name}: damaged")
-
-    with pytest.raises(UserError, match="out best.pth: damaged"):
-        do(WRITES, check=check)
-    ran = []
-    do(WRITES, check=lambda *_: ran.append(1))
-    assert ran
+def test_a_model_does_not_count_if_the_training_failed_after_it(do):
+    for _ in range(2):
+        with pytest.raises(TrainingFailed, match="best.pth: damaged"):
+            do(WRITES + "print('error: best.pth: damaged'); raise SystemExit(1)")
 
 
 def test_refused_until_redo(do, capsys):

@@ -4,7 +4,7 @@ import pytest
 
 from espnet_robust.data.data_dir import read_data_dir
 
-SYSTEMS = ("distilhubert", "cdm2_dat")
+SYSTEMS = ("cdm2_dat",)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ def recipe(checkout, run):
     if not shutil.which("espeak-ng"):
         pytest.skip("espeak-ng is not installed")
     directory = checkout / "egs/mini/asr1"
-    few = ["--train_utterances", "4", "--dev_utterances", "3", "--test_utterances", "2"]
+    few = ["--train_utterances", "4", "--dev_utterances", "3", "--test_utterances", "1"]
     data = run(directory, *TINY, "--stop_stage", "1", f"--data_opts={' '.join(few)}")
     assert data.returncode == 0, data.stderr
     rest = run(directory, *TINY, "--stage", "2")
@@ -98,12 +98,13 @@ def test_a_teacher_can_be_trained_on_to_hear_distortions(recipe, run):
 
 @pytest.mark.recipe
 def test_recognisers_hear_distortions_on_students_there_are(recipe, run):
+    systems = "cdm2_dat logmel"
     result = run(
         recipe, *TINY, "--stage", "6", "--tag", "noisy", "--asr_distortion", "train",
-        "--students", "exp/tiny",
+        "--students", "exp/tiny", "--systems", systems,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr[-3000:] + result.stdout[-3000:]
-    for system in SYSTEMS.split():
+    for system in systems.split():
         asr = f"exp/noisy/tiny/{system}_seed0/asr"
         heard = yaml.safe_load((recipe / asr / "config.yaml").read_text())
         assert heard["preprocessor"] == "distorting"
@@ -168,11 +169,11 @@ def test_other_decoding_decodes_anew(recipe, run):
     options = (*TINY, "--systems", "distilhubert", "--stage", "8", "--stop_stage", "8")
     done = recipe / "exp/tiny/distilhubert_seed0/decode/test/decode.json"
     times = [done.stat().st_mtime_ns]
-    for decoding in ("", "--method beam --beam_size 3", "--method beam --beam_size 3", ""):
+    for decoding in ("--method beam --beam_size 3", "--method beam --beam_size 3", ""):
         result = run(recipe, *options, f"--decode_options={decoding}")
         assert result.returncode == 0, result.stderr
         times.append(done.stat().st_mtime_ns)
-    assert times[0] == times[1] < times[2] == times[3] < times[4]
+    assert times[0] < times[1] == times[2] < times[3]
 
 
 @pytest.mark.recipe

@@ -26,8 +26,10 @@ def working_in(folder: Path) -> list[str]:
 
 
 @pytest.mark.recipe
-@pytest.mark.parametrize("processes", ["1", "2"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("number", "processes"),
+    [(signal.SIGTERM, "1"), (signal.SIGINT, "2"), (signal.SIGKILL, "1"), (signal.SIGKILL, "2")],
+)
 def test_nothing_goes_on(recipe, number, processes):
     tag = f"{number.name.lower()}{processes}"
     process = subprocess.Popen(

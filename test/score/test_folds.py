@@ -67,7 +67,8 @@ def test_counts_of_all_folds(tmp_path, capsys):
     main(command)
     mean = tmp_path / "mean/teacher_seed0"
     assert capsys.readouterr().out == f"{mean}: mean of 2 folds\n"
-    assert read_scores(mean / "scores.json").condition("clean").accuracy == 50
+    clean = read_scores(mean / "scores.json").condition("clean")
+    assert (clean.accuracy, clean.speakers) == (50, 2)
     counts = read_counts(mean / "counts.tsv")
     assert counts["clean"].ids == counts["noise_snr5"].ids == ("a", "b")
     assert counts["clean"].speakers == ("a", "b")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from espnet_robust.common.made_of import commit
 from espnet_robust.common.shown_command import shown_command
+from espnet_robust.score.alignment import ALIGNMENTS
 from espnet_robust.score.page.figures import figures
 from espnet_robust.score.page.runs import read_run
 from espnet_robust.score.page.utterances import blocks
@@ -35,6 +36,7 @@ def make_page(
         "made": _made(command),
         "runs": [place[run.scores.system] for run in reading.runs],
         "seeds": [run.scores.seed for run in reading.runs],
+        "alignment": ALIGNMENTS[reading.runs[0].scores.alignment].step,
         "compared": _compared(reading.runs[0].scores),
     }
     out = Path(out)
@@ -48,13 +50,11 @@ def make_page(
 
 
 def _compared(scores: Scores) -> str:
-    """How the error counts differ from the errors that the page marks; empty if they do not."""
-    changed = [f"{key} {value}" for key, value in scores.normalisation.items()]
-    if scores.alignment != "fewest":
-        changed.append(f"alignment {scores.alignment}")
+    """In which form hypotheses are shown and marked, if not as decoded."""
+    changed = scores.normalised
     if not changed:
         return ""
-    return f"Texts and marked errors are as decoded; errors are counted with {', '.join(changed)}."
+    return f"Hypotheses are shown, and errors marked in them, as they were scored: {changed}."
 
 
 def _made(command: str) -> str:

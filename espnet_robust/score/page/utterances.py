@@ -1,6 +1,8 @@
 """The page's utterances: one block per condition, unpacked when the reader opens it."""
 
+import functools
 import json
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,11 +10,13 @@ from typing import Any
 from espnet_robust.common.errors import UserError
 from espnet_robust.data.conditions import CLEAN
 from espnet_robust.data.data_dir import iter_table, iter_wav
+from espnet_robust.score.compared_file import Texts
 from espnet_robust.score.page.places import Places, decoded_of, playable
 from espnet_robust.score.page.spectrogram import pictures
 from espnet_robust.score.reading import Run
 
 SPECTROGRAM_BYTES = 3_000_000  # of all spectrograms in a page
+_NFC = functools.partial(unicodedata.normalize, "NFC")
 
 
 def blocks(runs: Sequence[Run], conditions: Sequence[str], out: Path) -> Iterator[dict[str, Any]]:
@@ -25,8 +29,8 @@ def blocks(runs: Sequence[Run], conditions: Sequence[str], out: Path) -> Iterato
 
     Yields:
         for each condition columns with an item for each utterance: ``ids``, ``speakers``, ``refs``,
-        ``hyps`` and ``errors`` (one for each run; a hypothesis is null where it equals the
-        reference and false where it is gone, errors are null where it was not tested), ``audio``
+        ``words`` (of the reference; empty if not known), ``hyps`` and ``errors`` (one for each
+        run; for a hypothesis see ``_shown``, errors are null where it was not tested), ``audio``
         and ``clean`` (see ``places.playable``), ``drawn`` (what distorted it); ``pictures`` holds
         spectrograms by place. A condition whose files cannot be read has ``problem`` instead.
     """
@@ -49,6 +53,8 @@ def _block(runs: Sequence[Run], condition: str, out: Path, budget: int) -> dict[
     speakers = sorted({spoken_by.get(utt, "") for utt in refs})
     place = {name: number for number, name in enumerate(speakers)}
     hyps = [_hypotheses(run, condition, here.table) for run in runs]
+    changed = [run.compared.get(condition, {}) for run in runs]
+    counts = here.run.counts.get(condition)
     wrong = [_errors(run, condition) for run in runs]
     errors = [[of_run.get(utt) for of_run in wrong] for utt in refs]
     audio = [wavs.get(utt, "") for utt in refs]
@@ -58,7 +64,11 @@ def _block(runs: Sequence[Run], condition: str, out: Path, budget: int) -> dict[
         "speakerNames": speakers,
         "speakers": [place[spoken_by.get(utt, "")] for utt in refs],
         "refs": list(refs.values()),
-        "hyps": [[_shown(h, utt, ref) for h in hyps] for utt, ref in refs.items()],
+        "words": counts.words[:, 0].tolist() if counts else [],
+        "hyps": [
+            [_shown(h, c.get(utt), utt, ref) for h, c in zip(hyps, changed, strict=True)]
+            for utt, ref in refs.items()
+        ],
         "errors": errors,
         "audio": [playable(entry, out) for entry in audio],
         "clean": [playable(entry, out) for entry in clean],
@@ -93,12 +103,17 @@ def _hypotheses(run: Run, condition: str, table: str) -> dict[str, str] | None:
     return dict(iter_table(path / table)) if path and (path / table).is_file() else None
 
 
-def _shown(hyps: Mapping[str, str] | None, utt: str, ref: str) -> str | bool | None:
-    """A hypothesis; None if it equals the reference, False if it is gone."""
+def _shown(
+    hyps: Mapping[str, str] | None, compared: Texts | None, utt: str, ref: str
+) -> list[str] | str | bool | None:
+    """A hypothesis as it was scored, with the reference before it if that was scored otherwise than
+    it is written; None if they are equal, False if the hypothesis is gone."""
     if hyps is None:
         return False
-    hyp = hyps.get(utt, "")
-    return None if hyp == ref else hyp
+    was, heard = compared or (_NFC(ref), _NFC(hyps.get(utt, "")))
+    if was != ref:
+        return [was, heard]
+    return None if heard == ref else heard
 
 
 def _errors(run: Run, condition: str) -> dict[str, int]:

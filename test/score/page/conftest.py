@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,33 @@ def heard(text: str, wrong: float, rng: np.random.Generator) -> str:
         elif (kind := rng.integers(3)) < 2:
             words += ["WRONG", *[word] * int(kind)]
     return " ".join(words)
+
+
+OPTIONS = ("--alternatives", "--case", "lower", "--punctuation", "drop", "--alignment", "sclite")
+
+
+@pytest.fixture(scope="session")
+def scored_otherwise(experiment, tmp_path_factory) -> Path:
+    """The same, with references that offer readings, scored with ``OPTIONS``."""
+    root = tmp_path_factory.mktemp("otherwise") / "recipe"
+    shutil.copytree(experiment, root)
+    for text in root.glob("data/test*/text"):
+        table = dict(line.split(" ", 1) for line in text.read_text().splitlines())
+        changed = {
+            utt: ref if HOSTILE in ref else f"{{Please / ERM / @}} (Now) {ref.title()} e\u0301."
+            for utt, ref in table.items()
+        }
+        write_tables(text.parent, text=changed)
+    with contextlib.chdir(root):
+        for exp in sorted(Path("exp/short").iterdir()):
+            for text in exp.glob("decode/test/*/text"):
+                text.write_text(text.read_text().replace("OPEN", "open,"))
+            score(["--system", exp.name.partition("_")[0], "--seed", "0", *OPTIONS,
+                   "--decode_dir", f"{exp}/decode", "--out", f"{exp}/scores.json",
+                   "--test_sets", "data/test"])  # fmt: skip
+        report(["--exp", "exp/short", "--out", "exp/report", "--baseline", "plain",
+                "--systems", " ".join(SYSTEMS)])  # fmt: skip
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from threading import Thread
 
 import numpy as np
 import pytest
-from rapidfuzz.distance import Levenshtein
 
+from espnet_robust.score.alignment import ALIGNMENTS, align
 from espnet_robust.score.page.spectrogram import spectrogram
 
 
@@ -148,14 +148,35 @@ def test_errors_are_marked(opened):
             assert len(kept.split()) == len(ref) - missed
 
 
-def test_alignments_are_the_shortest(opened):
+@pytest.mark.parametrize("name", sorted(ALIGNMENTS))
+def test_alignments_are_those_of_scoring(opened, name):
     rng = np.random.default_rng(0)
     pairs = [[list(rng.choice(list("abc"), rng.integers(0, 9))) for _ in "rh"] for _ in range(200)]
-    edits = opened.evaluate("pairs => pairs.map(([r, h]) => align(r, h))", pairs)
+    edits = opened.evaluate(
+        "([pairs, costs]) => pairs.map(([r, h]) => align(r, h, costs))",
+        [pairs, ALIGNMENTS[name].step],
+    )
     for (ref, hyp), found in zip(pairs, edits, strict=True):
-        assert [r for _, r, _ in found if r is not None] == ref
-        assert [h for _, _, h in found if h is not None] == hyp
-        assert sum(kind != "same" for kind, *_ in found) == Levenshtein.distance(ref, hyp)
+        expected = [["same" if op == "match" else op, *rest] for op, *rest in align(ref, hyp, name)]
+        assert found == expected
+
+
+def test_marks_are_of_the_texts_as_scored(open_page, scored_otherwise):
+    page = open_page((scored_otherwise / "exp/report/index.html").as_uri())
+    errors = 0
+    for condition in ("clean", "noise_snr0"):
+        page.click(f"text={condition}")
+        for place in range(8):
+            page.locator("#list .row").nth(place).click()
+            for row in page.locator("#utterance .texts tr").all()[1:]:
+                said = row.locator("td").nth(1).inner_text().split()[0]
+                assert said == str(row.locator("mark, ins, del").count())
+                errors += int(said)
+                assert row.locator("td").first.inner_text().islower()
+    assert errors > 0
+    assert page.locator("#utterance .texts td").first.inner_text().startswith("{Please / ERM / @}")
+    assert "as they were scored: case lower" in page.locator("#compared").inner_text()
+    assert page.messages == []
 
 
 def test_plays_clean_and_distorted_audio_from_disk(opened):

@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 
 from espnet_robust.bin.score import main as score
+from espnet_robust.common.errors import UserError
 from espnet_robust.data.audio import RATE
+from espnet_robust.data.data_dir import iter_table
+from espnet_robust.data.words import words
+from espnet_robust.score.alignment import count_errors
 from espnet_robust.score.metrics import CER, WER
 from espnet_robust.score.page.make import make_page
 from espnet_robust.score.page.places import playable
@@ -106,15 +110,63 @@ def test_an_experiment_elsewhere_is_found(experiment, tmp_path, monkeypatch):
     assert block["pictures"]
 
 
-def test_counts_that_differ_from_the_marks_are_said(experiment, tmp_path, monkeypatch):
-    monkeypatch.chdir(experiment)
-    options = ["--system", "plain", "--seed", "0", "--decode_dir", "exp/short/plain_seed0/decode"]
-    options += ["--test_sets", "data/test", "--case", "lower", "--alignment", "sclite"]
-    score([*options, "--out", str(tmp_path / "scores.json")])
-    reading = read_runs([tmp_path / "scores.json"])
-    head = unpacked(make_page(tmp_path, [study(reading, WER)]))["head"]
-    said = "errors are counted with case lower, alignment sclite."
-    assert head["compared"] == f"Texts and marked errors are as decoded; {said}"
+def errors_marked(block: dict, alignment: str) -> list[list[int]]:
+    """The errors in the texts that the page has of every utterance and run."""
+    found = []
+    for ref, hyps in zip(block["refs"], block["hyps"], strict=True):
+        pairs = [h if isinstance(h, list) else [ref, ref if h is None else h] for h in hyps]
+        sides = [[words(text) for text in side] for side in zip(*pairs, strict=True)]
+        found.append(count_errors(*sides, alignment)[:, 1:].sum(1).tolist())
+    return found
+
+
+def test_texts_are_as_scored(made, scored_otherwise, tmp_path, monkeypatch):
+    plain = made(tmp_path)[1]
+    monkeypatch.chdir(scored_otherwise)
+    blocks = unpacked(make_page(tmp_path, studies_of(Path())))
+    assert plain["head"]["compared"] == ""
+    assert blocks["head"]["compared"].endswith("case lower, punctuation drop, alternatives True.")
+    assert blocks["head"]["alignment"] == [3, 4]
+    for name, block in blocks.items():
+        if name.startswith("condition"):
+            assert errors_marked(block, "sclite") == block["errors"]
+            assert errors_marked(plain[name], "fewest") == plain[name]["errors"]
+            assert any("open" in str(hyps) for hyps in block["hyps"])
+    text = Path("exp/short/plain_seed0/compared.tsv").read_text()
+    assert "\u00e9\t" in text and "e\u0301" not in text and "open," not in text
+
+
+def test_texts_in_another_form_of_unicode(experiment, tmp_path, monkeypatch):
+    shutil.copytree(experiment, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    decoded = Path("exp/short/plain_seed0/decode/test")
+    first = next(iter(dict(iter_table("data/test/text"))))
+    for path, word in (("data/test/text", "e\u0301"), (decoded / "clean/text", "\u00e9")):
+        table = dict(iter_table(path)) | {first: word}
+        Path(path).write_text("".join(f"{utt} {text}\n" for utt, text in table.items()))
+    options = ["--system", "plain", "--seed", "0", "--decode_dir", str(decoded)]
+    composed, written = (
+        ["\u00e9", "\u00e9"],
+        "\u00e9",
+    )  # with the reference, where it is not as given
+    for more, shown, errors in (([], composed, 0), (["--no_nfc"], written, 1)):
+        score([*options, *more, "--out", "scores.json", "data/test"])
+        reading = read_runs(["scores.json"])
+        block = unpacked(make_page(".", [study(reading, WER)]))["condition-0"]
+        assert (block["hyps"][0], block["errors"][0]) == ([shown], [errors])
+        assert block["words"][0] == 1
+
+
+def test_scores_without_their_texts_are_said(scored_otherwise, tmp_path):
+    shutil.copytree(scored_otherwise / "exp/short", tmp_path / "short")
+    paths = sorted(tmp_path.glob("short/*/scores.json"))
+    missing, damaged = (path.with_name("compared.tsv") for path in paths)
+    missing.unlink()
+    said = "no compared.tsv beside its scores.json, so the page marks errors in texts as decoded"
+    assert any(said in problem for problem in read_runs(paths).problems)
+    damaged.write_text("condition\n")
+    with pytest.raises(UserError, match=r"compared.tsv: not a table of condition, utterance"):
+        read_runs(paths)
 
 
 def test_digests_are_no_configuration(made, tmp_path):

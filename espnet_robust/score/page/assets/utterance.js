@@ -111,7 +111,7 @@ function showUtterance(u) {
     element("p", { class: "quiet" }, `Speaker ${block.speakerNames[block.speakers[u]] || "unknown"}`),
     element("table", { class: "texts" }, element("tbody", {},
       element("tr", {}, element("th", { scope: "row" }, "reference"), element("td", {}, ref || "(empty)"),
-        element("td", { class: "quiet" }, `${wordsOf(ref).length} words`)), ...rows)),
+        element("td", { class: "quiet" }, block.words.length ? `${block.words[u]} words` : "")), ...rows)),
     element("p", { class: "key quiet", "aria-hidden": "true" }, "errors: ", element("mark", {}, "other word"), " ",
       element("ins", {}, "inserted"), " ", element("del", {}, "deleted")),
     element("div", { class: "players" }, player(name, block.audio[u], pictures[0] ?? null), ...clean),
@@ -127,7 +127,8 @@ function hypothesis(u, run, ref) {
   const errors = block.errors[u][run];
   const text = block.hyps[u][run];
   const words = errors === null ? ["not tested"]
-    : text === false ? ["its text has moved or is deleted"] : marked(ref, text ?? ref);
+    : text === false ? ["its text has moved or is deleted"]
+    : Array.isArray(text) ? marked(...text) : marked(ref, text ?? ref);
   return element("tr", {}, element("th", { scope: "row" }, name + seed), element("td", {}, ...words),
     element("td", { class: "quiet" }, errors === null ? "" : `${errors} ${errors === 1 ? "error" : "errors"}`));
 }
