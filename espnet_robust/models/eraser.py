@@ -8,7 +8,7 @@ rest of a batch can reach it, and a stream or a window of a long file gets what 
 gets. Its mean over time is that of the utterance without these directions. To subtract only the
 shift of the mean would keep more of each frame, but needs the end of the utterance. It would save
 nothing: if R is chosen relative to how much frames vary, speech hardly uses these directions
-(conf/distill/RESULTS.md).
+(egs/mini/asr1/RESULTS.md, The domain).
 
 The layers are not connected through it: each is computed from what it would be without.
 
