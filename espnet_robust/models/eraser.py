@@ -7,7 +7,7 @@ map is the same for every frame, and a frame depends on nothing but itself: neit
 rest of a batch can reach it, and a stream or a window of a long file gets what the whole utterance
 gets. Its mean over time is that of the utterance without these directions. To subtract only the
 shift of the mean would keep more of each frame, but needs the end of the utterance. It would save
-nothing: if R is chosen relative to how much frames vary, speech hardly uses these directions
+little: if R is chosen relative to how much frames vary, speech hardly uses these directions
 (egs/mini/asr1/RESULTS.md, The domain).
 
 The layers are not connected through it: each is computed from what it would be without.
