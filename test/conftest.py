@@ -317,6 +317,26 @@ def student_dir(teacher_dir, tmp_path_factory) -> Path:
     return directory
 
 
+@pytest.fixture(scope="session")
+def with_eraser():
+    """with_eraser(student): the student, with three directions of each layer erased."""
+    import torch
+
+    from espnet_robust.models.eraser import Eraser
+
+    def with_eraser(student):
+        generator = torch.Generator().manual_seed(3)
+        size, rank = student.hidden_size, 3
+        student.eraser = eraser = Eraser(student.num_layers + 1, size, rank)
+        for layer in range(student.num_layers + 1):
+            basis = torch.linalg.qr(torch.randn(size, size, generator=generator))[0]
+            eraser.read[layer], eraser.write[layer] = basis[:, :rank], basis[:, :rank].T
+            eraser.offset[layer] = torch.randn(rank, generator=generator)
+        return student
+
+    return with_eraser
+
+
 TINY = {
     "hidden_size": 16,
     "num_hidden_layers": 4,

@@ -1,58 +1,120 @@
-"""What erasing the directions of distortion from a student's time means costs and gains.
+"""What erasing directions from a student's frames (`erase: {rank: N}`) costs and gains.
 
-For each student and rank: balanced accuracy of the domain probe on copies of a test set, and
-accuracy of a linear classifier of labels (`utt2label`), trained on means of clean speech, as in the
-keyword recipe. The erasers are fitted to utterances of `--clean` and their distorted versions. Data
-dirs are `RECIPE/data/NAME`; paths in them start in RECIPE.
+For each distillation experiment and rank, on its validation set: the distillation loss with the
+heads as they were trained, and the domain probe of mean and deviation. On other data: balanced
+accuracy of the probe of the mean for `--probe CLEAN COPY...`; and the accuracy of a linear
+classifier of labels, trained on means over time of clean speech, as in the keyword recipe ("a|b":
+it is right if each part is). Then, for each rank, by how much it lowers the errors over all
+distorted test sets and all experiments, with a bootstrap over speakers.
+
+All from the last layer. Run it in the recipe of the experiments; other data dirs are
+RECIPE/data/NAME, and paths in them start in RECIPE.
 """
 
 import argparse
+from collections.abc import Iterator, Sequence
 from contextlib import chdir
 from pathlib import Path
 
 import numpy as np
 import torch
+from espnet2.train.collate_fn import CommonCollateFn
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from espnet_robust.common.config import read_yaml
 from espnet_robust.data.audio import read_audio
-from espnet_robust.data.data_dir import read_data_dir
-from espnet_robust.distill.erasure import fit_nuisance_eraser
-from espnet_robust.distill.probe import balanced_accuracy, states_of, summarise
-from espnet_robust.distortion import load_distortion
+from espnet_robust.data.data_dir import iter_table
+from espnet_robust.distill.model import DistillModel
+from espnet_robust.distill.probe import balanced_accuracy, states_of
+from espnet_robust.distill.student_erasure import StudentErasure
+from espnet_robust.distill.task import DistillTask
+from espnet_robust.models.eraser import Eraser
 from espnet_robust.models.speech_model import SpeechModel
-from espnet_robust.models.student import load_student
+
+DRAWS = 2000  # of the bootstrap
 
 
-def main() -> None:
+def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("students", nargs="+", type=Path)
-    parser.add_argument("--clean", type=Path, required=True)
-    parser.add_argument("--mixture", type=Path, required=True)
-    parser.add_argument("--utterances", type=int, default=800)
-    parser.add_argument("--probe", type=Path, nargs="+", required=True, help="clean, copies")
+    parser.add_argument("experiments", nargs="+", type=Path, help="output_dir of distill_train")
+    parser.add_argument("--checkpoint", default="valid.distill.best.pth")
+    parser.add_argument("--ranks", type=int, nargs="+", default=[2, 4, 8, 16])
+    parser.add_argument("--utterances", type=int, default=500, help="to fit an eraser")
+    parser.add_argument("--probe", type=Path, nargs="*", default=[], help="clean, copies")
+    parser.add_argument("--label", default="utt2label", help="table with the labels")
     parser.add_argument("--train", type=Path, required=True, help="labelled, clean")
-    parser.add_argument("--test", type=Path, nargs="+", required=True, help="labelled")
-    parser.add_argument("--ranks", type=int, nargs="+", default=[16, 32, 64])
-    args = parser.parse_args()
+    parser.add_argument("--test", type=Path, nargs="+", required=True, help="clean, copies")
+    return parser
+
+
+def main(cmd: Sequence[str] | None = None) -> None:
+    args = get_parser().parse_args(cmd)
     columns = [f"probe {p.name}" for p in args.probe[1:]] + [p.name for p in args.test]
-    print("\t".join(["student", "rank", *columns]))
-    for path in args.students:
-        student = load_student(path)
-        pairs = pairs_of(student, args.clean, args.mixture.resolve(), args.utterances)
-        probed = [np.stack(list(means_of(student, p).values())) for p in args.probe]
-        labelled = [(means_of(student, p), labels_of(p)) for p in (args.train, *args.test)]
-        for rank in (0, *args.ranks):
-            erase = fit_nuisance_eraser(*pairs, rank) if rank else lambda x: x
-            clean, *copies = [erase(x) for x in probed]
-            train, *tests = [
-                (erase(np.stack([x[u] for u in y])), list(y.values())) for x, y in labelled
-            ]
-            reader = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500)).fit(*train)
-            found = [balanced_accuracy(clean, copy) for copy in copies]
-            found += [100 * reader.score(*test) for test in tests]
-            print("\t".join([str(path), str(rank), *(f"{x:.3f}" for x in found)]), flush=True)
+    columns = ["loss", "probe valid", "deviation valid", *columns]
+    print("\t".join(["experiment", "rank", *columns]), flush=True)
+    right = []
+    for experiment in args.experiments:
+        right.append([])
+        for rank, found, correct in _measure(experiment, args):
+            print("\t".join([str(experiment), str(rank), *(f"{x:.3f}" for x in found)]), flush=True)
+            right[-1].append(correct)
+    # (experiments, ranks, distorted test sets, utterances)
+    speakers = list(dict(iter_table(args.test[0] / "utt2spk")).values())
+    distorted = np.array(right)[:, :, 1:]
+    for rank, *interval in saved_errors(distorted, speakers, [0, *args.ranks]):
+        print("rank {}: {:.1f} % fewer errors ({:.1f} to {:.1f})".format(rank, *interval))
+
+
+def _measure(experiment: Path, args: argparse.Namespace) -> Iterator[tuple[int, list, np.ndarray]]:
+    """(rank, what the table shows, (test sets, utterances) whether each is right)."""
+    config, model = load(experiment, args.checkpoint)
+    student = model.student
+    fit = {"erase": {"rank": max(args.ranks), "utterances": args.utterances}}
+    whole = StudentErasure.of(config | fit).fit(student)
+    probed = [np.stack(list(means_of(student, p).values())) for p in args.probe]
+    labelled = [
+        (means_of(student, p), dict(iter_table(p / args.label))) for p in (args.train, *args.test)
+    ]
+    for rank in (0, *args.ranks):
+        eraser = first_directions(whole, rank)
+        student.eraser = eraser if rank else None
+        found = validate(model, config)
+        if probed:
+            clean, *copies = [erased(eraser, x) for x in probed]
+            found += [balanced_accuracy(clean, copy) for copy in copies]
+        train, *tests = [
+            (erased(eraser, np.stack([x[utt] for utt in y])), list(y.values())) for x, y in labelled
+        ]
+        correct = np.stack(classify(train, tests))
+        yield rank, [*found, *(100 * correct.mean(1))], correct
+    student.eraser = None
+
+
+def load(experiment: Path, checkpoint: str) -> tuple[dict, DistillModel]:
+    """The configuration and the model of a distillation, in eval mode."""
+    config = read_yaml(experiment / "config.yaml")
+    given = DistillTask.get_parser().parse_args([])
+    model = DistillTask.build_model(argparse.Namespace(**(vars(given) | config)))
+    weights = torch.load(experiment / checkpoint, map_location="cpu", weights_only=True)
+    model.load_state_dict(weights)
+    return config, model.eval()
+
+
+def first_directions(eraser: Eraser, rank: int) -> Eraser:
+    """The eraser of a lower rank: directions are sorted, the strongest last."""
+    layers, size, whole = eraser.read.shape
+    part = Eraser(layers, size, rank)
+    part.read = eraser.read[:, :, whole - rank :]
+    part.offset = eraser.offset[:, whole - rank :]
+    part.write = eraser.write[:, whole - rank :]
+    return part
+
+
+def erased(eraser: Eraser, means: np.ndarray) -> np.ndarray:
+    """(N, D) means over time of the last layer, erased: the mean of erased frames is just that."""
+    return eraser.layer(torch.from_numpy(means), -1).numpy()
 
 
 def means_of(model: SpeechModel, path: Path) -> dict[str, np.ndarray]:
@@ -62,30 +124,50 @@ def means_of(model: SpeechModel, path: Path) -> dict[str, np.ndarray]:
         return {utt: rows[0] for utt, rows in states_of(model, path).items()}
 
 
-def labels_of(path: Path) -> dict[str, str]:
-    lines = (path / "utt2label").read_text().splitlines()
-    return dict(line.split(maxsplit=1) for line in lines)
-
-
 @torch.inference_mode()
-def pairs_of(
-    model: SpeechModel, path: Path, mixture: Path, number: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """(N, D) time means of clean utterances, and of the same utterances distorted."""
-    path = path.resolve()
-    pairs = []
-    with chdir(path.parents[1]):
-        distort = load_distortion(str(mixture))
-        entries = sorted(read_data_dir(path).wav.items())
-        for utt, entry in entries[:: max(1, len(entries) // number)][:number]:
-            clean = read_audio(entry, rate=model.rate).astype(np.float32)
-            distorted, record = distort(clean, utt, seed=0, epoch=0, side="student", progress=0.0)
-            if record["domain"] != "clean":
-                wav = torch.from_numpy(np.stack([clean, distorted]))
-                hidden = model(wav, torch.tensor([len(clean)] * 2))
-                last = hidden.states[model.num_layers].flatten(0, 1)
-                pairs.append(summarise(last, hidden.lengths)[:, 0].numpy())
-    return tuple(np.stack(pairs, axis=1))
+def validate(model: DistillModel, config: dict) -> list[float]:
+    """Distillation loss (the mean over frames) and probes, one utterance at a time."""
+    given = DistillTask.get_parser().parse_args([])
+    args = argparse.Namespace(**(vars(given) | config))
+    views, collate = DistillTask.build_preprocess_fn(args, train=False), CommonCollateFn()
+    total = frames = 0.0
+    for utt, entry in iter_table(config["valid_data_path_and_name_and_type"][0][0]):
+        wav = read_audio(entry, rate=model.student.rate)
+        _, batch = collate([(utt, views(utt, {"speech": wav}))])
+        _, stats, weight = model(**batch)
+        total, frames = total + float(stats["distill"] * weight), frames + float(weight)
+    probes = model.fit_probes()
+    return [total / frames, *map(probes.get, ("domain_probe", "domain_probe_deviation"))]
+
+
+def classify(train: tuple, tests: Sequence[tuple]) -> list[np.ndarray]:
+    """Whether logistic regression of each part of a label is right, (utterances,) per test set."""
+    right = [np.ones(len(labels), bool) for _, labels in tests]
+    for part in range(train[1][0].count("|") + 1):
+        reader = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
+        reader.fit(train[0], [label.split("|")[part] for label in train[1]])
+        for correct, (x, labels) in zip(right, tests, strict=True):
+            correct &= reader.predict(x) == np.array([label.split("|")[part] for label in labels])
+    return right
+
+
+def saved_errors(
+    right: np.ndarray, speakers: Sequence[str], ranks: Sequence[int]
+) -> Iterator[tuple[int, float, float, float]]:
+    """(rank, per cent of the errors of rank 0 that it saves, and the 95 % interval).
+
+    Args:
+        right: (experiments, ranks, copies, utterances) bool.
+        speakers: that of each utterance; all of a speaker's utterances are drawn together.
+        ranks: the first is 0.
+    """
+    names, group = np.unique(speakers, return_inverse=True)
+    errors = (~right).sum((0, 2)).astype(float) @ np.eye(len(names))[group]  # (ranks, speakers)
+    draws = np.random.default_rng(0).integers(len(names), size=(DRAWS, len(names)))
+    for rank, ours in zip(ranks[1:], errors[1:], strict=True):
+        saved = 100 * (1 - ours[draws].sum(1) / errors[0][draws].sum(1))
+        low, high = np.percentile(saved, [2.5, 97.5])
+        yield rank, 100 * (1 - ours.sum() / errors[0].sum()), low, high
 
 
 if __name__ == "__main__":

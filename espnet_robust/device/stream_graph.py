@@ -47,7 +47,8 @@ class StreamGraph(nn.Module):
         """
         model = self.recogniser
         layers, after = self.student.step(samples, frames, State(*states[:3]))
-        x = model.frontend.weighted([layers[layer] for layer in model.frontend.layers])
+        erased = model.frontend.speech_model.erase(layers)
+        x = model.frontend.weighted([erased[layer] for layer in model.frontend.layers])
         following: Sequence[Tensor] = after
         if model.normalize:
             x, sums = minus_running_mean(x, states[3], model.window)

@@ -19,6 +19,7 @@ import torch
 from espnet_robust.common.config import from_mapping
 from espnet_robust.common.errors import ConfigError
 from espnet_robust.distill.domains import METHODS, AdversaryConfig
+from espnet_robust.distill.erasure import EraseConfig
 from espnet_robust.distill.losses import check_loss_weights, needed_views
 from espnet_robust.distill.targets import NORMS
 from espnet_robust.distill.views import CLEAN, MAPPINGS
@@ -96,6 +97,10 @@ class DistillConfig:
     dat_conf: AdversaryConfig = field(
         default_factory=AdversaryConfig, metadata={"help": "see AdversaryConfig"}
     )
+    erase: EraseConfig = field(
+        default_factory=EraseConfig,
+        metadata={"help": "directions that the exported student erases, see EraseConfig"},
+    )
     domain_probe: bool = _option(
         True,
         "report after each epoch how well a newly fitted linear classifier tells the student's "
@@ -144,6 +149,8 @@ class DistillConfig:
             raise ConfigError(f"statistics_batches: need at least 1, got {self.statistics_batches}")
         if self.target_cache:
             self._check_cache()
+        if self.erase.rank and self.mapping == "none":
+            raise ConfigError("erase: needs distorted speech, but with mapping none there is none")
 
     def _check_distortion(self, train: bool) -> None:
         mapping, option = self.mapping_of(train), "" if train else "valid_"
@@ -183,6 +190,7 @@ class DistillConfig:
             raise ConfigError("dat_conf: method: give it with --dat")
         method = {} if args.dat == "none" else {"method": args.dat}
         values["dat_conf"] = from_mapping(args.dat_conf | method, AdversaryConfig, "dat_conf")
+        values["erase"] = from_mapping(args.erase, EraseConfig, "erase")
         config = cls(**values)
         _check_beside_espnet(config, args)
         return config
@@ -208,8 +216,13 @@ class DistillConfig:
     def needed_views(self, train: bool) -> frozenset[str]:
         """The views that losses, adversary and probe need besides the teacher's and student's."""
         matched = self.dat != "none" and self.dat_conf.matches
-        probed = self.domain_probe and not train and self.mapping_of(train) != "none"
+        probed = self.probes and not train
         return needed_views(self.loss_conf) | ({CLEAN} if matched or probed else set())
+
+    @property
+    def probes(self) -> bool:
+        """Whether validation probes the domain."""
+        return self.domain_probe and self.mapping_of(train=False) != "none"
 
 
 def _flat(layers: Layers) -> list[int]:

@@ -1,6 +1,7 @@
-"""Linear erasure in closed form: what hiding a domain from linear classifiers costs and gains.
+"""Linear erasure in closed form: projections that hide a domain from linear classifiers.
 
-A reference for adversaries: it is fitted to features of a finished student, and trains nothing.
+Nothing is trained. ``student_erasure.py`` fits one to the hidden states of a finished student,
+``probe.py`` to the features that it probes.
 """
 
 from dataclasses import dataclass
@@ -11,18 +12,41 @@ from espnet_robust.common.errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Eraser:
-    """x -> x - P (x - mean). mean: (D,); P: (D, D), a projection."""
+class EraseConfig:
+    """What the exported student erases from its hidden states.
+
+    Attributes:
+        rank: number of directions in each layer; 0: nothing.
+        utterances: number of training utterances to which they are fitted.
+
+    Raises:
+        ConfigError: a value is out of range.
+    """
+
+    rank: int = 0
+    utterances: int = 500
+
+    def __post_init__(self):
+        if self.rank < 0 or self.utterances < 2:
+            raise ConfigError(
+                f"rank: {self.rank} must not be negative, utterances: {self.utterances} at least 2"
+            )
+
+
+@dataclass(frozen=True)
+class AffineEraser:
+    """x -> x - (x - mean) read write. mean: (D,); read: (D, r); write: (r, D), write read = 1."""
 
     mean: np.ndarray
-    projection: np.ndarray
+    read: np.ndarray
+    write: np.ndarray
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """(N, D) features -> (N, D) without what P projects on."""
-        return x - (x - self.mean) @ self.projection.T
+        """(N, D) features -> (N, D) without the r directions."""
+        return x - (x - self.mean) @ self.read @ self.write
 
 
-def fit_eraser(x: np.ndarray, labels: np.ndarray) -> Eraser:
+def fit_eraser(x: np.ndarray, labels: np.ndarray) -> AffineEraser:
     """The affine map that changes ``x`` least and makes all class means equal.
 
     LEACE (Belrose et al., arXiv:2306.03819): P = W^+ (W S_xz)(W S_xz)^+ W, where W whitens x
@@ -36,28 +60,32 @@ def fit_eraser(x: np.ndarray, labels: np.ndarray) -> Eraser:
     z = (labels[:, None] == np.unique(labels)).astype(float)
     mean = x.mean(0)
     centred = x.astype(float) - mean
-    whiten, unwhiten = _whiteners(centred)
+    whiten, unwhiten = _whiteners(centred.T @ centred / len(x))
     directions, sizes, _ = np.linalg.svd(
         whiten @ centred.T @ (z - z.mean(0)) / len(x), full_matrices=False
     )
     directions = directions[:, sizes > 1e-10 * max(sizes[0], 1e-10)]
-    return Eraser(mean, unwhiten @ directions @ directions.T @ whiten)
+    return AffineEraser(mean, whiten @ directions, directions.T @ unwhiten)
 
 
-def fit_nuisance_eraser(clean: np.ndarray, distorted: np.ndarray, rank: int) -> Eraser:
+def fit_nuisance_eraser(
+    clean: np.ndarray, distorted: np.ndarray, rank: int, covariance: np.ndarray | None = None
+) -> AffineEraser:
     """Erases the directions in which distortion changes utterances most.
 
     Nuisance attribute projection (Solomonoff et al., ICASSP 2005, "Advances in channel
     compensation for SVM speaker recognition"). ``Most`` is relative to how much clean speech
     varies: the directions are the first ``rank`` eigenvectors of the mean square of
-    W (distorted - clean), where W whitens clean speech. Unlike ``fit_eraser``, it needs no classes
-    and also erases a mixture of known distortions in other proportions.
+    W (distorted - clean), where W whitens clean speech. Of all projections that make the same
+    changes vanish, it changes clean speech least (as for LEACE). Unlike ``fit_eraser``, it needs no
+    classes and also erases a mixture of known distortions in other proportions.
 
     Args:
         clean: (N, D) features of utterances.
         distorted: (N, D), of the same utterances distorted; with several copies of each, repeat
             ``clean``.
         rank: number of directions.
+        covariance: (D, D), of what must change little, which W whitens; None: of ``clean``.
 
     Raises:
         ConfigError: ``rank`` is not in 1..D.
@@ -66,16 +94,19 @@ def fit_nuisance_eraser(clean: np.ndarray, distorted: np.ndarray, rank: int) -> 
     if not 1 <= rank <= size:
         raise ConfigError(f"rank: {rank} is not in 1..{size}, the number of values of a feature")
     mean = clean.mean(0)
-    whiten, unwhiten = _whiteners(clean.astype(float) - mean)
+    if covariance is None:
+        centred = clean.astype(float) - mean
+        covariance = centred.T @ centred / len(clean)
+    whiten, unwhiten = _whiteners(covariance)
     changes = (distorted.astype(float) - clean) @ whiten
     _, vectors = np.linalg.eigh(changes.T @ changes / len(changes))
     directions = vectors[:, -rank:]
-    return Eraser(mean, unwhiten @ directions @ directions.T @ whiten)
+    return AffineEraser(mean, whiten @ directions, directions.T @ unwhiten)
 
 
-def _whiteners(centred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """W, which makes the covariance of (N, D) values the identity, and its inverse."""
-    values, vectors = np.linalg.eigh(centred.T @ centred / len(centred))
+def _whiteners(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """W, which makes a covariance (D, D) the identity, and its inverse."""
+    values, vectors = np.linalg.eigh(covariance)
     kept = values > values[-1] * 1e-10
     root, vectors = np.sqrt(values[kept]), vectors[:, kept]
     return vectors / root @ vectors.T, vectors * root @ vectors.T

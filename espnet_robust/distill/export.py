@@ -8,6 +8,7 @@ import torch
 from espnet_robust.common.config import read_yaml
 from espnet_robust.common.errors import ModelError
 from espnet_robust.common.made_of import STUDENT_FILES, Output, damage
+from espnet_robust.distill.student_erasure import StudentErasure
 from espnet_robust.models.speech_model import SpeechModel
 from espnet_robust.models.student import from_description, load_weights, save_student
 
@@ -19,14 +20,18 @@ PROVENANCE = (
 AVERAGE = "ema_student."  # if training kept a moving average, it is the student
 
 
-def export_student(exp: Path, output: Output, checkpoint: str) -> SpeechModel:
+def export_student(
+    exp: Path, output: Output, checkpoint: str, erase_rank: int | None = None
+) -> SpeechModel:
     """Write the student of a distillation experiment, without heads and adversary.
 
     Args:
         output: the student's directory, and what decides it.
+        erase_rank: number of directions to erase, if it is not that of the experiment's ``erase``.
 
     Raises:
         ModelError, ConfigError: the experiment is incomplete, or was changed after training.
+        UserError: an eraser is to be fitted, but the training set cannot be read.
     """
     if wrong := damage(exp):
         raise ModelError(f"{exp}: {wrong} by its training; train again")
@@ -44,9 +49,15 @@ def export_student(exp: Path, output: Output, checkpoint: str) -> SpeechModel:
     prefix = AVERAGE if averaged else "student."
     weights = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
     load_weights(student, weights, str(exp / checkpoint))
+    provenance = {key: config.get(key) for key in PROVENANCE}
+    if erase_rank is not None:
+        config["erase"] = (config.get("erase") or {}) | {"rank": erase_rank}
+    if erasure := StudentErasure.of(config):
+        student.eraser = erasure.fit(student)
+        provenance["erase"] = config["erase"]
     if output.path.is_symlink():
         output.path.unlink()  # a link to a borrowed student
     output.begin()
-    save_student(student.eval(), output.path, {key: config.get(key) for key in PROVENANCE})
+    save_student(student.eval(), output.path, provenance)
     output.finish(STUDENT_FILES)
     return student

@@ -19,8 +19,8 @@ from espnet_robust.distill.targets import Targets
 from espnet_robust.distill.views import Views
 from espnet_robust.models.speech_model import load_teacher
 
-# Of the student and the adversary, which have no part in the targets.
-_OTHERS = ("student_conf", "dat_conf", "dat")
+# Of the student, the adversary and the eraser, which have no part in the targets.
+_OTHERS = ("student_conf", "dat_conf", "dat", "erase")
 
 
 def fill(

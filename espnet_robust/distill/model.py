@@ -16,6 +16,7 @@ from espnet_robust.distill.adversary import Adversary, AdversaryInput
 from espnet_robust.distill.losses import AUXILIARY, LOSSES, OF_BATCH
 from espnet_robust.distill.probe import DomainProbe, summarise
 from espnet_robust.distill.schedule import Schedule
+from espnet_robust.distill.student_erasure import StudentErasure
 from espnet_robust.distill.targets import Targets
 from espnet_robust.distill.views import CLEAN
 from espnet_robust.models.onednn import use_onednn
@@ -39,9 +40,12 @@ class DistillModel(AbsESPnetModel):
             includes all updates but the last.
         amp: dtype of the forward pass of teachers, student and heads; None leaves it to the
             caller. Losses and adversary are always float32.
+        erasure: fits the eraser that the probe applies, as the exported student will; None: there
+            is none.
 
     Attributes:
         probe: gets the student's last layer in validation, if batches hold the clean crop.
+        unerased_probe: with ``erasure``, gets it as it was before.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class DistillModel(AbsESPnetModel):
         adversary: Adversary | None = None,
         ema: float = 0.0,
         amp: torch.dtype | None = None,
+        erasure: StudentErasure | None = None,
     ):
         super().__init__()
         # First the weights are drawn; then the modules are registered in the order that parameters
@@ -70,7 +75,8 @@ class DistillModel(AbsESPnetModel):
             self.ema_student = _frozen_copy(student)
             self.ema_heads = _frozen_copy(self.heads)
         self.amp = amp
-        self.probe = DomainProbe()
+        self.erasure = erasure
+        self.probe, self.unerased_probe = DomainProbe(), DomainProbe()
         self.start_epoch(Schedule())
 
     def start_epoch(self, schedule: Schedule, batches_per_step: int = 1) -> None:
@@ -83,6 +89,12 @@ class DistillModel(AbsESPnetModel):
         if self.ema and schedule.step == 0:
             # The average starts from the student's initial weights, whatever their source.
             self._move_average(share=1.0)
+
+    def start_validation(self) -> None:
+        """Fit the eraser to the student that is validated."""
+        if self.erasure:
+            # In a list, so that it is neither registered nor saved.
+            self._eraser = [self.erasure.fit(self.ema_student if self.ema else self.student)]
 
     @property
     def schedule(self) -> Schedule:
@@ -201,8 +213,17 @@ class DistillModel(AbsESPnetModel):
 
     def _listen(self, last: Tensor, clean: Tensor, lengths: Tensor, distorted: Tensor) -> None:
         """Give the probe the distorted utterances of a batch, and all utterances undistorted."""
-        self.probe.add(summarise(last, lengths)[distorted], distorted=True)
-        self.probe.add(summarise(clean, lengths), distorted=False)
+        for side, frames in ((True, last), (False, clean)):
+            rows = distorted if side else slice(None)
+            if self.erasure:
+                self.unerased_probe.add(summarise(frames, lengths)[rows], distorted=side)
+                frames = self._eraser[0].layer(frames, self.student.num_layers)
+            self.probe.add(summarise(frames, lengths)[rows], distorted=side)
+
+    def fit_probes(self) -> dict[str, float]:
+        """What the probes found in validation, see ``DomainProbe.fit``."""
+        unerased = self.unerased_probe.fit() if self.erasure else {}
+        return self.probe.fit() | {f"{name}_unerased": value for name, value in unerased.items()}
 
     @property
     def auxiliary(self) -> dict[str, nn.Module]:

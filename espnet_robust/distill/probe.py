@@ -28,7 +28,7 @@ from torch import Tensor
 from espnet_robust.common.errors import DataDirError
 from espnet_robust.data.audio import read_audio
 from espnet_robust.data.data_dir import read_data_dir
-from espnet_robust.distill.erasure import Eraser, fit_eraser, fit_nuisance_eraser
+from espnet_robust.distill.erasure import AffineEraser, fit_eraser, fit_nuisance_eraser
 from espnet_robust.models.speech_model import SpeechModel, load_teacher
 from espnet_robust.models.student import load_student
 
@@ -147,7 +147,7 @@ def probe_model(
     return found
 
 
-def _erasers(means: np.ndarray, rank: int) -> dict[str, Eraser]:
+def _erasers(means: np.ndarray, rank: int) -> dict[str, AffineEraser]:
     """The erasers fitted to (sides, N, D) means of the same utterances, the clean ones first."""
     copies = len(means) - 1
     flat = means.reshape(-1, means.shape[-1])

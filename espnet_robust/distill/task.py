@@ -25,6 +25,7 @@ from espnet_robust.distill.data import check_audio_as_read, check_split
 from espnet_robust.distill.domains import count_domains, domain_labels
 from espnet_robust.distill.model import DistillModel
 from espnet_robust.distill.options import add_options, parse
+from espnet_robust.distill.student_erasure import StudentErasure
 from espnet_robust.distill.targets import Targets
 from espnet_robust.distill.trainer import DistillTrainer, EpochIterFactory
 from espnet_robust.distill.views import Views
@@ -125,9 +126,13 @@ class DistillTask(AbsTask):
         adversary = None if config.dat == "none" else _adversary(config, student, targets)
         if config.student_mask_prob == 0 and hasattr(student.encoder, "masked_spec_embed"):
             student.encoder.masked_spec_embed.requires_grad_(False)  # unused: DDP would wait for it
+        erasure = StudentErasure.of(vars(args))
+        if erasure:
+            erasure.check(student)
         model = DistillModel(
-            targets, student, config.loss_conf, adversary, config.ema, config.dtype
-        )
+            targets, student, config.loss_conf, adversary, config.ema, config.dtype,
+            erasure if config.probes else None,
+        )  # fmt: skip
         if config.compile:
             for encoder in (student.encoder, *(teacher.encoder for teacher in teachers)):
                 encoder.compile()

@@ -104,6 +104,7 @@ class DistillTrainer(Trainer):
         distill_model = getattr(model, "module", model)
         first = _is_first_rank(distributed_option)
         progress = _progress(distill_model, iterator, reporter, first)
+        distill_model.start_validation()
         super().validate_one_epoch(
             model=model,
             iterator=progress,
@@ -111,7 +112,7 @@ class DistillTrainer(Trainer):
             options=options,
             distributed_option=distributed_option,
         )
-        if probed := distill_model.probe.fit():
+        if probed := distill_model.fit_probes():
             reporter.register(probed)
             reporter.next()
         scalars = _scalars(reporter, progress)

@@ -3,6 +3,7 @@
 from transformers import AutoConfig, AutoModel
 
 from espnet_robust.models.conv_lstm import ConvLSTMConfig, ConvLSTMModel
+from espnet_robust.models.eraser import ErasedConfig, ErasedModel
 from espnet_robust.models.log_mel import LogMelConfig, LogMelModel
 from espnet_robust.models.streaming import StreamConfig, StreamModel
 
@@ -17,6 +18,7 @@ _OURS = (
     (ConvLSTMConfig, ConvLSTMModel),
     (LogMelConfig, LogMelModel),
     (StreamConfig, StreamModel),
+    (ErasedConfig, ErasedModel),  # only to recognise its directory: students are loaded otherwise
 )
 for _config, _model in _OURS:
     AutoConfig.register(_config.model_type, _config)

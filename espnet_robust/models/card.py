@@ -16,7 +16,7 @@ tags: [speech, distillation, robustness]
 
 {layers} layers of {size} units on {frames} features, {parameters:.2f} M parameters, trained with
 espnet_robust ([method](https://arxiv.org/abs/2210.07978)) to keep a teacher's hidden states under
-noise, reverberation and other distortions. Input: mono speech at {rate} Hz{normalized}.
+noise, reverberation and other distortions. Input: mono speech at {rate} Hz{normalized}.{erased}
 
 ## Load it
 
@@ -40,6 +40,11 @@ For a device: `espnet-robust export {name}`.{group}
 {provenance}
 ```
 """
+_ERASED = """
+
+From each layer, the {rank} directions in which distortion moves utterances most are erased."""
+_ALONE = """ Of such
+students, plain transformers loads only those whose architecture it has: not this one."""
 _GROUP = """
 
 This model normalises over time (group norm). In plain transformers, the padding of a batch affects
@@ -51,6 +56,7 @@ def card(name: str, model: Any, provenance: Mapping[str, Any]) -> str:
     config = model.config
     front = "log-mel" if config.model_type.startswith("log_mel") else "convolution"
     own_file = type(model.encoder).__module__.startswith("espnet_robust.")
+    erased = model.eraser is not None
     group_norm = getattr(config, "feat_extract_norm", "layer") == "group"
     return _CARD.format(
         layers=model.num_layers,
@@ -59,8 +65,9 @@ def card(name: str, model: Any, provenance: Mapping[str, Any]) -> str:
         parameters=sum(p.numel() for p in model.parameters()) / 1e6,
         rate=model.rate,
         normalized=", scaled to zero mean and unit variance" if model.normalize else "",
+        erased=_ERASED.format(rank=model.eraser.rank) + _ALONE * own_file if erased else "",
         name=name,
-        trust=", trust_remote_code=True" if own_file else "",
+        trust=", trust_remote_code=True" if own_file or erased else "",
         group=_GROUP if group_norm else "",
         provenance=yaml.safe_dump(dict(provenance), sort_keys=False).strip(),
     )

@@ -8,7 +8,7 @@ rows or on its padding.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from transformers.utils import logging as transformers_logging
 from espnet_robust.common.errors import ModelError
 from espnet_robust.common.files import write_atomic
 from espnet_robust.models.architectures import FILTER_BANK_MODELS, WAVEFORM_MODELS
+from espnet_robust.models.eraser import ErasedConfig, Eraser
 from espnet_robust.models.filter_bank import FilterBank
 from espnet_robust.models.frames import Frames
 from espnet_robust.models.onednn import use_onednn
@@ -58,9 +59,13 @@ class SpeechModel(nn.Module):
         normalize: scale each utterance to zero mean and unit variance over its own samples; this is
             ``do_normalize`` of the model's feature extractor.
         rate: sampling rate in Hz.
+
+    Attributes:
+        eraser: removes directions from all hidden states, wherever they are used; None: does not.
     """
 
     encoder: PreTrainedModel
+    eraser: Eraser | None
 
     def __init__(self, encoder: PreTrainedModel, normalize: bool, rate: int = 16000):
         super().__init__()
@@ -69,6 +74,7 @@ class SpeechModel(nn.Module):
         self.encoder = encoder
         self.normalize = normalize
         self.rate = rate
+        self.register_module("eraser", None)
         self.filter_bank = None
         if config.model_type in FILTER_BANK_MODELS:
             self.filter_bank = FilterBank(config.feature_projection_input_dim, rate)
@@ -147,13 +153,18 @@ class SpeechModel(nn.Module):
         # transformers masks the given frames only if this is set; if none are given, it draws some.
         self.config.apply_spec_augment = mask_time_indices is not None
         try:
-            return self.encoder(
+            states = self.encoder(
                 inputs, attention_mask=mask, output_hidden_states=True, **extra
             ).hidden_states
+            return self.erase(states)
         finally:
             self.config.apply_spec_augment = False
             for layer in self._row_layers:
                 layer.frames = None
+
+    def erase(self, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The encoder's hidden states of all layers, each (..., D), as this model outputs them."""
+        return tuple(states) if self.eraser is None else self.eraser(states)
 
     def _tell_row_layers(self, lengths: Tensor) -> None:
         # The group norm follows the first convolution, the others all of them.
@@ -272,6 +283,10 @@ def _load_pretrained(name: str) -> SpeechModel:
 
 
 def _check_model_type(config: PretrainedConfig) -> None:
+    if config.model_type == ErasedConfig.model_type:
+        raise ModelError(
+            "a student with erased directions; in frontend_conf, write `student: {path: DIR}`"
+        )
     if config.model_type not in WAVEFORM_MODELS + FILTER_BANK_MODELS:
         raise ModelError(
             f"model type {config.model_type!r} is not a supported speech encoder; "

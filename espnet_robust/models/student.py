@@ -3,13 +3,10 @@
 A student directory holds ``config.yaml`` (the encoder's transformers configuration, input format,
 provenance) and ``model.safetensors``. ``config.json`` and ``preprocessor_config.json`` repeat this
 for transformers: ``AutoModel.from_pretrained(directory)`` loads the encoder. An architecture that
-transformers lacks comes with its source file and needs ``trust_remote_code=True``.
+transformers lacks comes with its source file and needs ``trust_remote_code=True``; so does a
+student with an eraser (``models/eraser.py``).
 """
 
-import importlib
-import inspect
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,21 +25,21 @@ from espnet_robust.common.files import write_atomic
 from espnet_robust.models.architectures import FILTER_BANK_MODELS, WAVEFORM_MODELS
 from espnet_robust.models.card import card
 from espnet_robust.models.conv_lstm import ConvLSTMConfig
+from espnet_robust.models.eraser import Eraser
 from espnet_robust.models.log_mel import LogMelConfig
-from espnet_robust.models.speech_model import (
-    SpeechModel,
-    build_speech_model,
-    write_preprocessor_config,
-)
+from espnet_robust.models.speech_model import SpeechModel, build_speech_model
 from espnet_robust.models.streaming import StreamConfig
+from espnet_robust.models.transformers_files import write_transformers_files
 
-VERSION = 2  # of the student directory; version 1 has keys with ENCODER before them, no config.json
-PACKAGE = "espnet_robust.models."
+# Of the student directory. 1: keys with ENCODER before them, no config.json; 2: keys without it; 3:
+# with it, because the student has an eraser, whose keys are in the same file.
+VERSION, ERASED_VERSION = 2, 3
 ENCODER = "encoder."  # prefix of the encoder's keys in a SpeechModel
 SIZES = {  # keys of transformers configurations: whole numbers, or one per convolution
     "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "conv_dim",
     "conv_kernel", "conv_stride", "num_conv_pos_embeddings", "num_conv_pos_embedding_groups",
 }  # fmt: skip
+_NEEDED = ("arch", "normalize", "rate")  # in a description
 MOST, MOST_LAYERS = 100_000, 1000
 LSTM = ConvLSTMConfig.model_type
 LOG_MEL = LogMelConfig.model_type
@@ -195,8 +192,13 @@ def _check_overrides(model_type: str, overrides: Mapping[str, Any]) -> None:
         )
 
 
-def build_from_arch(arch: Mapping[str, Any], normalize: bool, rate: int) -> SpeechModel:
+def build_from_arch(
+    arch: Mapping[str, Any], normalize: bool, rate: int, erased: int = 0
+) -> SpeechModel:
     """An encoder with random weights from a transformers configuration as a mapping.
+
+    Args:
+        erased: number of directions that its eraser erases; 0: it has none.
 
     Raises:
         ModelError: the configuration cannot be built.
@@ -212,7 +214,14 @@ def build_from_arch(arch: Mapping[str, Any], normalize: bool, rate: int) -> Spee
             RuntimeError, AttributeError, StrictDataclassError) as e:  # fmt: skip
         reason = (str(e).strip() or type(e).__name__).splitlines()[-1].strip()
         raise ModelError(f"student architecture cannot be built: {reason}") from e
-    return build_speech_model(encoder, normalize, rate)
+    model = build_speech_model(encoder, normalize, rate)
+    if erased:
+        if type(erased) is not int or not 1 <= erased < model.hidden_size:
+            raise ModelError(
+                f"student architecture: erased: {erased!r}: need 1 to {model.hidden_size - 1}"[:200]
+            )
+        model.eraser = Eraser(model.num_layers + 1, model.hidden_size, erased)
+    return model
 
 
 def _check_shape(arch: Any, normalize: Any, rate: Any) -> None:
@@ -237,11 +246,10 @@ def from_description(description: Any, where: str) -> SpeechModel:
     Raises:
         ModelError: not a description; the message begins with ``where``.
     """
-    if not isinstance(description, Mapping) or not {"arch", "normalize", "rate"} <= set(
-        description
-    ):
+    if not isinstance(description, Mapping) or not set(_NEEDED) <= set(description):
         raise ModelError(f"{where}: need a mapping with arch, normalize and rate")
-    return build_from_arch(*(description[key] for key in ("arch", "normalize", "rate")))
+    arch, normalize, rate = (description[key] for key in _NEEDED)
+    return build_from_arch(arch, normalize, rate, description.get("erased", 0))
 
 
 def describe(student: SpeechModel) -> dict[str, Any]:
@@ -250,7 +258,8 @@ def describe(student: SpeechModel) -> dict[str, Any]:
     # Where it was loaded from, and by which version, is not part of the architecture.
     for key in ("_name_or_path", "transformers_version", "architectures", "dtype"):
         arch.pop(key, None)
-    return {"arch": _plain(arch), "normalize": student.normalize, "rate": student.rate}
+    erased = {} if student.eraser is None else {"erased": student.eraser.rank}
+    return {"arch": _plain(arch), "normalize": student.normalize, "rate": student.rate, **erased}
 
 
 def _plain(value):
@@ -264,39 +273,22 @@ def _plain(value):
 def save_student(student: SpeechModel, out: Path, provenance: Mapping[str, Any]) -> None:
     """Write a student directory. The weights come last: without them it does not load."""
     out.mkdir(parents=True, exist_ok=True)
-    content = {"version": VERSION, **describe(student), "provenance": dict(provenance)}
+    version = VERSION if student.eraser is None else ERASED_VERSION
+    content = {"version": version, **describe(student), "provenance": dict(provenance)}
     write_atomic(out / "config.yaml", yaml.safe_dump(content, sort_keys=False))
-    _write_transformers_config(student, out, content["arch"])
+    write_transformers_files(student, out, content["arch"])
     write_atomic(out / "README.md", card(out.resolve().name, student, _plain(provenance)))
+    prefix = _prefix(version)
     weights = {
-        k.removeprefix(ENCODER): v.detach().cpu().contiguous()
+        k.removeprefix(prefix): v.detach().cpu().contiguous()
         for k, v in student.state_dict().items()
     }
     write_atomic(out / "model.safetensors", save(weights, metadata={"format": "pt"}))
 
 
-def _write_transformers_config(student: SpeechModel, out: Path, arch: Mapping[str, Any]) -> None:
-    """config.json, preprocessor_config.json and, if transformers needs it, the model's own file."""
-    # The class may be one of ours that replaces the library's.
-    name = type(student.encoder).__name__
-    content = dict(arch) | {"architectures": [name], "dtype": "float32"}
-    module = type(student.encoder).__module__
-    if module.startswith(PACKAGE):
-        file = module.replace(PACKAGE, "modeling_")
-        config_name = type(student.config).__name__
-        content["auto_map"] = {"AutoConfig": f"{file}.{config_name}", "AutoModel": f"{file}.{name}"}
-        _copy_module(module, out)
-    write_atomic(out / "config.json", json.dumps(content, indent=2) + "\n")
-    write_preprocessor_config(out, student.normalize, student.rate)
-
-
-def _copy_module(module: str, out: Path) -> None:
-    """Copy a module of ours, and ours that it imports, in the form that transformers loads."""
-    text = inspect.getsource(importlib.import_module(module))
-    for name in re.findall(rf"^from ({re.escape(PACKAGE)}\w+) import", text, re.MULTILINE):
-        _copy_module(name, out)
-    text = text.replace(f"from {PACKAGE}", "from .modeling_")
-    write_atomic(out / f"{module.replace(PACKAGE, 'modeling_')}.py", text)
+def _prefix(version: int) -> str:
+    """What the keys of a directory's weights lack, compared with those of a SpeechModel."""
+    return ENCODER if version == 2 else ""
 
 
 def read_student_config(path: Path) -> dict[str, Any]:
@@ -310,19 +302,20 @@ def read_student_config(path: Path) -> dict[str, Any]:
             f"`student: {{hf: {path}}}`"
         )
     config = read_yaml(path / "config.yaml")
-    if missing := {"version", "arch", "normalize", "rate"} - config.keys():
+    if missing := {"version", *_NEEDED} - config.keys():
         raise ModelError(f"{path}/config.yaml: not a student: no {', '.join(sorted(missing))}")
-    if config["version"] not in range(1, VERSION + 1):
+    if config["version"] not in range(1, ERASED_VERSION + 1):
         raise ModelError(
-            f"{path}/config.yaml: version {config['version']}; this package reads 1 to {VERSION}"
+            f"{path}/config.yaml: version {config['version']}; this package reads 1 to "
+            f"{ERASED_VERSION}"
         )
     return config
 
 
 def read_student_weights(path: Path) -> dict[str, Tensor]:
-    """The state dict in a student directory, of either version, with the keys of a SpeechModel."""
+    """The state dict in a student directory of any version, with the keys of a SpeechModel."""
     weights = Path(path) / "model.safetensors"
-    prefix = "" if read_student_config(path)["version"] == 1 else ENCODER
+    prefix = _prefix(read_student_config(path)["version"])
     try:
         return {prefix + key: value for key, value in load_file(weights).items()}
     except (OSError, SafetensorError) as e:
@@ -336,7 +329,7 @@ def load_student(path: Path) -> SpeechModel:
         ModelError, ConfigError: something is missing, unreadable or does not fit together.
     """
     config = read_student_config(path)
-    student = build_from_arch(config["arch"], config["normalize"], config["rate"])
+    student = from_description(config, f"{path}/config.yaml")
     load_weights(student, read_student_weights(path), str(path))
     return student.eval()
 

@@ -65,14 +65,17 @@ STUDENTS = {
     "thin": {"kind": "thin", "init": "random", "overrides": SMALL},
     "log_mel": {"kind": "log_mel", "init": "random", "overrides": SMALL},
     "stream": {"kind": "log_mel", "init": "random", "overrides": SMALL, "causal": True},
+    "erased": {},
 }
 
 
 @pytest.mark.parametrize("kind", STUDENTS)
-def test_students_of_every_architecture(teacher_dirs, tmp_path, wavs, kind):
+def test_students_of_every_architecture(teacher_dirs, with_eraser, tmp_path, wavs, kind):
     torch.manual_seed(0)
     teacher = load_teacher(teacher_dirs.get(kind, teacher_dirs["hubert_layer_norm"]))
     student = build_student(teacher, StudentConfig(**STUDENTS[kind])).eval()
+    if kind == "erased":
+        with_eraser(student)
     save_student(student, tmp_path / "student", {})
     export(tmp_path / "student", tmp_path / "out", "onnx", "")
     runtime = Runtime(tmp_path / "out/model.onnx")

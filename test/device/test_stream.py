@@ -68,6 +68,20 @@ def test_it_is_one_pass_however_it_is_cut(pair, samples, size):
     np.testing.assert_allclose(streamed, whole, rtol=0, atol=1e-4)
 
 
+def test_an_eraser_streams_too(out, with_eraser):
+    model, wav = recogniser(normalize=None), wave(30011)
+    with torch.no_grad():
+        before = model(torch.from_numpy(wav)[None], None)[0][0].numpy()
+        with_eraser(model.frontend.speech_model)
+        whole = model(torch.from_numpy(wav)[None], None)[0][0].numpy()
+    assert np.abs(whole - before).max() > 20 * 1e-4
+    (out / "erased").mkdir()
+    _as_stream(out / "erased", Experiment(model, TOKENS, "bpe"), out / "erased", [])
+    runtime = Runtime(out / "erased/stream.onnx")
+    streamed = np.concatenate(list(stream_log_probs(runtime, [wav[:999], wav[999:]])))
+    np.testing.assert_allclose(streamed, whole, rtol=0, atol=1e-4)
+
+
 def test_a_frame_is_output_when_delay_says_so_and_not_before(pair):
     model = pair[1]
     for frame in (0, 3, 4, 11):

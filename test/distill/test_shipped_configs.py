@@ -11,6 +11,7 @@ from transformers import HubertConfig, HubertModel
 from espnet_robust.bin.distill_train import get_parser
 from espnet_robust.common.experiment import Recipe, read_system, resolve
 from espnet_robust.distill.domains import AdversaryConfig
+from espnet_robust.distill.erasure import EraseConfig
 from espnet_robust.distill.losses import AUXILIARY, LOSSES
 from espnet_robust.distill.options import parse
 from espnet_robust.distill.task import DistillTask
@@ -87,6 +88,7 @@ def test_readme_names_every_choice():
     fields = {
         *StudentConfig.__dataclass_fields__,
         *AdversaryConfig.__dataclass_fields__,
+        *EraseConfig.__dataclass_fields__,
     } - {"method"}
     choices = {
         c for a in ours._group_actions if a.choices for c in a.choices if a.dest != "compile"

@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ from torch import nn
 import espnet_robust
 from espnet_robust.common.errors import AudioError, ConfigError, ModelError
 from espnet_robust.models.speech_model import load_teacher
-from espnet_robust.models.student import load_student
+from espnet_robust.models.student import load_student, save_student
 from espnet_robust.plugin.frontend import RobustFrontend
 from espnet_robust.plugin.optim import ScaledAdamW
 
@@ -48,6 +49,24 @@ def test_one_layer(student_dir, batch, layers, layer):
     features, lengths = RobustFrontend(student={"path": str(student_dir)}, layers=layers)(*batch)
     expected = load_student(student_dir)(*batch).states[layer]
     torch.testing.assert_close(features[0, : lengths[0]], expected[0, : lengths[0]])
+
+
+def test_a_students_eraser_is_part_of_the_trained_model(student_dir, with_eraser, batch, tmp_path):
+    student = with_eraser(load_student(student_dir))
+    save_student(student, tmp_path / "s", {})
+    conf = {"path": str(tmp_path / "s")}
+    frontend = RobustFrontend(student=conf, layers="last")
+    expected = student(*batch).states[2]
+    features, frames = frontend(*batch)
+    torch.testing.assert_close(features[0], expected[0])
+    assert not torch.allclose(load_student(student_dir)(*batch).states[2][0], features[0])
+    # From ESPnet's configuration and checkpoint, without the directory.
+    shutil.rmtree(tmp_path / "s")
+    again = RobustFrontend(student=conf, layers="last").eval()
+    again.load_state_dict(frontend.state_dict())
+    assert torch.equal(again(*batch)[0], features)
+    alone, _ = again(batch[0][2:, :3000], batch[1][2:])
+    torch.testing.assert_close(features[2, : frames[2]], alone[0], atol=1e-5, rtol=1e-5)
 
 
 def test_a_teacher_in_the_same_place(teacher_dir, batch):

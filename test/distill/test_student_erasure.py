@@ -1,0 +1,192 @@
+"""The eraser of a student: fitted in closed form, after a training that it does not touch."""
+
+import csv
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from espnet_robust.bin import export_student
+from espnet_robust.common.config import read_yaml
+from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.made_of import STUDENT_FILES
+from espnet_robust.distill.erasure import EraseConfig
+from espnet_robust.distill.probe import balanced_accuracy
+from espnet_robust.distill.student_erasure import StudentErasure
+from espnet_robust.models.speech_model import Hidden
+from espnet_robust.models.student import load_student
+
+SIZE, FRAMES = 8, 40
+
+
+class Toy(nn.Module):
+    """A "student" of two layers whose hidden states are its input, and minus it."""
+
+    num_layers, hidden_size = 1, SIZE
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(()))
+
+    def forward(self, wav, lengths):
+        assert not self.training
+        x = wav.unflatten(1, (-1, SIZE)) * self.weight
+        return Hidden({0: x, 1: -x}, lengths // SIZE)
+
+
+@dataclass
+class Utterances:
+    """Toy pairs: words in every value; distortion shifts an utterance in a plane, either way."""
+
+    seed: int
+    number: int = 300
+
+    def __iter__(self):
+        rng = np.random.default_rng(self.seed)
+        mixing = np.random.default_rng(99).standard_normal((SIZE, SIZE))
+        for _ in range(self.number):
+            frames = rng.standard_normal((FRAMES, SIZE)) * ([1] * (SIZE - 2) + [0.1] * 2)
+            shift = np.zeros(SIZE)
+            shift[-2:] = rng.uniform(1, 2), rng.uniform(-1, 1)
+            pair = np.stack([frames, frames + shift]) @ mixing
+            yield pair.reshape(2, -1).astype(np.float32)
+
+
+def means(pairs, erase=lambda x: x):
+    """(clean, distorted) time means, (N, D) each."""
+    frames = torch.from_numpy(np.stack(list(pairs))).unflatten(2, (-1, SIZE))
+    return erase(frames).mean(2).unbind(1)
+
+
+def test_the_probe_falls_to_chance_on_unseen_data_and_the_words_survive():
+    toy = Toy().train()
+    eraser = StudentErasure(2, Utterances(0)).fit(toy)
+    assert toy.training
+    unseen = Utterances(1)
+    assert balanced_accuracy(*means(unseen)) > 0.95
+    for layer, sign in ((0, 1), (1, -1)):
+        erased = means(unseen, lambda x, n=layer, s=sign: eraser.layer(s * x, n))
+        assert balanced_accuracy(*erased) < 0.56
+    # What a linear head, fitted to the clean frames, makes of the erased distorted frames.
+    frames = torch.from_numpy(np.stack(list(unseen))).unflatten(2, (-1, SIZE)).double()
+    words = frames[:, 0] @ torch.linalg.inv(
+        torch.from_numpy(np.random.default_rng(99).standard_normal((SIZE, SIZE)))
+    )
+    words = words[..., : SIZE - 2].flatten(0, 1)
+
+    def error(x):
+        solved = torch.linalg.lstsq(x, words).solution
+        return (x @ solved - words).square().mean() / words.square().mean()
+
+    assert error(eraser.layer(frames[:, 1], 0).flatten(0, 1)) < 0.02
+
+
+def test_the_same_bytes_each_time_and_another_rank_is_another():
+    one, two = (StudentErasure(2, Utterances(0)).fit(Toy()).state_dict() for _ in range(2))
+    assert all(torch.equal(one[key], two[key]) for key in one)
+    assert StudentErasure(3, Utterances(0)).fit(Toy()).rank == 3
+
+
+@pytest.mark.parametrize("rank", [0, SIZE, -1])
+def test_a_rank_that_the_student_has_not(rank):
+    with pytest.raises(ConfigError, match=rf"erase: rank: {rank} is not in 1..7: .* has 8 units"):
+        StudentErasure(rank, Utterances(0)).fit(Toy())
+
+
+def test_nothing_was_distorted():
+    with pytest.raises(ConfigError, match="left every utterance undistorted"):
+        StudentErasure(2, []).fit(Toy())
+
+
+@pytest.mark.parametrize("wrong", [{"rank": -1}, {"utterances": 1}])
+def test_options_out_of_range(wrong):
+    with pytest.raises(ConfigError, match="must not be negative, utterances"):
+        EraseConfig(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"erase": {"rank": 16}}, "rank: 16 is not in 1..15: the student has 16 units"),
+        ({"erase": {"rank": 1}, "mapping": "none", "dat": "none"}, "needs distorted speech"),
+        ({"erase": {"ranks": 1}}, "erase: unknown key 'ranks'"),
+    ],
+)
+def test_refused_before_the_training(train, tmp_path, options, message):
+    with pytest.raises(ConfigError, match=message):
+        train(tmp_path / "x", **options)
+
+
+ERASE = {"erase": {"rank": 2, "utterances": 10}}
+
+
+@pytest.fixture(scope="module")
+def erased(train, tmp_path_factory):
+    """As ``straight``, with an eraser."""
+    return train(tmp_path_factory.mktemp("erased") / "exp", keep_nbest_models=3, **ERASE)
+
+
+def test_training_is_as_without_it(erased, straight, assert_same_weights):
+    assert_same_weights(erased, straight)
+
+
+def test_the_probe_hears_the_erased_student(erased, straight):
+    (ours, theirs) = (
+        [row for row in csv.DictReader((out / "curves.csv").open()) if row["split"] == "valid"]
+        for out in (erased, straight)
+    )
+    assert len(ours) == len(theirs) == 3
+    for one, other in zip(ours, theirs, strict=True):
+        for name in ("domain_probe", "domain_probe_deviation"):
+            assert one[f"{name}_unerased"] == other[name]
+            assert 0 <= float(one[name]) <= 1
+    assert any(one["domain_probe"] != one["domain_probe_unerased"] for one in ours)
+
+
+def test_export(erased, straight, tmp_path):
+    options = {"a": [], "b": [], "none": ["--erase_rank", "0"]}
+    for name, words in options.items():
+        export_student.main(
+            [str(erased), str(tmp_path / name), "--checkpoint", "3epoch.pth", *words]
+        )
+    for file in STUDENT_FILES:
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+    students = {name: load_student(tmp_path / name) for name in options}
+    assert students["a"].eraser.rank == 2 and students["none"].eraser is None
+    assert read_yaml(tmp_path / "a/config.yaml")["provenance"]["erase"] == ERASE["erase"]
+    # Afterwards, from a training that knew nothing of it.
+    later = [str(straight), str(tmp_path / "later"), "--checkpoint", "3epoch.pth"]
+    export_student.main([*later, "--erase_rank", "2"])
+    wav = torch.randn(1, 8000, generator=torch.Generator().manual_seed(1)) * 0.05
+    ours, plain, after = (
+        model(wav, torch.tensor([8000])).states
+        for model in (students["a"], students["none"], load_student(tmp_path / "later"))
+    )
+    for layer in range(3):
+        assert not torch.equal(ours[layer], plain[layer])
+        torch.testing.assert_close(students["a"].erase(list(plain.values()))[layer], ours[layer])
+        assert after[layer].shape == ours[layer].shape
+
+
+def test_a_resumed_training_gives_the_same_student(train, tmp_path):
+    options = ERASE | {"dat": "none"}
+    for name, epochs in (("resumed", (1, 2)), ("straight", (2,))):
+        for epoch in epochs:
+            train(tmp_path / name, max_epoch=epoch, **options)
+        export_student.main([str(tmp_path / name), str(tmp_path / f"of_{name}")])
+    for file in STUDENT_FILES:
+        resumed, straight = (tmp_path / f"of_{name}" / file for name in ("resumed", "straight"))
+        assert resumed.read_bytes() == straight.read_bytes()
+
+
+def test_another_rank_is_exported_anew(erased, tmp_path, capsys):
+    words = [str(erased), str(tmp_path / "s"), "--checkpoint", "3epoch.pth", "--erase_rank"]
+    for rank, said in (
+        ("1", "1 directions erased from each"),
+        ("1", "already exported"),
+        ("3", "3 directions erased from each"),
+    ):
+        export_student.main([*words, rank])
+        assert said in capsys.readouterr().out
