@@ -1,10 +1,10 @@
 """``ctc_conf: {blank_bias: 6}``: a CTC layer that begins with blanks.
 
 With ESPnet's initial weights every token is as likely as the blank. A recogniser of streams then
-learned to output the likeliest first words of any sentence in its first frames,
-before they are spoken, and never unlearned it (conf/device/RESULTS.md); one that hears the whole
-utterance knows these words by then. If the blank is likelier at first, a token comes where its
-sound does.
+learned to output the likeliest first words of any sentence in its first frames, before they are
+spoken, and never unlearned it (conf/device/RESULTS.md). If the blank is likelier at first, a token
+comes where its sound does. A recogniser that hears the whole utterance knows the first words by
+then, but learns sooner too (egs/mini/asr1/RESULTS.md, The demo).
 """
 
 import inspect
