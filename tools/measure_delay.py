@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 from markdown_table import table
 
+from espnet_robust.common.cli import run
+from espnet_robust.common.errors import DataDirError
 from espnet_robust.data.audio import read_audio
 from espnet_robust.data.data_dir import iter_table, read_data_dir
 from espnet_robust.device.delay import word_delays, words_output
@@ -68,6 +70,8 @@ def measure(
     known, found = [], []
     data = read_data_dir(path)
     for utt, entry in data.wav.items():
+        if utt not in ends:
+            raise DataDirError(f"{path}: {utt}: not in the table of the ends of words")
         text = data.tables["text"][utt].split()
         known += [at for at, end in enumerate(ends[utt]) if end is not None]
         found += word_delays(words_output(model, read_audio(entry)), text, ends[utt])
@@ -104,4 +108,4 @@ def seconds_a_chunk(model: Runtime, chunks: int = 50) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

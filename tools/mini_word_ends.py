@@ -11,13 +11,13 @@ end is known; the others get a hyphen.
 import argparse
 import ctypes
 import json
-import sys
 from collections.abc import Sequence
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
+from espnet_robust.common.cli import run
 from espnet_robust.common.errors import DataDirError, UserError
 from espnet_robust.corpora import espeak
 from espnet_robust.data.audio import RATE, audio_info, resample
@@ -51,8 +51,10 @@ def main() -> None:
     parser.add_argument("audio", type=Path, help="mini_audio, with plan.jsonl in it")
     parser.add_argument("--speakers", nargs="*", help="only these (default: all)")
     args = parser.parse_args()
-    lines = (args.audio / "plan.jsonl").read_text(encoding="utf-8").splitlines()
-    items = [json.loads(line) for line in lines]
+    plan = args.audio / "plan.jsonl"
+    if not plan.is_file():
+        raise DataDirError(f"{plan}: no such file; has stage 1 of egs/mini/asr1 been run?")
+    items = [json.loads(line) for line in plan.read_text(encoding="utf-8").splitlines()]
     if args.speakers:
         items = [item for item in items if item["speaker"] in args.speakers]
     items.sort(key=lambda item: item["id"])
@@ -122,7 +124,4 @@ def format_ends(text: str, begins: Sequence[tuple[int, float]], end: float) -> l
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (UserError, DataDirError) as e:
-        sys.exit(f"error: {e}")
+    run(main)
