@@ -103,12 +103,12 @@ def load(experiment: Path, checkpoint: str) -> tuple[dict, DistillModel]:
 
 
 def first_directions(eraser: Eraser, rank: int) -> Eraser:
-    """The eraser of a lower rank: directions are sorted, the strongest last."""
-    layers, size, whole = eraser.read.shape
+    """The eraser of a lower rank: the strongest direction is the first."""
+    layers, size, _ = eraser.read.shape
     part = Eraser(layers, size, rank)
-    part.read = eraser.read[:, :, whole - rank :]
-    part.offset = eraser.offset[:, whole - rank :]
-    part.write = eraser.write[:, whole - rank :]
+    part.read = eraser.read[:, :, :rank]
+    part.offset = eraser.offset[:, :rank]
+    part.write = eraser.write[:, :rank]
     return part
 
 

@@ -75,17 +75,25 @@ def fit_nuisance_eraser(
 
     Nuisance attribute projection (Solomonoff et al., ICASSP 2005, "Advances in channel
     compensation for SVM speaker recognition"). ``Most`` is relative to how much clean speech
-    varies: the directions are the first ``rank`` eigenvectors of the mean square of
+    varies: the directions are W^+ v of the first ``rank`` eigenvectors v of the mean square of
     W (distorted - clean), where W whitens clean speech. Of all projections that make the same
     changes vanish, it changes clean speech least (as for LEACE). Unlike ``fit_eraser``, it needs no
     classes and also erases a mixture of known distortions in other proportions.
+
+    If the features are means over time, but frames are to be erased, these are two questions: how
+    well a direction tells the domain depends on how means vary, and what it costs to erase it on
+    how frames do. So with ``covariance``, that of frames, W whitens both together, on one scale;
+    and the projection is the one that changes frames least.
 
     Args:
         clean: (N, D) features of utterances.
         distorted: (N, D), of the same utterances distorted; with several copies of each, repeat
             ``clean``.
         rank: number of directions.
-        covariance: (D, D), of what must change little, which W whitens; None: of ``clean``.
+        covariance: (D, D), of clean frames, if these are what is erased; None: of ``clean``.
+
+    Returns:
+        The eraser, the strongest direction first: its first n directions are those of rank n.
 
     Raises:
         ConfigError: ``rank`` is not in 1..D.
@@ -94,13 +102,14 @@ def fit_nuisance_eraser(
     if not 1 <= rank <= size:
         raise ConfigError(f"rank: {rank} is not in 1..{size}, the number of values of a feature")
     mean = clean.mean(0)
-    if covariance is None:
-        centred = clean.astype(float) - mean
-        covariance = centred.T @ centred / len(clean)
-    whiten, unwhiten = _whiteners(covariance)
-    changes = (distorted.astype(float) - clean) @ whiten
+    centred = clean.astype(float) - mean
+    varied = centred.T @ centred / len(clean)
+    whiten, unwhiten = _whiteners(varied if covariance is None else covariance)
+    varied = whiten @ varied @ whiten
+    inner, outer = _whiteners(varied / np.trace(varied) + np.eye(size) / size)
+    changes = (distorted.astype(float) - clean) @ whiten @ inner
     _, vectors = np.linalg.eigh(changes.T @ changes / len(changes))
-    directions = vectors[:, -rank:]
+    directions, _ = np.linalg.qr(outer @ vectors[:, ::-1][:, :rank])
     return AffineEraser(mean, whiten @ directions, directions.T @ unwhiten)
 
 
