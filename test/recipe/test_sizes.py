@@ -115,8 +115,8 @@ def test_a_disk_that_is_too_small(plan, free, tmp_path):
 
 def test_a_small_disk_can_be_a_warning(root, plan, free, tmp_path, capsys):
     free(0)
-    options = ["--recipe", str(plan.recipe.directory), "--task", "asr"]
-    options += ["--systems", "cdm1", "--preset", "960h", "--exp", str(tmp_path)]
+    options = ["--recipe", str(plan.recipe.directory), "--task", "asr", "--protocols", "none"]
+    options += ["--systems", "teacher cdm1", "--preset", "960h", "--exp", str(tmp_path)]
     with pytest.raises(UserError, match="GB are needed, 0 GB are free"):
         check_recipe.main(options)
     check_recipe.main([*options, "--check_disk", "false"])
