@@ -42,6 +42,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoint", default="valid.distill.best.pth")
     parser.add_argument("--ranks", type=int, nargs="+", default=[2, 4, 8, 16])
     parser.add_argument("--utterances", type=int, default=500, help="to fit an eraser")
+    parser.add_argument("--distortion", type=read_yaml, help="another mixture to fit it to")
     parser.add_argument("--probe", type=Path, nargs="*", default=[], help="clean, copies")
     parser.add_argument("--label", default="utt2label", help="table with the labels")
     parser.add_argument("--train", type=Path, required=True, help="labelled, clean")
@@ -71,8 +72,8 @@ def _measure(experiment: Path, args: argparse.Namespace) -> Iterator[tuple[int, 
     """(rank, what the table shows, (test sets, utterances) whether each is right)."""
     config, model = load(experiment, args.checkpoint)
     student = model.student
-    fit = {"erase": {"rank": max(args.ranks), "utterances": args.utterances}}
-    whole = StudentErasure.of(config | fit).fit(student)
+    fit = {"rank": max(args.ranks), "utterances": args.utterances, "distortion": args.distortion}
+    whole = StudentErasure.of(config | {"erase": fit}).fit(student)
     probed = [np.stack(list(means_of(student, p).values())) for p in args.probe]
     labelled = [
         (means_of(student, p), dict(iter_table(p / args.label))) for p in (args.train, *args.test)

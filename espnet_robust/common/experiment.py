@@ -332,6 +332,10 @@ def _with_mixtures(config: Config, owner: Path, recipe: Recipe | None = None) ->
     if config.get("valid_mapping", mapping) != "none" and (valid or train):
         mixture = _mixture(valid or train, owner)
         config["valid_distortion"] = _on(mixture, recipe, dev=not valid)
+    erase = config.get("erase") or {}
+    if erase.get("distortion"):
+        mixture = _on(_mixture(erase["distortion"], owner), recipe, dev=False)
+        config["erase"] = erase | {"distortion": mixture}
     return config
 
 

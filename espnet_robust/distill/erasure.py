@@ -4,7 +4,9 @@ Nothing is trained. ``student_erasure.py`` fits one to the hidden states of a fi
 ``probe.py`` to the features that it probes.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,8 @@ class EraseConfig:
     Attributes:
         rank: number of directions in each layer; 0: nothing.
         utterances: number of training utterances to which they are fitted.
+        distortion: another mixture, which distorts these utterances once more; None: they are
+            only distorted as in training. In a YAML of ``conf/distill`` also its file.
 
     Raises:
         ConfigError: a value is out of range.
@@ -25,12 +29,15 @@ class EraseConfig:
 
     rank: int = 0
     utterances: int = 500
+    distortion: Mapping[str, Any] | None = None
 
     def __post_init__(self):
         if self.rank < 0 or self.utterances < 2:
             raise ConfigError(
                 f"rank: {self.rank} must not be negative, utterances: {self.utterances} at least 2"
             )
+        if not isinstance(self.distortion, Mapping | None):
+            raise ConfigError(f"distortion: write the mixture here, not {self.distortion!r}")
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,8 @@ def fit_nuisance_eraser(
     varied = centred.T @ centred / len(clean)
     whiten, unwhiten = _whiteners(varied if covariance is None else covariance)
     varied = whiten @ varied @ whiten
-    inner, outer = _whiteners(varied / np.trace(varied) + np.eye(size) / size)
+    # The trace is 0 if there is but one utterance.
+    inner, outer = _whiteners(varied / (np.trace(varied) or 1) + np.eye(size) / size)
     changes = (distorted.astype(float) - clean) @ whiten @ inner
     _, vectors = np.linalg.eigh(changes.T @ changes / len(changes))
     directions, _ = np.linalg.qr(outer @ vectors[:, ::-1][:, :rank])

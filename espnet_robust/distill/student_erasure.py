@@ -21,7 +21,7 @@ from espnet_robust.distill.domains import AdversaryConfig, domain_labels
 from espnet_robust.distill.erasure import EraseConfig, fit_nuisance_eraser
 from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distill.views import CLEAN, Views
-from espnet_robust.distortion import load_distortion
+from espnet_robust.distortion import Distorter, load_distortion
 from espnet_robust.models.eraser import Eraser
 from espnet_robust.models.frames import Frames
 from espnet_robust.models.speech_model import SpeechModel
@@ -29,39 +29,49 @@ from espnet_robust.models.speech_model import SpeechModel
 
 @dataclass(frozen=True)
 class Pairs:
-    """Clean and distorted views of utterances, (2, N) float32 each.
+    """Clean and distorted views of utterances, (1 + distorted views, N) float32 each.
 
     Attributes:
         sources: ``train_data_path_and_name_and_type``: ``wav.scp``, its name and type.
         utterances: how many of it, spread evenly.
-        views: what the student hears, with the clean crop beside it.
+        views: of each mixture: what the student hears, with the clean crop beside it.
     """
 
     sources: Sequence[Sequence[str]]
     utterances: int
-    views: Views
+    views: Sequence[Views]
 
     def __iter__(self) -> Iterator[np.ndarray]:
         wavs = list(iter_table(self.sources[0][0]))
-        for utt, entry in wavs[:: max(1, len(wavs) // self.utterances)][: self.utterances]:
-            heard = self.views(utt, {"speech": read_audio(entry, rate=self.views.frames.rate)})
-            if heard["domain"][0]:  # drawn undistorted otherwise
-                yield np.stack([heard[CLEAN], heard["student_speech"]])
+        number = min(self.utterances, len(wavs))
+        for utt, entry in (wavs[i * len(wavs) // number] for i in range(number)):
+            speech = {"speech": read_audio(entry, rate=self.views[0].frames.rate)}
+            heard = [views(utt, speech) for views in self.views]
+            # The others were drawn undistorted.
+            distorted = [view["student_speech"] for view in heard if view["domain"][0]]
+            if distorted:
+                yield np.stack([heard[0][CLEAN], *distorted])
 
 
-def pairs_of(config: Mapping[str, Any], utterances: int) -> Pairs:
+def pairs_of(config: Mapping[str, Any], erase: EraseConfig) -> Pairs:
     """The pairs of a distillation.
 
     Args:
         config: the options of ``distill_train``, or the ``config.yaml`` that it writes.
-        utterances: how many, spread evenly over the training set.
+        erase: how many utterances, spread evenly over the training set, and another mixture.
 
     Raises:
-        UserError: the distortion cannot be read, or there is none.
+        UserError: a distortion cannot be read, or there is none.
     """
     if config["mapping"] == "none":
         raise ConfigError("erase: needs distorted speech, but with mapping none there is none")
-    distorter = load_distortion(config["distortion"])
+    mixtures = filter(None, (config["distortion"], erase.distortion))
+    views = [_views_of(config, load_distortion(mixture)) for mixture in mixtures]
+    return Pairs(config["train_data_path_and_name_and_type"], erase.utterances, views)
+
+
+def _views_of(config: Mapping[str, Any], distorter: Distorter) -> Views:
+    """What the student hears in the last epoch, and the same crop undistorted."""
     frames = Frames.from_description(config["student_arch"])
     views = Views(
         "setup1", distorter, domain_labels(distorter.kinds, AdversaryConfig()), config["seed"],
@@ -69,7 +79,7 @@ def pairs_of(config: Mapping[str, Any], utterances: int) -> Pairs:
         fixed_crops=config["fixed_crops"], extra={CLEAN},
     )  # fmt: skip
     views.start_epoch(Schedule(config["max_epoch"], config["max_epoch"]))
-    return Pairs(config["train_data_path_and_name_and_type"], utterances, views)
+    return views
 
 
 @dataclass(frozen=True)
@@ -88,7 +98,7 @@ class StudentErasure:
     def of(cls, config: Mapping[str, Any]) -> "StudentErasure | None":
         """Of a distillation, see ``pairs_of``; None if its ``erase`` asks for nothing."""
         erase = from_mapping(config.get("erase") or {}, EraseConfig, "erase")
-        return cls(erase.rank, pairs_of(config, erase.utterances)) if erase.rank else None
+        return cls(erase.rank, pairs_of(config, erase)) if erase.rank else None
 
     def check(self, student: SpeechModel) -> None:
         """Raise ConfigError if the student has too few dimensions."""
@@ -102,7 +112,7 @@ class StudentErasure:
         """The eraser of a student, which is left as it is.
 
         In each layer: the directions in which distortion moves the mean over time of an utterance
-        most, relative to how frames of clean speech vary (``fit_nuisance_eraser``).
+        most, relative to how means and frames of clean speech vary (``fit_nuisance_eraser``).
 
         Raises:
             ConfigError: rank is too high, or the distortion left all utterances as they were.
@@ -127,7 +137,7 @@ class StudentErasure:
 class _Sums:
     """What the fit needs, of all layers L; frames are not kept.
 
-    means: (2, L, D) float64 for each pair, over time, clean first.
+    means: (2, L, D) float64 for each distorted view, over time, clean first.
     """
 
     def __init__(self):
@@ -140,16 +150,17 @@ class _Sums:
     @torch.no_grad()
     def of(cls, student: SpeechModel, pairs: Iterable[np.ndarray]) -> "_Sums":
         sums, device = cls(), next(student.parameters()).device
-        for pair in pairs:
-            wav = torch.from_numpy(pair).to(device)
-            hidden = student(wav, torch.tensor([wav.shape[1]] * 2, device=device))
+        for views in pairs:
+            wav = torch.from_numpy(views).to(device)
+            hidden = student(wav, torch.tensor([wav.shape[1]] * len(wav), device=device))
             sums.add(torch.stack(list(hidden.states.values()), 1).double())
         return sums
 
     def add(self, states: Tensor) -> None:
-        """Add (2, L, T, D), the frames of a clean and a distorted utterance."""
+        """Add (1 + distorted views, L, T, D), the frames of an utterance, the clean view first."""
         clean = states[0]
-        self.means.append(states.mean(2).cpu().numpy())
+        of_clean, *of_distorted = states.mean(2).cpu().numpy()
+        self.means += [np.stack([of_clean, one]) for one in of_distorted]
         self._count += clean.shape[1]
         self._first = self._first + clean.sum(1)
         self._second = self._second + clean.transpose(1, 2) @ clean

@@ -150,8 +150,9 @@ def drawn_from(
     from espnet_robust.distortion.config import given_config, load_distortion  # SciPy: seconds
 
     found: dict[str, Any] = {}
-    for key in MIXTURES:
-        mixture = config.get(key)
+    mixtures = {key: config.get(key) for key in MIXTURES}
+    mixtures["erase"] = (config.get("erase") or {}).get("distortion")
+    for key, mixture in mixtures.items():
         if isinstance(mixture, str):
             found[key] = given_config(mixture)[0]
         if mixture:

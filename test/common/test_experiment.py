@@ -219,6 +219,8 @@ def test_babble_of_the_recipes_own_speech():
         named = {k["name"]: k for k in config[key]["chain"][0]["one_of"]}
         assert named["babble"]["speech"] == f"data/{data}"
         assert named["noise"]["noise"] == f"data/noise_{data.partition('_')[2]}"
+    erase = resolve("distill", "cdm2_erased", ours, "tiny")["erase"]
+    assert erase["distortion"]["chain"][0]["one_of"][4]["speech"] == "data/fold1_train"
     theirs = {"valid_distortion": "conf/distortion/train.yaml"}
     given = resolve("distill", "cdm1", ours, "tiny", theirs)
     named = {k["name"]: k for k in given["valid_distortion"]["chain"][0]["one_of"]}

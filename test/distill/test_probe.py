@@ -121,6 +121,23 @@ def test_erasing_everything_leaves_the_mean_and_the_units_do_not_matter():
     np.testing.assert_allclose(one * scale, other, rtol=1e-6, atol=1e-8)
 
 
+def test_what_tells_the_domain_by_means_is_erased_where_frames_use_it_least():
+    """Distortion moves value 1 by 1 and 2 by 1.5. Means hardly vary in 1, so it tells more.
+    Frames vary alike in both; for them alone, 2 would be the direction.
+    """
+    rng = np.random.default_rng(0)
+    clean = rng.standard_normal((4000, 3)) * [1, 0.1, 3]
+    distorted = clean + np.tile([[0, 1, 1.5], [0, 1, -1.5]], (2000, 1))
+    frames = np.array([[1, 0.9, 0], [0.9, 4, 0], [0, 0, 4]])
+    by_means = fit_nuisance_eraser(clean, distorted, 1, frames)
+    by_frames = fit_nuisance_eraser(np.zeros((1, 3)), distorted - clean, 1, frames)
+    np.testing.assert_allclose(by_means.write / by_means.write[0, 1], [[0, 1, 0]], atol=0.1)
+    np.testing.assert_allclose(by_frames.write / by_frames.write[0, 2], [[0, 0, 1]], atol=0.1)
+    # It is read where frames have least to lose: value 0, which varies along with 1, helps.
+    read = np.linalg.solve(frames, [0, 1, 0])
+    np.testing.assert_allclose(by_means.read[:, 0] / by_means.read[1, 0], read / read[1], atol=0.1)
+
+
 @pytest.mark.parametrize("rank", [0, 5])
 def test_a_rank_that_does_not_exist(rank):
     x = np.zeros((10, 4))

@@ -30,7 +30,7 @@ def deep_teacher(tmp_path_factory):
     """Tiny, with as many layers as HuBERT Base."""
     torch.manual_seed(0)
     config = HubertConfig(
-        hidden_size=16,
+        hidden_size=32,
         num_hidden_layers=12,
         num_attention_heads=2,
         intermediate_size=32,
@@ -48,6 +48,8 @@ def check(config: dict, teacher: Path, tmp_path: Path) -> None:
     """Build the model with ``teacher`` and, as there is no data, a mixture that needs none."""
     chain = {"chain": [{"one_of": ["clean", "white", "clip"]}]}
     mixtures = {key: chain for key in ("distortion", "valid_distortion") if key in config}
+    if "distortion" in config.get("erase", {}):
+        mixtures["erase"] = config["erase"] | {"distortion": chain}
     (tmp_path / "train.yaml").write_text(yaml.safe_dump(config | mixtures))
     args = parse(
         get_parser(), ["--config", str(tmp_path / "train.yaml"), "--teacher", str(teacher)]

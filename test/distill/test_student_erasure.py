@@ -14,7 +14,7 @@ from espnet_robust.common.errors import ConfigError
 from espnet_robust.common.made_of import STUDENT_FILES
 from espnet_robust.distill.erasure import EraseConfig
 from espnet_robust.distill.probe import balanced_accuracy
-from espnet_robust.distill.student_erasure import StudentErasure
+from espnet_robust.distill.student_erasure import StudentErasure, pairs_of
 from espnet_robust.models.speech_model import Hidden
 from espnet_robust.models.student import load_student
 
@@ -100,6 +100,21 @@ def test_nothing_was_distorted():
         StudentErasure(2, []).fit(Toy())
 
 
+def test_a_second_mixture_moves_elsewhere():
+    class Twice(Utterances):
+        """Each utterance once more, moved along a value in which words are, too."""
+
+        def __iter__(self):
+            for clean, distorted in super().__iter__():
+                moved = clean.reshape(-1, SIZE) + np.float32([9, *[0] * (SIZE - 1)])
+                yield np.stack([clean, distorted, moved.ravel()])
+
+    once, twice = (StudentErasure(3, pairs(0)).fit(Toy()) for pairs in (Utterances, Twice))
+    move = torch.eye(SIZE)[0]
+    assert (once.layer(move, 0) - once.layer(0 * move, 0)).norm() > 0.3
+    assert (twice.layer(move, 0) - twice.layer(0 * move, 0)).norm() < 1e-3
+
+
 @pytest.mark.parametrize("wrong", [{"rank": -1}, {"utterances": 1}])
 def test_options_out_of_range(wrong):
     with pytest.raises(ConfigError, match="must not be negative, utterances"):
@@ -112,6 +127,8 @@ def test_options_out_of_range(wrong):
         ({"erase": {"rank": 16}}, "rank: 16 is not in 1..15: the student has 16 units"),
         ({"erase": {"rank": 1}, "mapping": "none", "dat": "none"}, "needs distorted speech"),
         ({"erase": {"ranks": 1}}, "erase: unknown key 'ranks'"),
+        ({"erase": {"rank": 1, "distortion": "a.yaml"}}, "erase: distortion: write the mixture"),
+        ({"erase": {"rank": 1, "distortion": {"chain": ["wite"]}}}, "did you mean 'white'"),
     ],
 )
 def test_refused_before_the_training(train, tmp_path, options, message):
@@ -179,6 +196,22 @@ def test_a_resumed_training_gives_the_same_student(train, tmp_path):
     for file in STUDENT_FILES:
         resumed, straight = (tmp_path / f"of_{name}" / file for name in ("resumed", "straight"))
         assert resumed.read_bytes() == straight.read_bytes()
+
+
+def test_pairs_are_spread_over_the_training_set_and_each_mixture_is_drawn_once(straight):
+    config = read_yaml(straight / "config.yaml")
+    silent = {"distortion": {"chain": ["clean"]}}
+    white = {"chain": [{"name": "white", "snr_db": 10}]}
+    every = list(pairs_of(config | {"distortion": white}, EraseConfig(utterances=99)))
+    assert len(every) == 12
+    some = list(pairs_of(config | {"distortion": white}, EraseConfig(utterances=5)))
+    for one, number in zip(some, (0, 2, 4, 7, 9), strict=True):
+        np.testing.assert_array_equal(one, every[number])
+    assert list(pairs_of(config | silent, EraseConfig())) == []
+    (added, *_) = pairs_of(config | silent, EraseConfig(distortion=white))
+    np.testing.assert_array_equal(added, every[0])
+    (both, *_) = pairs_of(config | {"distortion": white}, EraseConfig(distortion=white))
+    assert both.shape == (3, every[0].shape[1])
 
 
 def test_another_rank_is_exported_anew(erased, tmp_path, capsys):
