@@ -5,7 +5,8 @@ heads as they were trained, and the domain probe of mean and deviation. On other
 accuracy of the probe of the mean for `--probe CLEAN COPY...`; and the accuracy of a linear
 classifier of labels, trained on means over time of clean speech, as in the keyword recipe ("a|b":
 it is right if each part is). Then, for each rank, by how much it lowers the errors over all
-distorted test sets and all experiments, with a bootstrap over speakers.
+distorted test sets and all experiments, and what it does to clean speech, with a bootstrap over
+speakers and experiments.
 
 All from the last layer. Run it in the recipe of the experiments; other data dirs are
 RECIPE/data/NAME, and paths in them start in RECIPE.
@@ -61,11 +62,13 @@ def main(cmd: Sequence[str] | None = None) -> None:
         for rank, found, correct in _measure(experiment, args):
             print("\t".join([str(experiment), str(rank), *(f"{x:.3f}" for x in found)]), flush=True)
             right[-1].append(correct)
-    # (experiments, ranks, distorted test sets, utterances)
     speakers = list(dict(iter_table(args.test[0] / "utt2spk")).values())
-    distorted = np.array(right)[:, :, 1:]
-    for rank, *interval in saved_errors(distorted, speakers, [0, *args.ranks]):
+    found = np.array(right)  # (experiments, ranks, test sets, utterances)
+    words = (found[:, :, 1:], speakers, [0, *args.ranks])
+    for rank, *interval in saved_errors(*words):
         print("rank {}: {:.1f} % fewer errors ({:.1f} to {:.1f})".format(rank, *interval))
+    for rank, *interval in gained_points(found[:, :, :1], *words[1:]):
+        print("rank {}, clean: {:+.1f} points ({:+.1f} to {:+.1f})".format(rank, *interval))
 
 
 def _measure(experiment: Path, args: argparse.Namespace) -> Iterator[tuple[int, list, np.ndarray]]:
@@ -162,13 +165,37 @@ def saved_errors(
         speakers: that of each utterance; all of a speaker's utterances are drawn together.
         ranks: the first is 0.
     """
+    errors = drawn(~right, speakers)
+    for rank, ours in zip(ranks[1:], errors[:, 1:].T, strict=True):
+        saved = 100 * (1 - ours / errors[:, 0])
+        yield rank, saved[0], *np.percentile(saved[1:], [2.5, 97.5])
+
+
+def gained_points(
+    right: np.ndarray, speakers: Sequence[str], ranks: Sequence[int]
+) -> Iterator[tuple[int, float, float, float]]:
+    """As ``saved_errors``: (rank, points of accuracy above rank 0, and the 95 % interval)."""
+    correct, number = drawn(right, speakers), drawn(np.ones_like(right), speakers)
+    for i, rank in enumerate(ranks[1:], 1):
+        gained = 100 * (correct[:, i] - correct[:, 0]) / number[:, i]
+        yield rank, gained[0], *np.percentile(gained[1:], [2.5, 97.5])
+
+
+def drawn(counted: np.ndarray, speakers: Sequence[str]) -> np.ndarray:
+    """(1 + DRAWS, ranks) numbers of True: all, then of drawn experiments and drawn speakers.
+
+    Args:
+        counted: (experiments, ranks, copies, utterances) bool.
+        speakers: that of each utterance.
+    """
     names, group = np.unique(speakers, return_inverse=True)
-    errors = (~right).sum((0, 2)).astype(float) @ np.eye(len(names))[group]  # (ranks, speakers)
-    draws = np.random.default_rng(0).integers(len(names), size=(DRAWS, len(names)))
-    for rank, ours in zip(ranks[1:], errors[1:], strict=True):
-        saved = 100 * (1 - ours[draws].sum(1) / errors[0][draws].sum(1))
-        low, high = np.percentile(saved, [2.5, 97.5])
-        yield rank, 100 * (1 - ours.sum() / errors[0].sum()), low, high
+    table = counted.sum(2).astype(float) @ np.eye(len(names))[group]
+    rng = np.random.default_rng(0)
+    times = [
+        np.concatenate([np.ones((1, n)), rng.multinomial(n, np.ones(n) / n, DRAWS)])
+        for n in (len(table), len(names))
+    ]
+    return np.einsum("de,ers,ds->dr", times[0], table, times[1])
 
 
 if __name__ == "__main__":

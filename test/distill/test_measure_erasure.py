@@ -26,6 +26,12 @@ def test_errors_saved_and_their_interval(tool):
     assert found[1] == (4, 0, 0, 0)
 
 
+def test_points_gained_and_that_experiments_are_drawn_too(tool):
+    # One speaker of four utterances; one experiment gains two of them, the other loses one.
+    right = np.array([[[[0, 0, 1, 1]], [[1, 1, 1, 1]]], [[[1, 1, 1, 1]], [[0, 1, 1, 1]]]], bool)
+    assert list(tool.gained_points(right, ["a"] * 4, [0, 8])) == [(8, 12.5, -25, 50)]
+
+
 def test_an_intent_is_right_if_each_slot_is(tool):
     x = np.repeat(np.eye(4) * 9, 3, axis=0)
     labels = [label for label in ("on|light", "on|fan", "off|light", "off|fan") for _ in range(3)]
@@ -60,7 +66,7 @@ def test_the_table(tool, straight, data, tmp_path, capsys):
     clean, noisy = (str(folder / name) for name in ("train", "noisy"))
     words = [str(straight), "--checkpoint", "3epoch.pth", "--ranks", "12", "--utterances", "12"]
     tool.main([*words, "--probe", clean, noisy, "--train", clean, "--test", clean, noisy])
-    head, plain, erased, saved = capsys.readouterr().out.splitlines()[-4:]
+    head, plain, erased, saved, gained = capsys.readouterr().out.splitlines()[-5:]
     assert head.split("\t")[1:] == [
         "rank", "loss", "probe valid", "deviation valid", "probe noisy", "train", "noisy",
     ]  # fmt: skip
@@ -69,3 +75,4 @@ def test_the_table(tool, straight, data, tmp_path, capsys):
     assert float(erased[1]) > float(plain[1]) > 0  # the heads were trained without
     assert plain[-2:] == ["100.000", "0.000"]
     assert saved.startswith("rank 12: ")
+    assert gained.startswith("rank 12, clean: -")  # of 16 directions
