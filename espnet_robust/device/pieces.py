@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from espnet_robust.device.runtime import package
+from espnet_robust.models.front.norm import scale_and_shift
 from espnet_robust.models.speech_model import SpeechModel
 
 PIECE = 25  # frames
@@ -80,32 +81,12 @@ class PiecewiseFront(nn.Module):
         return out.permute(1, 2, 0, 3).flatten(2)[:, :, :frames]
 
     def _affine(self, wav: Tensor) -> tuple[Tensor, Tensor]:
-        """The first layer's group norm as scale and shift (B, C, 1).
-
-        The moments of a convolution's output follow from those of its input: with w a channel's
-        weights and x the samples under it, E[wx] = w E[x] and E[(wx)^2] = w E[xx'] w'.
-        """
-        norm, conv = self.norm, self.conv
-        if norm is None:
+        """The first layer's group norm as scale and shift (B, C, 1)."""
+        if self.norm is None:
             return wav[:, :1, None], wav[:, :1, None]
-        kernel, stride = conv.kernel_size[0], conv.stride[0]
-        places = (wav.shape[1] - kernel) // stride + 1
-        x = torch.stack([wav[:, k : k + places * stride : stride][:, :places]
-                         for k in range(kernel)], 2).double()  # fmt: skip
-        valid = getattr(norm, "frames", None)
-        if valid is None:
-            count = torch.as_tensor(places)
-        else:
-            place = torch.arange(places, device=wav.device)
-            x = x.masked_fill((place >= valid[:, None])[..., None], 0.0)
-            count = valid[:, None, None]
-        mean, gram = x.sum(1, keepdim=True) / count, x.transpose(1, 2) @ x / count
-        gram = gram - mean.transpose(1, 2) * mean  # the covariance
-        weights = conv.weight[:, 0].double()
-        variance = ((weights @ gram) * weights).sum(-1).clamp(min=0.0)
-        centre = (mean * weights).sum(-1)
-        scale = norm.weight * torch.rsqrt(variance + norm.eps)
-        return scale.float()[..., None], (norm.bias - centre * scale).float()[..., None]
+        frames = getattr(self.norm, "frames", None)
+        scale, shift = scale_and_shift(self.conv, self.norm, wav, frames)
+        return scale.float()[..., None], shift.float()[..., None]
 
 
 def in_pieces(model: SpeechModel) -> PiecewiseFront | None:
