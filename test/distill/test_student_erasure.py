@@ -121,13 +121,18 @@ def test_options_out_of_range(wrong):
         EraseConfig(**wrong)
 
 
+def test_a_mixture_that_was_not_read():
+    with pytest.raises(ConfigError, match="distortion: write the mixture here, not 'a.yaml'"):
+        EraseConfig(distortion="a.yaml")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"erase": {"rank": 16}}, "rank: 16 is not in 1..15: the student has 16 units"),
         ({"erase": {"rank": 1}, "mapping": "none", "dat": "none"}, "needs distorted speech"),
         ({"erase": {"ranks": 1}}, "erase: unknown key 'ranks'"),
-        ({"erase": {"rank": 1, "distortion": "a.yaml"}}, "erase: distortion: write the mixture"),
+        ({"erase": {"rank": 1, "distortion": "a.yaml"}}, "a.yaml: no such file"),
         ({"erase": {"rank": 1, "distortion": {"chain": ["wite"]}}}, "did you mean 'white'"),
     ],
 )
