@@ -83,7 +83,7 @@ def write_int8(source: Path, path: Path, calibration: Sequence[np.ndarray] = ())
             "op_types_to_quantize": ["MatMul", "Gemm"],
             "per_channel": True,
             "weight_type": quantization.QuantType.QInt8,
-            "nodes_to_exclude": _left_in_float(onnx.load(str(prepared))),
+            "nodes_to_exclude": _left_in_float(onnx.load(str(prepared)), _trained(source)),
         }
         if calibration:
             quantization.quantize_static(
@@ -99,17 +99,22 @@ def write_int8(source: Path, path: Path, calibration: Sequence[np.ndarray] = ())
     write_atomic(path, model.SerializeToString())
 
 
-def _left_in_float(model: Any) -> list[str]:
+def _trained(source: Path) -> set[str]:
+    """Names of the trained weights in an exported file. A filter bank's matrices are constants."""
+    return {one.name for one in package("onnx").load(str(source)).graph.initializer}
+
+
+def _left_in_float(model: Any, trained: set[str]) -> list[str]:
     """Names of the matrix products that stay float32: those above the speech model, and those
-    without weights on the right: in attention, and in a filter bank, where eight bits would be far
-    too few for the range of energies.
+    without trained weights: of attention, and of a filter bank. Eight bits are far too few for the
+    range of samples, spectra and energies: with its Fourier transform in integers, a recogniser
+    made twice as many errors on clean speech.
     """
-    weights = {one.name for one in model.graph.initializer}
     names = [
         node.name
         for node in model.graph.node
         if node.op_type in ("MatMul", "Gemm")
-        and (node.input[1] not in weights or _is_above(node.name))
+        and (node.input[1] not in trained or _is_above(node.name))
     ]
     # The dynamic quantiser first turns each Gemm into a MatMul of this name.
     return [*names, *(f"{name}_MatMul" for name in names)]
