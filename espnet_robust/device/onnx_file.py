@@ -105,16 +105,22 @@ def _trained(source: Path) -> set[str]:
 
 
 def _left_in_float(model: Any, trained: set[str]) -> list[str]:
-    """Names of the matrix products that stay float32: those above the speech model, and those
-    without trained weights: of attention, and of a filter bank. Eight bits are far too few for the
-    range of samples, spectra and energies: with its Fourier transform in integers, a recogniser
-    made twice as many errors on clean speech.
+    """Names of the matrix products that stay float32: those above the speech model; those without
+    trained weights, of attention and of a filter bank; and the one that takes log energies.
+
+    Eight bits are too few for the range of samples, spectra and energies, and those of silence
+    would take most of the range from speech (conf/device/RESULTS.md).
     """
+    takes_energies = any(node.op_type == "Log" for node in model.graph.node)
     names = [
         node.name
         for node in model.graph.node
         if node.op_type in ("MatMul", "Gemm")
-        and (node.input[1] not in trained or _is_above(node.name))
+        and (
+            node.input[1] not in trained
+            or _is_above(node.name)
+            or (takes_energies and "/feature_projection/" in node.name)
+        )
     ]
     # The dynamic quantiser first turns each Gemm into a MatMul of this name.
     return [*names, *(f"{name}_MatMul" for name in names)]

@@ -130,9 +130,9 @@ def test_int8(tmp_path, calibration):
         if node.op_type in ("MatMul", "Gemm")
         and not any(name.endswith("_DequantizeLinear_Output") for name in node.input)
     ]
-    # The Fourier transform in four parts, the filters, two products of attention in each layer, and
-    # the layers above the student.
-    assert len(kept) == 4 + 1 + 2 * 2 + 3
+    # The Fourier transform in four parts, the filters, what takes log energies, two products of
+    # attention in each layer, and the layers above the student.
+    assert len(kept) == 4 + 1 + 1 + 2 * 2 + 3
     assert sum(name.startswith(("/ctc_lo/", "/projections.")) for name in kept) == 3
     int8, exact = (
         np.concatenate(list(stream_log_probs(Runtime(tmp_path / name), [wave(16000)])))
