@@ -14,6 +14,7 @@ from espnet_robust.device.export import FORMATS, export
 from espnet_robust.device.graph import OPSET
 from espnet_robust.device.greedy import best_path
 from espnet_robust.device.metadata import text_of
+from espnet_robust.device.onnx_file import EightBits
 from espnet_robust.device.recogniser import read_experiment
 from espnet_robust.device.runtime import Runtime
 from espnet_robust.models.speech_model import load_teacher
@@ -145,7 +146,7 @@ def test_only_matrix_products_are_of_integers(exported):
 def test_log_energies_and_what_takes_them_stay_float(teacher_dir, tmp_path, calibration):
     student = build_student(load_teacher(teacher_dir), StudentConfig(**STUDENTS["log_mel"]))
     save_student(student, tmp_path / "student", {})
-    export(tmp_path / "student", tmp_path, "all", "", calibration)
+    export(tmp_path / "student", tmp_path, "all", "", EightBits(calibration))
     model = onnx.load(tmp_path / "model.int8.onnx")
     made_by = {out: node for node in model.graph.node for out in node.output}
     before = []
