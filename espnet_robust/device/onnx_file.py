@@ -92,7 +92,7 @@ def write_int8(source: Path, path: Path, how: EightBits = DYNAMIC) -> None:
     """
     onnx = package("onnx")
     quantization = package("onnxruntime.quantization")
-    if how.convolutions and not any(n.op_type == "Loop" for n in onnx.load(str(source)).graph.node):
+    if how.convolutions and not has_pieces(source):
         raise ModelError(
             f"{source}: its student has no convolutions like HuBERT's; export it without "
             "--int8_convolutions"
@@ -124,6 +124,11 @@ def write_int8(source: Path, path: Path, how: EightBits = DYNAMIC) -> None:
     onnx.helper.set_model_props(model, properties)
     onnx.checker.check_model(model)
     write_atomic(path, model.SerializeToString())
+
+
+def has_pieces(file: Path) -> bool:
+    """Whether an exported file has convolutions that can be in integers (``pieces.py``)."""
+    return any(node.op_type == "Loop" for node in package("onnx").load(str(file)).graph.node)
 
 
 def _dynamic(
