@@ -29,6 +29,7 @@ budget=short                             # numbers of steps: conf/budget/*.yaml 
 tag=                                     # experiments in exp/TAG instead of exp
 expdir=exp                               # another directory for experiments
 dumpdir=                                 # make data/ a link to this directory, say on a large disk
+check_disk=true                          # false: warn of a disk that is too small, and go on
 redo=false                               # delete trainings that were made of something else (another
                                          # configuration, data, teacher) and make them again
 

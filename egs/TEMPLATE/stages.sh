@@ -81,7 +81,7 @@ checked=$(on_cluster check_recipe "${plan[@]}" "${sources[@]}" --protocols "${pr
     --noise_source "${noise_source}" --systems "${systems}" --seeds "${seeds}" --tag "${tag}" \
     --stage "${stage}" --stop_stage "${stop_stage}" --nj "${nj}" "${ranks[@]}" \
     --folds "${folds-}" --skipped_stages "${skipped}" --upload_hf "${upload_hf}" \
-    --preset "${preset-}" --dumpdir "${dumpdir}")
+    --preset "${preset-}" --dumpdir "${dumpdir}" --check_disk "${check_disk}")
 { read -r teacher && read -r protocol && { read -r cached || true; }; } <<<"${checked}"
 plan+=(--protocols "${protocol}")
 [ -z "${dumpdir}" ] || bin link_data "${dumpdir}"

@@ -34,6 +34,7 @@ from espnet_robust.common.recipe import (
 from espnet_robust.publish.hub import check_upload
 from espnet_robust.recipe.options import add_plan_options, plan_of
 from espnet_robust.recipe.plan import DISTILL, Plan
+from espnet_robust.recipe.sizes import Need, check_space, estimate
 from espnet_robust.score.options import check_score_options
 
 
@@ -58,6 +59,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--dist_backend", default="", metavar="NAME", help="nccl or gloo")
     parser.add_argument("--preset", default="", help="key of conf/hours.yaml")
     parser.add_argument("--dumpdir", default="", metavar="DIR", help="what data/ will link to")
+    parser.add_argument(
+        "--check_disk", default="true", metavar="BOOL", help="false: a small disk is a warning"
+    )
     parser.add_argument("--noise_source", default="synthetic", help="YAML in conf/noise, or DIR")
     for name in DIRECTORIES:
         parser.add_argument(f"--{name}", default="", metavar="DIR", help="for the noise source")
@@ -99,19 +103,28 @@ def main(cmd: Sequence[str] | None = None) -> None:
         check_dumpdir(args.recipe / "data", Path(args.dumpdir))
     if stages[0] <= 2:
         check_directories(args.noise_source, {name: getattr(args, name) for name in DIRECTORIES})
-    from espnet_robust.recipe.sizes import report_sizes
     from espnet_robust.recipe.skipped import check_skipped, other_commits  # reads much
 
     if not args.folds:
         check_skipped(plan, stages, systems, seeds)
         gpus = ranks.ngpu * ranks.num_nodes
-        said = report_sizes(plan, stages, systems, seeds, gpus, args.preset, args.dumpdir)
+        said, needs = estimate(plan, stages, systems, seeds, gpus, args.preset, args.dumpdir)
         print(*said, sep="\n", file=sys.stderr)
+        _check_disk(needs, refuse=args.check_disk == "true")
     if others := other_commits(plan, systems, seeds):
         print(others, file=sys.stderr)
     print(find_teacher(plan.recipe, args.teacher))
     print(args.protocols)
     print(*_with_cache(plan, systems, seeds))
+
+
+def _check_disk(needs: Sequence[Need], refuse: bool) -> None:
+    try:
+        check_space(needs)
+    except UserError as e:
+        if refuse:
+            raise
+        print(f"warning: {e}", file=sys.stderr)
 
 
 def _protocols(given: str, noise_source: str, recipe: Path) -> str:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from espnet_robust.device.runtime import package
+from espnet_robust.models.front.norm import scale_and_shift
 from espnet_robust.models.speech_model import SpeechModel
 
 PIECE = 25  # frames
@@ -113,33 +114,13 @@ class PiecewiseFront(nn.Module):
     def _first(self, wav: Tensor) -> Tensor:
         """The first layer's weights with a group norm multiplied in, and below them the bias: (B or
         1, kernel + 1, C).
-
-        The moments of a convolution's output follow from those of its input: with w a channel's
-        weights and x the samples under it, E[wx] = w E[x] and E[(wx)^2] = w E[xx'] w'.
         """
         norm, conv = self.norm, self.conv
         if norm is None:
             bias = torch.zeros(conv.out_channels) if conv.bias is None else conv.bias.detach()
             return torch.cat([matrix(conv), bias[None]])[None]
-        kernel, stride = conv.kernel_size[0], conv.stride[0]
-        seen = (wav.shape[1] - kernel) // stride + 1
-        x = torch.stack([wav[:, k : k + seen * stride : stride][:, :seen]
-                         for k in range(kernel)], 2).double()  # fmt: skip
-        valid = getattr(norm, "frames", None)
-        if valid is None:
-            count = torch.as_tensor(seen)
-        else:
-            place = torch.arange(seen, device=wav.device)
-            x = x.masked_fill((place >= valid[:, None])[..., None], 0.0)
-            count = valid[:, None, None]
-        mean, gram = x.sum(1, keepdim=True) / count, x.transpose(1, 2) @ x / count
-        gram = gram - mean.transpose(1, 2) * mean  # the covariance
-        weights = conv.weight[:, 0].double()
-        variance = ((weights @ gram) * weights).sum(-1).clamp(min=0.0)
-        centre = (mean * weights).sum(-1)
-        scale = norm.weight * torch.rsqrt(variance + norm.eps)
-        bias = (norm.bias - centre * scale)[:, None]
-        return torch.cat([matrix(conv) * scale[:, None], bias], 1).float()
+        scale, shift = scale_and_shift(conv, norm, wav, getattr(norm, "frames", None))
+        return torch.cat([matrix(conv) * scale[:, None], shift[:, None]], 1).float()
 
 
 def in_pieces(model: SpeechModel) -> PiecewiseFront | None:

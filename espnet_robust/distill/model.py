@@ -19,7 +19,7 @@ from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distill.student_erasure import StudentErasure
 from espnet_robust.distill.targets import Targets
 from espnet_robust.distill.views import CLEAN
-from espnet_robust.models.onednn import use_onednn
+from espnet_robust.models.onednn.linear import use_fast_linear
 from espnet_robust.models.padding import valid_frames
 from espnet_robust.models.speech_model import Hidden, SpeechModel
 
@@ -64,7 +64,8 @@ class DistillModel(AbsESPnetModel):
         auxiliary = [loss(student) for name, loss in AUXILIARY.items() if name in loss_weights]
         heads = {name: nn.Linear(student.hidden_size, targets.size(name)) for name in targets.names}
         self.student = student
-        self.heads = use_onednn(nn.ModuleDict(heads))
+        self.heads = nn.ModuleDict(heads)
+        use_fast_linear(self.heads)
         self.adversary = adversary
         for loss in auxiliary:
             self.add_module(loss.key, loss)

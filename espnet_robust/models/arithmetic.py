@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from espnet_robust.models.front.front import Front
 from espnet_robust.models.log_mel import LogMel
-from espnet_robust.models.onednn.convolution import ConvLayer
 from espnet_robust.models.speech_model import SpeechModel
 
 
@@ -56,9 +56,8 @@ def _counter(module: nn.Module) -> Callable[[Tensor, Tensor], int] | None:
     """(input, output) -> products, for layers that multiply."""
     if isinstance(module, nn.Linear):
         return lambda x, y: y.numel() * module.in_features
-    if isinstance(module, ConvLayer):  # on a CPU it does not call the convolution it holds
-        inside = module.conv.in_channels * module.conv.kernel_size[0]
-        return lambda x, y: y.numel() * inside
+    if isinstance(module, Front):  # on a CPU it does not call the convolutions it holds
+        return lambda x, y: module.products(x.shape[1])
     if isinstance(module, nn.Conv1d):
         size = module.in_channels // module.groups * module.kernel_size[0]
         return lambda x, y: y.numel() * size

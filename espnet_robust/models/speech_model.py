@@ -31,7 +31,9 @@ from espnet_robust.models.architectures import FILTER_BANK_MODELS, WAVEFORM_MODE
 from espnet_robust.models.eraser import ErasedConfig, Eraser
 from espnet_robust.models.filter_bank import FilterBank
 from espnet_robust.models.frames import Frames
-from espnet_robust.models.onednn import use_onednn
+from espnet_robust.models.front.front import use_front
+from espnet_robust.models.front.positions import use_grouped_convolutions
+from espnet_robust.models.onednn.linear import use_fast_linear
 from espnet_robust.models.padding import frame_mask
 from espnet_robust.models.row_layers import RowGroupNorm, RowLayer, use_row_layers
 
@@ -194,15 +196,18 @@ def build_speech_model(encoder: nn.Module, normalize: bool, rate: int = 16000) -
     """Wrap a transformers encoder for use as teacher or student; the encoder is changed in place.
 
     Its own augmentation is switched off (``disable_augmentation``), all layers ignore padding
-    (``use_row_layers``), and some are replaced by faster ones (``use_onednn``). The arguments are
-    those of ``SpeechModel``.
+    (``use_row_layers``), and some are replaced by faster ones (``use_front``,
+    ``use_grouped_convolutions``, ``use_fast_linear``). The arguments are those of ``SpeechModel``.
 
     Raises:
         ModelError: the model type is not supported.
     """
     model = SpeechModel(use_row_layers(encoder), normalize, rate)
     disable_augmentation(encoder.config)
-    return use_onednn(model)
+    use_front(model)
+    use_grouped_convolutions(model)
+    use_fast_linear(model)
+    return model
 
 
 def disable_augmentation(config: PretrainedConfig) -> None:

@@ -108,15 +108,11 @@ def count_conditions(protocol: Path) -> int:
     return sum(len(body.get("each_snr_db", "1")) for body in conditions.values())
 
 
-def report_sizes(
+def estimate(
     plan: Plan, stages: Sequence[int], systems: Sequence[str], seeds: Sequence[str],
     gpus: int, preset: str = "", dumpdir: str = "",
-) -> list[str]:  # fmt: skip
-    """Estimates for the stages, as lines to show.
-
-    Raises:
-        UserError: a disk does not have enough space.
-    """
+) -> tuple[list[str], list[Need]]:  # fmt: skip
+    """What the stages will take, as lines to show and as needs for ``check_space``."""
     rates, published = read_rates(), published_hours(plan.recipe.directory, preset)
     sets = (plan.train, plan.dev, *plan.test_sets)
     hours = {path.name: hours_of(path, published) for path in sets}
@@ -135,9 +131,8 @@ def report_sizes(
             lines += [need.what for need in cache]
             needs += cache
     needs += _trainings(plan, stages, systems, seeds, rates)
-    check_space(needs)
     total = sum(need.gb for need in needs)
-    return [*lines, f"disk: {total:.2g} GB in all"] if total >= 1 else lines
+    return [*lines, *[f"disk: {total:.2g} GB in all"] * (total >= 1)], needs
 
 
 def copies_of(
@@ -235,7 +230,7 @@ def check_space(needs: Sequence[Need]) -> None:
             raise UserError(
                 f"{folder.absolute()}: {needed:.2g} GB are needed, {free:.2g} GB are free "
                 f"({'; '.join(need.what for need in together)}); make room, or put data elsewhere "
-                "with --dumpdir DIR and experiments with --expdir DIR"
+                "with --dumpdir DIR and experiments with --expdir DIR; --check_disk false goes on"
             )
 
 

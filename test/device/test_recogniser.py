@@ -46,10 +46,10 @@ def test_it_computes_what_espnet_computes(request, batch, name, conf, tmp_path):
         log_probs, ours_frames = ours.model(*batch)
         assert ours_frames.tolist() == frames.tolist()
         for row, other, n in zip(log_probs, expected, frames.tolist(), strict=True):
-            torch.testing.assert_close(row[:n], other[:n], rtol=0, atol=3e-5)
+            torch.testing.assert_close(row[:n], other[:n], rtol=0, atol=6e-5)
         one, none = ours.model(batch[0][:1], None)
     assert none is None
-    torch.testing.assert_close(one[0], expected[0], rtol=0, atol=3e-5)
+    torch.testing.assert_close(one[0], expected[0], rtol=0, atol=6e-5)
     assert ours.model.hop == 640
 
 

@@ -1,11 +1,20 @@
+import copy
 import json
 
 import pytest
 import torch
-from transformers import Wav2Vec2FeatureExtractor
+from torch import nn
+from transformers import AutoModel, Wav2Vec2FeatureExtractor
 
 from espnet_robust.common.errors import ModelError
-from espnet_robust.models.speech_model import load_teacher, normalize_waveform
+from espnet_robust.models.front.front import Front
+from espnet_robust.models.onednn.linear import Linear
+from espnet_robust.models.speech_model import (
+    SpeechModel,
+    build_speech_model,
+    load_teacher,
+    normalize_waveform,
+)
 
 from ..conftest import KINDS
 
@@ -81,3 +90,18 @@ def test_weights_of_another_architecture(teacher_dirs, tmp_path):
 def test_no_such_directory():
     with pytest.raises(ModelError, match="no such directory"):
         load_teacher("./nowhere")
+
+
+def test_a_speech_model_leaves_its_encoder_alone(teacher_dirs, batch):
+    encoder = AutoModel.from_pretrained(teacher_dirs["hubert_layer_norm"]).eval()
+    encoder.config.layerdrop = 0.5
+    before = copy.deepcopy(encoder.config.to_dict())
+    plain = SpeechModel(encoder, normalize=True)
+    assert encoder.config.to_dict() == before
+    assert not any(isinstance(layer, Front | Linear) for layer in plain.modules())
+    fast = build_speech_model(copy.deepcopy(encoder), normalize=True)
+    assert any(isinstance(layer, Front) for layer in fast.modules())
+    assert all(type(layer) is not nn.Linear for layer in fast.modules())
+    assert fast.config.layerdrop == 0 and not fast.config.apply_spec_augment
+    for layer, state in plain(*batch).states.items():
+        torch.testing.assert_close(fast(*batch).states[layer], state, atol=1e-5, rtol=1e-5)

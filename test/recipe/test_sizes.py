@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from espnet_robust.bin import check_recipe
 from espnet_robust.common.config import read_yaml
 from espnet_robust.common.errors import UserError
 from espnet_robust.common.experiment import Recipe
 from espnet_robust.data.audio import RATE
 from espnet_robust.recipe.plan import Plan
-from espnet_robust.recipe.sizes import count_conditions, read_rates, report_sizes
+from espnet_robust.recipe.sizes import check_space, count_conditions, estimate, read_rates
 
 SYSTEMS = ["teacher", "cdm1"]
 STAGES = range(1, 11)
@@ -42,7 +43,9 @@ def free(monkeypatch):
 
 
 def sizes(plan, gpus=1, preset="960h", stages=STAGES):
-    return report_sizes(plan, stages, SYSTEMS, ["0"], gpus, preset)
+    lines, needs = estimate(plan, stages, SYSTEMS, ["0"], gpus, preset)
+    check_space(needs)
+    return lines
 
 
 def write_lengths(name: str, *hours: float) -> None:
@@ -108,6 +111,16 @@ def test_a_disk_that_is_too_small(plan, free, tmp_path):
     assert not any(tmp_path.iterdir())
     free(29)
     assert sizes(plan)
+
+
+def test_a_small_disk_can_be_a_warning(root, plan, free, tmp_path, capsys):
+    free(0)
+    options = ["--recipe", str(plan.recipe.directory), "--task", "asr", "--protocols", "none"]
+    options += ["--systems", "teacher cdm1", "--preset", "960h", "--exp", str(tmp_path)]
+    with pytest.raises(UserError, match="GB are needed, 0 GB are free"):
+        check_recipe.main(options)
+    check_recipe.main([*options, "--check_disk", "false"])
+    assert "warning: " in capsys.readouterr().err
 
 
 def test_cached_targets(plan, free):

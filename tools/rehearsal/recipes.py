@@ -40,6 +40,7 @@ class Rehearsal:
         """The options of run.sh: two steps per training, no GPU, all stages up to packing."""
         options = {name: f"{corpora}/{name}" for name in self.corpora}
         options |= {"systems": self.systems, "ngpu": "0", "stop_stage": "11"}
+        options |= {"check_disk": "false"}  # estimated for full size, which nothing here has
         options |= {"distill_args": STEPS, f"{self.task}_args": STEPS}
         options |= {k: value.format(corpora=corpora) for k, value in self.options.items()}
         return [word for name, value in options.items() for word in (f"--{name}", value)]

@@ -28,7 +28,12 @@ class Linear(nn.Linear):
 
 
 def use_fast_linear(module: nn.Module) -> None:
-    """Replace every ``nn.Linear`` within ``module`` by ours; weights and keys stay the same."""
+    """Replace every ``nn.Linear`` within ``module`` by ours, in place; weights and keys stay.
+
+    torch's ``quantize_dynamic`` finds no ``nn.Linear`` in such a model, because it looks layers up
+    by their exact class; use ``as_torchs`` around it. (Setting ``forward`` on each instance would
+    keep the class, but DataParallel's replicas would then compute with the first GPU's weights.)
+    """
     for layer in module.modules():
         if type(layer) is nn.Linear:  # no subclasses
             layer.__class__ = Linear
@@ -67,6 +72,19 @@ def _can_take(x: Tensor, weight: Tensor) -> bool:
         and x.numel() > 0
         and current().kind == ONEDNN  # last, because it may be measured now
     )
+
+
+def product(x: Tensor, y: Tensor) -> Tensor:
+    """x (N, D), y (D, D') -> x y, by oneDNN where linear layers use it; no autograd."""
+    return _product(x, y.t()) if _can_take(x, y) else x @ y
+
+
+def add_product(out: Tensor, x: Tensor, y: Tensor) -> None:
+    """Add ``product(x, y)`` to ``out`` (N, D'), in place."""
+    if _can_take(x, y):
+        out += _product(x, y.t())
+    else:
+        out.addmm_(x, y)
 
 
 def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
