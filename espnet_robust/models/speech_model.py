@@ -9,6 +9,7 @@ rows or on its padding.
 
 import json
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
@@ -155,9 +157,10 @@ class SpeechModel(nn.Module):
         # transformers masks the given frames only if this is set; if none are given, it draws some.
         self.config.apply_spec_augment = mask_time_indices is not None
         try:
-            states = self.encoder(
-                inputs, attention_mask=mask, output_hidden_states=True, **extra
-            ).hidden_states
+            with _attention(inputs.device):
+                states = self.encoder(
+                    inputs, attention_mask=mask, output_hidden_states=True, **extra
+                ).hidden_states
             return self.erase(states)
         finally:
             self.config.apply_spec_augment = False
@@ -173,6 +176,14 @@ class SpeechModel(nn.Module):
         for layer in self._row_layers:
             first = isinstance(layer, RowGroupNorm)
             layer.frames = (self.frames.first_layer if first else self.num_frames)(lengths)
+
+
+def _attention(device: torch.device) -> AbstractContextManager[None]:
+    """Context without cuDNN's attention, which takes up to 4 s to prepare for each new length."""
+    if device.type != "cuda":
+        return nullcontext()
+    backends = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+    return sdpa_kernel(backends)
 
 
 def mask_padding(wav: Tensor, lengths: Tensor) -> Tensor:

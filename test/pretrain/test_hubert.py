@@ -215,7 +215,8 @@ def test_no_gpu_for_cuda(data, config, tmp_path, monkeypatch):
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_on_a_gpu_it_learns_as_on_a_cpu(data, config, tmp_path):
+def test_on_a_gpu_it_learns_as_on_a_cpu(data, config, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     curves = []
     for device in ("cpu", "cuda"):
         pretrain(config, [data], tmp_path / device, device)

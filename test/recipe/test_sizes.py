@@ -61,15 +61,15 @@ def test_a_preset_before_its_data_are_there(plan, free):
     assert speech == "speech: train 961 h, dev 5.4 h, test 5.4 h, test_other 5.1 h"
     # 31 conditions of 10.5 h, 22.6 kB a second
     assert copies == "copies: 31 conditions of each test set, 326 h, 26 GB"
-    # 75 M s are 20,833 h, or 7.5 h at 2,786 times real time; 375 s are a little over those measured
-    assert "200,000 steps of 375 s, 21.7 passes, 12 GB a GPU, 7.5 h (in" in distillation
+    # 75 M s are 20,833 h, or 3.6 h at 5,778 times real time; 375 s are a little over those measured
+    assert "200,000 steps of 375 s, 21.7 passes, 8.2 GB a GPU, 3.6 h (in" in distillation
     assert disk == "disk: 28 GB in all"
 
 
 def test_what_several_gpus_share(plan, free):
     free(1000)
-    assert "4.5 GB a GPU, 2.5 h" not in sizes(plan)[2]
-    assert "4.5 GB a GPU, 2.5 h" in sizes(plan, gpus=3)[2]
+    assert "3.2 GB a GPU, 1.2 h" not in sizes(plan)[2]
+    assert "3.2 GB a GPU, 1.2 h" in sizes(plan, gpus=3)[2]
     assert "GPU" not in sizes(plan, gpus=0)[2]
 
 

@@ -62,10 +62,7 @@ class ConvLayer(nn.Module):
         """As another layer: (B, T, C) -> (B, T', C')."""
         weight, bias = self.conv.weight, self.conv.bias
         if x.device.type != "cpu":
-            # conv2d, because only tensors of four dimensions have a channels-last format.
-            weight = weight[:, :, None].contiguous(memory_format=torch.channels_last)
-            x = F.conv2d(x.transpose(1, 2)[:, :, None], weight, bias, (1, self.stride))
-            return self._rest(x.squeeze(2).transpose(1, 2))
+            return self._rest(channels_last(x, weight, bias, self.stride))
         if torch.is_autocast_enabled("cpu"):
             dtype = torch.get_autocast_dtype("cpu")
             x, weight = x.to(dtype), weight.to(dtype)
@@ -74,6 +71,14 @@ class ConvLayer(nn.Module):
 
     def _rest(self, x: Tensor) -> Tensor:
         return self.activation(x if self.norm is None else self.norm(x))
+
+
+def channels_last(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
+    """Convolution of (B, T, C) over time, with weights (C', C, K) -> (B, T', C'), for a GPU."""
+    # conv2d, because only tensors of four dimensions have a channels-last format.
+    weight = weight[:, :, None].contiguous(memory_format=torch.channels_last)
+    x = F.conv2d(x.transpose(1, 2)[:, :, None], weight, bias, (1, stride))
+    return x.squeeze(2).transpose(1, 2)
 
 
 class Front(nn.Module):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from transformers import AutoModel
 
-from espnet_robust.models.front.front import Front, use_front
+from espnet_robust.models.front.front import Front, channels_last, use_front
 from espnet_robust.models.front.product import Convolution
 from espnet_robust.models.row_layers import use_row_layers
 
@@ -91,7 +91,12 @@ def test_a_convolution_by_products(kernel, stride, bias):
         rows = Convolution.apply(x.transpose(1, 2).contiguous(), weight, bias, stride)
         return rows[:, :count].transpose(1, 2)
 
+    def on_a_gpu(x, weight, bias=None):
+        return channels_last(x.transpose(1, 2), weight, bias, stride).transpose(1, 2)
+
     torch.testing.assert_close(ours(x, *conv.parameters()), conv(x))
+    torch.testing.assert_close(on_a_gpu(x, *conv.parameters()), conv(x))
+    torch.autograd.gradcheck(on_a_gpu, (x, *conv.parameters()))
     torch.autograd.gradcheck(ours, (x, *conv.parameters()))
 
 
