@@ -41,6 +41,11 @@ def get_parser() -> argparse.ArgumentParser:
         default=64,
         help="number of utterances to calibrate on (default: %(default)s)",
     )
+    parser.add_argument(
+        "--int8_convolutions", action="store_true",
+        help="int8: HuBERT's convolutions in integers too, which is twice as fast and changes more "
+        "texts",
+    )  # fmt: skip
     return parser
 
 
@@ -48,10 +53,11 @@ def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
     from espnet_robust.device.compare import some_utterances
     from espnet_robust.device.export import export
+    from espnet_robust.device.onnx_file import EightBits
 
-    calibration = some_utterances(args.calibrate, args.utterances)
+    int8 = EightBits(some_utterances(args.calibrate, args.utterances), args.int8_convolutions)
     exported = export(
-        args.source, args.out, args.format, args.checkpoint, calibration,
+        args.source, args.out, args.format, args.checkpoint, int8,
         lambda text: print(text, file=sys.stderr),
     )  # fmt: skip
     for done in exported:

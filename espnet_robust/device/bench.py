@@ -13,11 +13,17 @@ from typing import Any
 
 from espnet_robust.common.errors import ModelError
 from espnet_robust.device.export import export, read_config
+from espnet_robust.device.onnx_file import EightBits, has_pieces, write_int8
 from espnet_robust.device.shapes import save_shape
 from espnet_robust.models.arithmetic import multiply_accumulates
 from espnet_robust.models.student import load_student
 
-FORMATS = {"torch": None, "onnx": "model.onnx", "onnx-int8": "model.int8.onnx"}
+FORMATS = {
+    "torch": None,
+    "onnx": "model.onnx",
+    "onnx-int8": "model.int8.onnx",
+    "onnx-int8-convolutions": "model.int8_convolutions.onnx",
+}
 
 
 @dataclass(frozen=True)
@@ -54,8 +60,14 @@ def student_cases(name: str, student: Path, work: Path) -> list[Case]:
     macs = multiply_accumulates(model, 5.0)
     size = sum(p.numel() for p in model.parameters())
     export(student, work, "all", "")
+    formats = dict(FORMATS)
+    if has_pieces(work / "model.onnx"):
+        how = EightBits(convolutions=True)
+        write_int8(work / "model.onnx", work / "model.int8_convolutions.onnx", how)
+    else:
+        del formats["onnx-int8-convolutions"]
     cases = []
-    for form, file in FORMATS.items():
+    for form, file in formats.items():
         path = work / file if file else student
         weights = path if file else student / "model.safetensors"
         mib = weights.stat().st_size / 2**20

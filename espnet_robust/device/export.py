@@ -1,6 +1,6 @@
 """Export a student directory or an ASR experiment to ONNX, with tokens for sherpa-onnx."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from espnet_robust.common.errors import ModelError
 from espnet_robust.common.files import write_atomic
 from espnet_robust.device.graph import RecogniserGraph, SherpaGraph, StudentGraph
 from espnet_robust.device.metadata import Metadata, pieces
-from espnet_robust.device.onnx_file import write_int8, write_onnx
+from espnet_robust.device.onnx_file import DYNAMIC, EightBits, write_int8, write_onnx
 from espnet_robust.device.recogniser import Experiment, Features, read_experiment
 from espnet_robust.device.runtime import Runtime
 from espnet_robust.device.stream import stream_log_probs
@@ -46,7 +46,7 @@ def export(
     out: Path,
     formats: str,
     checkpoint: str,
-    calibration: Sequence[np.ndarray] = (),
+    int8: EightBits = DYNAMIC,
     note: Callable[[str], None] = lambda text: None,
 ) -> list[Exported]:
     """Write the files of a format into ``out``.
@@ -57,8 +57,7 @@ def export(
             model.int8.onnx; ``sherpa``: sherpa.onnx, sherpa.int8.onnx and tokens.txt; ``stream``:
             stream.onnx and stream.int8.onnx; ``all``: each that the source allows.
         checkpoint: file name of an experiment's model.
-        calibration: utterances (samples,) whose activation ranges set the scales of eight-bit
-            integers; none: each run sets its own.
+        int8: how files in eight-bit integers are made.
         note: with ``all``, called with a line on each format that the source does not allow.
 
     Raises:
@@ -74,23 +73,22 @@ def export(
             )
         student = load_student(source)
         features = Features(student, list(range(student.num_layers + 1)))
-        return _with_lengths(StudentGraph(features), student_metadata(student), out, formats,
-                             calibration)  # fmt: skip
+        return _with_lengths(StudentGraph(features), student_metadata(student), out, formats, int8)
     experiment = read_experiment(source, checkpoint)
     done = []
     if formats not in ("sherpa", "stream"):
         metadata = recogniser_metadata(experiment)
         graph = RecogniserGraph(experiment.model)
-        done += _with_lengths(graph, metadata, out, formats, calibration)
+        done += _with_lengths(graph, metadata, out, formats, int8)
     others = {"sherpa": _for_sherpa, "stream": _as_stream}
     if formats == "all" and not can_stream(experiment.model):
         del others["stream"]  # nobody expects one
     for name, write in others.items():
         if formats == name:
-            done += write(source, experiment, out, calibration)
+            done += write(source, experiment, out, int8)
         elif formats == "all":
             try:
-                done += write(source, experiment, out, calibration)
+                done += write(source, experiment, out, int8)
             except ModelError as e:
                 note(str(e))
     return done
@@ -119,13 +117,13 @@ def recogniser_metadata(experiment: Experiment) -> Metadata:
 
 
 def _with_lengths(
-    graph: nn.Module, metadata: Metadata, out: Path, formats: str, calibration: Sequence[np.ndarray]
+    graph: nn.Module, metadata: Metadata, out: Path, formats: str, how: EightBits
 ) -> list[Exported]:
     path, int8 = out / "model.onnx", out / "model.int8.onnx"
     write_onnx(graph, metadata, path)
     done = [_checked(graph, metadata, path)]
     if formats in ("onnx-int8", "all"):
-        write_int8(path, int8, calibration)
+        write_int8(path, int8, how)
         done.append(_measured(graph, metadata, int8))
     if formats == "onnx-int8":
         path.unlink()
@@ -133,16 +131,14 @@ def _with_lengths(
     return done
 
 
-def _for_sherpa(
-    source: Path, experiment: Experiment, out: Path, calibration: Sequence[np.ndarray]
-) -> list[Exported]:
+def _for_sherpa(source: Path, experiment: Experiment, out: Path, how: EightBits) -> list[Exported]:
     silent = [i for i, token in enumerate(experiment.tokens) if token in SILENT]
     graph = SherpaGraph(experiment.model, silent, str(source))
     metadata = recogniser_metadata(experiment)
     metadata = replace(metadata, hop=metadata.hop // graph.repeats)
     path, int8 = out / "sherpa.onnx", out / "sherpa.int8.onnx"
     write_onnx(graph, metadata, path)
-    write_int8(path, int8, calibration)
+    write_int8(path, int8, how)
     # sherpa-onnx recognises the blank by this name; pieces contain no spaces.
     symbols = ["<blk>", *metadata.pieces[1:]]
     lines = (f"{symbol} {number}" for number, symbol in enumerate(symbols))
@@ -150,14 +146,12 @@ def _for_sherpa(
     return [_checked(graph, metadata, path), _measured(graph, metadata, int8)]
 
 
-def _as_stream(
-    source: Path, experiment: Experiment, out: Path, calibration: Sequence[np.ndarray]
-) -> list[Exported]:
+def _as_stream(source: Path, experiment: Experiment, out: Path, how: EightBits) -> list[Exported]:
     graph = StreamGraph(experiment.model, str(source))
     metadata = stream_metadata(experiment, graph)
     path, int8 = out / "stream.onnx", out / "stream.int8.onnx"
     write_onnx(graph, metadata, path)
-    write_int8(path, int8, calibration)
+    write_int8(path, int8, how)
     return [_checked(graph, metadata, path), _measured(graph, metadata, int8)]
 
 

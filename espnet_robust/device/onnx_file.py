@@ -1,18 +1,22 @@
 """Write ONNX files: trace, check, add metadata; quantise MatMuls to eight bits."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import nn
 
+from espnet_robust.common.errors import ModelError
 from espnet_robust.common.files import write_atomic
 from espnet_robust.device.graph import trace
 from espnet_robust.device.metadata import KEY, Metadata
 from espnet_robust.device.runtime import LENGTHS, Runtime, package
 from espnet_robust.device.stream import Stream
+
+PRODUCTS = ("MatMul", "Gemm")  # a Gemm is a MatMul with a bias, of fixed shape
 
 
 def write_onnx(graph: nn.Module, metadata: Metadata, path: Path) -> None:
@@ -58,20 +62,41 @@ class _Utterances:
         return next(self._batches, None)
 
 
-def write_int8(source: Path, path: Path, calibration: Sequence[np.ndarray] = ()) -> None:
+@dataclass(frozen=True)
+class EightBits:
+    """How a file in eight-bit integers is made.
+
+    Attributes:
+        calibration: utterances (samples,) float32, with distortions like those in use, whose ranges
+            of activations set their scales (static); none: each run sets its own (dynamic).
+        convolutions: HuBERT's convolutions too; their scales are set by each piece of each run.
+    """
+
+    calibration: Sequence[np.ndarray] = ()
+    convolutions: bool = False
+
+
+DYNAMIC = EightBits()
+
+
+def write_int8(source: Path, path: Path, how: EightBits = DYNAMIC) -> None:
     """Copy an ONNX file, with the speech model's matrix products in eight-bit integers.
 
     The layers above the speech model stay float32: they are a small part of the arithmetic, and in
     integers they caused most of the changed texts (``conf/device/RESULTS.md``). Weights have a
-    scale per output. Activation scales come from each run's own range (dynamic) or, with
-    ``calibration``, from the range on those utterances (static). Convolutions and LSTMs stay
-    float32 as well: dynamic convolutions are slower in onnxruntime than float ones.
+    scale per output. The positional convolution and LSTMs stay float32 as well: dynamic
+    convolutions are slower in onnxruntime than float ones.
 
-    Args:
-        calibration: utterances (samples,) float32, with distortions like those in use.
+    Raises:
+        ModelError: ``convolutions``, but the model has none that can be in integers.
     """
     onnx = package("onnx")
     quantization = package("onnxruntime.quantization")
+    if how.convolutions and not has_pieces(source):
+        raise ModelError(
+            f"{source}: its student has no convolutions like HuBERT's; export it without "
+            "--int8_convolutions"
+        )
     with tempfile.TemporaryDirectory() as folder:
         prepared, out = Path(folder) / "prepared.onnx", Path(folder) / "int8.onnx"
         # Fold constants and infer shapes; otherwise some products are overlooked.
@@ -79,19 +104,21 @@ def write_int8(source: Path, path: Path, calibration: Sequence[np.ndarray] = ())
             str(source), str(prepared), skip_symbolic_shape=True
         )
         options = {
-            # A Gemm is a MatMul with a bias, of fixed shape.
-            "op_types_to_quantize": ["MatMul", "Gemm"],
+            "op_types_to_quantize": list(PRODUCTS),
             "per_channel": True,
             "weight_type": quantization.QuantType.QInt8,
-            "nodes_to_exclude": _left_in_float(onnx.load(str(prepared))),
         }
-        if calibration:
+        model = onnx.load(str(prepared))
+        left = _left_in_float(model, _trained(source))
+        if how.calibration:
+            if how.convolutions:  # calibration does not look into loops
+                _dynamic(prepared, prepared, _names(model, lambda node: True), True, options)
             quantization.quantize_static(
-                str(prepared), str(out), _Utterances(calibration, source),
-                activation_type=quantization.QuantType.QUInt8, **options,
+                str(prepared), str(out), _Utterances(how.calibration, source),
+                activation_type=quantization.QuantType.QUInt8, nodes_to_exclude=left, **options,
             )  # fmt: skip
         else:
-            quantization.quantize_dynamic(str(prepared), str(out), **options)
+            _dynamic(prepared, out, left, how.convolutions, options)
         model = onnx.load(str(out))
     properties = {one.key: one.value for one in onnx.load(str(source)).metadata_props}
     onnx.helper.set_model_props(model, properties)
@@ -99,18 +126,48 @@ def write_int8(source: Path, path: Path, calibration: Sequence[np.ndarray] = ())
     write_atomic(path, model.SerializeToString())
 
 
-def _left_in_float(model: Any) -> list[str]:
-    """Names of the matrix products that stay float32: those above the speech model, and those
-    without weights on the right: in attention, and in a filter bank, where eight bits would be far
-    too few for the range of energies.
+def has_pieces(file: Path) -> bool:
+    """Whether an exported file has convolutions that can be in integers (``pieces.py``)."""
+    return any(node.op_type == "Loop" for node in package("onnx").load(str(file)).graph.node)
+
+
+def _dynamic(
+    source: Path, out: Path, left: Sequence[str], loops: bool, options: dict[str, Any]
+) -> None:
+    package("onnxruntime.quantization").quantize_dynamic(
+        str(source), str(out), nodes_to_exclude=left, extra_options={"EnableSubgraph": loops},
+        **options,
+    )  # fmt: skip
+
+
+def _trained(source: Path) -> set[str]:
+    """Names of the trained weights in an exported file. A filter bank's matrices are constants."""
+    return {one.name for one in package("onnx").load(str(source)).graph.initializer}
+
+
+def _left_in_float(model: Any, trained: set[str]) -> list[str]:
+    """Names of the matrix products that stay float32: those above the speech model; those without
+    trained weights, of attention and of a filter bank; and the one that takes log energies.
+
+    Eight bits are too few for the range of samples, spectra and energies, and those of silence
+    would take most of the range from speech (conf/device/RESULTS.md).
     """
-    weights = {one.name for one in model.graph.initializer}
-    names = [
-        node.name
-        for node in model.graph.node
-        if node.op_type in ("MatMul", "Gemm")
-        and (node.input[1] not in weights or _is_above(node.name))
-    ]
+    takes_energies = any(node.op_type == "Log" for node in model.graph.node)
+
+    def stays(node: Any) -> bool:
+        return (
+            node.input[1] not in trained
+            or _is_above(node.name)
+            or (takes_energies and "/feature_projection/" in node.name)
+        )
+
+    return _names(model, stays)
+
+
+def _names(model: Any, which: Callable[[Any], bool]) -> list[str]:
+    """Names of those matrix products outside loops."""
+    products = (node for node in model.graph.node if node.op_type in PRODUCTS)
+    names = [node.name for node in products if which(node)]
     # The dynamic quantiser first turns each Gemm into a MatMul of this name.
     return [*names, *(f"{name}_MatMul" for name in names)]
 

@@ -21,40 +21,72 @@ DOMAIN, OP = "espnet_robust", "Pieces"
 
 
 class Piece(nn.Module):
-    """The convolutions of one piece. A group norm is a scale and a shift, known beforehand."""
+    """The convolutions of one piece, as matrix products over (time, channels): onnxruntime computes
+    these faster than convolutions, in integers above all.
 
-    conv: nn.Module
-    activation: nn.Module
+    The first one's weights are an input, with a group norm multiplied in. Their last row is the
+    bias, which a sample of one meets.
+    """
 
-    def __init__(self, layers: Any, grouped: bool):
+    def __init__(self, layers: Any):
         super().__init__()
-        self.layers, self.grouped = layers, grouped
-        self.conv, self.activation = layers[0].conv, layers[0].activation
+        self.layers = layers
+        self.matrices = nn.ParameterList(matrix(layer.conv) for layer in layers[1:])
 
-    def forward(self, wav: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-        """(B, samples) -> (B, C, ``PIECE``); ``scale`` and ``shift`` (B, C', 1)."""
-        x = wav[:, None]
-        for i, layer in enumerate(self.layers):
-            if i == 0 and self.grouped:
-                x = self.activation(self.conv(x) * scale + shift)
-            else:
-                x = layer(x)
+    def forward(self, wav: Tensor, first: Tensor) -> Tensor:
+        """(B, samples), (B or 1, kernel + 1, C') -> (B, ``PIECE``, C)."""
+        x = self._after(self.layers[0], self._seen(wav) @ first)
+        for layer, w in zip(self.layers[1:], self.matrices, strict=True):
+            x = unfolded(x, layer.conv.kernel_size[0], layer.conv.stride[0]) @ w
+            x = self._after(layer, x if layer.conv.bias is None else x + layer.conv.bias)
         return x
+
+    def _seen(self, wav: Tensor) -> Tensor:
+        """(B, samples) -> (B, T, kernel + 1): the samples of each place, and a one."""
+        conv = self.layers[0].conv
+        at = places(wav.shape[1], conv.kernel_size[0], conv.stride[0])
+        at = F.pad(at, (0, 1), value=wav.shape[1])
+        return F.pad(wav, (0, 1), value=1.0).index_select(1, at.flatten()).reshape(-1, *at.shape)
+
+    @staticmethod
+    def _after(layer: Any, x: Tensor) -> Tensor:
+        norm = getattr(layer, "layer_norm", None)
+        return layer.activation(norm(x) if isinstance(norm, nn.LayerNorm) else x)
+
+
+def matrix(conv: nn.Conv1d) -> Tensor:
+    """The weights of a convolution, (kernel * inputs, outputs)."""
+    return conv.weight.detach().permute(2, 1, 0).flatten(0, 1)
+
+
+def places(samples: int, kernel: int, stride: int) -> Tensor:
+    """(T, kernel): which samples a convolution sees at each place."""
+    count = (samples - kernel) // stride + 1
+    return torch.arange(count)[:, None] * stride + torch.arange(kernel)
+
+
+def unfolded(x: Tensor, kernel: int, stride: int) -> Tensor:
+    """(B, N, C) -> (B, T, kernel * C): what a convolution sees at each place."""
+    at = places(x.shape[1], kernel, stride)
+    if at.numel() != x.shape[1]:  # else each frame is seen once
+        x = x.index_select(1, at.flatten())
+    return x.reshape(-1, len(at), kernel * x.shape[2])
 
 
 class _Loop(torch.autograd.Function):
     """Stands for the loop while a graph is traced; ``put_loop`` replaces its node."""
 
     @staticmethod
-    def forward(ctx: Any, wav: Tensor, count: Tensor, scale: Tensor, shift: Tensor,
-                front: "PiecewiseFront") -> Tensor:  # fmt: skip
-        """(B, N) -> (count, B, C, ``PIECE``); tracing needs only the shape."""
-        return wav.new_zeros(int(count), wav.shape[0], front.channels, PIECE)
+    def forward(
+        ctx: Any, wav: Tensor, count: Tensor, first: Tensor, front: "PiecewiseFront"
+    ) -> Tensor:
+        """(B, N) -> (count, B, ``PIECE``, C); tracing needs only the shape."""
+        return wav.new_zeros(int(count), wav.shape[0], PIECE, front.channels)
 
     @staticmethod
-    def symbolic(g: Any, wav: Any, count: Any, scale: Any, shift: Any, front: Any) -> Any:
-        out = g.op(f"{DOMAIN}::{OP}", wav, count, scale, shift)
-        out.setType(wav.type().with_sizes([None, None, front.channels, PIECE]))
+    def symbolic(g: Any, wav: Any, count: Any, first: Any, front: Any) -> Any:
+        out = g.op(f"{DOMAIN}::{OP}", wav, count, first)
+        out.setType(wav.type().with_sizes([None, None, PIECE, front.channels]))
         return out
 
 
@@ -67,26 +99,28 @@ class PiecewiseFront(nn.Module):
         norm = getattr(layers[0], "layer_norm", None)
         self.norm = norm if isinstance(norm, nn.GroupNorm) else None
         self.conv, self.frames = layers[0].conv, model.frames
-        self.piece = [Piece(layers, self.norm is not None)]  # in a list: it has a graph of its own
+        self.piece = [Piece(layers)]  # in a list: it has a graph of its own
         self.channels = layers[-1].conv.out_channels
         self.step = PIECE * model.hop
         self.need = self.step - model.hop + model.min_samples
 
     def forward(self, wav: Tensor) -> Tensor:
         """(B, N) -> (B, C, T)."""
-        scale, shift = self._affine(wav)
         frames = self.frames.count(torch.as_tensor(wav.shape[1]))
         count = (frames + PIECE - 1) // PIECE
-        out = _Loop.apply(F.pad(wav, (0, self.need)), count, scale, shift, self)
-        return out.permute(1, 2, 0, 3).flatten(2)[:, :, :frames]
+        out = _Loop.apply(F.pad(wav, (0, self.need)), count, self._first(wav), self)
+        return out.transpose(0, 1).flatten(1, 2)[:, :frames].transpose(1, 2)
 
-    def _affine(self, wav: Tensor) -> tuple[Tensor, Tensor]:
-        """The first layer's group norm as scale and shift (B, C, 1)."""
-        if self.norm is None:
-            return wav[:, :1, None], wav[:, :1, None]
-        frames = getattr(self.norm, "frames", None)
-        scale, shift = scale_and_shift(self.conv, self.norm, wav, frames)
-        return scale.float()[..., None], shift.float()[..., None]
+    def _first(self, wav: Tensor) -> Tensor:
+        """The first layer's weights with a group norm multiplied in, and below them the bias: (B or
+        1, kernel + 1, C).
+        """
+        norm, conv = self.norm, self.conv
+        if norm is None:
+            bias = torch.zeros(conv.out_channels) if conv.bias is None else conv.bias.detach()
+            return torch.cat([matrix(conv), bias[None]])[None]
+        scale, shift = scale_and_shift(conv, norm, wav, getattr(norm, "frames", None))
+        return torch.cat([matrix(conv) * scale[:, None], shift[:, None]], 1).float()
 
 
 def in_pieces(model: SpeechModel) -> PiecewiseFront | None:
@@ -106,7 +140,7 @@ def put_loop(model: Any, front: PiecewiseFront, opset: int) -> None:
     helper, types = onnx.helper, onnx.TensorProto
     nodes = model.graph.node
     (at,) = (i for i, node in enumerate(nodes) if node.op_type == OP)
-    wav, count, scale, shift = nodes[at].input
+    wav, count, first = nodes[at].input
     inner = onnx.compose.add_prefix(_piece(front, opset), "piece/").graph
     for node in inner.node:
         node.input[:] = ["piece/samples" if n == "piece/wav" else n for n in node.input]
@@ -116,7 +150,7 @@ def put_loop(model: Any, front: PiecewiseFront, opset: int) -> None:
         model.graph.initializer.append(constant)
     # What the loop reads is passed on from piece to piece: values of the outer graph would be
     # legal, but the quantiser sorts nodes without looking into loops.
-    passed = ["piece/go", "piece/wav", "piece/scale", "piece/shift"]
+    passed = ["piece/go", "piece/wav", "piece/first"]
     cut = [
         helper.make_node("Mul", ["piece/number", "piece/step"], ["piece/from"]),
         helper.make_node("Add", ["piece/from", "piece/need"], ["piece/to"]),
@@ -136,8 +170,8 @@ def put_loop(model: Any, front: PiecewiseFront, opset: int) -> None:
         [number, go, *values],
         [go_on, *after, *inner.output],
     )
-    outputs = ["pieces/wav", "pieces/scale", "pieces/shift", *nodes[at].output]
-    loop = helper.make_node("Loop", [count, "", wav, scale, shift], outputs, "pieces", body=body)
+    outputs = ["pieces/wav", "pieces/first", *nodes[at].output]
+    loop = helper.make_node("Loop", [count, "", wav, first], outputs, "pieces", body=body)
     nodes.remove(nodes[at])
     nodes.insert(at, loop)
     domains = [one for one in model.opset_import if one.domain == DOMAIN]
@@ -147,9 +181,9 @@ def put_loop(model: Any, front: PiecewiseFront, opset: int) -> None:
 
 def _piece(front: PiecewiseFront, opset: int) -> Any:
     """The ONNX model of one piece."""
-    channels = front.conv.out_channels if front.norm is not None else 1
-    inputs = torch.zeros(2, front.need), torch.ones(2, channels, 1), torch.zeros(2, channels, 1)
-    names = ["wav", "scale", "shift"]
+    rows = front.conv.kernel_size[0] + 1
+    inputs = torch.zeros(2, front.need), torch.zeros(2, rows, front.conv.out_channels)
+    names = ["wav", "first"]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "piece.onnx"
         torch.onnx.export(

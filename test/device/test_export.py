@@ -14,6 +14,7 @@ from espnet_robust.device.export import FORMATS, export
 from espnet_robust.device.graph import OPSET
 from espnet_robust.device.greedy import best_path
 from espnet_robust.device.metadata import text_of
+from espnet_robust.device.onnx_file import EightBits
 from espnet_robust.device.recogniser import read_experiment
 from espnet_robust.device.runtime import Runtime
 from espnet_robust.models.speech_model import load_teacher
@@ -139,6 +140,23 @@ def test_only_matrix_products_are_of_integers(exported):
     kept = [node.name for node in nodes if node.op_type == "MatMul"]
     assert any("ctc_lo" in name for name in kept)
     assert not any("q_proj" in name for name in kept)
+
+
+@pytest.mark.parametrize("calibration", [[], [np.sin(np.arange(16000.0)).astype(np.float32)]])
+def test_log_energies_and_what_takes_them_stay_float(teacher_dir, tmp_path, calibration):
+    student = build_student(load_teacher(teacher_dir), StudentConfig(**STUDENTS["log_mel"]))
+    save_student(student, tmp_path / "student", {})
+    export(tmp_path / "student", tmp_path, "all", "", EightBits(calibration))
+    model = onnx.load(tmp_path / "model.int8.onnx")
+    made_by = {out: node for node in model.graph.node for out in node.output}
+    before = []
+    todo = [n for n in model.graph.node if "/feature_projection/projection/MatMul" in n.name]
+    while todo:
+        before.append(todo.pop())
+        todo += [made_by[name] for name in before[-1].input if name in made_by]
+    kinds = {node.op_type for node in before}
+    assert {"Log", "MatMul"} <= kinds
+    assert not {kind for kind in kinds if "Quantize" in kind or "Integer" in kind}
 
 
 def test_static_int8_uses_the_speech_that_it_is_given(experiment, exported, data, tmp_path, capsys):

@@ -5,7 +5,9 @@ import onnx
 import pytest
 import torch
 
+from espnet_robust.common.errors import ModelError
 from espnet_robust.device.export import export
+from espnet_robust.device.onnx_file import EightBits, write_int8
 from espnet_robust.device.pieces import PIECE
 from espnet_robust.device.runtime import Runtime
 from espnet_robust.models.speech_model import load_teacher
@@ -27,7 +29,8 @@ def test_only_the_positional_convolution_sees_the_whole(student):
     graph = onnx.load(student[1]).graph
     (loop,) = (node for node in graph.node if node.op_type == "Loop")
     inner = [node.op_type for node in loop.attribute[0].g.node]
-    assert inner.count("Conv") == len(student[0].config.conv_dim)
+    assert inner.count("MatMul") == len(student[0].config.conv_dim)
+    assert "Conv" not in inner
     assert sum(node.op_type == "Conv" for node in graph.node) == 1
     assert not any(node.domain for node in graph.node)
 
@@ -45,3 +48,28 @@ def test_at_the_edges_of_pieces_alone_and_padded(student, frames, more):
         expected = torch.stack([states[layer][0] for layer in states]).numpy()
         np.testing.assert_allclose(row, expected, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(alone[0], expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("calibration", [[], [np.sin(np.arange(16000.0)).astype(np.float32)]])
+def test_in_integers_if_asked_for(student, tmp_path, calibration):
+    """All but the first, whose weights depend on the utterance and which hears the samples."""
+    ours = {}
+    for convolutions in (False, True):
+        path = tmp_path / f"{convolutions}.onnx"
+        write_int8(student[1], path, EightBits(calibration, convolutions))
+        (loop,) = (node for node in onnx.load(path).graph.node if node.op_type == "Loop")
+        inner = [node.op_type for node in loop.attribute[0].g.node]
+        products = len(student[0].config.conv_dim)
+        assert inner.count("MatMulInteger") == (products - 1) * convolutions
+        assert inner.count("MatMul") == (1 if convolutions else products)
+        ours[convolutions] = Runtime(path).rows([np.sin(0.1 * np.arange(9000)).astype(np.float32)])
+    difference = np.abs(ours[True][0] - ours[False][0])
+    assert 0 < difference.mean() < 0.2 * np.abs(ours[False][0]).mean()
+
+
+def test_integers_need_convolutions(teacher_dir, tmp_path):
+    shape = {"hidden_size": 16, "num_attention_heads": 2, "num_conv_pos_embeddings": 15}
+    config = StudentConfig(kind="log_mel", init="random", overrides=shape)
+    save_student(build_student(load_teacher(teacher_dir), config), tmp_path / "student", {})
+    with pytest.raises(ModelError, match="no convolutions like HuBERT's; .* without --int8_conv"):
+        export(tmp_path / "student", tmp_path, "all", "", EightBits(convolutions=True))

@@ -8,6 +8,7 @@ import torch
 from espnet_robust.common.errors import ModelError
 from espnet_robust.device.delay import output_at
 from espnet_robust.device.export import _as_stream
+from espnet_robust.device.onnx_file import DYNAMIC, EightBits
 from espnet_robust.device.recogniser import Experiment, Features, Recogniser
 from espnet_robust.device.runtime import Runtime
 from espnet_robust.device.stream import Stream, stream_log_probs
@@ -50,7 +51,7 @@ def pair(request, out):
     model = recogniser(normalize=request.param, window=20)
     folder = out / str(request.param)
     folder.mkdir()
-    _as_stream(folder, Experiment(model, TOKENS, "bpe"), folder, [])
+    _as_stream(folder, Experiment(model, TOKENS, "bpe"), folder, DYNAMIC)
     return model, Runtime(folder / "stream.onnx")
 
 
@@ -76,7 +77,7 @@ def test_an_eraser_streams_too(out, with_eraser):
         whole = model(torch.from_numpy(wav)[None], None)[0][0].numpy()
     assert np.abs(whole - before).max() > 20 * 1e-4
     (out / "erased").mkdir()
-    _as_stream(out / "erased", Experiment(model, TOKENS, "bpe"), out / "erased", [])
+    _as_stream(out / "erased", Experiment(model, TOKENS, "bpe"), out / "erased", DYNAMIC)
     runtime = Runtime(out / "erased/stream.onnx")
     streamed = np.concatenate(list(stream_log_probs(runtime, [wav[:999], wav[999:]])))
     np.testing.assert_allclose(streamed, whole, rtol=0, atol=1e-4)
@@ -120,7 +121,7 @@ def test_the_file_says_what_it_needs(pair):
 @pytest.mark.parametrize("calibration", [[], [wave(16000), wave(5000, 1)]])
 def test_int8(tmp_path, calibration):
     model = recogniser()
-    _as_stream(tmp_path, Experiment(model, TOKENS, "bpe"), tmp_path, calibration)
+    _as_stream(tmp_path, Experiment(model, TOKENS, "bpe"), tmp_path, EightBits(calibration))
     kinds = [node.op_type for node in onnx.load(tmp_path / "stream.int8.onnx").graph.node]
     assert ("MatMulInteger" in kinds) == (not calibration)
     assert ("QuantizeLinear" in kinds) == bool(calibration)
@@ -130,8 +131,9 @@ def test_int8(tmp_path, calibration):
         if node.op_type in ("MatMul", "Gemm")
         and not any(name.endswith("_DequantizeLinear_Output") for name in node.input)
     ]
-    # The filter bank, two products of attention in each layer, and the layers above the student.
-    assert len(kept) == 1 + 2 * 2 + 3
+    # The Fourier transform in four parts, the filters, what takes log energies, two products of
+    # attention in each layer, and the layers above the student.
+    assert len(kept) == 4 + 1 + 1 + 2 * 2 + 3
     assert sum(name.startswith(("/ctc_lo/", "/projections.")) for name in kept) == 3
     int8, exact = (
         np.concatenate(list(stream_log_probs(Runtime(tmp_path / name), [wave(16000)])))
