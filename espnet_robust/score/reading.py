@@ -15,6 +15,8 @@ from espnet_robust.score.counts_file import UNKNOWN, UtteranceErrors, read_count
 from espnet_robust.score.results import Results, gather
 from espnet_robust.score.schema import Scores, read_scores
 
+MANY = 3  # test sets, each of which gets a line if it is gone
+
 Table = Mapping[str, UtteranceErrors]
 
 
@@ -196,8 +198,8 @@ def _said(scores: Iterable[Scores]) -> Iterator[str]:
 
 
 def _moved(runs: Sequence[Run]) -> Iterator[str]:
-    """Warnings on test sets that have moved since they were scored."""
-    seen = set()
+    """Warnings on test sets that have moved since they were scored; one, if they are many."""
+    seen, gone = set(), []
     for run in runs:
         for condition in run.scores.conditions:
             path = condition.data_dir
@@ -205,7 +207,12 @@ def _moved(runs: Sequence[Run]) -> Iterator[str]:
                 seen.add(path)
                 if run.find(path) is None:
                     shown = Path(path).name if Path(path).is_absolute() else path
-                    yield f"{condition.name}: its test set {shown} has moved or is deleted"
+                    gone.append((condition.name, shown))
+    if len(gone) > MANY:
+        yield f"{len(gone)} test sets have moved or are deleted: {gone[0][1]} and others"
+        return
+    for name, shown in gone:
+        yield f"{name}: its test set {shown} has moved or is deleted"
 
 
 def speaker_names(reading: Reading, conditions: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from espnet_robust.common.errors import UserError
+from espnet_robust.score import reading
 from espnet_robust.score.counts_file import read_counts, write_counts
 from espnet_robust.score.reading import read_runs, speaker_names
 from test.score.made import scores, write_all, write_run
@@ -27,11 +28,14 @@ def test_what_scoring_went_on_with_is_said(tmp_path):
     }
 
 
-def test_audio_that_moved_is_said(tmp_path):
+def test_audio_that_moved_is_said(tmp_path, monkeypatch):
     paths = write_all(tmp_path, scores("a"))
     change(paths[0], "clip", data_dir="data/test_clip")
     (problem,) = read_runs(paths).problems
     assert problem == "clip: its test set data/test_clip has moved or is deleted"
+    monkeypatch.setattr(reading, "MANY", 0)
+    (problem,) = read_runs(paths).problems
+    assert problem == "1 test sets have moved or are deleted: data/test_clip and others"
     (tmp_path / "data/test_clip").mkdir(parents=True)  # seen from above scores.json
     assert read_runs(paths).problems == ()
 
