@@ -34,7 +34,6 @@ from espnet_robust.common.recipe import (
 from espnet_robust.publish.hub import check_upload
 from espnet_robust.recipe.options import add_plan_options, plan_of
 from espnet_robust.recipe.plan import DISTILL, Plan
-from espnet_robust.recipe.sizes import Need, check_space, estimate
 from espnet_robust.score.options import check_score_options
 
 
@@ -103,6 +102,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
         check_dumpdir(args.recipe / "data", Path(args.dumpdir))
     if stages[0] <= 2:
         check_directories(args.noise_source, {name: getattr(args, name) for name in DIRECTORIES})
+    from espnet_robust.recipe.sizes import check_space, estimate
     from espnet_robust.recipe.skipped import check_skipped, other_commits  # reads much
 
     if not args.folds:
@@ -110,21 +110,12 @@ def main(cmd: Sequence[str] | None = None) -> None:
         gpus = ranks.ngpu * ranks.num_nodes
         said, needs = estimate(plan, stages, systems, seeds, gpus, args.preset, args.dumpdir)
         print(*said, sep="\n", file=sys.stderr)
-        _check_disk(needs, refuse=args.check_disk == "true")
+        check_space(needs, warn=args.check_disk == "false")
     if others := other_commits(plan, systems, seeds):
         print(others, file=sys.stderr)
     print(find_teacher(plan.recipe, args.teacher))
     print(args.protocols)
     print(*_with_cache(plan, systems, seeds))
-
-
-def _check_disk(needs: Sequence[Need], refuse: bool) -> None:
-    try:
-        check_space(needs)
-    except UserError as e:
-        if refuse:
-            raise
-        print(f"warning: {e}", file=sys.stderr)
 
 
 def _protocols(given: str, noise_source: str, recipe: Path) -> str:

@@ -17,7 +17,8 @@ import yaml
 
 from espnet_robust.common.cli import Parser, run
 from espnet_robust.common.espnet_args import settings_of
-from espnet_robust.common.experiment import lay_over, parse_settings, resolve
+from espnet_robust.common.experiment import resolve
+from espnet_robust.common.merging import lay_over, parse_settings
 from espnet_robust.recipe.options import add_recipe_options, recipe_of
 
 

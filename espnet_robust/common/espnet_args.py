@@ -7,7 +7,7 @@ import shlex
 from typing import Any
 
 from espnet_robust.common.errors import ConfigError
-from espnet_robust.common.experiment import parse_settings
+from espnet_robust.common.merging import parse_settings
 
 
 def settings_of(option: str, text: str) -> dict[str, Any]:

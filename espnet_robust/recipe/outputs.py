@@ -16,8 +16,9 @@ from typing import Any
 
 from espnet_robust.common.config import read_yaml
 from espnet_robust.common.errors import ModelError
-from espnet_robust.common.experiment import NOT_DISTILLED, Config, find_teacher
+from espnet_robust.common.experiment import NOT_DISTILLED, find_teacher
 from espnet_robust.common.made_of import STUDENT_FILES, Output, gives, sha256
+from espnet_robust.common.merging import Config
 from espnet_robust.data.conditions import by_test_set, condition_dirs
 from espnet_robust.data.digests import OF_AUDIO, OF_NOISE, digests
 from espnet_robust.recipe.plan import DISTILL, Plan

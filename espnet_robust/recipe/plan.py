@@ -6,14 +6,8 @@ from typing import Any
 
 from espnet_robust.common.config import read_yaml
 from espnet_robust.common.espnet_args import settings_of
-from espnet_robust.common.experiment import (
-    NOT_DISTILLED,
-    Config,
-    Recipe,
-    find_teacher,
-    lay_over,
-    resolve,
-)
+from espnet_robust.common.experiment import NOT_DISTILLED, Recipe, find_teacher, resolve
+from espnet_robust.common.merging import Config, lay_over
 
 DISTILL = "distill"
 

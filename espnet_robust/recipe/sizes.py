@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from typing import Any
 
 from espnet_robust.common.config import read_config, read_yaml
 from espnet_robust.common.errors import UserError
-from espnet_robust.common.experiment import CONF, NOT_DISTILLED, Config, find_teacher
+from espnet_robust.common.experiment import CONF, NOT_DISTILLED, find_teacher
+from espnet_robust.common.merging import Config
 from espnet_robust.data.audio import RATE
 from espnet_robust.data.conditions import FILE
 from espnet_robust.recipe.plan import DISTILL, Plan
@@ -218,8 +220,8 @@ def _trainings(
     return [Need(plan.exp, gb, f"trainings: {gb:.2g} GB")] if gb >= 1 else []
 
 
-def check_space(needs: Sequence[Need]) -> None:
-    """Raise UserError if a disk has less space than everything on it will need."""
+def check_space(needs: Sequence[Need], warn: bool = False) -> None:
+    """Raise UserError if a disk has less space than everything on it will need, or ``warn``."""
     by_disk: dict[Any, list[Need]] = {}
     for need in needs:
         by_disk.setdefault(os.stat(_there(need.folder)).st_dev, []).append(need)
@@ -227,11 +229,14 @@ def check_space(needs: Sequence[Need]) -> None:
         folder = _there(together[0].folder)
         needed, free = sum(n.gb for n in together), shutil.disk_usage(folder).free / GB
         if needed > free:
-            raise UserError(
+            said = (
                 f"{folder.absolute()}: {needed:.2g} GB are needed, {free:.2g} GB are free "
                 f"({'; '.join(need.what for need in together)}); make room, or put data elsewhere "
                 "with --dumpdir DIR and experiments with --expdir DIR; --check_disk false goes on"
             )
+            if not warn:
+                raise UserError(said)
+            print(f"warning: {said}", file=sys.stderr)
 
 
 def _there(folder: Path) -> Path:

@@ -11,9 +11,9 @@ from typing import IO
 import yaml
 
 from espnet_robust.common.errors import UserError
-from espnet_robust.common.experiment import Config
 from espnet_robust.common.files import write_atomic
 from espnet_robust.common.made_of import Output, damage, summary
+from espnet_robust.common.merging import Config
 from espnet_robust.common.processes import end_with_parent, locked
 from espnet_robust.recipe.shown import Shown
 

@@ -12,15 +12,8 @@ import yaml
 
 from espnet_robust.common.config import read_yaml
 from espnet_robust.common.errors import ConfigError
-from espnet_robust.common.experiment import (
-    CONF,
-    Recipe,
-    find_teacher,
-    lay_over,
-    parse_settings,
-    read_system,
-    resolve,
-)
+from espnet_robust.common.experiment import CONF, Recipe, find_teacher, read_system, resolve
+from espnet_robust.common.merging import lay_over, parse_settings
 
 ROOT = Path(__file__).parents[2]
 RESOLVED = ROOT / "test/resolved"
