@@ -69,8 +69,9 @@ def two(command, tmp_path_factory):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_two_processes_train_as_one(name, two, train, tmp_path, weights):
     one = train(tmp_path / "one", **(SGD | VARIANTS[name]))
-    # Gaussian features amplify roundings, which depend on the size of the batch.
-    assert losses(two[name]) == pytest.approx(losses(one), rel=2e-4 if name == "mmd" else 1e-5)
+    # Gaussian features amplify roundings to 1e-5 or, with oneDNN's products, 5e-5; others stay
+    # below 1e-6.
+    assert losses(two[name]) == pytest.approx(losses(one), rel=1e-4 if name == "mmd" else 1e-5)
     first, second = weights(one, 2), weights(two[name], 2)
     assert first.keys() == second.keys()
     for key, value in first.items():
