@@ -1,9 +1,11 @@
 """What all tests share."""
 
+import contextlib
 import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import traceback
@@ -41,6 +43,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def root() -> Path:
     """The checkout."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def free_port():
+    """free_port(): a port to listen on, of those that Linux gives to no connection by itself."""
+    ports = iter(range(10000 + os.getpid() % 9000, 20000))
+
+    def free() -> int:
+        for port in ports:
+            with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+                return port
+        raise RuntimeError("no port is free")
+
+    return free
 
 
 @pytest.fixture(scope="session")

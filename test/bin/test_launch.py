@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -85,9 +84,8 @@ def test_ranks_end_with_what_started_them(toy, tmp_path, number):
 
 
 @pytest.mark.recipe
-def test_two_nodes(toy, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+def test_two_nodes(toy, tmp_path, free_port):
+    port = free_port()
     nodes = [
         subprocess.Popen(toy("end", processes=1, nodes=2, node_rank=rank, master_port=port))
         for rank in (0, 1)

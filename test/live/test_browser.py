@@ -1,7 +1,6 @@
 """The live page in Chromium."""
 
 import os
-import socket
 import subprocess
 import sys
 
@@ -11,15 +10,12 @@ pytest.importorskip("gradio", reason="no gradio here; pip install -e '.[demo]' f
 
 
 @pytest.fixture(scope="module")
-def address(recipe, root):
+def address(recipe, root, free_port):
     """The command, started in a recipe's directory; ended as Ctrl-C does."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
     path = os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), str(root)])
     env = os.environ | {"PYTHONPATH": path}
     command = [sys.executable, "-W", "ignore", "-m", "espnet_robust", "demo", "exp/short",
-               "--checkpoint", "1epoch.pth", "--port", str(port), "--max_seconds", "5"]  # fmt: skip
+               "--checkpoint", "1epoch.pth", "--port", str(free_port()), "--max_seconds", "5"]  # fmt: skip
     process = subprocess.Popen(command, cwd=recipe, env=env, stdout=subprocess.PIPE, text=True)
     line = next((line for line in process.stdout if line.startswith("http")), "")
     assert line, "it did not start"
