@@ -13,9 +13,9 @@ pytest.importorskip("gradio", reason="no gradio here; pip install -e '.[demo]' f
 def address(recipe, root, free_port):
     """The command, started in a recipe's directory; ended as Ctrl-C does."""
     path = os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), str(root)])
-    env = os.environ | {"PYTHONPATH": path}
+    env, port = os.environ | {"PYTHONPATH": path}, str(free_port())
     command = [sys.executable, "-W", "ignore", "-m", "espnet_robust", "demo", "exp/short",
-               "--checkpoint", "1epoch.pth", "--port", str(free_port()), "--max_seconds", "5"]  # fmt: skip
+               "--checkpoint", "1epoch.pth", "--port", port, "--max_seconds", "5"]  # fmt: skip
     process = subprocess.Popen(command, cwd=recipe, env=env, stdout=subprocess.PIPE, text=True)
     line = next((line for line in process.stdout if line.startswith("http")), "")
     assert line, "it did not start"
