@@ -44,7 +44,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="JSON lines with word times")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument(
-        "--window", type=float, default=15, metavar="SECONDS",
+        "--window", type=float, default=12, metavar="SECONDS",
         help="process longer files in windows of this length (default: %(default)s)",
     )  # fmt: skip
     return parser

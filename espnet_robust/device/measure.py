@@ -37,10 +37,10 @@ def measure(path: Path, threads: int, lengths: list[float], repeats: int) -> dic
         times = [_timed(run, wav) for _ in range(repeats)]
         wall[f"{seconds:g}"] = float(np.median([one[0] for one in times]))
         cpu[f"{seconds:g}"] = float(np.median([one[1] for one in times]))
-    return {"load": load, "first": first, "wall": wall, "cpu": cpu, "peak_mib": _peak_mib()}
+    return {"load": load, "first": first, "wall": wall, "cpu": cpu, "peak_mib": peak_mib()}
 
 
-def _peak_mib() -> float:
+def peak_mib() -> float:
     """Peak memory of this process, MiB.
 
     From Linux's /proc, because getrusage's figure includes that of the parent process.

@@ -17,7 +17,7 @@ from espnet_robust.device.greedy import Word, best_path, words
 from espnet_robust.device.runtime import Runtime
 from espnet_robust.device.stream import stream_log_probs
 
-WINDOW_S = 15
+WINDOW_S = 12
 CONTEXT_S = 3
 
 

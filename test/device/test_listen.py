@@ -238,14 +238,14 @@ def test_memory_of_ten_minutes_is_that_of_one(streamed):
     code = (
         "import sys, numpy as np\n"
         "from pathlib import Path\n"
-        "from espnet_robust.device.measure import _peak_mib\n"
+        "from espnet_robust.device.measure import peak_mib\n"
         "from espnet_robust.device.runtime import Runtime\n"
         "from espnet_robust.device.stream import Stream\n"
         "stream, rng = Stream(Runtime(Path(sys.argv[1]))), np.random.default_rng(0)\n"
         "block, peaks = (0.1 * rng.standard_normal(16000)).astype(np.float32), []\n"
         "for second in range(600):\n"
         "    stream.feed(block)\n"
-        "    peaks.append(_peak_mib())\n"
+        "    peaks.append(peak_mib())\n"
         "print(peaks[60], peaks[-1], 'torch' in sys.modules)\n"
     )
     done = subprocess.run(
