@@ -18,9 +18,10 @@ import numpy as np
 import soundfile
 
 from espnet_robust.device.export import recogniser_metadata
+from espnet_robust.device.features import Features
 from espnet_robust.device.graph import RecogniserGraph
 from espnet_robust.device.onnx_file import EightBits, write_int8, write_onnx
-from espnet_robust.device.recogniser import Experiment, Features, Recogniser
+from espnet_robust.device.recogniser import Experiment, Recogniser
 from espnet_robust.device.shapes import FULL, build_shape
 from espnet_robust.models.blstm import BLSTM
 

@@ -1,8 +1,9 @@
-"""Export a student or a whole recogniser to ONNX and sherpa-onnx, for use without torch and ESPnet.
+"""Export a student, recogniser or classifier to ONNX, for use without torch and ESPnet.
 
-SOURCE is a student directory or the output_dir of an ASR training on a student. OUT gets
+SOURCE is a student directory or the output_dir of an ASR or classification training on a student.
+OUT gets
 
-  model.onnx        samples and lengths -> hidden states, or log probabilities of tokens
+  model.onnx        samples and lengths -> hidden states, or log probabilities of tokens or classes
   model.int8.onnx   the same, with matrix products in eight-bit integers
   sherpa.onnx, sherpa.int8.onnx, tokens.txt    for sherpa-onnx (recognisers only)
   stream.onnx, stream.int8.onnx    chunk by chunk (recognisers on a causal student)
@@ -22,7 +23,7 @@ FORMATS = ("onnx", "onnx-int8", "sherpa", "stream", "all")
 
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust export", description=__doc__)
-    parser.add_argument("source", type=Path, help="student directory or ASR experiment")
+    parser.add_argument("source", type=Path, help="student directory or experiment")
     parser.add_argument("out", type=Path, help="directory for the files")
     parser.add_argument("--format", choices=FORMATS, default="all", help="default: %(default)s")
     parser.add_argument(

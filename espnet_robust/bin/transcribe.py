@@ -1,7 +1,8 @@
-"""Transcribe audio files with an exported recogniser; needs neither torch nor ESPnet.
+"""Transcribe or label audio files with an exported model; needs neither torch nor ESPnet.
 
-Prints one line per file: its name, a tab and its text; with --json, a JSON object with word times
-in seconds. Takes any sampling rate and number of channels.
+Prints one line per file: its name, a tab and its text or, if the model is a classifier, its label;
+with --json, a JSON object with word times in seconds, or the probability of each class. Takes any
+sampling rate and number of channels.
 
 With --stream, prints text while it is spoken; with --json, each word when the next one begins or
 after a pause:
@@ -21,7 +22,9 @@ from typing import TYPE_CHECKING
 from espnet_robust.common.cli import Parser, run
 
 if TYPE_CHECKING:
+    from espnet_robust.device.labeller import Labelled
     from espnet_robust.device.runtime import Runtime
+    from espnet_robust.device.transcriber import Transcript
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -41,11 +44,13 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--rate", type=int, help="sampling rate of raw samples, Hz (default: the model's)"
     )
-    parser.add_argument("--json", action="store_true", help="JSON lines with word times")
+    parser.add_argument(
+        "--json", action="store_true", help="JSON lines, with word times or classes"
+    )
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument(
         "--window", type=float, default=12, metavar="SECONDS",
-        help="process longer files in windows of this length (default: %(default)s)",
+        help="transcribe longer files in windows of this length (default: %(default)s)",
     )  # fmt: skip
     return parser
 
@@ -59,18 +64,25 @@ def main(cmd: Sequence[str] | None = None) -> None:
         parser.error("--threads and --rate: need at least 1")
     if bool(args.audio) == bool(args.stream):
         parser.error("name audio files or --stream, one of the two")
-    from espnet_robust.device.runtime import recogniser
+    from espnet_robust.device.labeller import label_file
+    from espnet_robust.device.runtime import listener
     from espnet_robust.device.transcriber import transcribe
 
-    model = recogniser(args.model, args.threads)
+    model = listener(args.model, args.threads)
     if args.stream:
         _listen(model, args)
     for path in args.audio:
-        found = transcribe(model, path, _note, args.window)
+        found: Transcript | Labelled
+        if model.metadata.kind == "classifier":
+            found = label_file(model, path, _note)
+            line = found.label
+        else:
+            found = transcribe(model, path, _note, args.window)
+            line = found.text
         if args.json:
             print(json.dumps(dataclasses.asdict(found), ensure_ascii=False), flush=True)
         else:
-            print(f"{found.file}\t{found.text}", flush=True)
+            print(f"{found.file}\t{line}", flush=True)
 
 
 def _listen(model: "Runtime", args: argparse.Namespace) -> None:

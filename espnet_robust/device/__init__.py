@@ -1,1 +1,1 @@
-"""Export students and recognisers to files that run without ESPnet and torch."""
+"""Export students, recognisers and classifiers to files that run without ESPnet and torch."""

@@ -4,7 +4,7 @@ Needs only soundfile and soxr; data dirs have their own reader.
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +49,27 @@ def open_source(path: Path) -> Source:
     if not info.frames:
         raise AudioError(f"{path}: no samples")
     return Source(path, info.frames, info.samplerate, info.channels)
+
+
+def open_speech(path: Path, rate: int, min_samples: int, note: Callable[[str], None]) -> Source:
+    """``open_source`` for a model that hears ``rate`` Hz.
+
+    Args:
+        min_samples: the fewest samples that yield one frame.
+        note: called with a message if the audio is resampled or its channels are averaged.
+
+    Raises:
+        AudioError: not audio, or shorter than one frame.
+    """
+    source = open_source(path)
+    if source.seconds * rate < min_samples:
+        raise AudioError(
+            f"{path}: {1000 * source.seconds:.0f} ms, shorter than one frame "
+            f"({1000 * min_samples / rate:.0f} ms)"
+        )
+    if done := changes(source, rate):
+        note(f"{path}: {done}")
+    return source
 
 
 def changes(source: Source, rate: int) -> str:

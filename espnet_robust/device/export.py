@@ -1,4 +1,4 @@
-"""Export a student directory or an ASR experiment to ONNX, with tokens for sherpa-onnx."""
+"""Export a student directory or an experiment to ONNX, with tokens for sherpa-onnx."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,10 +11,13 @@ from torch import nn
 from espnet_robust.common.config import read_yaml
 from espnet_robust.common.errors import ModelError
 from espnet_robust.common.files import write_atomic
-from espnet_robust.device.graph import RecogniserGraph, SherpaGraph, StudentGraph
+from espnet_robust.device.classifier import ClassifierExperiment, read_classifier
+from espnet_robust.device.experiment import is_classifier
+from espnet_robust.device.features import Features
+from espnet_robust.device.graph import ClassifierGraph, RecogniserGraph, SherpaGraph, StudentGraph
 from espnet_robust.device.metadata import Metadata, pieces
 from espnet_robust.device.onnx_file import DYNAMIC, EightBits, write_int8, write_onnx
-from espnet_robust.device.recogniser import Experiment, Features, read_experiment
+from espnet_robust.device.recogniser import Experiment, read_experiment
 from espnet_robust.device.runtime import Runtime
 from espnet_robust.device.stream import stream_log_probs
 from espnet_robust.device.stream_graph import StreamGraph, can_stream
@@ -52,7 +55,7 @@ def export(
     """Write the files of a format into ``out``.
 
     Args:
-        source: a student directory or an ASR experiment.
+        source: a student directory, or an experiment of ESPnet's ASR or classification task.
         formats: one of ``FORMATS``. ``onnx``: model.onnx, with lengths; ``onnx-int8``:
             model.int8.onnx; ``sherpa``: sherpa.onnx, sherpa.int8.onnx and tokens.txt; ``stream``:
             stream.onnx and stream.int8.onnx; ``all``: each that the source allows.
@@ -74,7 +77,22 @@ def export(
         student = load_student(source)
         features = Features(student, list(range(student.num_layers + 1)))
         return _with_lengths(StudentGraph(features), student_metadata(student), out, formats, int8)
-    experiment = read_experiment(source, checkpoint)
+    if is_classifier(config):
+        if formats in ("sherpa", "stream"):
+            raise ModelError(
+                f"{source}: a classifier gives one label to a whole utterance; {formats} needs an "
+                "ASR experiment"
+            )
+        classifier = read_classifier(source, checkpoint)
+        metadata = classifier_metadata(classifier)
+        return _with_lengths(ClassifierGraph(classifier.model), metadata, out, formats, int8)
+    return _recogniser(source, read_experiment(source, checkpoint), out, formats, int8, note)
+
+
+def _recogniser(
+    source: Path, experiment: Experiment, out: Path, formats: str, int8: EightBits,
+    note: Callable[[str], None],
+) -> list[Exported]:  # fmt: skip
     done = []
     if formats not in ("sherpa", "stream"):
         metadata = recogniser_metadata(experiment)
@@ -98,7 +116,8 @@ def read_config(source: Path) -> dict:
     """The ``config.yaml`` of a student or an experiment. Raises ModelError if there is none."""
     if not (source / "config.yaml").is_file():
         raise ModelError(
-            f"{source}: neither a student directory nor an ASR experiment: no config.yaml in it"
+            f"{source}: neither a student directory nor an ASR or classification experiment: no "
+            "config.yaml in it"
         )
     return read_yaml(source / "config.yaml")
 
@@ -113,6 +132,15 @@ def recogniser_metadata(experiment: Experiment) -> Metadata:
     return Metadata(
         "recogniser", student.rate, model.hop, student.min_samples,
         pieces=pieces(experiment.tokens, experiment.token_type),
+    )  # fmt: skip
+
+
+def classifier_metadata(experiment: ClassifierExperiment) -> Metadata:
+    model, slots = experiment.model, experiment.classes.slots
+    student = model.frontend.speech_model
+    return Metadata(
+        "classifier", student.rate, model.hop, student.min_samples,
+        slots=[list(slot) for slot in slots],
     )  # fmt: skip
 
 
@@ -194,5 +222,5 @@ def _measured(graph: nn.Module, metadata: Metadata, path: Path) -> Exported:
     else:
         with torch.no_grad():
             ours = graph(wav) if isinstance(graph, SherpaGraph) else graph(wav, lengths)[0]
-        theirs, _ = Runtime(path)(wav.numpy(), lengths.numpy())
+        theirs = Runtime(path).run(wav.numpy(), lengths.numpy())[0]
     return Exported(path, float(np.abs(ours.numpy() - theirs).max()))

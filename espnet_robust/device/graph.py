@@ -11,8 +11,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from espnet_robust.common.errors import ModelError
+from espnet_robust.device.classifier import Classifier
+from espnet_robust.device.features import Features
 from espnet_robust.device.pieces import in_pieces, put_loop
-from espnet_robust.device.recogniser import Features, Recogniser
+from espnet_robust.device.recogniser import Recogniser
 from espnet_robust.device.runtime import package
 from espnet_robust.device.stream import NEXT
 from espnet_robust.device.stream_graph import StreamGraph
@@ -65,6 +67,20 @@ class RecogniserGraph(nn.Module):
 
     def forward(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         return self.recogniser(wav, lengths)
+
+
+class ClassifierGraph(nn.Module):
+    """(B, N) samples, (B,) lengths -> (B, C) log probabilities of classes."""
+
+    outputs = ("log_probs",)
+    axes = ({0: "batch"},)
+
+    def __init__(self, classifier: Classifier):
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, wav: Tensor, lengths: Tensor) -> tuple[Tensor]:
+        return (self.classifier(wav, lengths),)
 
 
 class SherpaGraph(nn.Module):
@@ -146,7 +162,7 @@ def _signature(graph: nn.Module, rate: int) -> Signature:
     if isinstance(graph, SherpaGraph):
         axes = {"x": _SAMPLES, "log_probs": {0: "batch", 1: "frames"}}
         return Signature({"x": wav}, ["log_probs"], axes)
-    assert isinstance(graph, StudentGraph | RecogniserGraph)
+    assert isinstance(graph, StudentGraph | RecogniserGraph | ClassifierGraph)
     inputs = {"samples": wav, "lengths": torch.tensor([rate, rate * 3 // 4])}
     axes = {"samples": _SAMPLES, "lengths": {0: "batch"}}
     axes |= dict(zip(graph.outputs, graph.axes, strict=True))

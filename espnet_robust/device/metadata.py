@@ -17,8 +17,8 @@ class Metadata:
     """What a program needs to know besides the graph.
 
     Attributes:
-        kind: ``recogniser`` (log probabilities), ``stream`` (the same, by the chunk) or
-            ``student`` (features).
+        kind: ``recogniser`` (log probabilities), ``stream`` (the same, by the chunk),
+            ``classifier`` (log probabilities of classes) or ``student`` (features).
         rate: sampling rate in Hz.
         hop: samples from one output frame to the next.
         min_samples: the fewest samples that yield one frame.
@@ -30,6 +30,8 @@ class Metadata:
             every n-th is output}.
         states: for a stream: what a run passes to the next one, zeros at first: {input: [type,
             shape]}; the output has the same name with "next_" before it.
+        slots: for a classifier: the classes of each slot of its labels, in the order of its output;
+            one slot if labels are single words.
     """
 
     kind: str
@@ -40,6 +42,7 @@ class Metadata:
     pieces: list[str] = field(default_factory=list)
     chunk: dict[str, int] = field(default_factory=dict)
     states: dict[str, list[Any]] = field(default_factory=dict)
+    slots: list[list[str]] = field(default_factory=list)
 
     def dump(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False)

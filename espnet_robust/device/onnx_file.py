@@ -175,4 +175,5 @@ def _names(model: Any, which: Callable[[Any], bool]) -> list[str]:
 def _is_above(name: str) -> bool:
     if name.startswith(("/projections.", "/ctc_lo/")):  # as the graph of a stream names them
         return True
-    return "/recogniser/" in name and "/frontend/" not in name
+    whole = "/recogniser/" in name or "/classifier/" in name
+    return whole and "/frontend/" not in name

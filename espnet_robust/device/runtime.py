@@ -57,11 +57,13 @@ class Runtime:
 
     def __call__(self, wav: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(B, N) float32 samples, (B,) int64 lengths -> the output per row, and its frames (B,)."""
-        if LENGTHS in self.inputs:
-            values: Sequence[Any] = self.session.run(None, {"samples": wav, LENGTHS: lengths})
-            return values[0], values[1]
-        (out,) = self.session.run(None, {self.inputs[0]: wav})
-        return out, np.full(len(wav), out.shape[1])
+        out, *frames = self.run(wav, lengths)
+        return out, frames[0] if frames else np.full(len(wav), out.shape[1])
+
+    def run(self, wav: np.ndarray, lengths: np.ndarray) -> Sequence[Any]:
+        """(B, N) float32 samples, (B,) int64 lengths -> the outputs of the graph."""
+        feed = {self.inputs[0]: wav} | ({LENGTHS: lengths} if LENGTHS in self.inputs else {})
+        return self.session.run(None, feed)
 
     def rows(self, wavs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Utterances (samples,) float32 -> the output of each, (T, V), or (layers, T, D) for a
@@ -71,24 +73,43 @@ class Runtime:
         groups = [list(wavs)] if together else [[wav] for wav in wavs]
         rows = []
         for group in groups:
-            lengths = np.array([len(wav) for wav in group])
-            wav = np.zeros((len(group), lengths.max()), np.float32)
-            for row, one in zip(wav, group, strict=True):
-                row[: len(one)] = one
-            out, frames = self(wav, lengths)
+            out, frames = self(*_padded(group))
             rows += [row[..., :n, :] for row, n in zip(out, frames.tolist(), strict=True)]
         return rows
+
+    def classes(self, wavs: Sequence[np.ndarray]) -> np.ndarray:
+        """Utterances (samples,) float32 -> log probabilities of a classifier's classes (B, C)."""
+        return self.run(*_padded(wavs))[0]
+
+
+def _padded(wavs: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Utterances (samples,) -> (B, N) float32 with zeros behind them, and their lengths (B,)."""
+    lengths = np.array([len(wav) for wav in wavs])
+    out = np.zeros((len(wavs), lengths.max()), np.float32)
+    for row, wav in zip(out, wavs, strict=True):
+        row[: len(wav)] = wav
+    return out, lengths
 
 
 def recogniser(path: Path, threads: int = 1) -> Runtime:
     """A ``Runtime`` with a recogniser, of whole utterances or of streams. Raises ModelError if the
-    file holds only a student.
+    file holds only a student, or a classifier.
+    """
+    runtime = listener(path, threads)
+    if runtime.metadata.kind == "classifier":
+        raise ModelError(f"{path}: holds a classifier, which outputs labels; need a recogniser")
+    return runtime
+
+
+def listener(path: Path, threads: int = 1) -> Runtime:
+    """A ``Runtime`` with a recogniser or a classifier. Raises ModelError if the file holds only a
+    student.
     """
     runtime = Runtime(path, threads)
     if runtime.metadata.kind == "student":
         raise ModelError(
-            f"{path}: holds a student without a recogniser; export the directory of an ASR "
-            "experiment"
+            f"{path}: holds a student without a recogniser; export the directory of an ASR or "
+            "classification experiment"
         )
     return runtime
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_robust.common.errors import AudioError
-from espnet_robust.device.audio import changes, open_source, read_blocks, with_progress
+from espnet_robust.device.audio import open_speech, read_blocks, with_progress
 from espnet_robust.device.greedy import Word, best_path, words
 from espnet_robust.device.runtime import Runtime
 from espnet_robust.device.stream import stream_log_probs
@@ -50,14 +49,7 @@ def transcribe(
         AudioError: not audio, or shorter than one frame.
     """
     rate = model.metadata.rate
-    source = open_source(path)
-    if source.seconds * rate < model.metadata.min_samples:
-        raise AudioError(
-            f"{path}: {1000 * source.seconds:.0f} ms, shorter than one frame "
-            f"({1000 * model.metadata.min_samples / rate:.0f} ms)"
-        )
-    if done := changes(source, rate):
-        note(f"{path}: {done}")
+    source = open_speech(path, rate, model.metadata.min_samples, note)
     blocks = with_progress(read_blocks(source, rate), source, rate)
     tokens = best_path(log_probs(model, blocks, window_s))
     found = list(words(tokens, model.metadata.pieces, frame_seconds(model)))

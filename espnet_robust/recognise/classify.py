@@ -9,7 +9,7 @@ import torch
 from espnet2.tasks.cls import CLSTask
 from torch import nn
 
-from espnet_robust.recognise.classes import SEPARATOR, Classes
+from espnet_robust.data.classes import SEPARATOR, Classes
 from espnet_robust.recognise.decode import load_model, padded
 
 

@@ -179,7 +179,9 @@ def test_the_command_offers_every_format():
 
 
 def test_what_is_refused(student_dir, teacher_dirs, experiment, tmp_path, monkeypatch):
-    with pytest.raises(ModelError, match="neither a student directory nor an ASR experiment"):
+    with pytest.raises(
+        ModelError, match="neither a student directory nor an ASR or classification"
+    ):
         export(tmp_path / "none", tmp_path / "out", "all", "")
     with pytest.raises(ModelError, match="a student outputs no text"):
         export(student_dir, tmp_path / "out", "sherpa", "")

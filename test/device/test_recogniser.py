@@ -9,7 +9,8 @@ import yaml
 
 from espnet_robust.common.errors import ModelError
 from espnet_robust.device.export import export
-from espnet_robust.device.recogniser import normalized, read_experiment
+from espnet_robust.device.features import normalized
+from espnet_robust.device.recogniser import read_experiment
 from espnet_robust.device.runtime import Runtime
 from espnet_robust.models.speech_model import normalize_waveform
 from espnet_robust.recognise.decode import load_recogniser
@@ -96,7 +97,7 @@ def test_checkpoints_that_are_not(experiment, tmp_path):
     with pytest.raises(ModelError, match="not a model file"):
         read_experiment(exp, "a.pth")
     (exp / "config.yaml").write_text("optim: adam\n")
-    with pytest.raises(ModelError, match="neither a student nor an ASR experiment"):
+    with pytest.raises(ModelError, match="neither a student nor an ASR or classification"):
         read_experiment(exp, "a.pth")
 
 

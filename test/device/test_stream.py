@@ -8,8 +8,9 @@ import torch
 from espnet_robust.common.errors import ModelError
 from espnet_robust.device.delay import output_at
 from espnet_robust.device.export import _as_stream
+from espnet_robust.device.features import Features
 from espnet_robust.device.onnx_file import DYNAMIC, EightBits
-from espnet_robust.device.recogniser import Experiment, Features, Recogniser
+from espnet_robust.device.recogniser import Experiment, Recogniser
 from espnet_robust.device.runtime import Runtime
 from espnet_robust.device.stream import Stream, stream_log_probs
 from espnet_robust.device.stream_graph import StreamGraph
