@@ -63,7 +63,7 @@ def _onnx(path: Path, threads: int) -> Callable[[np.ndarray], object]:
     from espnet_robust.device.runtime import Runtime
 
     runtime = Runtime(path, threads)
-    return lambda wav: runtime.rows([wav])
+    return lambda wav: runtime.run(wav[None], np.array([len(wav)]))
 
 
 def _torch(path: Path, threads: int) -> Callable[[np.ndarray], object]:

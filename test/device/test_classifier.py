@@ -17,6 +17,7 @@ from espnet_robust.device.classifier import read_classifier
 from espnet_robust.device.export import export
 from espnet_robust.device.labeller import label_file
 from espnet_robust.device.listen import check_stream
+from espnet_robust.device.measure import measure
 from espnet_robust.device.runtime import Runtime, listener, recogniser
 from espnet_robust.models.speech_model import load_teacher
 from espnet_robust.models.student import StudentConfig, build_student, save_student
@@ -180,6 +181,11 @@ def test_the_command_prints_labels_and_probabilities(keywords, tmp_path, capsys)
     assert (found["label"], found["seconds"]) == ("B", 0.6)
     assert set(found["classes"]) == set(WORDS) and next(iter(found["classes"])) == "B"
     assert sum(found["classes"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_its_speed_can_be_measured(keywords):
+    found = measure(keywords / "model.int8.onnx", 1, [0.5, 1.0], 1)
+    assert set(found["wall"]) == {"0.5", "1"} and min(found["cpu"].values()) > 0
 
 
 def test_labels_of_several_slots(classifiers, tmp_path, capsys):
