@@ -1,9 +1,9 @@
 """Callbacks for an ESPnet3 training, in which it then does as ESPnet2's trainer does.
 
-    trainer:
-      callbacks:
-        - {_target_: espnet_robust.espnet3.callbacks.SeedEpochs, seed: "${seed}"}
-        - {_target_: espnet_robust.espnet3.callbacks.AverageAtEnd}
+trainer:
+  callbacks:
+    - {_target_: espnet_robust.espnet3.callbacks.SeedEpochs, seed: "${seed}"}
+    - {_target_: espnet_robust.espnet3.callbacks.AverageAtEnd}
 """
 
 from espnet2.torch_utils.set_all_random_seed import set_all_random_seed
