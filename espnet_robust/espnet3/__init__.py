@@ -4,6 +4,7 @@
     data_src: espnet_robust.espnet3.data_dir     # a Kaldi data dir as a dataset
     _target_: espnet_robust.espnet3.preprocessor.DistortingPreprocessor
     _target_: espnet_robust.espnet3.iterator.EpochIterFactory
+    _target_: espnet_robust.espnet3.callbacks.SeedEpochs    # or AverageAtEnd
 
 ``egs/mini/asr1/espnet3`` has complete files. This module imports ESPnet only when it is used.
 """
