@@ -70,7 +70,9 @@ class ConvLayer(nn.Module):
         return self._rest(Convolution.apply(x, weight, bias, self.stride))
 
     def _rest(self, x: Tensor) -> Tensor:
-        return self.activation(x if self.norm is None else self.norm(x))
+        x = x if self.norm is None else self.norm(x)
+        # No gradient needs what comes before a ReLU: it need not be written twice.
+        return F.relu_(x) if type(self.activation) is nn.ReLU else self.activation(x)
 
 
 def channels_last(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
