@@ -59,4 +59,5 @@ def test_speech_commands(checkout, tiny, rows, noises, three_words):
     assert [row["condition"] for row in table] == CONDITIONS
     # What the mini recipe's distill config says for this system.
     config = read_yaml(recipe / "exp/tiny/robust_plus_seed0/distill/train.yaml")
-    assert config["mapping"] == "setup1" and config["target_layers"] == [[3, 4], [5, 6]]
+    assert config["mapping"] == "setup2" and config["target_layers"] == [4, 6]
+    assert config["teacher"] == "../../mini/asr1/teacher_robust"
