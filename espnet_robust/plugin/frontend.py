@@ -175,6 +175,10 @@ class RobustFrontend(AbsFrontend):
             eval_but(self.speech_model, adapters(self.speech_model))
         return self
 
+    def cache_nothing(self) -> None:
+        """From now on ignore ``cache_gb``."""
+        self._cache = StatesCache(0)
+
     @property
     def frozen(self) -> bool:
         """Whether the speech model is frozen at this step."""

@@ -29,6 +29,7 @@ from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.models.arithmetic import multiply_accumulates
 from espnet_robust.models.onednn.choice import recall
 from espnet_robust.plugin.espnet_versions import from_nets
+from espnet_robust.plugin.frontend import RobustFrontend
 from espnet_robust.plugin.registration import register
 from espnet_robust.recognise.search import Search, beam, greedy
 
@@ -123,7 +124,10 @@ def load_model(
             raise ModelError(f"{path}: not found; has training finished?")
     if device == "cpu":
         recall(exp)
-    return task.build_model_from_file(exp / "config.yaml", exp / checkpoint, device)
+    model, args = task.build_model_from_file(exp / "config.yaml", exp / checkpoint, device)
+    if isinstance(frontend := getattr(model, "frontend", None), RobustFrontend):
+        frontend.cache_nothing()  # each utterance comes once
+    return model, args
 
 
 def padded(wavs: Sequence[np.ndarray], model: nn.Module) -> tuple[Tensor, Tensor]:

@@ -146,6 +146,9 @@ def test_the_cache_changes_nothing(student_dir, batch):
     torch.testing.assert_close(again, expected, atol=1e-5, rtol=1e-5)
     cached.speech_model.forward = None  # all three are known: the model is not asked
     assert torch.equal(cached(wav, lengths)[0], again)
+    cached.cache_nothing()
+    with pytest.raises(TypeError):  # None is called
+        cached(wav, lengths)
 
 
 def test_a_full_cache_still_answers(student_dir, batch):

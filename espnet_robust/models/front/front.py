@@ -70,7 +70,11 @@ class ConvLayer(nn.Module):
         return self._rest(Convolution.apply(x, weight, bias, self.stride))
 
     def _rest(self, x: Tensor) -> Tensor:
-        return self.activation(x if self.norm is None else self.norm(x))
+        if self.norm is None:
+            return self.activation(x)
+        # The output of a norm is needed by no gradient: a ReLU can overwrite it.
+        x = self.norm(x)
+        return F.relu_(x) if type(self.activation) is nn.ReLU else self.activation(x)
 
 
 def channels_last(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:

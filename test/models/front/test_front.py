@@ -27,10 +27,13 @@ def models(teacher_dirs, request):
     return theirs, ours
 
 
+@pytest.mark.parametrize("activation", [None, nn.ReLU()], ids=["own", "relu"])
 @pytest.mark.parametrize("models", KINDS, indirect=True)
-def test_values_and_gradients_are_the_librarys(models):
+def test_values_and_gradients_are_the_librarys(models, activation):
     theirs, ours = (model.feature_extractor for model in models)
     assert isinstance(ours, Front) and not isinstance(theirs, Front)
+    for layer in (*theirs.conv_layers, *ours.conv_layers):
+        layer.activation = activation or layer.activation
     for length in LENGTHS:
         wav = 0.3 + torch.randn(2, length)
         weight = torch.randn_like(theirs(wav))
