@@ -86,3 +86,16 @@ def test_one_process_makes_all_responses_of_a_room(tmp_path, monkeypatch):
     mini_rooms.prepare(tmp_path, nj=2)
     assert units == [[f"dev-room{n:02d}-{m}" for m in range(3)] for n in range(2)]
     assert len(list(tmp_path.rglob("*.flac"))) == 6
+
+
+def test_bits_do_not_depend_on_the_cores():
+    from pyroomacoustics import constants
+
+    at, made, here = np.array([1.0, 1.1, 1.2]), [], constants.get("num_threads")
+    try:
+        for cores in (1, 2, 16):
+            constants.set("num_threads", cores)
+            made.append(mini_rooms.image_method((3.1, 4.2, 2.5), (0.3,) * 6, 0.4, at, at + 0.7))
+    finally:
+        constants.set("num_threads", here)
+    assert all(np.array_equal(made[0], other) for other in made[1:])
