@@ -252,6 +252,9 @@ def _owner(path: Path) -> Path:
 def _absolute(content: Config, path: Path, recipe: Recipe) -> Config:
     """``content`` of the YAML ``path``, with its paths made relative to the recipe."""
     owner, config = _owner(path), dict(content)
+    for system, changes in (config.get("systems") or {}).items():
+        if isinstance(changes, Mapping):
+            config["systems"] = {**config["systems"], system: _absolute(changes, path, recipe)}
     if "teacher" in config:
         config["teacher"] = _path(config["teacher"], owner, recipe.directory)
     for key in MIXTURES:
