@@ -253,7 +253,7 @@ def _absolute(content: Config, path: Path, recipe: Recipe) -> Config:
     """``content`` of the YAML ``path``, with its paths made relative to the recipe."""
     owner, config = _owner(path), dict(content)
     for system, changes in (config.get("systems") or {}).items():
-        if isinstance(changes, Mapping):
+        if isinstance(changes, dict):
             config["systems"] = {**config["systems"], system: _absolute(changes, path, recipe)}
     if "teacher" in config:
         config["teacher"] = _path(config["teacher"], owner, recipe.directory)
