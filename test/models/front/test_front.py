@@ -71,8 +71,10 @@ def test_a_channel_that_hears_little_of_a_loud_signal(models):
         high = torch.tensor([1.0, -4, 6, -4, 1, 0, 0, 0, 0, 0])
         extractor.conv_layers[0].conv.weight.data[:] = high
     want = exact(wav.double()).float()
+    # Samples of 4 times weights that add up to 16, times a norm's scale of 300: each product rounds
+    # by up to 6e-8 of that, and how they cancel depends on the CPU. Moments of float32 are 0.1 off.
     error, theirs_error = ((x(wav) - want).abs().max() for x in (ours, theirs))
-    assert error < 2 * theirs_error + 1e-4
+    assert error < 1e-3 and theirs_error < 1e-3
 
 
 @pytest.mark.parametrize("models", KINDS, indirect=True)
