@@ -49,7 +49,8 @@ class Convolution(torch.autograd.Function):
 def _blocks(weight: Tensor, stride: int) -> list[Tensor]:
     """Weights (C', C, K) of ``stride`` frames of the kernel at a time, as (frames C, C')."""
     parts = weight.permute(2, 1, 0).split(stride)
-    return [part.reshape(-1, weight.shape[0]) for part in parts]
+    # Of a single frame, reshape makes a view; oneDNN takes 500 times as long over such strides.
+    return [part.reshape(-1, weight.shape[0]).contiguous() for part in parts]
 
 
 def _by_rows(out: Tensor, weight: Tensor, stride: int, rows: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from transformers import AutoModel
 
 from espnet_robust.models.front.front import Front, channels_last, use_front
 from espnet_robust.models.front.product import Convolution
+from espnet_robust.models.onednn import choice, linear
 from espnet_robust.models.row_layers import use_row_layers
 
 KINDS = ["hubert_layer_norm", "hubert_group_norm", "data2vec", "wavlm", "unispeech_sat"]
@@ -103,6 +104,23 @@ def test_a_convolution_by_products(kernel, stride, bias):
     torch.testing.assert_close(on_a_gpu(x, *conv.parameters()), conv(x))
     torch.autograd.gradcheck(on_a_gpu, (x, *conv.parameters()))
     torch.autograd.gradcheck(ours, (x, *conv.parameters()))
+
+
+@pytest.mark.skipif(not linear.AVAILABLE, reason="torch without oneDNN and MKL")
+@pytest.mark.parametrize("models", ["hubert_layer_norm"], indirect=True)
+def test_onednn_gets_rows_or_columns(models, monkeypatch):
+    """Of a matrix whose neighbours lie apart in both directions it takes 500 times as long."""
+    strides, product = [], linear._product
+
+    def recorded(x, weight, *rest):
+        strides.extend([x.stride(), weight.stride()])
+        return product(x, weight, *rest)
+
+    monkeypatch.setattr(choice, "_current", choice.Choice(choice.ONEDNN, "to be tested"))
+    monkeypatch.setattr(linear, "_product", recorded)
+    ours = models[1].feature_extractor
+    ours(torch.randn(2, 3100)).sum().backward()
+    assert strides and all(1 in each for each in strides)
 
 
 @pytest.mark.parametrize("models", ["hubert_layer_norm", "hubert_group_norm"], indirect=True)
