@@ -1,4 +1,4 @@
-"""Linear layers with oneDNN: twice as fast as torch's own on an AMD CPU.
+"""Linear layers with oneDNN: twice as fast as torch's own on some AMD CPUs.
 
 torch multiplies float32 matrices with MKL, which uses AVX-512 only on Intel CPUs. oneDNN uses it on
 all; torch includes oneDNN's product for code from torch.compile. Results equal those of
