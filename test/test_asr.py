@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-import yaml
 from espnet2.bin import asr_inference, asr_train, pack
 from espnet2.main_funcs.pack_funcs import unpack
 
@@ -25,6 +24,7 @@ from espnet_robust.data.audio import read_audio
 from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.models.student import read_student_weights
 from espnet_robust.recognise.decode import load_recogniser
+from test.espnet_runs import train_espnet
 
 TOKENS = ["<blank>", "<unk>", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", "<sos/eos>"]
 CONFIG = {
@@ -76,18 +76,7 @@ def data(tmp_path_factory) -> Path:
 def train(out: Path, data: Path, config: dict) -> Path:
     """As ``python -m espnet_robust.run espnet2.bin.asr_train`` with these options."""
     out.mkdir()
-    (out / "tokens.txt").write_text("\n".join(TOKENS) + "\n")
-    (out / "train.yaml").write_text(yaml.safe_dump(config))
-    options = ["--config", out / "train.yaml", "--output_dir", out / "exp",
-               "--token_list", out / "tokens.txt"]  # fmt: skip
-    for split in ("train", "valid"):
-        options += [
-            f"--{split}_shape_file", data / "utt2num_samples",
-            f"--{split}_data_path_and_name_and_type", f"{data}/wav.scp,speech,sound",
-            f"--{split}_data_path_and_name_and_type", f"{data}/text,text,text",
-        ]  # fmt: skip
-    asr_train.main([str(option) for option in options])
-    return out / "exp"
+    return train_espnet(asr_train.main, out, data, config, TOKENS)
 
 
 def texts(path: Path) -> dict[str, str]:

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-import yaml
+
+from test.espnet_runs import train_espnet
 
 TOKENS = ["<blank>", "<unk>", "<space>", "A", "B", "C", "<sos/eos>"]
 CONFIG = {
@@ -90,20 +91,9 @@ def trained(out: Path, data: Path, student_dir: Path, change: dict, freeze: bool
     import espnet_robust
 
     espnet_robust.register()
-    (out / "tokens.txt").write_text("\n".join(TOKENS) + "\n")
     frontend = {"student": {"path": str(student_dir)}, "freeze": freeze}
     config = CONFIG | change | {"frontend_conf": frontend}
-    (out / "train.yaml").write_text(yaml.safe_dump(config))
-    options = ["--config", out / "train.yaml", "--output_dir", out / "exp",
-               "--token_list", out / "tokens.txt"]  # fmt: skip
-    for split in ("train", "valid"):
-        options += [
-            f"--{split}_shape_file", data / "utt2num_samples",
-            f"--{split}_data_path_and_name_and_type", f"{data}/wav.scp,speech,sound",
-            f"--{split}_data_path_and_name_and_type", f"{data}/text,text,text",
-        ]  # fmt: skip
-    asr_train.main([str(option) for option in options])
-    return out / "exp"
+    return train_espnet(asr_train.main, out, data, config, TOKENS)
 
 
 @pytest.fixture(scope="session")

@@ -21,8 +21,8 @@ from espnet_robust.device.measure import measure
 from espnet_robust.device.runtime import Runtime, listener, recogniser
 from espnet_robust.models.speech_model import load_teacher
 from espnet_robust.models.student import StudentConfig, build_student, save_student
-
-from .conftest import CHECKPOINT, spoken
+from test.device.conftest import CHECKPOINT, spoken
+from test.espnet_runs import train_espnet
 
 WORDS = ("A", "B", "C")  # a low tone, a high one, noise
 SHARED = {
@@ -82,8 +82,7 @@ def trained(out, student_dir, change, several, pooling, steps=2):
 
     espnet_robust.register()
     classes = ["0:A", "0:B", "0:C", "1:long", "1:short"] if several else list(WORDS)
-    (out / "tokens.txt").write_text("\n".join([*classes, "<unk>"]) + "\n")
-    tables = {"wav.scp": [], "label": [], "samples": []}
+    tables = {"wav.scp": [], "label": [], "utt2num_samples": []}
     for word in WORDS:
         for repeats in (1, 3):
             path, wav = out / f"{word}{repeats}.wav", spoken(word * repeats)
@@ -100,17 +99,7 @@ def trained(out, student_dir, change, several, pooling, steps=2):
         "model_conf": {"classification_type": "multi-label" if several else "multi-class"},
         "num_iters_per_epoch": steps,
     }  # fmt: skip
-    (out / "train.yaml").write_text(yaml.safe_dump(config))
-    options = ["--config", out / "train.yaml", "--output_dir", out / "exp",
-               "--token_list", out / "tokens.txt"]  # fmt: skip
-    for split in ("train", "valid"):
-        options += [
-            f"--{split}_shape_file", out / "samples",
-            f"--{split}_data_path_and_name_and_type", f"{out}/wav.scp,speech,sound",
-            f"--{split}_data_path_and_name_and_type", f"{out}/label,label,text",
-        ]  # fmt: skip
-    cls_train.main([str(option) for option in options])
-    return out / "exp"
+    return train_espnet(cls_train.main, out, out, config, [*classes, "<unk>"], "label")
 
 
 @pytest.fixture(scope="session")
