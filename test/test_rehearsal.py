@@ -1,6 +1,5 @@
 """The rehearsal of the GPU recipes: its corpora can be read, and one recipe is rehearsed."""
 
-import importlib
 import shutil
 import subprocess
 
@@ -26,13 +25,11 @@ COUNTS = {
 
 
 @pytest.fixture(scope="module")
-def rehearsal(root):
+def rehearsal(load_tool):
     """rehearsal(name): a module of tools/rehearsal."""
     if not shutil.which("espeak-ng"):
         pytest.skip("espeak-ng is not installed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(root / "tools"))
-        yield lambda name: importlib.import_module(f"rehearsal.{name}")
+    return lambda name: load_tool(f"rehearsal.{name}")
 
 
 TREES = [

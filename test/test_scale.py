@@ -1,6 +1,5 @@
 """conf/scale/SCALE.md holds the tables that follow from the measured rates, and no others."""
 
-import importlib
 from dataclasses import replace
 
 import pytest
@@ -9,11 +8,8 @@ from espnet_robust.recipe.sizes import read_rates
 
 
 @pytest.fixture(scope="module")
-def scale(root):
-    """tools/scale_tables.py."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(root / "tools"))
-        yield importlib.import_module("scale_tables")
+def scale(load_tool):
+    return load_tool("scale_tables")
 
 
 def test_the_page_is_what_the_rates_give(scale):

@@ -1,7 +1,5 @@
 """The tool that measures what an eraser costs and gains, on an experiment of a few steps."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 import torch
@@ -10,11 +8,8 @@ from espnet_robust.distill.student_erasure import StudentErasure
 
 
 @pytest.fixture(scope="module")
-def tool(root):
-    spec = importlib.util.spec_from_file_location("tool", root / "tools/measure_erasure.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool):
+    return load_tool("measure_erasure")
 
 
 def test_errors_saved_and_their_interval(tool):

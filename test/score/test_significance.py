@@ -1,6 +1,3 @@
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -143,12 +140,9 @@ def test_holm():
     assert holm(np.array([0.9, 0.8])).max() == 1
 
 
-def test_intervals_hold_what_they_say():
+def test_intervals_hold_what_they_say(load_tool):
     """A short run of ``tools/interval_coverage.py``; score/README.md has 1,000 runs."""
-    path = Path(__file__).parents[2] / "tools/interval_coverage.py"
-    spec = importlib.util.spec_from_file_location("coverage_of_intervals", path)
-    coverage = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(coverage)
+    coverage = load_tool("interval_coverage")
     found = coverage.measure(coverage.Design(30, 10), runs=60)
     # 360 intervals, of which some share their speakers: three standard deviations.
     assert found["rate"] > 89 and found["difference"] > 90
