@@ -6,7 +6,7 @@ accuracy of the probe of the mean for `--probe CLEAN COPY...`; and the accuracy 
 classifier of labels, trained on means over time of clean speech, as in the keyword recipe ("a|b":
 it is right if each part is). Then, for each rank, by how much it lowers the errors over all
 distorted test sets and all experiments, and what it does to clean speech, with a bootstrap over
-speakers and experiments.
+speakers and experiments: against rank 0 of the same experiments, or of those of `--against`.
 
 All from the last layer. Run it in the recipe of the experiments; other data dirs are
 RECIPE/data/NAME, and paths in them start in RECIPE.
@@ -40,6 +40,9 @@ DRAWS = 2000  # of the bootstrap
 def get_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("experiments", nargs="+", type=Path, help="output_dir of distill_train")
+    parser.add_argument(
+        "--against", nargs="+", type=Path, help="as many others, which are rank 0 in their place"
+    )
     parser.add_argument("--checkpoint", default="valid.distill.best.pth")
     parser.add_argument("--ranks", type=int, nargs="+", default=[2, 4, 8, 16])
     parser.add_argument("--utterances", type=int, default=500, help="to fit an eraser")
@@ -52,38 +55,41 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
-    args = get_parser().parse_args(cmd)
+    parser = get_parser()
+    args = parser.parse_args(cmd)
+    if args.against and len(args.against) != len(args.experiments):
+        parser.error(f"--against: {len(args.against)} for {len(args.experiments)} experiments")
     columns = [f"probe {p.name}" for p in args.probe[1:]] + [p.name for p in args.test]
     columns = ["loss", "probe valid", "deviation valid", *columns]
     print("\t".join(["experiment", "rank", *columns]), flush=True)
-    right = []
-    for experiment in args.experiments:
-        right.append([])
-        for rank, found, correct in _measure(experiment, args):
-            print("\t".join([str(experiment), str(rank), *(f"{x:.3f}" for x in found)]), flush=True)
-            right[-1].append(correct)
+    right = [_measure(experiment, args, args.ranks) for experiment in args.experiments]
+    ranks = [0, *args.ranks]
+    if args.against:
+        others = [_measure(experiment, args, []) for experiment in args.against]
+        right = [other + ours for other, ours in zip(others, right, strict=True)]
+        ranks.insert(0, 0)
     speakers = list(dict(iter_table(args.test[0] / "utt2spk")).values())
     found = np.array(right)  # (experiments, ranks, test sets, utterances)
-    words = (found[:, :, 1:], speakers, [0, *args.ranks])
+    words = (found[:, :, 1:], speakers, ranks)
     for rank, *interval in saved_errors(*words):
         print("rank {}: {:.1f} % fewer errors ({:.1f} to {:.1f})".format(rank, *interval))
     for rank, *interval in gained_points(found[:, :, :1], *words[1:]):
         print("rank {}, clean: {:+.1f} points ({:+.1f} to {:+.1f})".format(rank, *interval))
 
 
-def _measure(experiment: Path, args: argparse.Namespace) -> Iterator[tuple[int, list, np.ndarray]]:
-    """(rank, what the table shows, (test sets, utterances) whether each is right)."""
+def _measure(experiment: Path, args: argparse.Namespace, ranks: Sequence[int]) -> list[np.ndarray]:
+    """Print a row for rank 0 and each of ``ranks`` -> (test sets, utterances) right, of each."""
     config, model = load(experiment, args.checkpoint)
-    student = model.student
-    fit = {"rank": max(args.ranks), "utterances": args.utterances, "distortion": args.distortion}
-    whole = StudentErasure.of(config | {"erase": fit}).fit(student)
+    student, right, whole = model.student, [], None
+    if ranks:
+        fit = {"rank": max(ranks), "utterances": args.utterances, "distortion": args.distortion}
+        whole = StudentErasure.of(config | {"erase": fit}).fit(student)
     probed = [np.stack(list(means_of(student, p).values())) for p in args.probe]
     labelled = [
         (means_of(student, p), dict(iter_table(p / args.label))) for p in (args.train, *args.test)
     ]
-    for rank in (0, *args.ranks):
-        eraser = first_directions(whole, rank)
-        student.eraser = eraser if rank else None
+    for rank in (0, *ranks):
+        eraser = student.eraser = first_directions(whole, rank) if rank else None
         found = validate(model, config)
         if probed:
             clean, *copies = [erased(eraser, x) for x in probed]
@@ -91,9 +97,10 @@ def _measure(experiment: Path, args: argparse.Namespace) -> Iterator[tuple[int, 
         train, *tests = [
             (erased(eraser, np.stack([x[utt] for utt in y])), list(y.values())) for x, y in labelled
         ]
-        correct = np.stack(classify(train, tests))
-        yield rank, [*found, *(100 * correct.mean(1))], correct
-    student.eraser = None
+        right.append(np.stack(classify(train, tests)))
+        found += list(100 * right[-1].mean(1))
+        print("\t".join([str(experiment), str(rank), *(f"{x:.3f}" for x in found)]), flush=True)
+    return right
 
 
 def load(experiment: Path, checkpoint: str) -> tuple[dict, DistillModel]:
@@ -116,8 +123,10 @@ def first_directions(eraser: Eraser, rank: int) -> Eraser:
     return part
 
 
-def erased(eraser: Eraser, means: np.ndarray) -> np.ndarray:
+def erased(eraser: Eraser | None, means: np.ndarray) -> np.ndarray:
     """(N, D) means over time of the last layer, erased: the mean of erased frames is just that."""
+    if eraser is None:
+        return means
     return eraser.layer(torch.from_numpy(means), -1).numpy()
 
 
@@ -163,7 +172,7 @@ def saved_errors(
     Args:
         right: (experiments, ranks, copies, utterances) bool.
         speakers: that of each utterance; all of a speaker's utterances are drawn together.
-        ranks: the first is 0.
+        ranks: the first is that with which the others are compared.
     """
     errors = drawn(~right, speakers)
     for rank, ours in zip(ranks[1:], errors[:, 1:].T, strict=True):

@@ -71,3 +71,10 @@ def test_the_table(tool, straight, data, tmp_path, capsys):
     assert plain[-2:] == ["100.000", "0.000"]
     assert saved.startswith("rank 12: ")
     assert gained.startswith("rank 12, clean: -")  # of 16 directions
+    # Against itself, rank 0 saves nothing and the same rank as much as before.
+    tool.main([*words, "--against", str(straight), "--train", clean, "--test", clean, noisy])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("\t")[1] for line in lines[-7:-4]] == ["0", "12", "0"]
+    assert lines[-4].startswith("rank 0: 0.0 % fewer") and lines[-3] == saved
+    with pytest.raises(SystemExit):
+        tool.main([*words, "--against", "a", "b", "--train", clean, "--test", clean, noisy])
