@@ -11,6 +11,7 @@ from espnet_robust.score.figures import (
     shown_group,
 )
 from espnet_robust.score.metrics import Metric
+from espnet_robust.score.probes import PROBES, read_probe
 from espnet_robust.score.reading import Run
 from espnet_robust.score.results import Spread
 from espnet_robust.score.schema import ConditionScore
@@ -133,7 +134,7 @@ def groups_table(study: Study, groups: GroupRates) -> Table:
 
 
 def systems_table(study: Study) -> Table:
-    """Size, cost and commit of every system."""
+    """Size, cost, domain probes and commit of every system."""
     runs = {s.name: study.reading.of(s.name) for s in study.results.systems}
     columns: dict[str, Callable[[list[Run]], str]] = {
         "seeds": lambda r: " ".join(str(run.scores.seed) for run in r),
@@ -144,13 +145,23 @@ def systems_table(study: Study) -> Table:
             r[0].scores.macs
         ),
         "real-time factor": lambda r: _significant(Spread.of(run.scores.rtf for run in r)),
+        "domain probe of the mean": lambda r: _probe(r, PROBES[0]),
+        "domain probe of the deviation": lambda r: _probe(r, PROBES[1]),
         "commit": lambda r: " ".join(sorted({run.commit for run in r if run.commit})) or NOTHING,
     }
     rows = [[what, *(cell(r) for r in runs.values())] for what, cell in columns.items()]
     rows = [row for row in rows if any(cell != NOTHING for cell in row[1:])]
     where = sorted({_measured_on(run) for r in runs.values() for run in r if run.scores.rtf})
-    notes = [f"Real-time factor: decoding time over duration of speech, on {' or '.join(where)}."]
-    return Table("Systems", ["", *runs], rows, notes if where else [])
+    notes = [
+        f"Real-time factor: decoding time over duration of speech, on {' or '.join(where)}."
+    ] * bool(where)
+    if any(row[0].startswith("domain probe") for row in rows):
+        notes.append(
+            "Domain probe: balanced accuracy with which a linear classifier tells clean from "
+            "distorted development data, by the mean or the deviation over time of the student's "
+            "last layer; 0.5 is chance."
+        )
+    return Table("Systems", ["", *runs], rows, notes)
 
 
 def conditions_table(study: Study) -> Table:
@@ -258,6 +269,13 @@ def _rest(run: Run) -> int | None:
 
 def _millions(count: int | None) -> str:
     return NOTHING if count is None else f"{count / 1e6:.2f} M"
+
+
+def _probe(runs: Sequence[Run], probe: str) -> str:
+    spread = Spread.of(read_probe(run.experiment, probe) for run in runs)
+    if spread is None:
+        return NOTHING
+    return f"{spread.mean:.2f}" + ("" if spread.std is None else f" ± {spread.std:.2f}")
 
 
 def _significant(spread: Spread | None) -> str:

@@ -82,6 +82,49 @@ def test_substitutions_and_conditions_and_cost(tmp_path):
     assert cells(text, "clean", 3)["speech"] == "as recorded"
 
 
+PROBED = """epoch,split,distill,domain_probe,domain_probe_deviation
+1,train,2.6,,
+1,valid,2.4,0.9,0.8
+2,train,2.2,,
+2,valid,2.0,{},0.7
+3,valid,2.1,0.2,0.3
+"""
+
+
+def write_curves(path, text):
+    """Those of a distillation, of whose student ``path`` has the scores."""
+    (path.parent / "asr").mkdir()
+    (path.parent / "distill").mkdir()
+    (path.parent / "distill/curves.csv").write_text(text)
+
+
+def test_the_domain_probes_of_the_epoch_that_is_exported(tmp_path):
+    runs = [scores("a", 0), scores("a", 1), scores("teacher", 0), scores("teacher", 1)]
+    paths = write_all(tmp_path, *runs)
+    write_curves(paths[0], PROBED.format("0.5"))
+    write_curves(paths[1], PROBED.format("0.6"))
+    write_report(tmp_path / "report", paths)
+    text = (tmp_path / "report/wer.md").read_text()
+    line = next(line for line in text.splitlines() if line.startswith("| domain probe of the mean"))
+    assert line == "| domain probe of the mean | 0.55 ± 0.07 | - |"
+    assert "| domain probe of the deviation | 0.70 ± 0.00 | - |" in text
+    assert "Domain probe: balanced accuracy" in text
+
+
+def test_without_a_distillation_or_a_probe_there_is_no_line_for_it(tmp_path):
+    paths = write_all(tmp_path, scores("a"))
+    write_curves(paths[0], "epoch,split,distill\n1,valid,2\n")
+    write_report(tmp_path / "report", paths)
+    assert "omain probe" not in (tmp_path / "report/wer.md").read_text()
+
+
+def test_damaged_curves(tmp_path):
+    paths = write_all(tmp_path, scores("a"))
+    write_curves(paths[0], "epoch,split,distill\n1,valid,\n")
+    with pytest.raises(UserError, match=r"curves\.csv: damaged; distil again"):
+        write_report(tmp_path / "report", paths)
+
+
 def test_order_does_not_depend_on_that_of_the_files():
     everything = [scores("b", 1), scores("a", 0), scores("b", 0)]
     found = {str(gather(p)) for p in itertools.permutations(everything)}
