@@ -65,7 +65,7 @@ def load() -> Any:
 
 
 def denoise_data_dir(rnnoise: Any, path: Path, out: Path) -> None:
-    """Write ``out``, with its audio in ``out/audio``; tables and condition are those of ``path``.
+    """Write ``out``, its audio in ``OUT_audio`` beside it; tables, condition are those of ``path``.
 
     Raises:
         DataDirError: ``path`` is no data dir.
