@@ -2,14 +2,15 @@
 """Denoise data dirs with RNNoise: what one could do instead of distilling for noise.
 
     pip install pyrnnoise
-    cd egs/mini/asr1 && ../../../tools/denoise.py data/train data/dev data/test*
+    cd egs/mini/asr1 && ../../../tools/denoise.py data/test data/test_*
 
-Writes ``data/rnnoise_NAME`` beside each ``data/NAME``: the same tables, the audio denoised. A
-recogniser of denoised speech, on the students of exp/converged:
+Writes ``data/rnnoise_NAME`` beside each ``data/NAME``: the same tables, the audio denoised. In front
+of a trained recogniser:
 
-    ./run.sh --stage 6 --tag rnnoise --students exp/converged --budget converged \\
-        --systems distilhubert --train_set rnnoise_train --dev_set rnnoise_dev \\
-        --test_sets rnnoise_test
+    espnet-robust decode --exp exp/demo/distilhubert_seed0/asr --checkpoint valid.loss.best.pth \\
+        --out exp/rnnoise/decode --test_sets data/rnnoise_test
+    espnet-robust score --system rnnoise --seed 0 --decode_dir exp/rnnoise/decode \\
+        --out exp/rnnoise/scores.json --test_sets data/rnnoise_test
 
 RNNoise (Valin, arXiv:1709.08243) works at 48 kHz; its models are in the package.
 """
