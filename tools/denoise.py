@@ -4,8 +4,8 @@
     pip install pyrnnoise
     cd egs/mini/asr1 && ../../../tools/denoise.py data/test data/test_*
 
-Writes ``data/rnnoise_NAME`` beside each ``data/NAME``: the same tables, the audio denoised. In front
-of a trained recogniser:
+Writes ``data/rnnoise_NAME`` beside each ``data/NAME``: the same tables, the audio denoised. In
+front of a trained recogniser:
 
     espnet-robust decode --exp exp/demo/distilhubert_seed0/asr --checkpoint valid.loss.best.pth \\
         --out exp/rnnoise/decode --test_sets data/rnnoise_test
