@@ -30,7 +30,6 @@ from espnet_robust.data.audio import RATE, read_audio, resample, write_audio
 from espnet_robust.data.conditions import as_file, read_condition
 from espnet_robust.data.data_dir import AUDIO_TABLES, read_data_dir, write_data_dir
 
-PREFIX = "rnnoise_"
 NATIVE_RATE = 48000
 FRAME = NATIVE_RATE // 100
 LATE = 2 * FRAME  # how much later its output is
@@ -48,8 +47,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
     rnnoise = load()
     for path in args.data_dirs:
-        if not path.name.startswith(PREFIX):
-            denoise_data_dir(rnnoise, path, path.with_name(PREFIX + path.name))
+        denoise_data_dir(rnnoise, path, path.with_name(f"rnnoise_{path.name}"))
 
 
 def load() -> Any:
