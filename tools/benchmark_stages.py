@@ -17,6 +17,7 @@ import os
 import resource
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -25,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from markdown_table import table
-from rehearsal.checkout import copy_checkout
+from rehearsal.checkout import copy_checkout, with_own_python
 from rehearsal.files import Speech, write_tree
 from rehearsal.noise_corpora import esc10
 from rehearsal.speech_corpora import SENTENCES
@@ -73,6 +74,7 @@ def main() -> None:
             rows.append(
                 pool.submit(measure, Path(folder), count, args.nj, args.stop_stage).result()
             )
+        print(table(rows[-1:], COLUMNS), file=sys.stderr)
     print(table(rows, COLUMNS))
     if args.plot:
         plot(rows, args.plot)
@@ -114,7 +116,7 @@ def run(command: list[str], recipe: Path, checkout: Path) -> tuple[float, float]
     begun, before = time.monotonic(), used()
     done = subprocess.run(
         command, cwd=recipe, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-        env=os.environ | {"PYTHONPATH": str(checkout)},
+        env=with_own_python() | {"PYTHONPATH": str(checkout)},
     )  # fmt: skip
     if done.returncode:
         raise RuntimeError(done.stdout[-2000:] + done.stderr[-2000:])

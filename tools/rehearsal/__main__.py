@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import os
 import resource
 import shutil
 import subprocess
@@ -16,7 +15,7 @@ from espnet_robust.common.errors import UserError
 from espnet_robust.common.processes import end_with_parent
 from espnet_robust.corpora.espeak import version
 from rehearsal import noise_corpora, speech_corpora
-from rehearsal.checkout import ROOT, copy_checkout
+from rehearsal.checkout import ROOT, copy_checkout, with_own_python
 from rehearsal.files import write_tree
 from rehearsal.recipes import REHEARSALS, Rehearsal
 from rehearsal.teachers import make_hub
@@ -53,11 +52,7 @@ def main() -> int:
     if not hub.is_dir():
         make_hub(out / "hub.part")
         (out / "hub.part").rename(hub)
-    environment = os.environ | {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
-        "HF_HUB_CACHE": str(hub),
-        "HF_HUB_OFFLINE": "1",
-    }
+    environment = with_own_python() | {"HF_HUB_CACHE": str(hub), "HF_HUB_OFFLINE": "1"}
     every_kind_of_rirs_noises(corpora, out / "rirs_noises", environment)
     failed = []
     print("| rehearsal | systems | conditions | minutes | CPU minutes | peak GB so far |")

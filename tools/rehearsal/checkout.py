@@ -1,6 +1,8 @@
 """Copy the checkout, so that what recipes make stays out of the original."""
 
+import os
 import shutil
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -10,6 +12,13 @@ _NAMES = shutil.ignore_patterns(".*", "__pycache__", "build", "exp", "dump", "do
 def copy_checkout(directory: Path) -> Path:
     """Copy the checkout to ``directory``, without anything that set-up, tests or recipes made."""
     return Path(shutil.copytree(ROOT, directory, ignore=_left_out, symlinks=True))
+
+
+def with_own_python() -> dict[str, str]:
+    """This process's environment, in which a copy's recipes take this process's python."""
+    return os.environ | {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    }
 
 
 def _left_out(directory: str, names: list[str]) -> set[str]:
