@@ -3,7 +3,7 @@
 #
 #   tools/setup.sh && tools/setup_202511.sh
 #
-# A small virtual environment (100 MB) that sees .venv's packages behind its own.
+# A small virtual environment (131 MB) that sees .venv's packages behind its own.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 unset PYTHONPATH PYTHONHOME PIP_USER PIP_TARGET

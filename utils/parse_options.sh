@@ -8,8 +8,9 @@
 # Every variable assigned by then can be set as --stage 3 or --stage=3; dashes in names are
 # underscores. A variable that is true or false takes no third value, and none at all for true; of an
 # array the first element is set. A value that is one word starting with -- needs the second form.
-# --help prints the script down to the line that sources this file, then ${common_options}, a file of further options, and then comments and
-# exported variables of the script ${recipe_options}, where these are set.
+# --help prints the script down to the line that sources this file, then ${common_options}, a file of further
+# options, and then of the script ${recipe_options} its comments, exported variables and the command in its last
+# lines, which has the recipe's own defaults, where these are set.
 # Other arguments stay in "$@". An option that is unknown or lacks its value ends the script: one
 # line on stderr, exit status 1; familiar_options.txt has what ESPnet's recipes call some of them.
 
@@ -19,7 +20,9 @@ while [ $# -gt 0 ]; do
         -h | --help)
             sed -e '1d' -e '/parse_options\.sh/,$d' -e '/^set -/d' -e '/^root=/d' -e '/^\. /d' "$0"
             [ -z "${common_options-}" ] || sed -e 1,2d "${common_options}"
-            [ ! -f "${recipe_options-}" ] || sed -n -e '2,${/^#/p;/^export /p}' "${recipe_options}"
+            [ ! -f "${recipe_options-}" ] || sed -n -e '2,${/^#/p;/^export /p;/ defaults=(/p}' \
+                -e '/^exec /i # Its defaults, where they differ from those above:' -e '/^exec /,$p' \
+                "${recipe_options}"
             exit 0
             ;;
         --)

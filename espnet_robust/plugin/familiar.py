@@ -15,7 +15,7 @@ from torch import nn
 from espnet_robust.common.errors import ConfigError
 
 KEYS = (
-    "fs", "student", "layers", "freeze", "freeze_steps", "lr_scale", "cache_gb",
+    "fs", "student", "layers", "freeze", "freeze_steps", "lr_scale", "cache_gb", "max_seconds",
 )  # fmt: skip
 # s3prl's names for upstreams that are on the Hugging Face hub
 HUB = {

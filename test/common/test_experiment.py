@@ -37,6 +37,13 @@ RECIPES = {
         Recipe(ROOT / "egs/iemocap/er1", train_set="fold1_train", dev_set="fold1_dev"),
         "linear",
     ),
+    "emodb_er1": (
+        "cls",
+        Recipe(ROOT / "egs/emodb/er1", train_set="fold1_train", dev_set="fold1_dev"),
+        "linear",
+    ),
+    "nemo_asr1": ("asr", Recipe(ROOT / "egs/nemo/asr1"), ""),
+    "nemo_er1": ("cls", Recipe(ROOT / "egs/nemo/er1"), "linear"),
 }  # fmt: skip
 FULL = {"distill": ("cdm1", "short"), "asr": ("teacher", "short"), "cls": ("teacher", "short")}
 

@@ -53,7 +53,8 @@ def test_mini_refuses(checkout, run, options, message, monkeypatch):
 @pytest.mark.recipe
 def test_help_shows_the_options_of_driver_templates_and_recipe(checkout, run):
     shown = run(checkout / "egs/fsdd/asr1", "--help").stdout.splitlines()
-    for start in ("token_type=bpe", "budget=short", "export fsdd=", "#   ./run.sh --fsdd DIR"):
+    starts = ("token_type=bpe", "budget=short", "export fsdd=", "#   ./run.sh --fsdd DIR")
+    for start in (*starts, "    --token_type word"):
         assert sum(line.startswith(start) for line in shown) == 1, start
     assert not [line for line in shown if line.startswith(("set -", "cd ", "../"))]
 
