@@ -174,5 +174,7 @@ def by_test_set(data_dirs: Sequence[Path]) -> dict[str, dict[str, Path]]:
     sets: dict[str, dict[str, Path]] = {}
     for data_dir in data_dirs:
         condition = read_condition(data_dir).name
-        sets.setdefault(data_dir.name.removesuffix(f"_{condition}"), {})[condition] = data_dir
+        # LibriSpeech's test_clean is a test set of that name, not a copy of one named test.
+        suffix = "" if condition == CLEAN else f"_{condition}"
+        sets.setdefault(data_dir.name.removesuffix(suffix), {})[condition] = data_dir
     return sets

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_robust.common.cli import Parser
+from espnet_robust.common.config import read_yaml
 from espnet_robust.common.made_of import Output, sha256
 
 COPY = "distortion.json"  # what a distorted copy was made of
@@ -78,10 +79,17 @@ def decoded_of(
 ) -> dict[str, Any]:
     """What decides the texts of a test set: the model, the search options, and the data."""
     return {
-        "model": {name: sha256(exp / name) for name in ("config.yaml", checkpoint)},
+        "model": {name: sha256(exp / name) for name in ("config.yaml", checkpoint)} | _bpe(exp),
         "options": dict(options),
         **{f"condition {name}": _data_of(path) for name, path in conditions.items()},
     }
+
+
+def _bpe(exp: Path) -> dict[str, str]:
+    """The SentencePiece model, which joins tokens to words; it lies outside the experiment."""
+    config = exp / "config.yaml"
+    model = read_yaml(config).get("bpemodel") if config.is_file() else None
+    return {"bpemodel": sha256(model)} if model else {}
 
 
 def _data_of(data_dir: Path) -> dict[str, str]:

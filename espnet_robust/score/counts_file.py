@@ -57,6 +57,8 @@ def read_counts(path: str | Path) -> dict[str, UtteranceErrors]:
         header, _, text = Path(path).read_text(encoding="utf-8").partition("\n")
     except OSError as e:
         raise UserError(f"{path}: cannot be read: {e.strerror}") from e
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a table of counts (not UTF-8 text); score again") from None
     if tuple(header.split("\t")) != HEADER:
         raise UserError(f"{path}: first line must be {' '.join(HEADER)}; score again")
     lines = text.removesuffix("\n")

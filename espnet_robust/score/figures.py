@@ -164,7 +164,7 @@ def _of_group(study: Study, group_of: Mapping[str, str], group: str) -> dict:
     inside = np.array([group_of.get(speaker) == group for speaker in index])
     kept = {}
     for system, one in counted.items():
-        kept[system] = type(one)(one.units[:, inside], one.errors[:, :, inside])
+        kept[system] = type(one)(one.units[..., inside], one.errors[:, :, inside])
     return kept
 
 

@@ -4,7 +4,7 @@ import itertools
 import re
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from espnet_robust.common.errors import UserError
 from espnet_robust.data.conditions import CLEAN
@@ -82,8 +82,7 @@ class Results:
         for system in self.systems:
             if system.name == name:
                 return system
-        known = ", ".join(s.name for s in self.systems)
-        raise UserError(f"no scores of a system {name!r}; there are: {known}")
+        raise _unknown(name, [s.name for s in self.systems])
 
     def measured(self, metric: Metric) -> bool:
         """Whether any system has a value of this metric."""
@@ -105,6 +104,11 @@ def gather(scores: Iterable[Scores], order: Sequence[str] = ()) -> Results:
     scores = sorted(scores, key=lambda s: (s.system, s.seed))
     if not scores:
         raise UserError("no scores to report")
+    if order:
+        known = sorted({s.system for s in scores})
+        if unknown := [name for name in order if name not in known]:
+            raise _unknown(unknown[0], known)
+        scores = [s for s in scores if s.system in order]  # others decide nothing
     for a, b in itertools.pairwise(scores):
         if (a.system, a.seed) == (b.system, b.seed):
             raise UserError(f"two scores of system {a.system!r} with seed {a.seed}")
@@ -123,9 +127,11 @@ def gather(scores: Iterable[Scores], order: Sequence[str] = ()) -> Results:
         System(name, tuple(runs)) for name, runs in itertools.groupby(scores, lambda s: s.system)
     )
     results = Results(systems, tuple(_in_order(conditions.values())))
-    if order:
-        results = Results(tuple(results.system(name) for name in order), results.conditions)
-    return results
+    return replace(results, systems=tuple(map(results.system, order))) if order else results
+
+
+def _unknown(system: str, known: Sequence[str]) -> UserError:
+    return UserError(f"no scores of a system {system!r}; there are: {', '.join(known)}")
 
 
 def stem(condition: ConditionScore) -> str:

@@ -42,7 +42,8 @@ class Counted:
     """Errors of one system by condition and speaker.
 
     Args:
-        units: (C, S), words or labels in the references, the same for all systems.
+        units: (C, S), or (K, C, S) if they differ, words or labels in the references: the same for
+            all systems, unless a reference leaves a choice (``Normalisation.alternatives``).
         errors: (K, C, S), for each of K seeds; NaN in conditions that were not tested.
     """
 
@@ -53,7 +54,7 @@ class Counted:
     def rates(self) -> np.ndarray:
         """(K, C), errors in per cent of the units."""
         with np.errstate(invalid="ignore", divide="ignore"):
-            return 100 * self.errors.sum(2) / self.units.sum(1)
+            return 100 * self.errors.sum(2) / self.units.sum(-1)
 
 
 @dataclass(frozen=True)
@@ -77,28 +78,29 @@ class Draws:
     def __init__(self, units: np.ndarray, draws: int = DRAWS, seed: int = 0):
         """
         Args:
-            units: (C, S), see ``Counted``.
+            units: (R, C, S), of R runs; see ``Counted``.
             draws: D.
             seed: same seed, same draws.
         """
-        self.units, self.number, self.seed = units, draws, seed
-        self.speakers = (units > 0).sum(1)  # (C,)
+        self.number, self.seed = draws, seed
+        self.speakers = (units[0] > 0).sum(1)  # (C,)
+        # Nearly always all runs have the same, which are then summed once.
+        self.units, self._of = np.unique(units, axis=0, return_inverse=True)
 
     def rates(self, runs: Sequence[np.ndarray]) -> np.ndarray:
         """Errors (C, S) of R runs -> (R, D, C), in per cent."""
         rng = np.random.default_rng(self.seed)
-        count = self.units.shape[1]
+        kinds, conditions, count = self.units.shape
         at_once = max(1, BATCH // count)
-        stacked = np.concatenate([self.units, *runs]).T.astype(np.float64)  # (S, C + R C)
-        conditions = len(self.units)
+        stacked = np.concatenate([*self.units, *runs]).T.astype(np.float64)  # (S, (kinds + R) C)
         parts = []
         for start in range(0, self.number, at_once):
             # Number of times each speaker is drawn: (draws, S).
             size = min(at_once, self.number - start)
             times = rng.multinomial(count, np.full(count, 1 / count), size=size)
-            sums = (times.astype(np.float64) @ stacked).reshape(size, len(runs) + 1, conditions)
+            sums = (times.astype(np.float64) @ stacked).reshape(size, -1, conditions)
             with np.errstate(invalid="ignore", divide="ignore"):
-                parts.append(100 * sums[:, 1:] / sums[:, :1])
+                parts.append(100 * sums[:, kinds:] / sums[:, self._of])
         return np.concatenate(parts).transpose(1, 0, 2)
 
 
@@ -138,8 +140,8 @@ def scatter(
     """Scatter of every system's rate (per cent) under each of C conditions, over common draws."""
     if not systems:
         return {}
-    units = next(iter(systems.values())).units
-    drawing = Draws(units, draws, seed)
+    units = [np.broadcast_to(one.units, one.errors.shape) for one in systems.values()]
+    drawing = Draws(np.concatenate(units), draws, seed)
     drawn = drawing.rates([run for counted in systems.values() for run in counted.errors])
     found, first = {}, 0
     for number, (name, counted) in enumerate(systems.items()):

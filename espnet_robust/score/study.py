@@ -132,24 +132,22 @@ def count_by(
     places = {c: np.array([index[n] for n in row]) for c, row in names.items()}
     conditions = reading.results.names
     counted = {}
-    units: np.ndarray | None = None
     for system in reading.results.systems:
         runs = [run for run in reading.of(system.name) if run.counts]
         if len(runs) < len(system.runs):
             continue
-        if units is None:
-            units = _units(reading, metric, places, len(index))
+        units = [_units(reading, run, metric, places, len(index)) for run in runs]
         errors = [_errors(run, metric, conditions, places, len(index)) for run in runs]
-        counted[system.name] = Counted(units, np.array(errors))
+        counted[system.name] = Counted(np.array(units), np.array(errors))
     return counted
 
 
 def _units(
-    reading: Reading, metric: Metric, places: Mapping[str, np.ndarray], size: int
+    reading: Reading, run: Run, metric: Metric, places: Mapping[str, np.ndarray], size: int
 ) -> np.ndarray:
     rows = np.zeros((len(reading.results.names), size))
     for n, condition in enumerate(reading.results.names):
-        table = reading.table(condition)
+        table = run.counts.get(condition) or reading.table(condition)
         if table is not None:
             tokens = (table.chars if metric == CER else table.words)[:, 0]
             rows[n] = np.bincount(places[condition], tokens, size)

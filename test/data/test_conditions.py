@@ -116,6 +116,15 @@ def test_copies_go_with_their_test_set(tmp_path):
     }
 
 
+def test_a_test_set_whose_name_ends_in_clean(tmp_path):
+    names = {"test_clean": None, "test_clean_noise": "noise", "test": None}
+    clean, noise, test = data_dirs(tmp_path, names)
+    assert by_test_set([clean, noise, test]) == {
+        "test_clean": {"clean": clean, "noise": noise},
+        "test": {"clean": test},
+    }
+
+
 def test_a_missing_test_set(tmp_path):
     with pytest.raises(UserError, match="no such data dir"):
         by_test_set([tmp_path / "test"])

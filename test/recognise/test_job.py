@@ -44,6 +44,24 @@ def test_decoded_once_and_again_when_anything_changes(experiment, tmp_path):
     assert (todo(), todo()) == (1, 0)
 
 
+def test_decoded_again_when_the_model_that_joins_tokens_changes(experiment, tmp_path):
+    exp, sets = experiment
+    bpe = tmp_path / "bpe.model"
+    bpe.write_text("model")
+    (exp / "config.yaml").write_text(f"bpemodel: {bpe}\n")
+
+    def todo() -> int:
+        found = undone(sets, tmp_path / "decode", exp, "best.pth", {})
+        for output, _ in found:
+            output.begin()
+            output.finish([])
+        return len(found)
+
+    assert (todo(), todo()) == (1, 0)
+    bpe.write_text("other")
+    assert (todo(), todo()) == (1, 0)
+
+
 def test_nothing_to_decode(capsys):
     with pytest.raises(SystemExit):
         decode.main(["--exp", "exp", "--out", "decode"])

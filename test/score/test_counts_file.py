@@ -56,6 +56,12 @@ def test_bad_counts(tmp_path, text, message):
     assert "\n" not in str(e.value)
 
 
+def test_counts_that_are_no_text(tmp_path):
+    (tmp_path / "counts.tsv").write_bytes(b"\xff\xfe")
+    with pytest.raises(UserError, match="not UTF-8 text"):
+        read_counts(tmp_path / "counts.tsv")
+
+
 def test_a_condition_twice(tmp_path):
     row = "\tu1\ts" + "\t1" * 8 + "\n"
     path = tmp_path / "counts.tsv"

@@ -7,7 +7,9 @@ import pytest
 from espnet_robust.common.errors import UserError
 from espnet_robust.score import reading
 from espnet_robust.score.counts_file import read_counts, write_counts
+from espnet_robust.score.metrics import WER
 from espnet_robust.score.reading import read_runs, speaker_names
+from espnet_robust.score.study import study
 from test.score.made import scores, write_all, write_run
 
 
@@ -98,3 +100,13 @@ def test_utterances_are_drawn_where_there_is_one_speaker(tmp_path):
         object.__setattr__(table, "speakers", ("s0",) * 20)
     write_counts(path, counts)
     assert speaker_names(read_runs(paths), ["clean"])["clean"] == counts["clean"].ids
+
+
+def test_of_a_choice_in_a_reference_each_system_has_the_words_nearest_its_own(tmp_path):
+    chosen = {"normalisation": {"alternatives": True}}
+    paths = write_all(tmp_path, scores("a", **chosen), scores("b", **chosen))
+    path = tmp_path / "b_seed0/counts.tsv"
+    counts = read_counts(path)
+    counts["clean"].words[3, 0] += 1
+    write_counts(path, counts)
+    assert study(read_runs(paths), WER).rates["b"]["clean"].low is not None

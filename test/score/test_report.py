@@ -145,6 +145,12 @@ def test_systems_can_be_chosen_and_ordered():
     assert [s.name for s in results.systems] == ["c", "a"]
 
 
+def test_systems_left_out_decide_nothing():
+    other = Scores("asr", "b", 0, (ConditionScore("noise_snr5", 1, 6.0), ConditionScore("x", 1)))
+    results = gather([scores("a"), other, other], order=["a"])
+    assert results == gather([scores("a")])
+
+
 @pytest.mark.parametrize(
     ("all_scores", "message"),
     [

@@ -26,6 +26,15 @@ def test_value_is_the_rate_of_the_corpus():
     assert one(Counted(units, errors)).value == [20.0]
 
 
+def test_runs_that_chose_other_readings_of_the_references():
+    units = np.array([[[4.0, 1.0]], [[8.0, 2.0]]])
+    errors = np.array([[[1.0, 0.0]], [[1.0, 0.0]]])
+    assert one(Counted(units, errors)).value == [15.0]
+    alike = np.full((2, 1, 2), 5.0)
+    once, twice = one(Counted(alike[0], errors)), one(Counted(alike, errors))
+    assert (once.low, once.high) == (twice.low, twice.high)
+
+
 def test_mean_over_conditions_counts_each_the_same():
     units = np.array([[10.0, 10.0], [1.0, 1.0]])
     errors = np.array([[[1.0, 1.0], [1.0, 0.0]]])

@@ -27,7 +27,7 @@ score_options=   # options of espnet-robust score, how texts are compared: "--ca
 . "${root}/utils/parse_options.sh"
 task=asr task_config=${asr_config} task_args=${asr_args} classifier=
 decode_options=${inference_args:-${decode_options}}
-tokens=data/tokens_${token_type}
+tokens=data/tokens_${train_set}_${token_type}
 [ "${token_type}" = bpe ] && tokens+="${nbpe}"
 . "${root}/egs/TEMPLATE/stages.sh"
 # shellcheck disable=SC2206  # several options
