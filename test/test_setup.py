@@ -132,6 +132,17 @@ def test_set_up_refuses_an_unknown_device(set_up):
     assert set_up(DEVICE="tpu") == (1, message)
 
 
+def test_set_up_does_not_empty_the_environment_of_another_checkout(set_up, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "complete").write_text("elsewhere cpu\n")
+    (tmp_path / ".venv").symlink_to(other)
+    status, message = set_up()
+    assert status == 1
+    assert message.startswith("error: setup: .venv is a link to the environment of another checkout")
+    assert (other / "complete").is_file()
+
+
 # A pyenv shim of a version that is not chosen.
 BROKEN = "exit 127"
 

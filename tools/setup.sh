@@ -85,6 +85,10 @@ if [ "${old_hash} ${old_device}" = "${hash} ${device}" ] && [ -n "${old_version}
     exit 0
 fi
 
+# To build it anew would empty the other checkout's, under the feet of what runs there.
+[ ! -L "${venv}" ] ||
+    die "${venv} is a link to the environment of another checkout; remove it, to make one here"
+
 # --- Python ----------------------------------------------------------------------------------
 suits() { case $(version_of "$1") in 3.11 | 3.12 | 3.13) true ;; *) false ;; esac }
 
