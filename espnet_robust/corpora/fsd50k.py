@@ -14,6 +14,12 @@ from pathlib import Path
 from espnet_robust.corpora.layout import Recording, add_root, check_root, inside, write_parts
 
 OFFICIAL = {"train": "train", "val": "dev"}
+HOLDS = (
+    "FSD50K.dev_audio",
+    "FSD50K.eval_audio",
+    "FSD50K.ground_truth/dev.csv",
+    "FSD50K.ground_truth/eval.csv",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,9 +48,7 @@ def prepare(
         DataDirError: a clip's name cannot be a file name.
         AudioError: as for ``write_recordings``.
     """
-    check_root(
-        root, "FSD50K", ["FSD50K.dev_audio", "FSD50K.eval_audio", "FSD50K.ground_truth/dev.csv"]
-    )
+    check_root(root, "FSD50K", HOLDS)
     parts = {}
     recordings = []
     for half in ("dev", "eval"):

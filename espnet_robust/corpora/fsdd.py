@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from espnet_robust.common.errors import DataDirError, UserError
+from espnet_robust.common.made_of import sha256
 from espnet_robust.corpora.layout import check_root, comma_list, visible
 from espnet_robust.corpora.synthesis import add_seed, audio_tables, generator, make_files, to_rms
 from espnet_robust.data.audio import RATE, read_audio
@@ -155,6 +156,7 @@ def plan_strings(takes: list[Path], part: str, speaker: str, seed: int, number: 
                 "file": f"{speaker}/{utt}.flac",
                 "speaker": speaker,
                 "takes": [str(path) for path in chosen],
+                "takes_sha256": [sha256(path) for path in chosen],
                 "digits": [int(path.stem[0]) for path in chosen],
                 "pauses": [round(float(p), 4) for p in rng.uniform(*PAUSE, length + 1)],
                 "level_dbfs": round(float(rng.uniform(-30, -22)), 2),

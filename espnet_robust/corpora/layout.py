@@ -1,6 +1,7 @@
 """Shared by the published corpora: find the root, check every file, write data dirs."""
 
 import argparse
+import os
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from espnet_robust.common.errors import AudioError, DataDirError, UserError
+from espnet_robust.common.files import write_atomic
 from espnet_robust.data.audio import RATE, audio_info, read_channels, write_audio
 from espnet_robust.data.data_dir import write_data_dir
 
@@ -200,7 +202,8 @@ def write_recordings(
 ) -> list[Path]:
     """Check every file, then write data dirs with utt2dur (s) and utt2num_samples (at 16 kHz).
 
-    If a file has several channels, the first is extracted to ``DIR_audio``, as with ``copy``.
+    If a file has several channels, the first is extracted to ``DIR_audio``, as with ``copy``; again
+    only if it is from another file, or that file has changed.
 
     Args:
         dirs: data dir -> its recordings.
@@ -262,9 +265,18 @@ def _check(
 
 
 def _extract(source: Path, target: Path) -> None:
-    """Write the first channel at 16 kHz, with 24 bits because impulse responses may be faint."""
-    if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
+    """Write the first channel at 16 kHz, with 24 bits because impulse responses may be faint.
+
+    ``.ID.src`` beside ID.flac says what it was made from; it is kept while that is the same. That
+    it is newer than its source would say nothing: archives and ``cp -p`` keep times.
+    """
+    about = source.stat()
+    made_from = os.fsencode(f"{about.st_size} {about.st_mtime_ns} {source.resolve()}\n")
+    record = target.with_name(f".{target.stem}.src")
+    if target.exists() and record.exists() and record.read_bytes() == made_from:
         return
     wav = read_channels(source)
     target.parent.mkdir(parents=True, exist_ok=True)
+    record.unlink(missing_ok=True)  # before the audio that it does not describe is there
     write_audio(target, wav if wav.ndim == 1 else wav[:, 0], subtype="PCM_24")
+    write_atomic(record, made_from, durable=False)  # if it is lost, the audio is made again

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from espnet_robust.common.errors import DataDirError, UserError
+from espnet_robust.common.made_of import sha256
 from espnet_robust.corpora.layout import (
     PARTS,
     Recording,
@@ -166,7 +167,8 @@ def _make_silence(
                 low, high = STRETCHES[part]
                 length = audio_info(noise).num_samples_at(RATE)
                 last = max(int(low * length) + 1, int(high * length) - RATE)
-                item |= {"noise": str(noise), "start": int(rng.integers(int(low * length), last))}
+                item |= {"noise": str(noise), "noise_sha256": sha256(noise)}
+                item["start"] = int(rng.integers(int(low * length), last))
                 item["gain"] = round(float(rng.uniform(0.1, 1)), 4)
             else:
                 item["seed"] = int(rng.integers(2**31))

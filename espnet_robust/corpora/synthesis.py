@@ -68,7 +68,8 @@ def make_files(
 
     Args:
         render: called in ``nj`` processes; returns (samples,) at 16 kHz.
-        items: JSON-able, with "id" and "file".
+        items: JSON-able, with "id" and "file"; if ``render`` reads files, with a digest of the
+            content of each, so that other audio under the same names is another plan.
         together: one process renders all items that have this key in common, in their order, so
             that it can keep what is costly to compute for the first of them.
 

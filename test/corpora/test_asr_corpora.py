@@ -1,5 +1,7 @@
 """AN4, CHiME-4 and connected digits."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -186,6 +188,33 @@ def test_dev_strings_of_the_training_speakers(tree, prepared):
     parts = split_takes(root, (), ("carl",))
     numbers = {part: {t.stem[-1] for own in s.values() for t in own} for part, s in parts.items()}
     assert numbers == {"train": set("567"), "dev": set("34"), "test": set("34567")}
+
+
+def test_digits_with_other_audio_are_made_again(tree, prepared):
+    def strings() -> dict[str, bytes]:
+        prepared("fsdd", "--root", root, *FSDD_OPTIONS, *FSDD_FEW)
+        return {f.name: f.read_bytes() for f in (root.parent / "data").rglob("*.flac")}
+
+    root = tree(FSDD)
+    first = strings()
+    tree(dict(reversed(FSDD.items())))  # the same names and lengths
+    for path in root.rglob("*.wav"):
+        os.utime(path, (1, 1))
+    second = strings()
+    assert all(second[name] != first[name] for name in first)
+    tree(FSDD)
+    assert strings() == first
+
+
+def test_digits_have_the_same_plan_whatever_the_times_of_their_files(tree, prepared):
+    root = tree(FSDD)
+    plans = []
+    for _ in range(2):
+        prepared("fsdd", "--root", root, *FSDD_OPTIONS, *FSDD_FEW)
+        plans.append((root.parent / "data/fsdd_audio/plan.jsonl").read_bytes())
+        for path in root.rglob("*.wav"):
+            os.utime(path, (1, 1))
+    assert plans[0] == plans[1]
 
 
 def test_digits_are_used_evenly(tree, prepared):

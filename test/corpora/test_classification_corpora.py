@@ -1,6 +1,7 @@
 """Keywords, intents and emotions."""
 
 import json
+import os
 from collections import Counter
 
 import numpy as np
@@ -121,6 +122,22 @@ def test_silence_of_each_part_is_its_own_stretch(tree, prepared, tmp_path):
         assert dirs[part].tables["utt2label"][item["id"]] == "_silence_"
         wav = read_audio(dirs[part].wav[item["id"]])
         assert np.allclose(wav, item["gain"] * noise[start:end], atol=1e-4)
+
+
+def test_silence_is_made_again_from_other_noise(tree, prepared):
+    root = tree(WORDS | NOISE)
+    options = [*KEYS, "--silence_share", "1"]
+    prepared("speech_commands", "--root", root, *options)
+    path = root / "_background_noise_/hum.wav"
+    tree(NOISE)  # the same name and length, another hum
+    os.utime(path, (1, 1))
+    data = prepared("speech_commands", "--root", root, *options)["train"]
+    noise = read_audio(path)
+    plan = (root.parent / "data/silence_audio/plan.jsonl").read_text().splitlines()
+    for item in (item for item in map(json.loads, plan) if item["file"].startswith("train/")):
+        start = item["start"]
+        wav = read_audio(data.wav[item["id"]])
+        assert np.allclose(wav, item["gain"] * noise[start : start + 16000], atol=1e-4)
 
 
 def test_silence_without_background_noise_is_faint(tree, prepared):

@@ -118,6 +118,15 @@ def test_fsd50k_keeps_its_parts(tree, prepared):
     assert sorted(name for name in dirs if "mute" in name) == ["mute_test", "mute_train"]
 
 
+@pytest.mark.parametrize("half", ["dev", "eval"])
+def test_fsd50k_without_a_table(tree, prepared, tmp_path, half):
+    root = tree(FSD)
+    (root / f"FSD50K.ground_truth/{half}.csv").unlink()
+    with pytest.raises(UserError, match=rf"is not FSD50K: no FSD50K.ground_truth/{half}.csv in it"):
+        prepared("fsd50k", "--root", root)
+    assert not (tmp_path / "data").exists()
+
+
 def test_musan_parts_share_nothing(tree, prepared):
     root = tree(MUSAN)
     dirs = prepared("musan", "--root", root, "--dev_share", "0.2", "--test_share", "0.3")
