@@ -100,8 +100,9 @@ test_dirs=$(printf 'data/%s ' ${test_sets})
 exec 3>&2
 each_system() {
     local system seed dir job commands='' line='' lines=0 pid pids=() failed=0 running=0
+    local shown=.shown${NODE_RANK-} # several nodes may run this
     [ -z "${2-}" ] || [ -n "${cluster}" ] || lines=$(live_lines)
-    rm -f "${exp}"/*/.shown
+    rm -f "${exp}"/*/"${shown}"
     for seed in ${seeds}; do
         for system in ${systems}; do
             dir=${exp}/${system}_seed${seed} job=${cluster:+$1_${system}_seed${seed}}
@@ -111,7 +112,7 @@ each_system() {
             mkdir -p "${dir}"
             [ "${lines}" = 0 ] || line="3 $((lines - running + 1))"
             if [ -n "${line}" ]; then
-                ESPNET_ROBUST_LINE=${line} "$1" "${system}" "${seed}" "${dir}" &>"${dir}/.shown" &
+                ESPNET_ROBUST_LINE=${line} "$1" "${system}" "${seed}" "${dir}" &>"${dir}/${shown}" &
             else
                 "$1" "${system}" "${seed}" "${dir}" &
             fi
@@ -121,8 +122,8 @@ each_system() {
     submit "$1" "${2-data}"
     # One by one: wait -n does not tell of a job that has ended before it is called.
     for pid in "${pids[@]}"; do wait "${pid}" || failed=1; done
-    [ -z "${line}" ] || cat "${exp}"/*/.shown >&2
-    rm -f "${exp}"/*/.shown
+    [ -z "${line}" ] || cat "${exp}"/*/"${shown}" >&2
+    rm -f "${exp}"/*/"${shown}"
     [ "${failed}" = 0 ] || die "a system failed; see above"
 }
 

@@ -18,7 +18,7 @@ from espnet_robust.common.cli import Parser, run
 from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.common.espnet_args import settings_of
 from espnet_robust.common.experiment import CHECKOUT, NOT_DISTILLED, find_teacher
-from espnet_robust.common.launch import node_of, ranks_of
+from espnet_robust.common.launch import check_nodes, ranks_of
 from espnet_robust.common.recipe import (
     DIRECTORIES,
     check_directories,
@@ -78,8 +78,8 @@ def main(cmd: Sequence[str] | None = None) -> None:
             check_available(cluster.executor)
     elif args.dry_run == "true":
         raise ConfigError("--dry_run shows what would be submitted: add --cluster NAME")
-    elif ranks.num_nodes > 1 and {5, 7} & {*stages}:
-        node_of(ranks.num_nodes)
+    elif ranks.num_nodes > 1:
+        check_nodes(ranks.num_nodes, args.nj, stages)
     # The GPUs of a cluster are elsewhere.
     check_numbers(args.nj, ranks, _gpus(ranks.ngpu, [] if args.cluster else stages))
     check_seeds(args.seeds.split())

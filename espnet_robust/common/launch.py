@@ -15,6 +15,7 @@ BACKENDS = ("nccl", "gloo")
 PORT = 29500  # torchrun's own
 # Environment variables that tell each node its number and the address of the first node.
 NODE_RANK, MASTER_ADDR, MASTER_PORT = "NODE_RANK", "MASTER_ADDR", "MASTER_PORT"
+TRAINING_STAGES = (5, 7)  # of a recipe
 # Utterance id of the batch of a rank that has no utterance of its own (``plugin/shares.py``).
 IDLE = "<idle>"
 
@@ -144,3 +145,28 @@ def node_of(nodes: int, environment: Mapping[str, str] = os.environ) -> tuple[in
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise ConfigError(f"{MASTER_PORT} {port!r} is not a port")
     return int(rank), address, int(port)
+
+
+def check_nodes(
+    nodes: int, nj: str, stages: Sequence[int], environment: Mapping[str, str] = os.environ
+) -> None:
+    """Check a recipe's command that is run on each of several nodes, without a cluster.
+
+    Args:
+        nj: how many trainings run at a time; all nodes have one port to meet at.
+        stages: those to run; only trainings can be shared by nodes.
+
+    Raises:
+        ConfigError: the nodes would do the same work beside each other, or one is not identified.
+    """
+    if len(stages) > 1 or stages[0] not in TRAINING_STAGES:
+        raise ConfigError(
+            f"num_nodes {nodes}: without --cluster, nodes share one training stage at a time: run "
+            "--stage 5 --stop_stage 5 --nj 1 on each node, and later --stage 7 --stop_stage 7 "
+            "--nj 1; all other stages on one node, without --num_nodes"
+        )
+    if nj != "1":
+        raise ConfigError(
+            f"num_nodes {nodes}: without --cluster, nodes share one training at a time: add --nj 1"
+        )
+    node_of(nodes, environment)

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from espnet_robust.common.errors import ConfigError
-from espnet_robust.common.launch import PORT, node_of, ranks_of
+from espnet_robust.common.launch import PORT, check_nodes, node_of, ranks_of
 
 TRAIN = ["espnet_robust.bin.distill_train"]
 PYTHON = [sys.executable, "-m"]
@@ -79,3 +79,23 @@ def test_which_node(environment, found):
 def test_a_node_that_is_not_told(environment, message):
     with pytest.raises(ConfigError, match=message):
         node_of(2, environment)
+
+
+@pytest.mark.parametrize("stage", [5, 7])
+def test_nodes_without_a_cluster_share_one_training_stage(stage):
+    check_nodes(2, "1", [stage], NODE)
+
+
+@pytest.mark.parametrize(
+    ("nj", "stages", "environment", "message"),
+    [
+        ("1", [5, 6, 7], NODE, "num_nodes 2: .* run --stage 5 --stop_stage 5 --nj 1 on each node"),
+        ("1", [5, 7], NODE, "one training stage at a time"),
+        ("1", [4], NODE, "all other stages on one node, without --num_nodes"),
+        ("2", [5], NODE, "num_nodes 2: .* one training at a time: add --nj 1"),
+        ("1", [5], {}, "num_nodes 2: run the same command on each node, with NODE_RANK"),
+    ],
+)
+def test_nodes_that_would_do_the_same_work_are_refused(nj, stages, environment, message):
+    with pytest.raises(ConfigError, match=message):
+        check_nodes(2, nj, stages, environment)
