@@ -229,7 +229,8 @@ prepare_students() {
             OMP_NUM_THREADS=${nj} bin pretrain_teacher "${redo_option[@]}" \
                 --config ${pretrain_configs} --device "${device}" --out_prefix "${pretrain_out}" \
                 ${pretrain_sets:-data/${train_set}}
-            OMP_NUM_THREADS=${nj} submit teacher train
+            # It knows no ranks: one process, on one GPU at most.
+            OMP_NUM_THREADS=${nj} num_nodes=1 ngpu=$((ngpu > 0)) submit teacher train
             job=
         fi
         # It takes seconds to load, and the next stages load it too and say why they cannot.
