@@ -125,6 +125,27 @@ def ranks_of(ngpu: str, num_procs: str, num_nodes: str, backend: str) -> Ranks:
     return Ranks(int(ngpu), int(num_procs), int(num_nodes), backend)
 
 
+def visible_devices(count: int, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The names by which CUDA_VISIBLE_DEVICES has the ``count`` GPUs that torch finds."""
+    given = environment.get("CUDA_VISIBLE_DEVICES")
+    names = given.split(",") if given else map(str, range(count))
+    return [name.strip() for name in names][:count]
+
+
+def devices_of(slot: int, ngpu: int, visible: Sequence[str]) -> list[str]:
+    """The GPUs of one of several trainings side by side, shared if there are too few for all.
+
+    Args:
+        slot: number of the training among them, from 0.
+        ngpu: GPUs of each, at most as many as are visible.
+        visible: names of all GPUs.
+
+    >>> [devices_of(slot, 2, ["0", "1", "2", "3"]) for slot in range(3)]
+    [['0', '1'], ['2', '3'], ['0', '1']]
+    """
+    return [visible[(slot * ngpu + number) % len(visible)] for number in range(ngpu)]
+
+
 def node_of(nodes: int, environment: Mapping[str, str] = os.environ) -> tuple[int, str, int]:
     """(rank of this node, host of the first one, port there) of several nodes.
 
