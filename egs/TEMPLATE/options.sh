@@ -11,11 +11,13 @@ skip_eval=false         # 8 to 10
 skip_packing=false      # 11
 skip_upload_hf=false    # 12
 nj=2          # systems trained at a time, and processes of data stages; one thread each
-ngpu=0        # GPUs of one training, with a process on each; decoding takes one of them
+ngpu=0        # GPUs of one training, with a process on each; decoding takes one. Of several at a time
+              # each has its own, as far as there are enough
 num_procs=1   # processes of one training without GPUs, which share each batch
 num_nodes=1   # nodes of one training, each with this many GPUs or processes. Without --cluster, run
-              # this same command on each node, with NODE_RANK from 0 and MASTER_ADDR, the host of
-              # node 0, in its environment
+              # stage 5 on all nodes at once, by --stage 5 --stop_stage 5 --nj 1, with NODE_RANK from
+              # 0 and MASTER_ADDR, the host of node 0, in the environment, and stage 7 in the same
+              # way; all other stages on one node, without this option
 dist_backend= # for several processes: nccl or gloo; default: nccl on GPUs, gloo without
 cluster=      # run stages 3 to 9 and 11 as jobs of a cluster: NAME of conf/cluster/NAME.yaml (slurm,
               # local) in the recipe or at the top of the checkout; or a YAML

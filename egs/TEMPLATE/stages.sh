@@ -87,7 +87,12 @@ checked=$(on_cluster check_recipe "${plan[@]}" "${sources[@]}" --protocols "${pr
     --stage "${stage}" --stop_stage "${stop_stage}" --nj "${nj}" "${ranks[@]}" \
     --folds "${folds-}" --skipped_stages "${skipped}" --upload_hf "${upload_hf}" \
     --preset "${preset-}" --dumpdir "${dumpdir}" --check_disk "${check_disk}")
-{ read -r teacher && read -r protocol && { read -r cached || true; }; } <<<"${checked}"
+{
+    read -r teacher && read -r protocol && { read -r cached || true; }
+    # GPUs of each of ${nj} side by side, "0,1 2,3"; empty without --ngpu or with --cluster
+    read -r train_devices || true
+    read -r decode_devices || true
+} <<<"${checked}"
 plan+=(--protocols "${protocol}")
 [ -z "${dumpdir}" ] || bin link_data "${dumpdir}"
 device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
@@ -95,34 +100,46 @@ device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
 test_dirs=$(printf 'data/%s ' ${test_sets})
 
 # each_system FUNCTION [KIND]: FUNCTION SYSTEM SEED DIR for every system and seed, ${nj} at a time,
-# or as jobs of that KIND. Where stderr is a terminal, each of a KIND has a line of it
-# (espnet_robust/common/live.py), and what it prints is shown when all have ended.
+# or as jobs of that KIND. Those at a time have a GPU, or --ngpu, each, shared if there are too few.
+# Where stderr is a terminal, each of a KIND has a line of it (espnet_robust/common/live.py), and what
+# it prints is shown when all have ended.
 exec 3>&2
 each_system() {
     local system seed dir job commands='' line='' lines=0 pid pids=() failed=0 running=0
+    local shown=.shown${NODE_RANK-} # several nodes may run this
+    local devices=() slot slots=()
+    case ${2-} in
+        train) read -ra devices <<<"${train_devices-}" ;;
+        decode) read -ra devices <<<"${decode_devices-}" ;;
+    esac
+    [ "${#devices[@]}" = 0 ] || local -x CUDA_VISIBLE_DEVICES
     [ -z "${2-}" ] || [ -n "${cluster}" ] || lines=$(live_lines)
-    rm -f "${exp}"/*/.shown
+    rm -f "${exp}"/*/"${shown}"
     for seed in ${seeds}; do
         for system in ${systems}; do
             dir=${exp}/${system}_seed${seed} job=${cluster:+$1_${system}_seed${seed}}
             if [ -n "${job}" ]; then "$1" "${system}" "${seed}" "${dir}"; continue; fi
             if [ "$((running++))" -ge "${nj}" ]; then wait -n || failed=1; fi
             [ "${failed}" = 0 ] || break 2
+            for ((slot = 0; slot < nj - 1; slot++)); do # to the first that is free
+                kill -0 "${slots[slot]:-none}" 2>/dev/null || break
+            done
+            [ "${#devices[@]}" = 0 ] || CUDA_VISIBLE_DEVICES=${devices[slot]}
             mkdir -p "${dir}"
             [ "${lines}" = 0 ] || line="3 $((lines - running + 1))"
             if [ -n "${line}" ]; then
-                ESPNET_ROBUST_LINE=${line} "$1" "${system}" "${seed}" "${dir}" &>"${dir}/.shown" &
+                ESPNET_ROBUST_LINE=${line} "$1" "${system}" "${seed}" "${dir}" &>"${dir}/${shown}" &
             else
                 "$1" "${system}" "${seed}" "${dir}" &
             fi
-            pids+=("$!")
+            pids+=("$!") slots[slot]=$!
         done
     done
     submit "$1" "${2-data}"
     # One by one: wait -n does not tell of a job that has ended before it is called.
     for pid in "${pids[@]}"; do wait "${pid}" || failed=1; done
-    [ -z "${line}" ] || cat "${exp}"/*/.shown >&2
-    rm -f "${exp}"/*/.shown
+    [ -z "${line}" ] || cat "${exp}"/*/"${shown}" >&2
+    rm -f "${exp}"/*/"${shown}"
     [ "${failed}" = 0 ] || die "a system failed; see above"
 }
 
@@ -228,7 +245,8 @@ prepare_students() {
             OMP_NUM_THREADS=${nj} bin pretrain_teacher "${redo_option[@]}" \
                 --config ${pretrain_configs} --device "${device}" --out_prefix "${pretrain_out}" \
                 ${pretrain_sets:-data/${train_set}}
-            OMP_NUM_THREADS=${nj} submit teacher train
+            # It knows no ranks: one process, on one GPU at most.
+            OMP_NUM_THREADS=${nj} num_nodes=1 ngpu=$((ngpu > 0)) submit teacher train
             job=
         fi
         # It takes seconds to load, and the next stages load it too and say why they cannot.

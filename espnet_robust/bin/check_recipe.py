@@ -1,8 +1,9 @@
 """Check a recipe's options before anything runs; print what run.sh needs of them.
 
-That is the teacher, the protocols, and the systems with a target cache, one line each. stderr gets
-what the run will take; a disk that is too small for it is refused. If stages are skipped, their
-earlier outputs must have been made from the present inputs.
+That is the teacher, the protocols, the systems with a target cache, and the GPUs of trainings and
+of decoding side by side (0,1 2,3), one line each. stderr gets what the run will take; a disk that
+is too small for it is refused. If stages are skipped, their earlier outputs must have been made
+from the present inputs.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from espnet_robust.common.cli import Parser, run
 from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.common.espnet_args import settings_of
 from espnet_robust.common.experiment import CHECKOUT, NOT_DISTILLED, find_teacher
-from espnet_robust.common.launch import node_of, ranks_of
+from espnet_robust.common.launch import Ranks, check_nodes, devices_of, ranks_of, visible_devices
 from espnet_robust.common.recipe import (
     DIRECTORIES,
     check_directories,
@@ -72,16 +73,10 @@ def main(cmd: Sequence[str] | None = None) -> None:
     stages = wanted_stages(args.stage, args.stop_stage, args.skipped_stages)
     check_upload(args.upload_hf, stages)
     ranks = ranks_of(args.ngpu, args.num_procs, args.num_nodes, args.dist_backend)
-    if args.cluster:
-        cluster = read_cluster(args.cluster, args.recipe)
-        if args.dry_run == "false":
-            check_available(cluster.executor)
-    elif args.dry_run == "true":
-        raise ConfigError("--dry_run shows what would be submitted: add --cluster NAME")
-    elif ranks.num_nodes > 1 and {5, 7} & {*stages}:
-        node_of(ranks.num_nodes)
+    _check_where(args, ranks, stages)
     # The GPUs of a cluster are elsewhere.
-    check_numbers(args.nj, ranks, _gpus(ranks.ngpu, [] if args.cluster else stages))
+    gpus_here = _gpus(ranks.ngpu, [] if args.cluster else stages)
+    check_numbers(args.nj, ranks, gpus_here)
     check_seeds(args.seeds.split())
     for option in ("systems", "train_set", "dev_set", "test_sets"):
         check_names(option, getattr(args, option).split())
@@ -116,6 +111,20 @@ def main(cmd: Sequence[str] | None = None) -> None:
     print(find_teacher(plan.recipe, args.teacher))
     print(args.protocols)
     print(*_with_cache(plan, systems, seeds))
+    if ranks.ngpu and not args.cluster:
+        _print_devices(int(args.nj), ranks.ngpu, visible_devices(gpus_here))
+
+
+def _check_where(args: argparse.Namespace, ranks: Ranks, stages: Sequence[int]) -> None:
+    """Check that there is the cluster, or that the nodes can run these stages without one."""
+    if args.cluster:
+        cluster = read_cluster(args.cluster, args.recipe)
+        if args.dry_run == "false":
+            check_available(cluster.executor)
+    elif args.dry_run == "true":
+        raise ConfigError("--dry_run shows what would be submitted: add --cluster NAME")
+    elif ranks.num_nodes > 1:
+        check_nodes(ranks.num_nodes, args.nj, stages)
 
 
 def _protocols(given: str, noise_source: str, recipe: Path) -> str:
@@ -131,6 +140,12 @@ def _with_cache(plan: Plan, systems: Sequence[str], seeds: Sequence[str]) -> lis
     """The systems whose distillation has a target cache."""
     distilled = [] if plan.students else [s for s in systems if s not in NOT_DISTILLED]
     return [s for s in distilled if plan.config(DISTILL, s, seeds[0]).get("target_cache")]
+
+
+def _print_devices(nj: int, ngpu: int, visible: Sequence[str]) -> None:
+    """Print the GPUs of ``nj`` trainings side by side, then those of as many decodings."""
+    for each in (ngpu, 1):
+        print(*(",".join(devices_of(slot, each, visible)) for slot in range(nj)))
 
 
 def _gpus(ngpu: int, stages: Sequence[int]) -> int:

@@ -15,6 +15,7 @@ BACKENDS = ("nccl", "gloo")
 PORT = 29500  # torchrun's own
 # Environment variables that tell each node its number and the address of the first node.
 NODE_RANK, MASTER_ADDR, MASTER_PORT = "NODE_RANK", "MASTER_ADDR", "MASTER_PORT"
+TRAINING_STAGES = (5, 7)  # of a recipe
 # Utterance id of the batch of a rank that has no utterance of its own (``plugin/shares.py``).
 IDLE = "<idle>"
 
@@ -124,6 +125,27 @@ def ranks_of(ngpu: str, num_procs: str, num_nodes: str, backend: str) -> Ranks:
     return Ranks(int(ngpu), int(num_procs), int(num_nodes), backend)
 
 
+def visible_devices(count: int, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """The names by which CUDA_VISIBLE_DEVICES has the ``count`` GPUs that torch finds."""
+    given = environment.get("CUDA_VISIBLE_DEVICES")
+    names = given.split(",") if given else map(str, range(count))
+    return [name.strip() for name in names][:count]
+
+
+def devices_of(slot: int, ngpu: int, visible: Sequence[str]) -> list[str]:
+    """The GPUs of one of several trainings side by side, shared if there are too few for all.
+
+    Args:
+        slot: number of the training among them, from 0.
+        ngpu: GPUs of each, at most as many as are visible.
+        visible: names of all GPUs.
+
+    >>> [devices_of(slot, 2, ["0", "1", "2", "3"]) for slot in range(3)]
+    [['0', '1'], ['2', '3'], ['0', '1']]
+    """
+    return [visible[(slot * ngpu + number) % len(visible)] for number in range(ngpu)]
+
+
 def node_of(nodes: int, environment: Mapping[str, str] = os.environ) -> tuple[int, str, int]:
     """(rank of this node, host of the first one, port there) of several nodes.
 
@@ -144,3 +166,28 @@ def node_of(nodes: int, environment: Mapping[str, str] = os.environ) -> tuple[in
     if not port.isdecimal() or not 0 < int(port) < 65536:
         raise ConfigError(f"{MASTER_PORT} {port!r} is not a port")
     return int(rank), address, int(port)
+
+
+def check_nodes(
+    nodes: int, nj: str, stages: Sequence[int], environment: Mapping[str, str] = os.environ
+) -> None:
+    """Check a recipe's command that is run on each of several nodes, without a cluster.
+
+    Args:
+        nj: how many trainings run at a time; all nodes have one port to meet at.
+        stages: those to run; only trainings can be shared by nodes.
+
+    Raises:
+        ConfigError: the nodes would do the same work beside each other, or one is not identified.
+    """
+    if len(stages) > 1 or stages[0] not in TRAINING_STAGES:
+        raise ConfigError(
+            f"num_nodes {nodes}: without --cluster, nodes share one training stage at a time: run "
+            "--stage 5 --stop_stage 5 --nj 1 on each node, and later --stage 7 --stop_stage 7 "
+            "--nj 1; all other stages on one node, without --num_nodes"
+        )
+    if nj != "1":
+        raise ConfigError(
+            f"num_nodes {nodes}: without --cluster, nodes share one training at a time: add --nj 1"
+        )
+    node_of(nodes, environment)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from espnet_robust.common.config import read_config, read_yaml
-from espnet_robust.common.errors import UserError
+from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.common.experiment import CONF, NOT_DISTILLED, find_teacher
 from espnet_robust.common.merging import Config
 from espnet_robust.data.audio import RATE
@@ -105,9 +105,25 @@ def published_hours(recipe: Path, preset: str) -> Mapping[str, float]:
 
 
 def count_conditions(protocol: Path) -> int:
-    """The number of distorted copies that a protocol makes of a test set."""
-    conditions = read_yaml(protocol).get("conditions") or {}
-    return sum(len(body.get("each_snr_db", "1")) for body in conditions.values())
+    """The number of distorted copies that a protocol makes of a test set.
+
+    Raises:
+        ConfigError: it cannot be counted. ``load_protocol`` finds all errors, but needs the noises
+            of stage 2.
+    """
+    conditions = read_yaml(protocol).get("conditions")
+    if not isinstance(conditions, Mapping):
+        raise ConfigError(f"{protocol}: need a mapping with `conditions`, a mapping by name")
+    number = 0
+    for name, body in conditions.items():
+        where = f"{protocol}: conditions.{name}"
+        if not isinstance(body, Mapping):
+            raise ConfigError(f"{where}: need a mapping with `chain`, got {body!r}")
+        snrs = body.get("each_snr_db", [0])
+        if not isinstance(snrs, list) or not all(isinstance(s, int | float) for s in snrs):
+            raise ConfigError(f"{where}.each_snr_db: need a list of dB, got {snrs!r}")
+        number += len(snrs)
+    return number
 
 
 def estimate(

@@ -29,6 +29,16 @@ def test_checks_a_recipe_and_says_its_teacher_and_protocols(mini, capsys):
     assert capsys.readouterr().out.splitlines()[2] == "cdm1"
 
 
+def test_gpus_of_what_runs_side_by_side(mini, capsys, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 4)
+    options = ["--task", "asr", "--systems", "teacher cdm1", "--ngpu", "2", "--nj", "3"]
+    check_recipe.main(options)
+    assert capsys.readouterr().out.splitlines()[3:] == ["0,1 2,3 0,1", "0 1 2"]
+    check_recipe.main([*options, "--cluster", "slurm", "--dry_run", "true"])
+    assert not capsys.readouterr().out.splitlines()[3:]
+
+
 def test_directories_are_wanted_until_they_are_read(mini):
     with pytest.raises(UserError, match="noise_source esc10 needs --noise DIR"):
         check_recipe.main(["--task", "asr", "--systems", "cdm1", "--noise_source", "esc10"])

@@ -5,7 +5,14 @@ import sys
 import pytest
 
 from espnet_robust.common.errors import ConfigError
-from espnet_robust.common.launch import PORT, node_of, ranks_of
+from espnet_robust.common.launch import (
+    PORT,
+    check_nodes,
+    devices_of,
+    node_of,
+    ranks_of,
+    visible_devices,
+)
 
 TRAIN = ["espnet_robust.bin.distill_train"]
 PYTHON = [sys.executable, "-m"]
@@ -79,3 +86,49 @@ def test_which_node(environment, found):
 def test_a_node_that_is_not_told(environment, message):
     with pytest.raises(ConfigError, match=message):
         node_of(2, environment)
+
+
+@pytest.mark.parametrize("stage", [5, 7])
+def test_nodes_without_a_cluster_share_one_training_stage(stage):
+    check_nodes(2, "1", [stage], NODE)
+
+
+@pytest.mark.parametrize(
+    ("nj", "stages", "environment", "message"),
+    [
+        ("1", [5, 6, 7], NODE, "num_nodes 2: .* run --stage 5 --stop_stage 5 --nj 1 on each node"),
+        ("1", [5, 7], NODE, "one training stage at a time"),
+        ("1", [4], NODE, "all other stages on one node, without --num_nodes"),
+        ("2", [5], NODE, "num_nodes 2: .* one training at a time: add --nj 1"),
+        ("1", [5], {}, "num_nodes 2: run the same command on each node, with NODE_RANK"),
+    ],
+)
+def test_nodes_that_would_do_the_same_work_are_refused(nj, stages, environment, message):
+    with pytest.raises(ConfigError, match=message):
+        check_nodes(2, nj, stages, environment)
+
+
+@pytest.mark.parametrize(
+    ("ngpu", "visible", "of_slots"),
+    [
+        (1, "0 1 2 3", ["0", "1", "2", "3"]),
+        (2, "0 1 2 3", ["0 1", "2 3", "0 1", "2 3"]),
+        (2, "0 1 2", ["0 1", "2 0", "1 2", "0 1"]),
+        (1, "5", ["5", "5", "5", "5"]),
+        (1, "3 GPU-8a", ["3", "GPU-8a", "3", "GPU-8a"]),
+    ],
+)
+def test_trainings_side_by_side_take_the_gpus_in_turn(ngpu, visible, of_slots):
+    assert [" ".join(devices_of(slot, ngpu, visible.split())) for slot in range(4)] == of_slots
+
+
+@pytest.mark.parametrize(
+    ("environment", "visible"),
+    [
+        ({}, ["0", "1"]),
+        ({"CUDA_VISIBLE_DEVICES": "3,1"}, ["3", "1"]),
+        ({"CUDA_VISIBLE_DEVICES": "3, 1,99"}, ["3", "1"]),  # torch stops at one that is not there
+    ],
+)
+def test_gpus_keep_the_names_that_they_are_given(environment, visible):
+    assert visible_devices(2, environment) == visible

@@ -9,7 +9,7 @@ import pytest
 
 from espnet_robust.bin import check_recipe
 from espnet_robust.common.config import read_yaml
-from espnet_robust.common.errors import UserError
+from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.common.experiment import Recipe
 from espnet_robust.data.audio import RATE
 from espnet_robust.recipe.plan import Plan
@@ -158,6 +158,31 @@ def test_conditions_of_a_protocol(tmp_path):
     path = tmp_path / "protocol.yaml"
     path.write_text("conditions: {a: {each_snr_db: [20, 10, 0], chain: []}, b: {chain: []}}\n")
     assert count_conditions(path) == 4
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (
+            "conditions: {a: {each_snr_db: 10, chain: [white]}}",
+            "conditions.a.each_snr_db: need a list of dB, got 10",
+        ),
+        (
+            "conditions: {a: {each_snr_db: [5, low], chain: [white]}}",
+            r"conditions.a.each_snr_db: need a list of dB, got \[5, 'low'\]",
+        ),
+        ("conditions: {a: }", "conditions.a: need a mapping with `chain`, got None"),
+        ("conditions: [{a: {chain: [clip]}}]", "need a mapping with `conditions`, a mapping by"),
+        ("chain: [clip]", "need a mapping with `conditions`, a mapping by name"),
+    ],
+)
+def test_a_protocol_whose_conditions_cannot_be_counted(tmp_path, plan, written, message):
+    path = tmp_path / "protocol.yaml"
+    path.write_text(f"{written}\n")
+    options = ["--recipe", str(plan.recipe.directory), "--task", "asr", "--protocols", str(path)]
+    options += ["--noise_source", str(tmp_path), "--stage", "3", "--systems", "teacher"]
+    with pytest.raises(ConfigError, match=f"^{path}: {message}"):
+        check_recipe.main(options)
 
 
 def test_hours_are_of_sets(root):

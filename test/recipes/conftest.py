@@ -105,14 +105,19 @@ def write_wav(path: Path, wav: np.ndarray) -> None:
 
 @pytest.fixture(scope="session")
 def run():
-    """run(recipe, *options) -> the completed ``./run.sh``, this interpreter first on the path."""
+    """run(recipe, *options) -> the completed ``./run.sh``, this interpreter first on the path.
+
+    ``environment={...}`` adds to this one's.
+    """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
-    def run(recipe: Path, *options: str) -> subprocess.CompletedProcess:
+    def run(
+        recipe: Path, *options: str, environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess:
         return subprocess.run(
             ["./run.sh", *options],
             cwd=recipe,
-            env=os.environ | {"PATH": path},
+            env=os.environ | {"PATH": path} | (environment or {}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

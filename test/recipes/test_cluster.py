@@ -110,3 +110,17 @@ def test_dry_run_shows_jobs_and_does_nothing(recipe, run):
     assert "gpus 4, nodes 2\n  distil_distilhubert_seed0: " in shown.stdout
     assert "decode_one: 2 jobs" in shown.stdout and "gpus 1, nodes 1" in shown.stdout
     assert listed == sorted(path for path in recipe.rglob("*") if path.suffix != ".pyc")
+
+
+@pytest.mark.recipe
+def test_a_teacher_is_pretrained_once_whatever_the_number_of_nodes(checkout, run):
+    shown = run(
+        checkout / "egs/mini/asr1", "--pretrain_teacher", "true", "--cluster", "slurm",
+        "--dry_run", "true", "--stage", "4", "--stop_stage", "7", "--num_nodes", "2", "--ngpu", "4",
+        "--systems", "distilhubert",
+    )  # fmt: skip
+    assert shown.returncode == 0, shown.stderr
+    begins = [line for line in shown.stdout.splitlines() if " to slurm: " in line]
+    counts = {line.partition(":")[0]: line.partition("gpus ")[2] for line in begins}
+    assert counts["teacher"] == "1, nodes 1"
+    assert counts["distil"] == counts["train_one"] == "4, nodes 2"

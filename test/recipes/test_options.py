@@ -7,6 +7,7 @@ import sys
 import pytest
 
 MINI = ("--preset=mini", "--noise_source", "synthetic")
+STAGE_5 = ("--stage", "5", "--stop_stage", "5")
 
 
 @pytest.mark.recipe
@@ -37,7 +38,15 @@ MINI = ("--preset=mini", "--noise_source", "synthetic")
         (("--ngpu", "1"), "ngpu 1: torch finds 0 here, and stages 5 to 8 use them"),
         (("--ngpu", "2"), "ngpu 2: torch finds 0 here, and stages 5 to 8 use them"),
         (("--num_procs", "2", "--dist_backend", "nccl"), "dist_backend nccl is for GPUs"),
-        (("--num_nodes", "2"), "num_nodes 2: run the same command on each node, with NODE_RANK"),
+        (("--num_nodes", "2"), "num_nodes 2: without --cluster, nodes share one training stage"),
+        (
+            ("--num_nodes", "2", *STAGE_5),
+            "nodes share one training at a time: add --nj 1",
+        ),
+        (
+            ("--num_nodes", "2", "--nj", "1", *STAGE_5),
+            "num_nodes 2: run the same command on each node, with NODE_RANK",
+        ),
     ],
 )
 def test_mini_refuses(checkout, run, options, message, monkeypatch):

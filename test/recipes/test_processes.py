@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,23 @@ def test_a_rank_is_killed_and_the_training_goes_on(recipe, run, distilled):
     for name in ("5epoch.pth", "valid.distill.best.pth"):
         a, b = (torch.load(out / name, weights_only=True) for out in (experiment, whole))
         assert not [key for key in a if not torch.equal(a[key], b[key])]
+
+
+@pytest.mark.recipe
+def test_the_same_command_on_two_nodes_distils_as_two_processes(recipe, run, distilled, free_port):
+    options = (*DISTIL, "--tag", "nodes", "--num_nodes", "2", "--nj", "1")
+    there = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    with ThreadPoolExecutor(2) as pool:
+        nodes = [
+            pool.submit(run, recipe, *options, environment=there | {"NODE_RANK": rank})
+            for rank in ("0", "1")
+        ]
+    for node in nodes:
+        assert node.result().returncode == 0, node.result().stderr[-3000:]
+    experiment = recipe / "exp/nodes/short/cdm2_dat_seed0/distill"
+    assert experiment.with_suffix(".node1.log").is_file()
+    a, b = (torch.load(out / "5epoch.pth", weights_only=True) for out in (experiment, distilled(2)))
+    assert not [key for key in a if not torch.equal(a[key], b[key])]
 
 
 @pytest.mark.recipe
