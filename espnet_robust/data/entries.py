@@ -1,4 +1,4 @@
-"""Open an entry of ``wav.scp`` as complete audio of known length.
+"""Open an entry of ``wav.scp``, or any audio file, as complete audio of known length.
 
 An entry is an audio file, ``file.ark:offset`` as written by kaldiio or Kaldi, or a shell command
 ending in ``|`` whose output is an audio file. A suffix ``[start:end]``, in seconds, selects a
@@ -94,15 +94,70 @@ def open_entry(entry: str | Path, allow_pipe: bool) -> Iterator[OpenAudio]:
     entry = str(entry)
     segment = None if os.path.exists(entry) else _SEGMENT.fullmatch(entry)
     recording = segment[1] if segment else entry
-    try:
+    with _errors_of(entry), contextlib.ExitStack() as stack:
         source = _source(recording, allow_pipe)
-        with contextlib.ExitStack() as stack:
-            f = stack.enter_context(soundfile.SoundFile(source))
-            _check_rate(f, recording)
-            counted = _counted(f, source, recording)
-            if counted is not None:
-                f = stack.enter_context(soundfile.SoundFile(counted))
-            yield _segment(f, entry, segment) if segment else OpenAudio(f, 0, f.frames, f.channels)
+        f = stack.enter_context(soundfile.SoundFile(source))
+        complete = _checked(f, source, recording)
+        if not complete.counted:
+            f = stack.enter_context(soundfile.SoundFile(_decoded(complete, f, recording)))
+        elif complete.source is not source:
+            f = stack.enter_context(soundfile.SoundFile(complete.source))
+        yield _segment(f, entry, segment) if segment else OpenAudio(f, 0, f.frames, f.channels)
+
+
+@dataclass(frozen=True)
+class InOrder:
+    """A complete audio file that is only read from its start to its end, in little memory: that
+    of a block and, if an MP3 or WAV file lacks its length, that of the file as it is on disk.
+
+    Attributes:
+        frames: samples per channel.
+        rate: Hz.
+    """
+
+    path: Path
+    frames: int
+    rate: int
+    channels: int
+    _audio: "_Complete"
+
+    def blocks(self, num_samples: int) -> Iterator[np.ndarray]:
+        """Yield (samples, channels) float32, ``num_samples`` in each but the last.
+
+        Raises:
+            AudioError: damaged, or it has fewer samples than its header promises.
+        """
+        done = 0
+        with _errors_of(str(self.path)):
+            for block in self._audio.blocks(num_samples):
+                done += len(block)
+                yield block
+        if done < self.frames:
+            raise AudioError(f"{self.path}: truncated after {done} of {self.frames} samples")
+
+
+def in_order(path: Path) -> InOrder:
+    """Check an audio file as ``open_entry`` does; one of unknown length is decoded to count.
+
+    Raises:
+        AudioError: as for ``open_entry``.
+    """
+    name = str(path)
+    if not path.is_file():
+        raise AudioError(f"{name}: no such file")
+    with _errors_of(name), soundfile.SoundFile(_not_empty(name)) as f:
+        complete = _checked(f, name, name)
+        frames = complete.count()
+        if not frames:
+            raise AudioError(f"{name}: no samples in it")
+        return InOrder(path, frames, f.samplerate, f.channels, complete)
+
+
+@contextlib.contextmanager
+def _errors_of(entry: str) -> Iterator[None]:
+    """Turn errors of the system and of libsndfile into an AudioError that names the entry."""
+    try:
+        yield
     except OSError as e:
         raise AudioError(f"{entry}: cannot be read: {e.strerror or e}") from None
     except soundfile.LibsndfileError as e:
@@ -145,46 +200,76 @@ class _Forward(soundfile.SoundFile):
         return False
 
 
-def _counted(f: soundfile.SoundFile, source: str | io.BytesIO, entry: str) -> io.BytesIO | None:
-    """The same audio in a container that stores its length, if that of ``f`` does not.
+@dataclass(frozen=True)
+class _Complete:
+    """Audio that has been found to be complete.
+
+    Attributes:
+        source: a file on disk or in memory.
+        counted: whether libsndfile knows its length.
+        early: leading samples that do not belong to it.
+    """
+
+    source: str | io.BytesIO
+    counted: bool = True
+    early: int = 0
+
+    def count(self) -> int:
+        """Samples per channel."""
+        if not self.counted:
+            return sum(map(len, self.blocks(_BLOCK)))
+        with soundfile.SoundFile(self.source) as f:
+            return f.frames
+
+    def blocks(self, num_samples: int) -> Iterator[np.ndarray]:
+        """Decode to the end, whatever the header says: (samples, channels) float32."""
+        if not isinstance(self.source, str):
+            self.source.seek(0)
+        with _Forward(self.source) as f:
+            if self.early:
+                f.read(self.early)
+            found = num_samples
+            while found == num_samples:
+                block = f.read(num_samples, dtype="float32", always_2d=True)
+                found = len(block)
+                if found:
+                    yield block
+
+
+def _checked(f: soundfile.SoundFile, source: str | io.BytesIO, entry: str) -> _Complete:
+    """What to decode to get all of the audio in ``source``, which ``f`` has opened.
 
     Raises:
-        AudioError: truncated, without samples, or in a container that cannot show which.
+        AudioError: an implausible rate, truncated, without samples, or in a container that cannot
+            show which.
     """
+    _check_rate(f, entry)
     if f.format not in FORMATS:
         raise AudioError(f"{entry}: {f.format} is not supported; fix: sox IN OUT.flac")
-    reason = None
-    counted = None
     if f.format == "MP3":
-        data, early, reason = to_decode(_all_of(source))
-        counted = None if reason else _decoded(io.BytesIO(data), early)
+        whole = _all_of(source)
+        data, early, reason = to_decode(whole)
+        found = _Complete(source if data is whole else io.BytesIO(data), False, early)
     elif f.format == "FLAC":  # libsndfile checks by itself that the end is there
-        counted = _decoded(source) if f.frames == _UNKNOWN else None
+        reason, found = None, _Complete(source, f.frames != _UNKNOWN)
     else:
-        reason = _with_bytes(source, why_cut_off)
+        reason, found = _with_bytes(source, why_cut_off), _Complete(source)
         if f.frames < 1 and not reason and (longer := with_open_length(_all_of(source))):
-            counted = io.BytesIO(longer)
+            found = _Complete(io.BytesIO(longer))
     if reason:
         raise AudioError(f"{entry}: truncated: {reason}")
-    if f.frames < 1 and counted is None:
+    if f.frames < 1 and found.counted and found.source is source:
         raise AudioError(f"{entry}: no samples in it")
-    return counted
+    return found
 
 
-def _decoded(source: str | io.BytesIO, early: int = 0) -> io.BytesIO:
-    """Decode to the end, whatever the header says, into a float WAV file in memory, without the
-    first ``early`` samples."""
-    if not isinstance(source, str):
-        source.seek(0)
-    with _Forward(source) as f:
-        blocks: list[np.ndarray] = []
-        while not blocks or len(blocks[-1]) == _BLOCK:
-            blocks.append(f.read(_BLOCK, dtype="float32"))
-        wav = np.concatenate(blocks)[early:]
-        if not len(wav):
-            raise AudioError(f"{f.name}: no samples in it")
-        buffer = io.BytesIO()
-        soundfile.write(buffer, wav, f.samplerate, format="WAV", subtype="FLOAT")
+def _decoded(complete: _Complete, f: soundfile.SoundFile, entry: str) -> io.BytesIO:
+    """Decode to the end into a float WAV file in memory, of the rate of ``f``."""
+    blocks = list(complete.blocks(_BLOCK))
+    if not blocks:
+        raise AudioError(f"{entry}: no samples in it")
+    buffer = io.BytesIO()
+    soundfile.write(buffer, np.concatenate(blocks), f.samplerate, format="WAV", subtype="FLOAT")
     buffer.seek(0)
     return buffer
 
@@ -209,13 +294,17 @@ def _source(entry: str, allow_pipe: bool) -> str | io.BytesIO:
     if entry.rstrip().endswith("|"):
         return io.BytesIO(_run_pipe(entry, allow_pipe))
     if os.path.exists(entry):
-        if os.path.getsize(entry) == 0:
-            raise AudioError(f"{entry}: empty file")
-        return entry
+        return _not_empty(entry)
     ark = _ARK.fullmatch(entry)
     if ark:
         return io.BytesIO(_ark_item(entry, ark[1], int(ark[2])))
     raise AudioError(f"{entry}: no such file")
+
+
+def _not_empty(path: str) -> str:
+    if os.path.getsize(path) == 0:
+        raise AudioError(f"{path}: empty file")
+    return path
 
 
 def _run_pipe(entry: str, allow_pipe: bool) -> bytes:

@@ -1,6 +1,6 @@
 """Read audio of any rate and channel count as a stream of mono blocks, in constant memory.
 
-Needs only soundfile and soxr; data dirs have their own reader.
+Needs only soundfile and soxr. Files are checked as those of data dirs are.
 """
 
 import sys
@@ -21,14 +21,16 @@ class Source:
     """An audio file.
 
     Attributes:
-        frames: samples per channel, according to the header.
+        frames: samples per channel.
         rate: sampling rate in Hz.
+        blocks: yields (samples, channels) float32 from the start, so many at a time.
     """
 
     path: Path
     frames: int
     rate: int
     channels: int
+    blocks: Callable[[int], Iterator[np.ndarray]]
 
     @property
     def seconds(self) -> float:
@@ -36,19 +38,17 @@ class Source:
 
 
 def open_source(path: Path) -> Source:
-    """Read the header. Raises AudioError if the file is missing, empty, or not audio."""
-    soundfile = package("soundfile")
-    if not path.is_file():
-        raise AudioError(f"{path}: no such file")
-    if not path.stat().st_size:
-        raise AudioError(f"{path}: empty file")
-    try:
-        info = soundfile.info(str(path))
-    except soundfile.LibsndfileError as e:
-        raise AudioError(f"{path}: not readable as audio: {e.error_string}") from e
-    if not info.frames:
-        raise AudioError(f"{path}: no samples")
-    return Source(path, info.frames, info.samplerate, info.channels)
+    """Check, as for data dirs, that a file is complete audio.
+
+    Raises:
+        AudioError: missing, empty, not audio, cut off, or an implausible rate.
+    """
+    for name in ("soundfile", "soxr"):
+        package(name)  # the reader imports them, without a message for the user
+    from espnet_robust.data.entries import in_order
+
+    audio = in_order(path)
+    return Source(path, audio.frames, audio.rate, audio.channels, audio.blocks)
 
 
 def open_speech(path: Path, rate: int, min_samples: int, note: Callable[[str], None]) -> Source:
@@ -86,7 +86,7 @@ def read_blocks(source: Source, rate: int) -> Iterator[np.ndarray]:
     """Yield mono float32 blocks at ``rate`` Hz, of at most ``BLOCK_SECONDS``.
 
     Raises:
-        AudioError: the file is truncated, or has NaN or infinite samples.
+        AudioError: the file is truncated, or has samples that are NaN, infinite or too large.
     """
     yield from resampled(_mono_blocks(source), source.rate, rate)
 
@@ -103,21 +103,11 @@ def resampled(blocks: Iterable[np.ndarray], rate: int, wanted: int) -> Iterator[
 
 
 def _mono_blocks(source: Source) -> Iterator[np.ndarray]:
-    soundfile = package("soundfile")
-    try:
-        with soundfile.SoundFile(str(source.path)) as file:
-            left = source.frames
-            while left > 0:
-                block = file.read(BLOCK_SECONDS * source.rate, dtype="float32", always_2d=True)
-                if not len(block):
-                    raise AudioError(f"{source.path}: truncated, {left} samples are missing")
-                left -= len(block)
-                mono = block.mean(1) if source.channels > 1 else block[:, 0]
-                if not np.isfinite(mono).all():
-                    raise AudioError(f"{source.path}: NaN or infinite samples")
-                yield mono
-    except soundfile.LibsndfileError as e:
-        raise AudioError(f"{source.path}: cannot be read: {e.error_string}") from e
+    from espnet_robust.data.audio import check_samples
+
+    for block in source.blocks(BLOCK_SECONDS * source.rate):
+        check_samples(block, source.path)
+        yield block.mean(1) if source.channels > 1 else block[:, 0]
 
 
 def with_progress(blocks: Iterator[np.ndarray], source: Source, rate: int) -> Iterator[np.ndarray]:

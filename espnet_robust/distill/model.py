@@ -139,6 +139,7 @@ class DistillModel(AbsESPnetModel):
         idle = list(utt_id) == [IDLE]  # another rank's utterance, of weight 0
         if idle:
             domain = torch.zeros_like(domain)  # adversaries go by what is distorted
+        self._follow_student()
         with self._autocast(speech.device):
             targets = self.targets(speech, speech_lengths)
         hidden, last, predictions = self._predict(
@@ -256,13 +257,14 @@ class DistillModel(AbsESPnetModel):
         return total, stats
 
     def _pick_student(self) -> tuple[SpeechModel, nn.ModuleDict]:
-        if not self.ema:
-            return self.student, self.heads
-        if not self.training:
+        if self.ema and not self.training:
             return self.ema_student, self.ema_heads
-        if self._batches % self._batches_per_step == 0:  # the last update is in the weights
-            self._move_average(share=1 - self.ema)
         return self.student, self.heads
+
+    def _follow_student(self) -> None:
+        """Move the average by the last update, in the first batch of each."""
+        if self.ema and self.training and self._batches % self._batches_per_step == 0:
+            self._move_average(share=1 - self.ema)
 
     def _move_average(self, share: float) -> None:
         _move_towards(self.ema_student, self.student, share)

@@ -49,7 +49,7 @@ class Views:
         mask_length: frames per span.
 
     Raises:
-        ConfigError: a share or length is out of range.
+        ConfigError: the views of an utterance would have different lengths.
     """
 
     def __init__(
@@ -79,6 +79,8 @@ class Views:
         self.mask_length = mask_length
         self.epoch = 0
         self.share = 0.0
+        if mapping != "none" and (mapping != "same" or CLEAN in self.extra):
+            distorter.check_keeps_length("the frames of teacher and student")
 
     def start_epoch(self, schedule: Schedule) -> None:
         """Called before an epoch's workers start."""

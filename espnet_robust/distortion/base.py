@@ -210,6 +210,10 @@ class Kind:
         named = (f for f in fields(self) if isinstance(f.metadata["parser"], DataDirPath))
         return {path for f in named if (path := getattr(self, f.name)) is not None}
 
+    def keeps_length(self) -> bool:
+        """Whether the output always has the length of the input."""
+        return type(self).num_samples_out is Kind.num_samples_out
+
     def draw(self, rng: np.random.Generator, context: Context) -> dict:
         raise NotImplementedError
 

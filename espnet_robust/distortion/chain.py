@@ -29,6 +29,9 @@ class Step(Protocol):
     def data_dirs(self) -> set[str]:
         """The data dirs that it draws from."""
 
+    def changing_length(self) -> set[str]:
+        """Names of the kinds in it that may change the length."""
+
 
 @dataclass(frozen=True)
 class One:
@@ -57,6 +60,9 @@ class One:
     def data_dirs(self) -> set[str]:
         return self.kind.data_dirs()
 
+    def changing_length(self) -> set[str]:
+        return set() if self.kind.keeps_length() else {self.name}
+
 
 @dataclass(frozen=True)
 class Sequence:
@@ -78,6 +84,9 @@ class Sequence:
 
     def data_dirs(self) -> set[str]:
         return set().union(*(step.data_dirs() for step in self.steps))
+
+    def changing_length(self) -> set[str]:
+        return set().union(*(step.changing_length() for step in self.steps))
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,10 @@ class OneOf:
     def data_dirs(self) -> set[str]:
         return set().union(*(step.data_dirs() for step in self.steps))
 
+    def changing_length(self) -> set[str]:
+        pairs = zip(self.steps, self.weights, strict=True)
+        return set().union(*(step.changing_length() for step, weight in pairs if weight > 0))
+
 
 @dataclass(frozen=True)
 class Maybe:
@@ -121,6 +134,9 @@ class Maybe:
 
     def data_dirs(self) -> set[str]:
         return self.step.data_dirs()
+
+    def changing_length(self) -> set[str]:
+        return self.step.changing_length() if self.prob > 0 else set()
 
 
 def _num_samples_after(num_samples: int, drawn: list[tuple[Labels, dict]]) -> int:
@@ -174,6 +190,14 @@ class Distorter:
     def data_dirs(self) -> tuple[str, ...]:
         """The data dirs of noise, rooms and voices that it draws from, sorted."""
         return tuple(sorted(self.chain.data_dirs()))
+
+    def check_keeps_length(self, what: str) -> None:
+        """Raise ConfigError if a step may change the length, with which ``what`` would not fit."""
+        if found := ", ".join(sorted(self.chain.changing_length())):
+            raise ConfigError(
+                f"distortion: {found} changes the length of utterances, so {what} no longer fit; "
+                "write `length: keep`, or leave it out"
+            )
 
     def draw(
         self,

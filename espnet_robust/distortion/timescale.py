@@ -53,6 +53,9 @@ class Speed(Kind):
     pitch: str = field(**word("follow", ("follow", "keep")))
     length: str = field(**word("keep", ("keep", "map")))
 
+    def keeps_length(self) -> bool:
+        return self.length == "keep"
+
     def draw(self, rng: np.random.Generator, context: Context) -> dict:
         factor = self.factor.draw(rng, context.progress)
         return {"factor": factor, "pitch": self.pitch, "length": self.length}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from espnet_robust.common.errors import AudioError, ConfigError, DataDirError
+from espnet_robust.common.errors import AudioError, DataDirError
 from espnet_robust.data.audio import RATE, read_audio
 from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.distortion import load_distortion
@@ -55,7 +55,7 @@ class Batches:
         frames: the frames of the model in training.
 
     Raises:
-        ConfigError: the distortion cannot be read.
+        ConfigError: the distortion cannot be read, or changes the length of utterances.
     """
 
     def __init__(
@@ -64,6 +64,8 @@ class Batches:
         self.config, self.speech, self.units, self.frames = config, speech, units, frames
         self.longest = int(config.max_seconds * RATE)
         self.distorter = load_distortion(config.distortion) if config.distortion else None
+        if self.distorter:
+            self.distorter.check_keeps_length("their units")
 
     def plan(self, skip: int = 0) -> Iterator[tuple[int, list[int]]]:
         """Yield (epoch, utterances) for each batch from number ``skip`` on, without end.
@@ -103,7 +105,7 @@ class Batches:
             rng: for crops and masks; distortions have their own, per utterance and epoch.
 
         Raises:
-            AudioError, ConfigError: a distortion fails, or changes the length of the audio.
+            AudioError: a distortion fails.
         """
         crops = [self._crop(i, epoch, progress, rng) for i in batch]
         lengths = torch.tensor([len(wav) for wav, _ in crops])
@@ -134,14 +136,9 @@ class Batches:
         if self.distorter is None:
             return wav
         try:
-            heard, record = self.distorter(
+            heard, _ = self.distorter(
                 wav, utt_id, seed=self.config.seed, epoch=epoch, side="pretrain", progress=progress
             )
         except AudioError as e:
             raise AudioError(f"{utt_id}: {e}") from e
-        if len(heard) != len(wav):
-            raise ConfigError(
-                f"distortion: {record['domain']} changes the length of {utt_id}, so its units no "
-                "longer fit; leave this distortion out"
-            )
         return heard

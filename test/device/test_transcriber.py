@@ -148,7 +148,7 @@ def files(directory):
     [
         ("missing.wav", "no such file"),
         ("empty.wav", "empty file"),
-        ("rubbish.wav", "not readable as audio"),
+        ("rubbish.wav", "not audio"),
         ("none.wav", "no samples"),
         ("short.wav", "10 ms, shorter than one frame \\(25 ms\\)"),
         ("nan.wav", "NaN or infinite"),

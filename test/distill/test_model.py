@@ -124,6 +124,27 @@ def test_progress_counts_updates_and_not_batches(teacher, inputs):
     assert model.schedule.step == 6 and model.schedule.share == 0.6
 
 
+@pytest.mark.parametrize("dat", ["none", "reversal", "pairs", "linear", "coral", "mmd"])
+def test_the_average_moves_once_in_each_update(teacher, inputs, dat):
+    """Also where the student hears each batch twice."""
+    student = build_student(teacher, StudentConfig()).eval()
+    config = AdversaryConfig(method=dat) if dat != "none" else None
+    domain = config and Adversary(student.hidden_size, student.num_layers, 2, config)
+    model = DistillModel(Targets([teacher], [2]), student, {"l1": 1.0}, domain, ema=0.9)
+    model.start_epoch(Schedule(steps_per_epoch=2), batches_per_step=2)
+    model.train()
+    ours, theirs = next(model.ema_heads.parameters()), next(model.heads.parameters())
+    begun = theirs.detach().clone()
+    with torch.no_grad():
+        theirs += 1
+    for share in (0.1, 0.1, 0.19):
+        model(**inputs, clean_speech=inputs["speech"])
+        torch.testing.assert_close(ours, begun + share)
+    model.eval()
+    model(**inputs, clean_speech=inputs["speech"])
+    torch.testing.assert_close(ours, begun + 0.19)
+
+
 def test_an_auxiliary_loss_keeps_its_place_among_the_weights(teacher, inputs):
     """Old checkpoints, those of the optimizer too, know weights by name and by order."""
     student = build_student(teacher, StudentConfig()).eval()

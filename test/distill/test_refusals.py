@@ -84,6 +84,14 @@ def refused(train, tmp_path):
             "need .train or valid, one of cosine, distill",
         ),
         ({"best_model_criterion": [["valid", "domain_acc", "up"]]}, "best_model_criterion"),
+        (
+            {"distortion": {"chain": ["clean", {"name": "speed", "length": "map", "prob": 0.1}]}},
+            "speed changes the length of utterances",
+        ),
+        (
+            {"dat": "none", "valid_distortion": {"chain": [{"name": "speed", "length": "map"}]}},
+            "speed changes the length",
+        ),
         ({"accum_grad": 0}, "accum_grad: need at least 1"),
         ({"accum_grad": 4}, "accum_grad: 4 batches make an update, and an epoch has only 3"),
     ],

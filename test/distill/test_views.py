@@ -3,9 +3,9 @@ import pickle
 import numpy as np
 import pytest
 
-from espnet_robust.common.errors import AudioError
+from espnet_robust.common.errors import AudioError, ConfigError
 from espnet_robust.distill.schedule import Schedule
-from espnet_robust.distill.views import MAPPINGS, Views
+from espnet_robust.distill.views import CLEAN, MAPPINGS, Views
 from espnet_robust.distortion import load_distortion
 from espnet_robust.models.frames import Frames
 
@@ -65,6 +65,25 @@ def test_validation_hears_the_same_in_every_epoch():
     first = draw(views, "u")
     views.start_epoch(Schedule(7, max_epoch=7))
     assert all(np.array_equal(first[key], value) for key, value in draw(views, "u").items())
+
+
+@pytest.mark.parametrize(("mapping", "extra"), [("setup1", ()), ("setup2", ()), ("same", (CLEAN,))])
+def test_views_of_different_lengths_are_refused(mapping, extra):
+    """Before any utterance is read."""
+    tempo = {"name": "speed", "length": "map"}
+    frames = Frames(16000, ((400, 320),))
+    for chain in ([tempo], [{"one_of": ["clean", {"sequence": ["white", tempo], "prob": 0.1}]}]):
+        distorter = load_distortion({"snr_db": 10, "chain": chain})
+        message = "distortion: speed changes the length of utterances, .*write `length: keep`"
+        with pytest.raises(ConfigError, match=message):
+            Views(mapping, distorter, LABELS, 0, 8000, frames, True, extra=extra)
+
+
+def test_one_view_may_change_its_length():
+    distorter = load_distortion({"chain": [{"name": "speed", "factor": 2, "length": "map"}]})
+    views = Views("same", distorter, {"speed": 1}, 0, 8000, Frames(16000, ((400, 320),)), True)
+    heard = draw(views, "u")
+    assert len(heard["speech"]) == len(heard["student_speech"]) == 4000
 
 
 @pytest.mark.parametrize(

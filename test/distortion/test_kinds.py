@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.signal import periodogram, welch
 
-from espnet_robust.common.errors import DataDirError
+from espnet_robust.common.errors import ConfigError, DataDirError
 from espnet_robust.data.audio import RATE, read_audio, write_audio
 from espnet_robust.data.data_dir import read_data_dir, write_data_dir
 from espnet_robust.distortion import load_distortion
@@ -66,6 +66,7 @@ def test_contract(speech, steps, name):
     for utt in ("a", "b", "c"):
         out, record = distorter(speech, utt, seed=0)
         assert out.dtype == np.float32 and out.shape == speech.shape
+        distorter.check_keeps_length("it")
         assert np.isfinite(out).all() and np.abs(out).max() <= 1.0
         assert out is not speech and not np.shares_memory(out, speech)
         record = json.loads(json.dumps(record))
@@ -296,6 +297,18 @@ def test_mapped_length_reaches_the_steps_after_it(speech, steps):
     distorter = load_distortion({"chain": [speed, steps["noise"] | {"snr_db": 0}]})
     out, record = distorter(speech, "a", seed=0)
     assert len(out) == 2 * len(speech) == distorter.num_samples_out(len(speech), record)
+
+
+def test_what_may_change_the_length_is_named():
+    tempo = {"name": "speed", "length": "map"}
+    for chain in (
+        ["white", "speed", tempo | {"prob": 0}],
+        [{"one_of": ["clean", tempo | {"weight": 0}]}],
+    ):
+        load_distortion({"snr_db": 10, "chain": chain}).check_keeps_length("it")
+    for chain in ([tempo], [{"one_of": ["clean", {"sequence": ["clean", tempo], "prob": 0.1}]}]):
+        with pytest.raises(ConfigError, match="speed changes .*, so it no longer fit; write"):
+            load_distortion({"chain": chain}).check_keeps_length("it")
 
 
 def test_clip():
