@@ -139,7 +139,7 @@ def test_set_up_does_not_empty_the_environment_of_another_checkout(set_up, tmp_p
     (tmp_path / ".venv").symlink_to(other)
     status, message = set_up()
     assert status == 1
-    assert message.startswith("error: setup: .venv is a link to the environment of another checkout")
+    assert message.startswith("error: setup: .venv is a link to the environment of another")
     assert (other / "complete").is_file()
 
 
