@@ -105,9 +105,9 @@ def gather(scores: Iterable[Scores], order: Sequence[str] = ()) -> Results:
     if not scores:
         raise UserError("no scores to report")
     if order:
-        known = sorted({s.system for s in scores})
-        if unknown := [name for name in order if name not in known]:
-            raise _unknown(unknown[0], known)
+        systems_there = sorted({s.system for s in scores})
+        if unknown := [name for name in order if name not in systems_there]:
+            raise _unknown(unknown[0], systems_there)
         scores = [s for s in scores if s.system in order]  # others decide nothing
     for a, b in itertools.pairwise(scores):
         if (a.system, a.seed) == (b.system, b.seed):
