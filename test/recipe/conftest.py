@@ -25,12 +25,13 @@ from espnet_robust.recipe.plan import DISTILL, Plan
 from espnet_robust.recipe.training import train
 from espnet_robust.recognise.tokens import make_tokens
 
-# Reads train.yaml and writes what ESPnet would: its configuration and its best model.
+# Reads train.yaml and writes what ESPnet would: its configuration, its best model and another.
 STUB = """
 import pathlib, sys
 out, best = pathlib.Path(sys.argv[1]), sys.argv[2]
 (out / "config.yaml").write_text((out / "train.yaml").read_text())
-(out / best).write_text(sys.argv[3])
+for name in (best, "other.pth"):
+    (out / name).write_text(sys.argv[3])
 """
 SYSTEMS = ("teacher", "cdm1")
 SEED = "0"

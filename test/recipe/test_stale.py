@@ -139,7 +139,7 @@ CHANGES = [
      "labels data/tokens/"),
     ("--token_type", option(token_type="char"), True,
      RECOGNISERS, "config bpemodel"),
-    ("--checkpoint", option(checkpoint="config.yaml"), False, DECODED, ""),
+    ("--checkpoint", option(checkpoint="other.pth"), False, DECODED, ""),
     ("--decode_options", option(decode_options="--method beam"), False, DECODED, ""),
     ("--asr_args", option(task_args="--optim_conf lr=0.5"), True, RECOGNISERS,
      "config optim_conf.lr: 0.003 -> 0.5"),
@@ -212,7 +212,7 @@ def test_there_are_thirty():
          "else: config.yaml was changed after it was written; begin with --stage 6"),
         (edit("data/train/text", "a A B C", "a B"), 8, "asr: was made of something else: labels "
          "data/train/text changed; begin with --stage 7 --redo"),
-        (option(checkpoint="config.yaml"), 9, "decode/test: was made of something else: model "),
+        (option(checkpoint="other.pth"), 9, "decode/test: was made of something else: model "),
         (option(decode_options="--method beam"), 10, "options method: greedy -> beam"),
         (lambda run: run, 10, "it does not say what it was made of; begin with --stage 9"),
     ],
