@@ -45,7 +45,7 @@ def prepare(
         UserError: there are no DNS impulse responses in ``root``.
         AudioError: as for ``write_recordings``.
     """
-    check_root(root, "the DNS Challenge's datasets", ["impulse_responses/SLR2*"])
+    check_root(root, "the DNS Challenge's datasets", ["impulse_responses/SLR2[68]"])
     responses = root / "impulse_responses"
     recordings: list[Recording] = []
     if (responses / "SLR26").is_dir():

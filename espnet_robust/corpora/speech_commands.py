@@ -135,8 +135,14 @@ def part_of_speaker(speaker: str) -> str:
 
 def _read_lists(root: Path) -> dict[str, str] | None:
     """ "WORD/FILE" -> part, or None if the lists are missing."""
-    if not all((root / name).exists() for name in LISTS.values()):
+    missing = [name for name in LISTS.values() if not (root / name).exists()]
+    if len(missing) == len(LISTS):
         return None
+    if missing:
+        raise UserError(
+            f"{root}: {missing[0]} is missing, the other list is there; extract the corpus "
+            "again, or remove both lists, to divide the speakers by their hash"
+        )
     return {
         line.strip(): part
         for part, name in LISTS.items()

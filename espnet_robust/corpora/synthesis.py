@@ -99,9 +99,13 @@ def _keep_plan(audio_dir: Path, items: Sequence[dict]) -> None:
     """Empty ``audio_dir`` unless it has the same plan; raise UserError if it has none."""
     plan = "".join(json.dumps(item, sort_keys=True) + "\n" for item in items)
     plan_file = audio_dir / "plan.jsonl"
+    old = audio_dir.with_name(f".{audio_dir.name}.old")
+    if old.is_dir():  # of a run that was killed while it removed this
+        shutil.rmtree(old)
     if plan_file.exists():
         if plan_file.read_text(encoding="utf-8") != plan:
-            shutil.rmtree(audio_dir)
+            audio_dir.rename(old)  # at once: half of it would look like another's
+            shutil.rmtree(old)
     elif audio_dir.exists() and any(audio_dir.iterdir()):
         raise UserError(f"{audio_dir} was not made by this command; move it out of the way")
     audio_dir.mkdir(parents=True, exist_ok=True)

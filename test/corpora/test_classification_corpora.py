@@ -107,6 +107,12 @@ def test_speech_commands_by_lists(tree, prepared):
         prepared("speech_commands", "--root", tree(WORDS | wrong), *options)
 
 
+def test_speech_commands_with_one_of_the_lists(tree, prepared):
+    root = tree(WORDS | {"validation_list.txt": f"yes/{HASHES[0]}_nohash_0.wav\n"})
+    with pytest.raises(UserError, match=r"testing_list.txt is missing, the other list is there"):
+        prepared("speech_commands", "--root", root, *KEYS)
+
+
 def test_silence_of_each_part_is_its_own_stretch(tree, prepared, tmp_path):
     root = tree(WORDS | NOISE)
     noise = read_audio(root / "_background_noise_/hum.wav")

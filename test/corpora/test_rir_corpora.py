@@ -124,6 +124,11 @@ def test_dns_rir(tree, prepared):
     assert rooms(dirs["dns_rir_train"])["smallroom-Room007-00001"] == "smallroom-Room007"
 
 
+def test_an_archive_is_no_responses(tree, prepared):
+    with pytest.raises(UserError, match=r"is not .*no impulse_responses/SLR2\[68\] in it"):
+        prepared("dns_rir", "--root", tree({"impulse_responses/SLR28.zip": "zip"}))
+
+
 def test_rir_folder_by_room(tree, prepared):
     root = tree({"hall/a.flac": None, "hall/b.flac": None, "cell/c.wav": None, "manifest.tsv": ""})
     data = prepared("rir_folder", "--root", root, "--name", "rir_train", "--groups", "hall")
