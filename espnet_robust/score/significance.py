@@ -85,7 +85,9 @@ class Draws:
         self.number, self.seed = draws, seed
         self.speakers = (units[0] > 0).sum(1)  # (C,)
         # Nearly always all runs have the same, which are then summed once.
-        self.units, self._of = np.unique(units, axis=0, return_inverse=True)
+        kinds: dict[bytes, int] = {}
+        self._of = [kinds.setdefault(one.tobytes(), len(kinds)) for one in units]
+        self.units = np.array([units[self._of.index(kind)] for kind in kinds.values()])
 
     def rates(self, runs: Sequence[np.ndarray]) -> np.ndarray:
         """Errors (C, S) of R runs -> (R, D, C), in per cent."""
