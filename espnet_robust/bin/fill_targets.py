@@ -77,7 +77,9 @@ def _fill(args: argparse.Namespace, plan: Plan, config: Mapping[str, Any], seed:
     from tqdm import tqdm
 
     from espnet_robust.common.processes import unordered
+    from espnet_robust.distill.fill import check_mixtures
 
+    check_mixtures(config)
     end = None if args.number is None else args.first + args.number
     wavs = list(islice(_wavs(plan), args.first, end))
     parts = [wavs[n : n + PART] for n in range(0, len(wavs), PART)]

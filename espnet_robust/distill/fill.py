@@ -16,11 +16,20 @@ from espnet_robust.data.audio import read_audio
 from espnet_robust.distill.cache import TargetCache
 from espnet_robust.distill.config import AMP, DistillConfig
 from espnet_robust.distill.targets import Targets
-from espnet_robust.distill.views import Views
+from espnet_robust.distill.views import FRAMES, Views
+from espnet_robust.distortion import load_distortion
 from espnet_robust.models.speech_model import load_teacher
 
 # Of the student, the adversary and the eraser, which have no part in the targets.
 _OTHERS = ("student_conf", "dat_conf", "dat", "erase")
+
+
+def check_mixtures(config: Mapping[str, Any]) -> None:
+    """Raise ConfigError if the training would refuse its distortions once the cache is full."""
+    options = _options(config)
+    for train in (True, False):
+        if options.mapping_of(train) != "none":
+            load_distortion(options.distortion_of(train)).check_keeps_length(FRAMES)
 
 
 def fill(

@@ -25,6 +25,7 @@ from espnet_robust.models.spans import counted_spans
 MAPPINGS = ("none", "setup1", "setup2", "same")
 CLEAN = "clean_speech"  # the crop before any distortion
 EXTRA_VIEWS = (CLEAN,)
+FRAMES = "the frames of teacher and student"  # what a change of length would pull apart
 
 
 class Views:
@@ -80,7 +81,7 @@ class Views:
         self.epoch = 0
         self.share = 0.0
         if mapping != "none" and (mapping != "same" or CLEAN in self.extra):
-            distorter.check_keeps_length("the frames of teacher and student")
+            distorter.check_keeps_length(FRAMES)
 
     def start_epoch(self, schedule: Schedule) -> None:
         """Called before an epoch's workers start."""

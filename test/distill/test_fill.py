@@ -86,3 +86,13 @@ def test_without_a_cache_there_is_nothing_to_do(recipe, capsys):
     fill_targets.main(options("", "--cluster", "two.yaml", "--jobs_dir", "jobs"))
     assert sorted(p.name for p in recipe.iterdir()) == ["conf", "data", "teacher", "two.yaml"]
     assert not capsys.readouterr().out
+
+
+def test_a_mixture_that_the_training_would_refuse_is_refused_before_any_target(recipe):
+    Path("slow.yaml").write_text("chain: [{name: speed, length: map}]")
+    given = "--mapping setup1 --distortion slow.yaml --fixed_crops true --target_cache cache"
+    with pytest.raises(ConfigError, match="speed changes the length of utterances"):
+        fill_targets.main(
+            [f"--distill_args={given}", "--systems", "cdm1", "--train_distortion", ""]
+        )
+    assert not Path("cache").exists()
