@@ -46,10 +46,17 @@ class Run:
         return trained or made_by(self.directory)
 
     def find(self, path: str) -> Path | None:
-        """A file or directory as the scoring named it, from here or from above ``scores.json``:
-        scores of a recipe elsewhere name their data from the directory of that recipe."""
-        parents = self.directory.absolute().parents
-        return next((p for p in (Path(path), *(up / path for up in parents)) if p.exists()), None)
+        """A file or directory as the scoring named it, from the directory of ``scores.json``, from
+        one above, or else from here.
+
+        The scoring of a recipe names its data from the directory of the recipe, which its
+        experiment is in, unless that is kept elsewhere. From here it would be the data of another
+        recipe, if that has files of the same names.
+        """
+        own, here = self.directory.absolute(), Path.cwd()
+        # From here as given: a page should not tell where its recipe lies.
+        above = [Path() if up == here else up for up in (own, *own.parents)]
+        return next((p for up in (*above, Path()) if (p := up / path).exists()), None)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Bad input of a report is named."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +41,20 @@ def test_audio_that_moved_is_said(tmp_path, monkeypatch):
     assert problem == "1 test sets have moved or are deleted: data/test_clip and others"
     (tmp_path / "data/test_clip").mkdir(parents=True)  # seen from above scores.json
     assert read_runs(paths).problems == ()
+
+
+def test_the_data_of_each_experiment_are_its_own(tmp_path, monkeypatch):
+    here, there = (tmp_path / name for name in ("here", "there"))
+    paths = [write_all(at / "exp", scores("a"))[0] for at in (here, there)]
+    for at in (here, there):
+        (at / "data/test").mkdir(parents=True)
+    monkeypatch.chdir(here)
+    mine, other = read_runs(paths, names=dict(zip(paths, ("a", "b"), strict=True))).runs
+    assert mine.find("data/test") == Path("data/test")  # as named, for the page
+    assert other.find("data/test") == there / "data/test"
+    (there / "data/test").rmdir()  # an experiment that is kept elsewhere
+    assert other.find("data/test") == Path("data/test")
+    assert other.find("data/none") is None
 
 
 def test_intervals_that_cannot_be_are_said(tmp_path):
