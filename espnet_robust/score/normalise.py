@@ -5,6 +5,7 @@ Everything else is an option and is recorded in ``scores.json``, because systems
 compared if they were scored in the same way.
 """
 
+import itertools
 import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -17,7 +18,7 @@ from espnet_robust.data.words import words
 
 CASES = ("keep", "lower", "upper")
 PUNCTUATION = ("keep", "drop")
-_APOSTROPHES = "'\u2019"  # within a word they are letters: don't, l'eau
+_APOSTROPHES = ("'", "\u2019")  # within a word they are letters: don't, l'eau
 
 
 @dataclass(frozen=True)
@@ -103,18 +104,23 @@ def read_mapping(path: str | Path) -> dict[tuple[str, ...], str]:
 
 
 def without_punctuation(text: str) -> str:
+    """Drop punctuation; where words have nothing but punctuation between them, leave a blank.
+
+    >>> without_punctuation("Well, don't -- 'stop'! Twenty-one...two")
+    "Well don't  stop Twenty one two"
     """
-    >>> without_punctuation("Well, don't -- 'stop'!")
-    "Well don't  stop"
-    """
+    runs = ["".join(run) for _, run in itertools.groupby(text, _is_punctuation)]
     kept = []
-    for n, char in enumerate(text):
-        inside = 0 < n < len(text) - 1 and text[n - 1].isalnum() and text[n + 1].isalnum()
-        if (char in _APOSTROPHES and inside) or not unicodedata.category(char).startswith("P"):
-            kept.append(char)
-        elif inside:
-            kept.append(" ")  # twenty-one: two words
+    for n, run in enumerate(runs):
+        if not _is_punctuation(run[0]):
+            kept.append(run)
+        elif 0 < n < len(runs) - 1 and not (runs[n - 1][-1].isspace() or runs[n + 1][0].isspace()):
+            kept.append(run if run in _APOSTROPHES else " ")
     return "".join(kept)
+
+
+def _is_punctuation(char: str) -> bool:
+    return unicodedata.category(char).startswith("P")
 
 
 def _mapped(mapping: Mapping[tuple[str, ...], str]) -> Callable[[str], str]:

@@ -18,6 +18,14 @@ def test_by_default_unicode_is_composed_and_nothing_else():
         ("l\u2019eau \u00abpure\u00bb", "l\u2019eau pure"),
         ("'quoted'", "quoted"),
         ("$5 + 5", "$5 + 5"),  # symbols are no punctuation
+        ("well...okay", "well okay"),
+        ("wait--what?!", "wait what"),
+        ('he said,"no"', "he said no"),
+        ("rock'n'roll o''clock", "rock'n'roll o clock"),
+        ("$5-$10", "$5 $10"),
+        # Hindi, with a vowel sign before the hyphen, and with a joiner
+        ("\u0926\u0940-\u0926\u0940", "\u0926\u0940 \u0926\u0940"),
+        ("\u0915\u094d\u200d-\u0915", "\u0915\u094d\u200d \u0915"),
     ],
 )
 def test_punctuation(text, expected):
