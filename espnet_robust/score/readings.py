@@ -38,7 +38,7 @@ def resolve(
     Args:
         ref: a reference with marks.
         hyp: words, normalised.
-        normalise: applied to the words of the reference, marks apart.
+        normalise: applied to the words of the reference between its marks, as one text each.
         alignment: a key of ``ALIGNMENTS``.
         where: beginning of error messages.
 
@@ -87,13 +87,15 @@ def _sequence(
 ) -> tuple[list[Reading], Sequence[str]]:
     """The readings up to a closing mark, and the tokens from there on."""
     parts: list[list[Reading]] = []
-    while tokens and tokens[0] != "}" and not (inside and tokens[0] == "/"):
+    ends = ("}", "/") if inside else ("}",)
+    while tokens and tokens[0] not in ends:
         if tokens[0] == "{":
             options, tokens = _alternatives(tokens[1:], normalise, where)
             parts.append(options)
         else:
-            parts.append([tuple(_words(tokens[0], normalise))])
-            tokens = tokens[1:]
+            run = list(itertools.takewhile(lambda token: token not in ("{", *ends), tokens))
+            parts.append([tuple(_words(run, normalise))])
+            tokens = tokens[len(run) :]
         number = 1
         for part in parts:
             number *= len(part)
@@ -116,8 +118,13 @@ def _alternatives(
             return list(dict.fromkeys(found)), tokens
 
 
-def _words(token: str, normalise: Callable[[str], str]) -> Iterator[Word]:
-    optional = len(token) > 2 and token[0] == "(" and token[-1] == ")"
-    text = token[1:-1] if optional else token
-    if text != NOTHING:
-        yield from ((word, optional) for word in words(normalise(text)))
+def _words(run: Sequence[str], normalise: Callable[[str], str]) -> Iterator[Word]:
+    """Words without a mark between them are one text: a mapping may be of several."""
+    for optional, some in itertools.groupby(run, _is_optional):
+        spoken = [word for token in some if (word := token[1:-1] if optional else token) != NOTHING]
+        for text in spoken if optional else [" ".join(spoken)]:
+            yield from ((word, optional) for word in words(normalise(text)))
+
+
+def _is_optional(token: str) -> bool:
+    return len(token) > 2 and token[0] == "(" and token[-1] == ")"

@@ -1,6 +1,8 @@
 import pytest
 
 from espnet_robust.common.errors import DataDirError
+from espnet_robust.score.counts import score_utterances
+from espnet_robust.score.normalise import Normalisation
 from espnet_robust.score.readings import MOST, readings, resolve
 
 
@@ -20,6 +22,17 @@ def test_alternatives():
 def test_words_are_normalised_and_marks_are_not():
     normalise = str.lower
     assert readings("{ A / @ } (B)", normalise, "ref")[0] == (("a", False), ("b", True))
+
+
+def test_a_mapping_may_be_of_several_words(tmp_path):
+    (tmp_path / "map").write_text("going to => gonna\nyou know =>\n")
+    normalise = Normalisation(mapping=str(tmp_path / "map"), alternatives=True)
+    ref = "i am going to {go / keep going to work} (now) you know @ bye"
+    said = ["i am gonna go now bye", "i am gonna keep gonna work now bye"]
+    assert [" ".join(w for w, _ in r) for r in readings(ref, normalise, "ref")] == said
+    for hyp in ("i am going to go now bye", "i am gonna go you know bye"):
+        counted = score_utterances({"u": ref}, {"u": hyp}, normalise=normalise)
+        assert counted.total.wer == 0
 
 
 @pytest.mark.parametrize(
