@@ -169,12 +169,19 @@ def by_test_set(data_dirs: Sequence[Path]) -> dict[str, dict[str, Path]]:
     """Test set -> condition -> data dir, where ``SET_CONDITION`` is a distorted copy of ``SET``.
 
     Raises:
-        UserError: a directory is missing, or its ``condition.json`` is invalid.
+        UserError: a directory is missing, its ``condition.json`` is invalid, or two directories
+            are the same condition of test sets with the same name.
     """
     sets: dict[str, dict[str, Path]] = {}
     for data_dir in data_dirs:
         condition = read_condition(data_dir).name
         # LibriSpeech's test_clean is a test set of that name, not a copy of one named test.
         suffix = "" if condition == CLEAN else f"_{condition}"
-        sets.setdefault(data_dir.name.removesuffix(suffix), {})[condition] = data_dir
+        test_set = data_dir.name.removesuffix(suffix)
+        other = sets.setdefault(test_set, {}).setdefault(condition, data_dir)
+        if other.resolve() != data_dir.resolve():  # outputs are named after set and condition
+            raise UserError(
+                f"{other} and {data_dir} are both condition {condition!r} of a test set "
+                f"{test_set!r}; rename one of them, or give each a command and --out of its own"
+            )
     return sets

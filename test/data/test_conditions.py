@@ -130,6 +130,19 @@ def test_a_missing_test_set(tmp_path):
         by_test_set([tmp_path / "test"])
 
 
+def test_two_data_dirs_of_one_test_set_and_condition(tmp_path):
+    """Their outputs would have the same name, so one of them would be left out."""
+    for folder in "xy":
+        (tmp_path / folder).mkdir()
+    x, y = (data_dirs(tmp_path / f, {"test": None, "test_noise": "noise"}) for f in "xy")
+    for one, other, condition in ((x[0], y[0], "clean"), (x[1], y[1], "noise")):
+        said = f"^{one} and {other} are both condition '{condition}' of a test set 'test'; rename"
+        with pytest.raises(UserError, match=said):
+            by_test_set([one, other])
+    # Named twice, it is still one data dir.
+    assert by_test_set([x[0], tmp_path / "y/../x/test"]) == {"test": {"clean": x[0]}}
+
+
 def test_conditions_of_a_test_set_and_of_no_other(tmp_path):
     names = {"test": None, "test_noise": "noise", "test_other": None, "test_other_noise": "noise"}
     dirs = data_dirs(tmp_path, names)
