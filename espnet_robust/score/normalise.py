@@ -34,7 +34,7 @@ class Normalisation:
         case: ``keep``, ``lower`` or ``upper``.
         punctuation: ``keep``, or ``drop``: Unicode's punctuation, but apostrophes within words.
         alternatives: a reference may offer readings, as sclite's do: ``{A / B}``, where ``@`` is
-            nothing, and optional words, ``(A)``, no errors if they are left out.
+            nothing, and optional words, ``(A) (B)``, no errors if they are left out.
 
     Raises:
         ConfigError: a file cannot be read, or one of its lines is invalid.

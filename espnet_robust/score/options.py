@@ -40,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--alternatives",
         action="store_true",
-        help="references may hold {A / B}, {A / @} and optional (WORDS), as for sclite -D",
+        help="references may hold {A / B}, {A / @} and optional (WORD), as for sclite -D",
     )
 
 

@@ -1,7 +1,8 @@
 """References with alternatives and optional words, written as for sclite.
 
 ``{ going to / gonna }`` may be said either way, ``{ um / @ }`` may be said or not, and ``(the)`` is
-optional: a word of the reference that counts as right if it is left out, as with ``sclite -D``.
+optional: a word of the reference that counts as right if it is left out, as with ``sclite -D``. The
+``/`` has blanks around it, and every optional word has parentheses of its own.
 """
 
 import itertools
@@ -46,7 +47,8 @@ def resolve(
         Its words without the optional ones that the hypothesis omits, and the number of these.
 
     Raises:
-        DataDirError: braces do not match, or there are more than ``MOST`` readings.
+        DataDirError: braces or parentheses do not match, alternatives have no blanks between them,
+            or there are more than ``MOST`` readings.
     """
     found = (_compared(one, hyp, alignment) for one in readings(ref, normalise, where))
     _, kept, dropped = min(found, key=lambda one: one[0])
@@ -94,6 +96,7 @@ def _sequence(
             parts.append(options)
         else:
             run = list(itertools.takewhile(lambda token: token not in ("{", *ends), tokens))
+            _check(run, inside, where)
             parts.append([tuple(_words(run, normalise))])
             tokens = tokens[len(run) :]
         number = 1
@@ -124,6 +127,20 @@ def _words(run: Sequence[str], normalise: Callable[[str], str]) -> Iterator[Word
         spoken = [word for token in some if (word := token[1:-1] if optional else token) != NOTHING]
         for text in spoken if optional else [" ".join(spoken)]:
             yield from ((word, optional) for word in words(normalise(text)))
+
+
+def _check(run: Sequence[str], inside: bool, where: str) -> None:
+    """Refuse words with a part of a mark in them: as words they would be errors, unnoticed."""
+    for token in run:
+        if token.count("(") != token.count(")"):
+            raise DataDirError(
+                f"{where}: {token!r} in a reference; mark optional words one by one: (you) (know)"
+            )
+        if inside and "/" in token:
+            raise DataDirError(
+                f"{where}: {token!r} between {{ and }} in a reference; write blanks around the / "
+                "of alternatives: {um / @}"
+            )
 
 
 def _is_optional(token: str) -> bool:

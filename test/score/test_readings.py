@@ -1,5 +1,6 @@
 import pytest
 
+from espnet_robust.bin.score import get_parser
 from espnet_robust.common.errors import DataDirError
 from espnet_robust.score.counts import score_utterances
 from espnet_robust.score.normalise import Normalisation
@@ -17,6 +18,11 @@ def test_alternatives():
     assert texts("{ a / b } { c / d }") == ["a c", "a d", "b c", "b d"]
     assert texts("and/or") == ["and/or"]  # a word, not a choice
     assert texts("a / b") == ["a / b"]  # nor outside of braces
+
+
+def test_help_says_what_is_read():
+    assert "optional (WORD), as for" in " ".join(get_parser().format_help().split())
+    assert texts("(you) (know) f(x)") == ["you know f(x)"]
 
 
 def test_words_are_normalised_and_marks_are_not():
@@ -54,6 +60,11 @@ def test_the_closest_reading(ref, hyp, expected):
     [
         ("a } b", "} without {"),
         ("{ a / b", "{ without }"),
+        ("(you know) a", "'(you' in a reference; mark optional words one by one: (you) (know)"),
+        ("you know) a", "'know)' in a reference"),
+        ("{ ( a ) / b }", "'(' in a reference"),
+        ("{um/@} a", "'um/@' between { and } in a reference; write blanks around the / of"),
+        ("{ um /@ } a", "'/@' between { and }"),
         ("{ a / b } " * 14, f"more than {MOST} readings"),
     ],
 )
