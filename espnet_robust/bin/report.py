@@ -77,8 +77,8 @@ def main(cmd: Sequence[str] | None = None) -> None:
 
     names = named(args.scores)
     names |= compared(args.compare, names)
-    _write(args, args.out, names, args.systems.split(), args.baseline, command)
-    _keep(args.results, args.name or args.out.name, args.out, command)
+    tables = _write(args, args.out, names, args.systems.split(), args.baseline, command)
+    _keep(args.results, args.name or args.out.name, tables, command)
     print(f"report written to {args.out}")
 
 
@@ -100,12 +100,11 @@ def _recipe(args: argparse.Namespace, command: str) -> None:
         order = [*systems, *dict.fromkeys(others.values())]
         out = args.out / below
         title = f"{args.exp.name}, {test_set}"
-        _write(args, out, names | others, order, baseline, command, title)
-        tables = sorted(out.glob("*.md"))
+        tables = _write(args, out, names | others, order, baseline, command, title)
         print(f"\n{test_set}: {(out / SUMMARY).read_text('utf-8')}")
-        print(f"every condition: {tables[0]}   to browse: {out / 'index.html'}")
+        print(f"every condition: {tables}   to browse: {out / 'index.html'}")
         name = args.name or args.exp.name
-        _keep(args.results, f"{name}/{test_set}" if number else name, out, command)
+        _keep(args.results, f"{name}/{test_set}" if number else name, tables, command)
 
 
 def _write(
@@ -116,10 +115,14 @@ def _write(
     baseline: str,
     command: str,
     title: str = "",
-) -> None:
-    """Write everything about the runs in ``names`` (scores.json -> system) into ``out``."""
+) -> Path:
+    """Write everything about the runs in ``names`` (scores.json -> system) into ``out``.
+
+    Returns:
+        the file with the tables.
+    """
     from espnet_robust.score.page.make import make_page
-    from espnet_robust.score.report import write_report
+    from espnet_robust.score.report import tables_file, write_report
 
     studies = write_report(
         out, list(names), baseline=baseline, order=order, names=names, command=command,
@@ -127,15 +130,15 @@ def _write(
     )  # fmt: skip
     what = studies[0].metric.title.partition(",")[0]
     make_page(out, studies, title=f"{what}: {title}" if title else what, command=command)
+    return tables_file(out, studies)
 
 
-def _keep(results: str, name: str, out: Path, command: str) -> None:
-    """Put the tables in ``out`` into RESULTS.md, if one is named."""
+def _keep(results: str, name: str, tables: Path, command: str) -> None:
+    """Put the tables into RESULTS.md, if one is named."""
     if results:
         from espnet_robust.score.results_page import write_results
 
-        tables = [path.read_text(encoding="utf-8") for path in sorted(out.glob("*.md"))]
-        write_results(Path(results), name, tables, command)
+        write_results(Path(results), name, [tables.read_text(encoding="utf-8")], command)
 
 
 if __name__ == "__main__":

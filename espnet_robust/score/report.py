@@ -15,7 +15,7 @@ from espnet_robust.common.files import write_atomic
 from espnet_robust.common.shown_command import shown_command
 from espnet_robust.score.figures import by_group, speaker_groups
 from espnet_robust.score.formats import latex, markdown, md, to_csv
-from espnet_robust.score.metrics import ACCURACY, METRICS, WER
+from espnet_robust.score.metrics import ACCURACY, METRICS, WER, Metric
 from espnet_robust.score.plot import draw, draw_cost
 from espnet_robust.score.reading import Reading, read_runs
 from espnet_robust.score.study import Study, study
@@ -23,6 +23,7 @@ from espnet_robust.score.summary import summary
 from espnet_robust.score.tables import Table, conditions_table, systems_table, tables
 
 SUMMARY = "summary.txt"
+_TEX = "% Tables of a report; they need \\usepackage{booktabs}.\n"
 
 
 def write_report(
@@ -62,9 +63,10 @@ def write_report(
     shown = _tables(studies, groups)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
+    _remove_others(out, lead.metric)
     name = lead.metric.field
     about = _about(reading, command)
-    write_atomic(out / f"{name}.md", "\n".join([*map(markdown, shown), about]))
+    write_atomic(tables_file(out, studies), "\n".join([*map(markdown, shown), about]))
     write_atomic(out / f"{name}.tex", _tex(shown, about))
     write_atomic(out / f"{name}.csv", to_csv(studies))
     draw(out / name, lead)
@@ -73,6 +75,20 @@ def write_report(
             old.unlink(missing_ok=True)
     write_atomic(out / SUMMARY, summary(lead))
     return studies
+
+
+def tables_file(out: Path, studies: Sequence[Study]) -> Path:
+    """The Markdown that ``write_report`` wrote into ``out``."""
+    return out / f"{studies[0].metric.field}.md"
+
+
+def _remove_others(out: Path, lead: Metric) -> None:
+    """Remove the report of another task, which is not of the runs that are shown now."""
+    for metric in METRICS:
+        tex = out / f"{metric.field}.tex"
+        if metric != lead and tex.is_file() and tex.read_bytes().startswith(_TEX.encode()):
+            for kind in ("md", "csv", "png", "svg", "tex"):
+                tex.with_suffix(f".{kind}").unlink(missing_ok=True)
 
 
 def _tables(studies: Sequence[Study], groups: Path | None) -> list[Table]:
@@ -95,5 +111,4 @@ def _about(reading: Reading, command: str) -> str:
 
 def _tex(shown: Sequence[Table], about: str) -> str:
     comments = "".join(f"% {line}\n" for line in about.splitlines() if line.strip())
-    head = "% Tables of a report; they need \\usepackage{booktabs}.\n" + comments
-    return head + "\n" + "\n".join(map(latex, shown))
+    return _TEX + comments + "\n" + "\n".join(map(latex, shown))

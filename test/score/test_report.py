@@ -358,6 +358,31 @@ def test_results_page_of_an_experiment(tmp_path, capsys):
     assert "<!-- report: out -->" in text and "    espnet-robust report --out" in text
 
 
+def test_results_page_beside_the_tables(tmp_path):
+    write_all(tmp_path / "exp", scores("a"))
+    out = tmp_path / "out"
+    command = ["--out", str(out), "--results", str(out / "RESULTS.md"), str(tmp_path / "exp")]
+    main(command)
+    first = (out / "RESULTS.md").read_text()
+    main(command)
+    main(command)
+    assert (out / "RESULTS.md").read_text() == first
+
+
+def test_the_report_of_another_task_is_removed(tmp_path):
+    words, labels = (write_all(tmp_path / t, run) for t, run in (
+        ("asr", scores("a")), ("cls", accuracies("a", clean=90.0))))  # fmt: skip
+    out = tmp_path / "out"
+    write_report(out, labels)
+    write_report(out, words)
+    assert sorted(p.name for p in out.iterdir()) == [n for n in WER_FILES if "cost" not in n]
+    for kind in ("md", "tex"):
+        (out / f"accuracy.{kind}").write_text("mine")
+    main(["--out", str(out), "--results", str(tmp_path / "RESULTS.md"), *map(str, words)])
+    assert (out / "accuracy.md").read_text() == "mine"
+    assert "mine" not in (tmp_path / "RESULTS.md").read_text()
+
+
 def test_old_scores_are_refused_with_one_line(tmp_path):
     path = write_all(tmp_path, scores("a"))[0]
     path.write_text(json.dumps(json.loads(path.read_text()) | {"schema": 1}))
