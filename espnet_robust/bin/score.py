@@ -88,17 +88,19 @@ def score(args: argparse.Namespace, data_dirs: Sequence[Path], decode_dir: Path,
     conditions = {read_condition(path).name: path for path in data_dirs}
     output = Output(out.parent, scored_of(conditions, decode_dir, scoring))
     output.begin()
+    aligned = out.with_name("aligned.txt")
+    aligned.unlink(missing_ok=True)  # of what was decoded before
     write_counts(out.with_name("counts.tsv"), errors)
     write_scores(out, scores)
     files = [out.name, "counts.tsv"]
-    if scores.normalisation and not args.label:
+    if scores.normalisation:
         write_compared(out.with_name(FILE), data_dirs, decode_dir, scoring)
         files.append(FILE)
     else:
         out.with_name(FILE).unlink(missing_ok=True)  # of other options
-    output.finish(files)
     if args.aligned:
-        write_aligned(out.with_name("aligned.txt"), data_dirs, decode_dir, scoring)
+        write_aligned(aligned, data_dirs, decode_dir, scoring)
+    output.finish(files)
     for condition in scores.conditions:
         print(f"{scores.system} seed {scores.seed} {_line(condition)}")
 

@@ -9,7 +9,6 @@ HYP: TURN OFF *** LIGHT IN THE HALL
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from espnet_robust.common.errors import UserError
 from espnet_robust.common.files import write_atomic
 from espnet_robust.data.conditions import read_condition
 from espnet_robust.data.data_dir import iter_table
@@ -25,13 +24,7 @@ _MARKS = {"match": " ", "sub": "S", "ins": "I", "del": "D"}
 def write_aligned(
     path: Path, data_dirs: Sequence[Path], decode_dir: Path, scoring: Scoring
 ) -> None:
-    """Write the utterances with word errors, condition by condition.
-
-    Raises:
-        UserError: the task is classification, which has nothing to align.
-    """
-    if scoring.label:
-        raise UserError("--aligned: labels are right or wrong, there is nothing to align")
+    """Write the utterances with word errors, condition by condition."""
     blocks = []
     for data_dir in data_dirs:
         name = read_condition(data_dir).name

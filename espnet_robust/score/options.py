@@ -50,8 +50,12 @@ def scoring_of(
     """The scoring that the options of ``add_options`` describe; see ``Scoring``.
 
     Raises:
-        ConfigError: as for ``Normalisation``.
+        ConfigError: as for ``Normalisation``; or labels are to be compared as only texts are.
     """
+    if label and (given := _of_texts(args)):
+        raise ConfigError(
+            f"{given}: for texts; labels ({label}) are right or wrong, so leave it out"
+        )
     from espnet_robust.score.decoded import Scoring
     from espnet_robust.score.normalise import Normalisation
 
@@ -59,6 +63,15 @@ def scoring_of(
         not args.no_nfc, args.symbols, args.mapping, args.case, args.punctuation, args.alternatives
     )
     return Scoring(system, seed, task, label, args.strict, args.alignment, normalisation)
+
+
+def _of_texts(args: argparse.Namespace) -> str:
+    """The first option given that has no meaning for labels; "" if there is none."""
+    parser = argparse.ArgumentParser()
+    add_options(parser)
+    defaults = vars(parser.parse_args([]))
+    changed = (name for name, default in defaults.items() if getattr(args, name) != default)
+    return next((f"--{name}" for name in changed if name != "strict"), "")
 
 
 class _OfRecipe(Parser):

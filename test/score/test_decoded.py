@@ -3,7 +3,7 @@ import json
 import pytest
 
 from espnet_robust.bin.score import main
-from espnet_robust.common.errors import UserError
+from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.score.counts_file import read_counts
 from espnet_robust.score.schema import read_scores
 
@@ -172,6 +172,22 @@ def test_errors_aligned_for_reading(decoded):
     )
 
 
+def test_errors_aligned_are_of_these_scores(decoded, monkeypatch):
+    aligned, made_of = (decoded / "exp/cdm2_seed0" / n for n in ("aligned.txt", "made_of.json"))
+    score("--aligned")
+    assert json.loads(made_of.read_text())["done"] and aligned.exists()
+    score()
+    assert not aligned.exists()
+
+    def fail(*_):
+        raise OSError("full")
+
+    monkeypatch.setattr("espnet_robust.score.aligned.write_aligned", fail)
+    with pytest.raises(OSError, match="full"):
+        score("--aligned")
+    assert not json.loads(made_of.read_text())["done"]
+
+
 def test_what_was_done_to_the_speech(decoded):
     config = {"snr_db": 5, "chain": [{"name": "noise", "noise": "data/noise"},
                                      {"name": "rir", "rir": "data/rir"}]}  # fmt: skip
@@ -214,6 +230,16 @@ def test_labels_are_right_or_wrong(decoded, capsys):
     assert noise.accuracy == pytest.approx(100 / 3)  # one wrong slot is a wrong label
     counts = read_counts("exp/cdm2_seed0/counts.tsv")["noise_snr5"]
     assert counts.words.tolist() == [[1, 0, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0]]
-    with pytest.raises(UserError, match="labels are right or wrong"):
-        score("--task", "cls", "--label", "utt2intent", "--aligned")
     assert "noise_snr5: accuracy  33.33 %" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["--aligned", "--alternatives", "--no_nfc", "--case lower", "--punctuation drop",
+     "--alignment sclite", "--symbols x", "--mapping x"],
+)  # fmt: skip
+def test_options_of_texts_are_refused_for_labels(decoded, option):
+    with pytest.raises(ConfigError, match=r"for texts; labels \(text\) are right or wrong") as e:
+        score("--task", "cls", "--label", "text", "--strict", *option.split())
+    assert str(e.value).startswith(option.split()[0])
+    assert not (decoded / "exp/cdm2_seed0/scores.json").exists()
