@@ -48,11 +48,12 @@ def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
     given = {}
     if args.task == "distill":
-        given = {
-            "teacher": args.teacher or None,
-            "distortion": args.train_distortion or None,
-            "valid_distortion": args.dev_distortion or None,
+        options = {
+            "teacher": args.teacher,
+            "distortion": args.train_distortion,
+            "valid_distortion": args.dev_distortion,
         }
+        given = {key: value for key, value in options.items() if value}  # "" is not given
     overrides = given | parse_settings(args.set)
     overrides = lay_over(overrides, settings_of(f"{args.task}_args", args.espnet_args))
     config = resolve(

@@ -13,6 +13,9 @@ from espnet_robust.common.merging import parse_settings
 def settings_of(option: str, text: str) -> dict[str, Any]:
     """The configuration keys that a string of ESPnet options sets.
 
+    ``null`` is None. ``none`` stays text: some options have a value of that name, such as
+    ``--dat none``, and for all others ESPnet's parser reads it as None, also from a YAML.
+
     Args:
         option: the option of ours that held the string, for messages.
 

@@ -38,6 +38,7 @@ CONF = conf_dir()
 CHECKOUT = CONF.parent  # or the package directory, if it is installed
 NOT_DISTILLED = ("teacher", "logmel")  # systems that need no student
 MIXTURES = ("distortion", "valid_distortion")
+NO_NUMBER = ("none", "null", "nil")  # spellings of ESPnet's int_or_none
 
 
 @dataclass(frozen=True)
@@ -101,17 +102,20 @@ def resolve(
         task: ``distill``, ``asr`` or ``cls``.
         system: a YAML in conf/distill or in the recipe; for asr and cls also one of NOT_DISTILLED.
         budget: a YAML in conf/budget.
-        overrides: the user's options, which win over everything; ``None`` counts as not given.
+        overrides: the user's options, which win over everything. ``None``, YAML's ``null``, is a
+            value as any other: it turns off a specaug.
         classifier: for cls, a YAML in conf/cls.
 
     Raises:
         ConfigError: a file is missing or wrong; the message has its name and the closest match.
     """
-    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    given = overrides or {}
     if task == "distill":
         config = lay_over(_system(system, recipe), recipe.budget(budget, task))
         config = _with_mixtures(lay_over(config, given), recipe.directory, recipe)
-        config["teacher"] = _path(config.get("teacher"), recipe.directory, recipe.directory)
+        if not config.get("teacher"):
+            raise ConfigError(f"{system}: no teacher; name a hub id or a local directory")
+        config["teacher"] = _path(config["teacher"], recipe.directory, recipe.directory)
         return derive(config, f"{system} with budget {budget}")
     layers = [CONF / "downstream/train.yaml", _task_yaml(task, classifier)]
     logmel = CONF / task / "logmel.yaml"
@@ -161,15 +165,26 @@ def check_system(system: str, recipe: Recipe) -> None:
 def derive(config: Config, name: str) -> Config:
     """``config`` with the computed values: the length and the peak of OneCycle's schedule.
 
+    ``num_iters_per_epoch`` may be ``none`` too, as for ESPnet's own parser: an epoch is then one
+    pass over the speech.
+
     Raises:
-        ConfigError: ``total_steps`` is given and is not the number of updates.
+        ConfigError: ``total_steps`` is given and is not the number of updates, or it is not given
+            and that number is unknown.
     """
-    if config.get("scheduler") != "onecyclelr" or not config.get("num_iters_per_epoch"):
+    iterations = config.get("num_iters_per_epoch")
+    if isinstance(iterations, str) and iterations.strip().lower() in NO_NUMBER:
+        config = config | {"num_iters_per_epoch": (iterations := None)}
+    if config.get("scheduler") != "onecyclelr" or "num_iters_per_epoch" not in config:
         return config
-    updates = config["num_iters_per_epoch"] // config.get("accum_grad", 1)
-    steps = config["max_epoch"] * updates
     scheduler = dict(config.get("scheduler_conf") or {})
-    if scheduler.setdefault("total_steps", steps) != steps:
+    if iterations is None:
+        if not {"total_steps", "steps_per_epoch"} & {*scheduler}:
+            raise ConfigError(
+                f"{name}: without num_iters_per_epoch the number of updates is unknown, which "
+                "onecyclelr needs; set scheduler_conf.total_steps, or take another scheduler"
+            )
+    elif scheduler.setdefault("total_steps", steps := _updates(config, name)) != steps:
         raise ConfigError(
             f"{name}: scheduler_conf.total_steps is {scheduler['total_steps']}, but max_epoch x "
             f"num_iters_per_epoch makes {steps} updates; leave total_steps out, it is computed"
@@ -177,6 +192,16 @@ def derive(config: Config, name: str) -> Config:
     if "max_lr" not in scheduler and "lr" in (config.get("optim_conf") or {}):
         scheduler["max_lr"] = config["optim_conf"]["lr"]
     return config | {"scheduler_conf": scheduler}
+
+
+def _updates(config: Config, name: str) -> int:
+    """The number of updates of a whole training."""
+    counts = {"accum_grad": 1, **config}
+    for key in ("max_epoch", "num_iters_per_epoch", "accum_grad"):
+        value = counts.get(key)
+        if not isinstance(value, int) or value < 1:
+            raise ConfigError(f"{name}: {key}: need a whole number of at least 1, got {value!r}")
+    return counts["max_epoch"] * (counts["num_iters_per_epoch"] // counts["accum_grad"])
 
 
 def _system(system: str, recipe: Recipe) -> Config:

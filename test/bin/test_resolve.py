@@ -18,6 +18,13 @@ def test_prints_a_configuration(mini, capsys):
     assert config["mapping"] == "setup1" and config["teacher"] == "teacher"
 
 
+def test_null_is_a_value_and_an_empty_option_is_none(mini, capsys):
+    given = ["--teacher", "", "--train_distortion", "", "--set", "seed=null", "--", "cdm1"]
+    resolve.main(["--budget", "tiny", *given])
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert config["seed"] is None and config["teacher"] == "teacher" and config["distortion"]
+
+
 def test_checks_a_recipe_and_says_its_teacher_and_protocols(mini, capsys):
     check_recipe.main(["--task", "asr", "--systems", "teacher cdm1"])
     assert capsys.readouterr().out == "teacher\n../../../conf/distortion/mini_test.yaml\n\n"

@@ -15,6 +15,13 @@ def test_options_as_espnet_takes_them():
     }  # fmt: skip
 
 
+def test_nothing_and_a_value_called_none():
+    text = "--num_iters_per_epoch null --dat none --grad_noise Null"
+    assert settings_of("distill_args", text) == {
+        "num_iters_per_epoch": None, "dat": "none", "grad_noise": None,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -184,7 +184,7 @@ def test_the_strongest_layer_wins(recipe):
         distill__mine="{base: cdm2, grad_clip: 2.0}",
         budget__quick="distill: {max_epoch: 3, num_iters_per_epoch: 10}",
     )
-    mine = resolve("distill", "mine", ours, "quick", {"seed": 7, "teacher": None})
+    mine = resolve("distill", "mine", ours, "quick", {"seed": 7})
     assert (mine["mapping"], mine["crop_seconds"], mine["grad_clip"]) == ("setup2", 1, 2)
     assert mine["seed"] == 7 and mine["teacher"] == "facebook/hubert-base-ls960"
     assert mine["scheduler_conf"]["total_steps"] == 30 and mine["scheduler_conf"]["max_lr"] == 2e-4
