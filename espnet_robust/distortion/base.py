@@ -210,6 +210,10 @@ class Kind:
         named = (f for f in fields(self) if isinstance(f.metadata["parser"], DataDirPath))
         return {path for f in named if (path := getattr(self, f.name)) is not None}
 
+    def uses_snr_db(self) -> bool:
+        """Whether its ``snr_db`` has an effect; False for kinds without one."""
+        return any(f.name == "snr_db" for f in fields(self))
+
     def keeps_length(self) -> bool:
         """Whether the output always has the length of the input."""
         return type(self).num_samples_out is Kind.num_samples_out

@@ -77,11 +77,15 @@ class ConfigReader:
 
     Args:
         base_dir: directory to which relative data dirs refer; None: the current directory.
+
+    Attributes:
+        took_snr_db: whether a step of the last ``distortion`` uses the ``snr_db`` beside its chain.
     """
 
     def __init__(self, base_dir: str | Path | None = None):
         self.base_dir = base_dir
         self.errors: list[str] = []
+        self.took_snr_db = False
 
     def raise_errors(self, name: str) -> None:
         if self.errors:
@@ -98,6 +102,7 @@ class ConfigReader:
             self.error("conditions", "this is a protocol with many conditions: use make_protocol")
             return Distorter(Sequence(()))
         self.unknown(given, _TOP, where)
+        self.took_snr_db = False
         policies = {}
         for key, allowed in _POLICIES.items():
             policies[key] = given.get(key, allowed[0])
@@ -106,10 +111,15 @@ class ConfigReader:
         steps = self._steps(given.get("chain"), prefix + "chain", given.get("snr_db"))
         return Distorter(Sequence(steps), **policies)
 
-    def _steps(self, given: Any, where: str, snr_db: Any) -> tuple[Step, ...]:
+    def _steps(
+        self, given: Any, where: str, snr_db: Any, weighted: bool = False
+    ) -> tuple[Step, ...]:
         if not isinstance(given, list) or not given:
             self.error(where, f"need a list of steps, got {given!r}")
             return ()
+        for i, one in enumerate(given):
+            if not weighted and isinstance(one, Mapping) and "weight" in one:
+                self.error(f"{where}[{i}].weight", "only steps within `one_of` have one")
         return tuple(self._step(one, f"{where}[{i}]", snr_db) for i, one in enumerate(given))
 
     def _step(self, given: Any, where: str, snr_db: Any) -> Step:
@@ -127,7 +137,7 @@ class ConfigReader:
         else:
             self.unknown(given, (*forms, "prob", "weight"), where)
             where_in = f"{where}.{forms[0]}"
-            steps = self._steps(given[forms[0]], where_in, snr_db)
+            steps = self._steps(given[forms[0]], where_in, snr_db, weighted=forms == ["one_of"])
             if forms == ["sequence"]:
                 step = Sequence(steps)
             else:
@@ -159,14 +169,19 @@ class ConfigReader:
         label = given.get("label")
         if label is not None and (not isinstance(label, str) or not label):
             self.error(f"{where}.label", f"must be a word, got {label!r}")
-        given = dict(given)
-        if snr_db is not None and "snr_db" in known:
-            given.setdefault("snr_db", snr_db)
+        own = "snr_db" in given
+        if snr_db is not None and not own and "snr_db" in known:
+            given = {**given, "snr_db": snr_db}
         parameters = {
             key: self._parameter(field, given, f"{where} ({name}).{key}")
             for key, field in known.items()
         }
-        return One(name, kind(**parameters), label)
+        step = kind(**parameters)
+        if step.uses_snr_db():
+            self.took_snr_db |= snr_db is not None and not own
+        elif own and "snr_db" in known:
+            self.error(f"{where} ({name}).snr_db", "has no effect without `noise`")
+        return One(name, step, label)
 
     def _parameter(self, field: Field, given: Mapping, where: str) -> Any:
         if field.name not in given:

@@ -7,9 +7,9 @@
         each_snr_db: [20, 10, 5, 0]
         chain: [{name: noise, noise: data/noise_test}]
 
-A condition's ``snr_db`` applies to its additive steps without their own. The condition ``clean`` is
-the source itself. All conditions draw with the same seed, so an utterance gets the same noise and
-the same room at every SNR.
+A condition's ``snr_db`` applies to its additive steps without their own; ``each_snr_db`` needs at
+least one of these. The condition ``clean`` is the source itself. All conditions draw with the same
+seed, so an utterance gets the same noise and the same room at every SNR.
 """
 
 import shutil
@@ -74,10 +74,17 @@ def _conditions(given: Any, reader: ConfigReader, protocol: str | None) -> list[
         if not isinstance(body, Mapping):
             reader.error(where, f"need a mapping with `chain`, got {body!r}")
             continue
+        before = len(reader.errors)
         for full_name, full in _expand(name, {**shared, **body}, reader, where):
             distorter = reader.distortion(full, where)
             condition = Condition(full_name, single_snr(full), protocol)
             conditions.append(DistortedCondition(condition, distorter, full))
+        # Else its copies would be the same, and yet be labelled with different SNRs.
+        if "each_snr_db" in body and len(reader.errors) == before and not reader.took_snr_db:
+            reader.error(
+                f"{where}.each_snr_db",
+                "no step of the chain uses it: each has its own `snr_db` or adds no noise",
+            )
     if not conditions:
         reader.error("conditions", "there are none")
     if len({made.condition.name for made in conditions}) < len(conditions):
@@ -89,7 +96,7 @@ def _expand(name: str, body: dict, reader: ConfigReader, where: str) -> list[tup
     if "each_snr_db" not in body:
         return [(name, body)]
     snrs = body.pop("each_snr_db")
-    if not isinstance(snrs, list) or not all(isinstance(s, int | float) for s in snrs):
+    if not isinstance(snrs, list) or not snrs or not all(isinstance(s, int | float) for s in snrs):
         reader.error(f"{where}.each_snr_db", f"need a list of dB, got {snrs!r}")
         return []
     return [(f"{name}_snr{snr:g}", body | {"snr_db": snr}) for snr in snrs]

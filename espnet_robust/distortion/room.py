@@ -38,6 +38,9 @@ class Rir(Kind):
     def domain(self) -> tuple[str, ...]:
         return ("noise", "reverb") if self.noise else ("reverb",)
 
+    def uses_snr_db(self) -> bool:
+        return self.noise is not None
+
     def draw(self, rng: np.random.Generator, context: Context) -> dict:
         rirs = open_collection(self.rir)
         if self.rt60 is None:

@@ -71,6 +71,11 @@ def test_all_errors_at_once_with_the_nearest_names(tmp_path, material):
         ("chain: [{name: clip, overdrive_db: 61}]", r"must lie in \[0, 60\], got 61"),
         ("chain: [{name: clip, label: 3}]", "label: must be a word"),
         ("chain: [{name: [1], prob: 0}]", "unknown kind"),
+        ("chain: [{name: clip, weight: 2}]", r"chain\[0\].weight: only steps within `one_of`"),
+        (
+            "chain: [{one_of: [{sequence: [{name: clip, weight: 2}]}]}]",
+            r"sequence\[0\].weight: only",
+        ),
     ],
 )
 def test_bad_yaml(tmp_path, text, message):
@@ -162,3 +167,29 @@ def test_protocol_errors():
     ):
         assert part in message
     assert "conditions: there are none" in errors_of({"conditions": {}}, load_protocol)
+
+
+def test_each_snr_db_needs_a_step_that_uses_it(material):
+    noise, rir = str(material / "noise"), str(material / "rir")
+    own, room = {"name": "white", "snr_db": 10}, {"name": "rir", "rir": rir}
+
+    def protocol(*chain, snrs=(20, 0)):
+        return {"conditions": {"c": {"each_snr_db": list(snrs), "chain": list(chain)}}}
+
+    for chain in ([own], [room], [{"one_of": ["clip", own]}]):
+        message = errors_of(protocol(*chain), load_protocol)
+        assert message.count("conditions.c.each_snr_db: no step of the chain uses it") == 1
+    for step in ("white", room | {"noise": noise}, {"sequence": [{"one_of": ["clip", "white"]}]}):
+        assert len(load_protocol(protocol(own, step))) == 2
+    assert "each_snr_db: need a list of dB, got []" in errors_of(
+        protocol("white", snrs=()), load_protocol
+    )
+    # A chain that cannot be read says nothing about it.
+    assert "each_snr_db" not in errors_of(protocol("wite"), load_protocol)
+
+
+def test_snr_of_a_room_without_noise(material):
+    room = {"name": "rir", "rir": str(material / "rir")}
+    message = errors_of({"chain": [room | {"snr_db": 10}]})
+    assert "chain[0] (rir).snr_db: has no effect without `noise`" in message
+    load_distortion({"snr_db": 10, "chain": [room]})
