@@ -16,7 +16,7 @@ from espnet_robust.score.reading import Reading
 from espnet_robust.score.results import Results, stem
 from espnet_robust.score.schema import ConditionScore
 from espnet_robust.score.significance import Estimates, estimate, scatter
-from espnet_robust.score.study import MEAN, Study, count_by
+from espnet_robust.score.study import MEAN, Study, count_by, ends
 
 GROUPS = "spk2gender"  # Kaldi's table of speakers in groups, where a test set has one
 
@@ -178,5 +178,5 @@ def shown_group(metric: Metric, rate: Estimates) -> str:
     if np.isnan(rate.value[0]):
         return "-"
     value = metric.value(float(rate.value[0]))
-    ends = sorted(metric.value(float(x[0])) for x in (rate.low, rate.high))
-    return f"{value:.1f}" + ("" if np.isnan(ends[0]) else f" [{ends[0]:.1f}, {ends[1]:.1f}]")
+    low, high = ends(metric.value(float(rate.low[0])), metric.value(float(rate.high[0])), metric)
+    return f"{value:.1f}" + ("" if low is None else f" [{low:.1f}, {high:.1f}]")

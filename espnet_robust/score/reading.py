@@ -228,12 +228,17 @@ def _moved(runs: Sequence[Run]) -> Iterator[str]:
         yield f"{name}: its test set {shown} has moved or is deleted"
 
 
+def known_speakers(reading: Reading, conditions: Sequence[str]) -> set[str]:
+    """The speakers of these conditions whose names are known."""
+    tables = filter(None, map(reading.table, conditions))
+    return {s for table in tables for s in table.speakers} - {UNKNOWN}
+
+
 def speaker_names(reading: Reading, conditions: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Condition -> the unit to draw for each utterance: its speaker, or the utterance itself if
     there is only one speaker."""
     tables = {name: table for name in conditions if (table := reading.table(name))}
-    known = {s for table in tables.values() for s in table.speakers} - {UNKNOWN}
-    if len(known) < 2:
+    if len(known_speakers(reading, conditions)) < 2:
         return {name: table.ids for name, table in tables.items()}
     return {
         name: tuple(

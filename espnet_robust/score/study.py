@@ -31,7 +31,7 @@ class Estimate:
         low, high: ends of the interval; None if unknown.
         std: standard deviation over seeds; None with one seed.
         p: for a difference: probability of one at least as large between equal systems, adjusted
-            over the conditions of a system after Holm.
+            over the conditions of a system after Holm, but for ``MEAN``, which is one test.
     """
 
     value: float
@@ -205,7 +205,7 @@ def _rates(
         low = high = None
         if name in estimated:
             _, low, high, _ = estimated[name]
-            low, high = _shown(metric.value(low), metric.value(high), metric)
+            low, high = ends(metric.value(low), metric.value(high), metric)
         rates[name] = Estimate(spread.mean, low, high, spread.std)
     return rates
 
@@ -232,14 +232,14 @@ def _changes(
         low = high = p = None
         if name in estimated:
             _, low, high, p = estimated[name]
-            low, high = _shown(metric.difference(low), metric.difference(high), None)
+            low, high = ends(metric.difference(low), metric.difference(high), None)
             p = None if p is None or np.isnan(p) else p
         changes[name] = Estimate(mine.mean - its.mean, low, high, p=p)
     return changes
 
 
-def _shown(a: float, b: float, metric: Metric | None) -> tuple[float | None, float | None]:
-    """In order, within what an accuracy can be; (None, None) where unknown."""
+def ends(a: float, b: float, metric: Metric | None) -> tuple[float | None, float | None]:
+    """Of an interval: in order, within what an accuracy can be; (None, None) where unknown."""
     if np.isnan(a) or np.isnan(b):
         return None, None
     low, high = sorted((a, b))

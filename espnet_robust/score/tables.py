@@ -10,11 +10,10 @@ from espnet_robust.score.figures import (
     series,
     shown_group,
 )
-from espnet_robust.score.metrics import Metric
+from espnet_robust.score.metrics import CER, Metric
 from espnet_robust.score.probes import PROBES, read_probe
-from espnet_robust.score.reading import Run
-from espnet_robust.score.results import Spread
-from espnet_robust.score.schema import ConditionScore
+from espnet_robust.score.reading import Run, known_speakers
+from espnet_robust.score.results import Spread, System
 from espnet_robust.score.study import MEAN, Estimate, Study
 
 NOTHING = "-"
@@ -68,7 +67,7 @@ def rates_table(study: Study) -> Table:
         what = "higher" if study.metric.higher_is_better else "lower"
         notes.append(
             f"`{BETTER}`, `{WORSE}`: better, worse than {study.baseline} ({what} is better), "
-            "p < 0.05 by matched pairs, with Holm's correction over the conditions."
+            f"p < 0.05 by matched pairs, {_holm_note(study)}."
         )
     return Table(study.metric.title, header, rows, notes)
 
@@ -79,7 +78,7 @@ def changes_table(study: Study) -> Table:
     rows = [[row, *(_change(study.changes[n].get(row)) for n in names)] for row in study.rows]
     note = (
         "`p`: probability of a difference at least this large between equal systems, by matched "
-        "pairs, with Holm's correction over the conditions of a system."
+        f"pairs, {_holm_note(study)}."
     )
     title = f"{study.metric.name}: difference from {study.baseline}, points"
     return Table(title, ["condition", *names], rows, [note])
@@ -87,20 +86,28 @@ def changes_table(study: Study) -> Table:
 
 def edits_table(study: Study) -> Table:
     """Substitutions, deletions and insertions, in per cent of the words or characters."""
-    kind, unit = ("char_errors", "chars") if study.metric.field == "cer" else ("errors", "words")
     systems = study.results.systems
     rows = []
     for name in study.results.names:
-        cells = []
-        for system in systems:
-            scores = [run.condition(name) for run in system.runs]
-            cells.append(_edits([s for s in scores if s is not None], kind, unit))
-        rows.append([name, *cells])
+        found = [edits(system, name, study.metric) for system in systems]
+        rows.append([name, *(" / ".join(f"{x:.1f}" for x in one) or NOTHING for one in found)])
     if all(cell == NOTHING for row in rows for cell in row[1:]):
         rows = []
-    long = "characters" if unit == "chars" else "words"
+    long = "characters" if study.metric == CER else "words"
     title = f"Substitutions / deletions / insertions, % of the {long}"
     return Table(title, ["condition", *(s.name for s in systems)], rows, [_alignment_note(study)])
+
+
+def edits(system: System, condition: str, metric: Metric) -> list[float]:
+    """[substitutions, deletions, insertions] in per cent; [] for labels, or where a seed is
+    missing, as for rates."""
+    errors, units = ("char_errors", "chars") if metric == CER else ("errors", "words")
+    scores = [score for run in system.runs if (score := run.condition(condition))]
+    counts = [getattr(score, errors) for score in scores]
+    total = sum(getattr(score, units) or 0 for score in scores)
+    if not total or len(scores) < len(system.runs) or None in counts:
+        return []
+    return [100 * sum(count[kind] for count in counts) / total for kind in ("sub", "del", "ins")]
 
 
 def figures_table(study: Study) -> Table:
@@ -219,22 +226,18 @@ def _change(change: Estimate | None) -> str:
     return with_interval(change, "+.1f") + p
 
 
-def _edits(scores: Sequence[ConditionScore], kind: str, unit: str) -> str:
-    counts = [getattr(s, kind) for s in scores]
-    total = sum(getattr(s, unit) or 0 for s in scores)
-    if not total or any(count is None for count in counts):
-        return NOTHING
-    sums = (100 * sum(count[k] for count in counts) / total for k in ("sub", "del", "ins"))
-    return " / ".join(f"{value:.1f}" for value in sums)
-
-
 def _interval_note(study: Study) -> str:
-    known = any(study.speakers.values())
+    known = len(known_speakers(study.reading, study.results.names)) > 1
     text = "`[ , ]`: 95 % interval, by bootstrap over "
-    text += "speakers" if known else "utterances (the speakers are not known)"
+    text += "speakers" if known else "utterances (fewer than two speakers are known)"
     if any(len(s.runs) > 1 for s in study.results.systems):
         text += " and, if there are several, over seeds"
     return text + "."
+
+
+def _holm_note(study: Study) -> str:
+    text = "with Holm's correction over the conditions of a system"
+    return text + f"; the p of `{MEAN}`, one test, is not corrected" * (MEAN in study.rows)
 
 
 def _alignment_note(study: Study) -> str:

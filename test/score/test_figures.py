@@ -15,6 +15,7 @@ from espnet_robust.score.figures import (
 from espnet_robust.score.metrics import ACCURACY, WER
 from espnet_robust.score.reading import read_runs
 from espnet_robust.score.results import gather
+from espnet_robust.score.significance import Estimates
 from espnet_robust.score.study import study
 from test.score.made import accuracies, scores, write_all
 
@@ -77,6 +78,12 @@ def test_by_group_of_speakers(tmp_path):
     assert shown_group(WER, clean).startswith(f"{rate:.1f} [")
     both = (groups.rates["a", g][1].value[0] for g in "fm")
     assert sum(both) / 2 == pytest.approx(40)  # as many words in each group
+
+
+def test_an_accuracy_of_a_group_is_not_below_0():
+    rate = Estimates(*(np.array([x]) for x in (60.0, 0.0, 130.0, 0.5)))  # errors
+    assert shown_group(ACCURACY, rate) == "40.0 [0.0, 100.0]"
+    assert shown_group(WER, rate) == "60.0 [0.0, 130.0]"  # insertions
 
 
 def test_one_group_is_none(tmp_path):

@@ -12,6 +12,7 @@ import pytest
 
 from espnet_robust.bin.report import main
 from espnet_robust.common.errors import UserError
+from espnet_robust.score.counts_file import UNKNOWN, read_counts, write_counts
 from espnet_robust.score.report import write_report
 from espnet_robust.score.results import Spread, gather
 from espnet_robust.score.schema import ConditionScore, Scores
@@ -61,6 +62,36 @@ def test_marks_and_differences_from_the_baseline(tmp_path):
     assert change["same"] == "+0.0 [+0.0, +0.0], p = 1.000"
     assert "base" not in change
     assert "Holm's correction over the conditions" in text
+
+
+def test_the_p_of_the_mean_is_said_to_be_of_one_test(tmp_path):
+    text = report(tmp_path, scores("base"), scores("good", wers={"clean": 5.0, "clip": 5.0}),
+                  baseline="base")  # fmt: skip
+    assert text.count("; the p of `mean distorted`, one test, is not corrected.") == 4  # and CER
+    alone = [scores(name, wers={"clean": 5.0, "clip": 9.0}) for name in ("base", "good")]
+    assert "not corrected" not in report(tmp_path / "alone", *alone, baseline="base")
+
+
+@pytest.mark.parametrize("speaker", ["s0", UNKNOWN])
+def test_what_is_drawn_is_said(tmp_path, speaker):
+    paths = write_all(tmp_path, scores("a"))
+    counts = read_counts(paths[0].with_name("counts.tsv"))
+    for table in counts.values():
+        object.__setattr__(table, "speakers", (speaker,) * 20)
+    write_counts(paths[0].with_name("counts.tsv"), counts)
+    write_report(tmp_path / "report", paths)
+    text = (tmp_path / "report/wer.md").read_text()
+    assert "by bootstrap over utterances (fewer than two speakers are known)." in text
+
+
+def test_no_edits_where_a_seed_is_missing(tmp_path):
+    one = {"sub": 5, "ins": 1, "del": 2}
+    tested = [ConditionScore(name, 4, words=100, errors=one, wer=8.0) for name in ("clean", "clip")]
+    runs = [Scores("asr", "a", seed, tuple(tested[: 2 - seed])) for seed in (0, 1)]
+    write_report(tmp_path / "report", [write_run(tmp_path, run) for run in runs])
+    text = (tmp_path / "report/wer.md").read_text()
+    assert (cells(text, "clip")["a"], cells(text, "clip", 1)["a"]) == ("-", "-")
+    assert cells(text, "clean", 1)["a"] == "5.0 / 2.0 / 1.0"
 
 
 def test_substitutions_and_conditions_and_cost(tmp_path):

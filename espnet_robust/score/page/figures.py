@@ -6,10 +6,9 @@ from typing import Any
 
 from espnet_robust.data.conditions import CLEAN
 from espnet_robust.score.figures import Series, series
-from espnet_robust.score.metrics import CER
 from espnet_robust.score.results import Results, System
 from espnet_robust.score.study import MEAN, Estimate, Study
-from espnet_robust.score.tables import figures_table, rates_table, systems_table
+from espnet_robust.score.tables import edits, figures_table, rates_table, systems_table
 
 
 def figures(studies: Sequence[Study]) -> dict[str, Any]:
@@ -76,16 +75,8 @@ def _cell(study: Study, rate: Estimate | None, change: Estimate | None) -> list[
 
 
 def _edits(system: System, condition: str, study: Study) -> list[float] | None:
-    """[substitutions, deletions, insertions] in per cent; None for labels, or where one is
-    missing."""
-    errors, units = ("char_errors", "chars") if study.metric == CER else ("errors", "words")
-    scores = [score for run in system.runs if (score := run.condition(condition))]
-    counts = [getattr(score, errors) for score in scores]
-    total = sum(getattr(score, units) or 0 for score in scores)
-    if not total or len(scores) < len(system.runs) or None in counts:
-        return None
-    kinds = ("sub", "del", "ins")
-    return [round(100 * sum(c[kind] for c in counts) / total, 3) for kind in kinds]
+    """As in the tables; None where they have nothing."""
+    return [round(x, 3) for x in edits(system, condition, study.metric)] or None
 
 
 def _curve(results: Results, one: Series) -> dict[str, Any]:
