@@ -25,7 +25,10 @@ def get_parser() -> argparse.ArgumentParser:
         "--licence", default="other", help="licence of the packed models, by its name on the hub"
     )
     parser.add_argument(
-        "--out", type=Path, help="directory to write (replaced); default: EXP/packed"
+        "--out",
+        type=Path,
+        help="directory to write; what an earlier pack wrote there is replaced, anything else is "
+        "refused; default: EXP/packed",
     )
     parser.add_argument("exp", type=Path, metavar="EXP", help="the system to pack")
     return parser

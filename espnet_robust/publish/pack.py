@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 
 from espnet_robust.common.config import read_yaml
-from espnet_robust.common.errors import ModelError
+from espnet_robust.common.errors import ModelError, UserError
 from espnet_robust.common.made_of import STUDENT_FILES
 from espnet_robust.publish.card import packed_card, student_card
 from espnet_robust.publish.run_facts import RunFacts
@@ -31,6 +31,7 @@ FILES = {
     "asr": ("asr_train_config", "asr_model_file"),
     "cls": ("classification_train_config", "classification_model_file"),
 }
+OWN = {"student", *FILES, *(f"{task}.zip" for task in FILES)}  # what OUT may hold
 # Keys of ESPnet's configuration that name paths for training, which inference does not need.
 _PLACES = ("_data_path_and_name_and_type", "_shape_file", "_data_key_file")
 _OF_TRAINING = (
@@ -44,7 +45,7 @@ _OF_TRAINING = (
 
 
 def pack_system(exp: Path, checkpoint: str, facts: RunFacts, out: Path, repo: str = "") -> Path:
-    """Pack one system of a recipe into ``out``; an existing ``out`` is replaced.
+    """Pack one system of a recipe into ``out``; what an earlier call made there is replaced.
 
     Args:
         exp: exp/BUDGET/SYSTEM_seedN.
@@ -53,19 +54,51 @@ def pack_system(exp: Path, checkpoint: str, facts: RunFacts, out: Path, repo: st
 
     Raises:
         ModelError: training has not finished.
+        UserError: ``out`` has something else in it.
     """
     task = facts.scores.task
-    partial = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    place = out.resolve()  # beyond links, and so that it has a name
+    _check_replaceable(place)
+    partial = place.with_name(f".{place.name}.{os.getpid()}.tmp")
     partial.mkdir(parents=True)
     try:
         pack_model(exp / task, checkpoint, task, packed_card(facts, repo or f"{task}.zip"), partial)
         if facts.provenance:
             _copy_student(exp / "student", partial / "student", student_card(facts))
-        shutil.rmtree(out, ignore_errors=True)
-        partial.rename(out)
+        _replace(place, partial)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return out
+
+
+def _check_replaceable(out: Path) -> None:
+    """Raise UserError unless ``out`` is missing, empty, or holds only what a call writes."""
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise UserError(f"{out}: is a file; name a directory with --out")
+    found = sorted(path.name for path in out.iterdir())
+    others = [name for name in found if name not in OWN]
+    archives = [name for name in found if name.endswith(".zip")]
+    if found and (others or not archives):  # an experiment has asr/ and student/, but no archive
+        raise UserError(
+            f"{out}: would be replaced, but was not made by pack: it has {(others or found)[0]} in "
+            "it; name a new directory with --out, or empty this one"
+        )
+
+
+def _replace(out: Path, new: Path) -> None:
+    """Put the directory ``new`` in the place of ``out``, which is deleted only after that."""
+    old = out.with_name(f".{out.name}.{os.getpid()}.old")
+    if out.exists():
+        out.rename(old)
+    try:
+        new.rename(out)
+    except BaseException:
+        if old.exists():
+            old.rename(out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def pack_model(exp: Path, checkpoint: str, task: str, card: str, out: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import sys
 import types
 import zipfile
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -18,7 +19,7 @@ from espnet2.main_funcs.pack_funcs import get_dict_from_cache, unpack
 from espnet_robust.bin import pack
 from espnet_robust.common.errors import ModelError, UserError
 from espnet_robust.models.student import load_student
-from espnet_robust.publish.pack import portable
+from espnet_robust.publish.pack import pack_system, portable
 from espnet_robust.score.schema import read_scores
 
 GREEDY = {"ctc_weight": 1.0, "beam_size": 2}
@@ -128,12 +129,68 @@ def test_the_cards_code_runs(elsewhere, speech, model_zoo, monkeypatch, capsys):
 
 
 def test_packing_again_replaces_it_whole(packed, trained, recipe):
-    (packed / "old").write_text("")
+    (packed / "asr/old").write_text("")
     pack.main([str(trained), "--recipe", str(recipe)])
-    assert not (packed / "old").exists()
+    assert not (packed / "asr/old").exists()
     assert sorted(p.name for p in packed.iterdir()) == ["asr", "asr.zip", "student"]
     assert not list(packed.parent.glob(".packed*"))
     assert 'from_pretrained("asr.zip")' in (packed / "asr/README.md").read_text()
+
+
+@pytest.fixture
+def pack_into(monkeypatch):
+    """pack_into(out): pack a system that is one empty archive."""
+
+    def write(exp, checkpoint, task, card, out):
+        (out / "asr.zip").write_text("new")
+
+    facts = types.SimpleNamespace(scores=types.SimpleNamespace(task="asr"), provenance={})
+    monkeypatch.setattr("espnet_robust.publish.pack.packed_card", lambda facts, repo: "")
+    monkeypatch.setattr("espnet_robust.publish.pack.pack_model", write)
+    return functools.partial(pack_system, Path("exp"), "x.pth", facts)
+
+
+@pytest.mark.parametrize(
+    ("held", "named"),
+    [
+        (["thesis.tex"], "thesis.tex"),
+        (["asr.zip", "thesis.tex"], "thesis.tex"),
+        (["asr", "student"], "asr"),  # the experiment itself
+    ],
+)
+def test_a_directory_that_is_not_its_own_is_kept(tmp_path, monkeypatch, pack_into, held, named):
+    for name in held:
+        (tmp_path / "mine" / name).mkdir(parents=True)
+    said = f"{tmp_path}/mine: would be replaced, but was not made by pack: it has {named} in it;"
+    with pytest.raises(UserError, match=said):
+        pack_into(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path / "mine")
+    with pytest.raises(UserError, match=said):
+        pack_into(Path())
+    assert sorted(path.name for path in tmp_path.rglob("*")) == sorted([*held, "mine"])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file: is a file; name a directory with --out"):
+        pack_into(tmp_path / "file")
+
+
+def test_what_it_replaces_goes_only_when_the_new_one_is_there(tmp_path, monkeypatch, pack_into):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "real/asr.zip").write_text("old")
+    with monkeypatch.context() as failing:
+
+        def rename(path, to, real=Path.rename):
+            if path.suffix == ".tmp":
+                raise OSError("the disk fails")
+            return real(path, to)
+
+        failing.setattr(Path, "rename", rename)
+        with pytest.raises(OSError, match="the disk fails"):
+            pack_into(tmp_path / "link")
+    assert (tmp_path / "link/asr.zip").read_text() == "old"
+    pack_into(tmp_path / "link")
+    assert (tmp_path / "link/asr.zip").read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
 
 
 def test_files_that_inference_needs_go_along(tmp_path):
