@@ -8,6 +8,7 @@ import argparse
 import ast
 import errno
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -22,6 +23,10 @@ from espnet_robust.common.errors import UserError
 _SYSTEM = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
 }  # fmt: skip
+
+
+# A word with a blank before its = is a value, such as a string of ESPnet's options.
+_OPTION = re.compile(r"--([\w-]+)(=.*)?", re.DOTALL)
 
 
 class Parser(argparse.ArgumentParser):
@@ -44,15 +49,14 @@ class Parser(argparse.ArgumentParser):
 def snake_case(args: Sequence[str]) -> list[str]:
     """Arguments with the dashes in option names replaced by underscores.
 
-    >>> snake_case(["--decode-dir=my-dir", "my-set", "--", "--a-file"])
-    ['--decode_dir=my-dir', 'my-set', '--', '--a-file']
+    >>> snake_case(["--decode-dir=my-dir", "my-set", "--max-epoch 5 --seed 1", "--", "--a-file"])
+    ['--decode_dir=my-dir', 'my-set', '--max-epoch 5 --seed 1', '--', '--a-file']
     """
     end = args.index("--") if "--" in args else len(args)
     spelt = []
     for arg in args[:end]:
-        if arg.startswith("--"):
-            name, equals, value = arg[2:].partition("=")
-            arg = f"--{name.replace('-', '_')}{equals}{value}"
+        if option := _OPTION.fullmatch(arg):
+            arg = f"--{option[1].replace('-', '_')}{option[2] or ''}"
         spelt.append(arg)
     return [*spelt, *args[end:]]
 

@@ -53,6 +53,14 @@ def test_directories_are_wanted_until_they_are_read(mini):
         check_recipe.main(["--task", "asr", "--systems", "cdm1", "--students", "none"])
 
 
+def test_the_example_of_its_help(mini, capsys):
+    example = "--max_epoch 5 --optim_conf lr=0.001"
+    assert f"'{example}'" in " ".join(resolve.get_parser().format_help().split())
+    resolve.main(["--task", "asr", "--budget", "tiny", "--espnet_args", example, "logmel"])
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert config["max_epoch"] == 5 and config["optim_conf"]["lr"] == 0.001
+
+
 def test_espnets_options_go_into_the_configuration(mini, capsys):
     args = "--max_epoch 3 --num_iters_per_epoch 7 --optim_conf lr=0.5"
     resolve.main(["--task", "asr", "--budget", "tiny", f"--espnet_args={args}", "logmel"])

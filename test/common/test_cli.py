@@ -37,6 +37,15 @@ def test_a_subcommand_understands_both_spellings():
     assert parser.parse_args(["fsdd", "--test-speakers", "a-b"]).test_speakers == "a-b"
 
 
+@pytest.mark.parametrize(
+    "value", ["--max-epoch 5 --optim-conf lr=0.1", "--a-b c-d", "--a-b 1\n--c-d=1", "--a-b c=--d-e"]
+)
+def test_values_stay_as_they_are(parser, value):
+    """A value with a blank may begin with dashes, as options that are handed on do."""
+    assert parser.parse_args(["--decode-dir", value]).decode_dir == value
+    assert parser.parse_args([f"--decode-dir={value}"]).decode_dir == value
+
+
 def test_names_after_two_dashes_are_left_alone(parser):
     assert parser.parse_args(["--", "--a-b"]).names == ["--a-b"]
 
