@@ -88,7 +88,6 @@ def _recipe(args: argparse.Namespace, command: str) -> None:
     from espnet_robust.score.report import SUMMARY
 
     systems = args.systems.split()
-    baseline = args.baseline if args.baseline in systems else ""
     for number, test_set in enumerate(args.test_sets.split()):
         below = test_set if number else "."
         names = {
@@ -98,6 +97,13 @@ def _recipe(args: argparse.Namespace, command: str) -> None:
         }
         others = compared(args.compare, names, below)
         order = [*systems, *dict.fromkeys(others.values())]
+        baseline = args.baseline if args.baseline in order else ""
+        if args.baseline != baseline and not number:  # a recipe's own need not be among those run
+            print(
+                f"the baseline {args.baseline} has no scores here, so no system is compared with "
+                f"it; there are: {', '.join(order)}",
+                file=sys.stderr,
+            )
         out = args.out / below
         title = f"{args.exp.name}, {test_set}"
         tables = _write(args, out, names | others, order, baseline, command, title)

@@ -346,7 +346,22 @@ def test_experiments_from_elsewhere(tmp_path):
     assert header in (tmp_path / "out/wer.md").read_text()
     recipe = ["--exp", here, "--systems", "a b", "--compare", f"x={there}", "--baseline", "x/a"]
     main([*recipe, "--out", out])
-    assert "| a | b | x/a | x/c |" in (tmp_path / "out/wer.md").read_text()
+    text = (tmp_path / "out/wer.md").read_text()
+    assert "| a | b | x/a | x/c |" in text and "difference from x/a, points" in text
+
+
+def test_a_baseline_of_a_recipe_without_scores_is_said(tmp_path, capsys):
+    write_all(tmp_path, scores("a"), scores("b"))
+    command = ["--exp", str(tmp_path), "--systems", "a b", "--out", str(tmp_path / "out")]
+    main([*command, "--baseline", "distilhubet"])
+    assert capsys.readouterr().err == (
+        "the baseline distilhubet has no scores here, so no system is compared with it; there are: "
+        "a, b\n"
+    )
+    assert "difference from" not in (tmp_path / "out/wer.md").read_text()
+    for baseline in ("a", ""):
+        main([*command, "--baseline", baseline])
+        assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
