@@ -9,6 +9,9 @@ from espnet_robust.score.counts_file import UtteranceErrors, write_counts
 from espnet_robust.score.schema import ConditionScore, Scores, write_scores
 
 WORDS = 10  # in each utterance
+WER_FILES = [  # of a report, but for its page
+    "cost.png", "cost.svg", "summary.txt", "wer.csv", "wer.md", "wer.png", "wer.svg", "wer.tex",
+]  # fmt: skip
 
 
 def scores(system, seed=0, wers=None, **extra) -> Scores:
