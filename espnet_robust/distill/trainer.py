@@ -20,6 +20,7 @@ from espnet2.utils.build_dataclass import build_dataclass
 
 from espnet_robust.common.errors import ConfigError, one_line_errors
 from espnet_robust.common.launch import IDLE
+from espnet_robust.data.turns import number_turns
 from espnet_robust.distill.model import DistillModel
 from espnet_robust.distill.progress import Curves, Progress
 from espnet_robust.distill.schedule import Schedule
@@ -27,7 +28,7 @@ from espnet_robust.distill.views import Views
 
 
 class EpochIterFactory(AbsIterFactory):
-    """Tells the views the epoch before that epoch's workers start."""
+    """Tells the views the epoch, before its workers start, and each utterance's turn in it."""
 
     def __init__(self, inner: AbsIterFactory, views: Views, max_epoch: int):
         self.inner = inner
@@ -36,7 +37,7 @@ class EpochIterFactory(AbsIterFactory):
 
     def build_iter(self, epoch: int, shuffle: bool | None = None):
         self.views.start_epoch(Schedule(epoch, self.max_epoch))
-        return self.inner.build_iter(epoch, shuffle)
+        return number_turns(self.inner.build_iter(epoch, shuffle), [self.views])
 
 
 @dataclass

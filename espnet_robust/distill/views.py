@@ -17,6 +17,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from espnet_robust.common.errors import AudioError
+from espnet_robust.data.turns import side_of
 from espnet_robust.distill.schedule import Schedule
 from espnet_robust.distortion import Distorter, rng_for
 from espnet_robust.models.frames import Frames
@@ -31,7 +32,8 @@ FRAMES = "the frames of teacher and student"  # what a change of length would pu
 class Views:
     """ESPnet preprocessor: adds the student's view and its domain to each utterance.
 
-    Draws are keyed by (seed, utterance id, epoch, side). Validation always draws as in epoch 0, so
+    Draws are keyed by (seed, utterance id, epoch, side) and, if an utterance comes several times in
+    an epoch, by its turn. Validation always draws as in epoch 0, so
     that differences in its loss come from the epochs and not the draws, and masks nothing.
 
     Args:
@@ -80,6 +82,7 @@ class Views:
         self.mask_length = mask_length
         self.epoch = 0
         self.share = 0.0
+        self.turn = 0  # of the utterance in this epoch; data/turns.py
         if mapping != "none" and (mapping != "same" or CLEAN in self.extra):
             distorter.check_keeps_length(FRAMES)
 
@@ -113,7 +116,7 @@ class Views:
         if CLEAN in self.extra:
             views[CLEAN] = x
         if self.train and self.mask_prob > 0:
-            rng = rng_for(self.seed, uid, self.epoch, "mask")
+            rng = rng_for(self.seed, uid, self.epoch, side_of("mask", self.turn))
             frames = self.frames.count(len(student))
             views["student_mask"] = counted_spans(rng, frames, self.mask_prob, self.mask_length)
         return views
@@ -135,11 +138,13 @@ class Views:
         spare = len(speech) - self.crop
         if spare <= 0:
             return speech
-        epoch = 0 if self.fixed_crops else self.epoch
-        start = int(rng_for(self.seed, uid, epoch, "crop").integers(spare + 1))
+        epoch, turn = (0, 0) if self.fixed_crops else (self.epoch, self.turn)
+        rng = rng_for(self.seed, uid, epoch, side_of("crop", turn))
+        start = int(rng.integers(spare + 1))
         return speech[start : start + self.crop]
 
     def _distort(self, uid: str, x: np.ndarray, side: str) -> tuple[np.ndarray, dict]:
         return self.distorter(
-            x, uid, seed=self.seed, epoch=self.epoch, side=side, progress=self.share
-        )
+            x, uid, seed=self.seed, epoch=self.epoch, side=side_of(side, self.turn),
+            progress=self.share,
+        )  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Any
 from espnet2.iterators.sequence_iter_factory import SequenceIterFactory
 
 from espnet_robust.common.errors import ConfigError
+from espnet_robust.data.turns import number_turns
 from espnet_robust.plugin.preprocessor import DistortingPreprocessor
 
 
@@ -34,4 +35,4 @@ class EpochIterFactory(SequenceIterFactory):
     def build_iter(self, epoch: int, shuffle: bool | None = None):
         for preprocessor in self.distorting:
             preprocessor.set_epoch(epoch, progress=(epoch - 1) / self.max_epochs)
-        return super().build_iter(epoch, shuffle)
+        return number_turns(super().build_iter(epoch, shuffle), self.distorting)

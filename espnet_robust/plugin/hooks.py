@@ -24,6 +24,7 @@ from espnet2.utils.nested_dict_action import NestedDictAction
 
 from espnet_robust.common.errors import ConfigError, one_line_errors
 from espnet_robust.data.audio import RATE
+from espnet_robust.data.turns import number_turns
 from espnet_robust.plugin.adapters import check_adapter
 from espnet_robust.plugin.checked_audio import rate_of
 from espnet_robust.plugin.familiar import check_freeze_param
@@ -40,7 +41,7 @@ _HOOKED = "_espnet_robust_hooked"
 
 
 class EpochIterFactory(AbsIterFactory):
-    """Tells the preprocessor the epoch before that epoch's workers start."""
+    """Tells the preprocessor the epoch, before its workers start, and each utterance's turn."""
 
     def __init__(self, inner: AbsIterFactory, preprocessor: DistortingPreprocessor, max_epoch: int):
         self.inner = inner
@@ -49,7 +50,8 @@ class EpochIterFactory(AbsIterFactory):
 
     def build_iter(self, epoch: int, shuffle: bool | None = None):
         self.preprocessor.set_epoch(epoch, progress=(epoch - 1) / self.max_epoch)
-        return _Batches(self.inner.build_iter(epoch, shuffle))
+        batches = self.inner.build_iter(epoch, shuffle)
+        return _Batches(number_turns(batches, [self.preprocessor]))
 
 
 class _Batches:

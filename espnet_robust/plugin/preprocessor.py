@@ -25,6 +25,7 @@ from espnet2.train.preprocessor import AbsPreprocessor
 
 from espnet_robust.common.config import from_mapping
 from espnet_robust.common.errors import AudioError, ConfigError
+from espnet_robust.data.turns import side_of
 from espnet_robust.distortion import Distorter, load_distortion
 
 NAME = "distorting"
@@ -118,6 +119,7 @@ class DistortingPreprocessor(AbsPreprocessor):
         self.names = names
         self.epoch = None if train else 0
         self.progress = 0.0
+        self.turn = 0  # of the utterance in this epoch; data/turns.py
 
     def set_epoch(self, epoch: int, progress: float) -> None:
         """Called before an epoch's workers start. ``progress``: of the training, in [0, 1]."""
@@ -153,6 +155,7 @@ class DistortingPreprocessor(AbsPreprocessor):
         if wav.dtype.kind == "i":  # Kaldi's ark files
             wav = wav / -float(np.iinfo(wav.dtype).min)
         side = "student" if name == "speech" else f"student {name}"
+        side = side_of(side, self.turn)
         try:
             out, _ = self.distorter(
                 wav.astype(np.float32),

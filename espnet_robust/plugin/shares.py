@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from espnet_robust.common.launch import IDLE
+from espnet_robust.data.turns import number_turns
 
 
 class Shares(AbsIterFactory):
@@ -24,7 +25,10 @@ class Shares(AbsIterFactory):
         self.ranks = ranks
 
     def build_iter(self, epoch: int, shuffle: bool | None = None) -> "Share":
-        return Share(self.whole.build_iter(epoch, shuffle), self.rank, self.ranks)
+        whole = self.whole.build_iter(epoch, shuffle)
+        # Before it is divided: an utterance's turn must not depend on the rank.
+        numbered = [p for p in [getattr(whole.dataset, "preprocess", None)] if hasattr(p, "turn")]
+        return Share(number_turns(whole, numbered), self.rank, self.ranks)
 
 
 class Share:

@@ -15,9 +15,9 @@ CHAIN = {
 LABELS = {"clean": 0, "white": 1}
 
 
-def make(mapping: str = "setup2", train: bool = True, crop: int = 8000) -> Views:
+def make(mapping: str = "setup2", train: bool = True, crop: int = 8000, **options) -> Views:
     frames = Frames(16000, ((400, 320),))
-    return Views(mapping, load_distortion(CHAIN), LABELS, 0, crop, frames, train)
+    return Views(mapping, load_distortion(CHAIN), LABELS, 0, crop, frames, train, **options)
 
 
 def speech(seed: int = 0, samples: int = 12000) -> np.ndarray:
@@ -58,6 +58,22 @@ def test_draws_depend_on_utterance_and_epoch_and_nothing_else():
     assert not any(
         np.array_equal(a["student_speech"], b) for a, b in zip(in_order, later, strict=True)
     )
+
+
+@pytest.mark.parametrize("fixed_crops", [False, True])
+def test_another_turn_in_an_epoch_is_another_draw(fixed_crops):
+    def turns(views: Views) -> list[dict[str, np.ndarray]]:
+        found = []
+        for views.turn in range(9):
+            found.append(draw(views, "u1"))
+        return found
+
+    found = turns(make("setup1", mask_prob=0.5, fixed_crops=fixed_crops))
+    assert len({views["student_mask"].tobytes() for views in found}) > 4
+    assert {views["domain"].item() for views in found} == {0, 1}
+    assert len({views["student_speech"].tobytes() for views in found}) > 4
+    crops = {views["speech"].tobytes() for views in found}
+    assert len(crops) == (1 if fixed_crops else 9)
 
 
 def test_validation_hears_the_same_in_every_epoch():

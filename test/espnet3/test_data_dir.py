@@ -69,13 +69,13 @@ def test_distortions_change_with_the_epoch_only(data_dir, combined):
     mixture = {"snr_db": 0, "chain": [{"name": "white"}]}
     dataset = Dataset(str(data_dir(["u1", "u2"])))
 
-    def heard(train, epochs, number_of_workers=0):
+    def heard(train, epochs, number_of_workers=0, **options):
         preprocessor = DistortingPreprocessor(train, mixture, seed=3)
         data = combined(dataset, preprocessor)
         data.use_espnet_collator = True
         factory = EpochIterFactory(
             data, [["u1"], ["u2"]], max_epochs=9, shuffle=False, num_workers=number_of_workers,
-            collate_fn=lambda rows: {uid: item["speech"] for uid, item in rows},
+            collate_fn=lambda rows: {uid: item["speech"] for uid, item in rows}, **options,
         )  # fmt: skip
         return [{k: v for b in factory.build_iter(e) for k, v in b.items()} for e in epochs]
 
@@ -84,6 +84,8 @@ def test_distortions_change_with_the_epoch_only(data_dir, combined):
     assert all(np.array_equal(first[u], again[u]) for u in first)
     (workers,) = heard(True, (1,), number_of_workers=2)
     assert all(np.array_equal(first[u], workers[u]) for u in first)
+    (last_of_two,) = heard(True, (1,), num_iters_per_epoch=4)
+    assert not any(np.array_equal(first[u], last_of_two[u]) for u in first)
     one, two = heard(False, (1, 2))
     assert np.array_equal(one["u1"], two["u1"])
     expected, _ = load_distortion(mixture)(

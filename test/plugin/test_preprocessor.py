@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,21 @@ def test_draws_are_keyed_by_utterance_and_epoch(asr, data, workers):
             np.testing.assert_array_equal(samples, expected)
     assert len(first) == 4 and not any(np.array_equal(first[u], second[u]) for u in first)
     assert same(heard(restarted, 2), second)  # as after resuming, with workers
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_utterance_that_comes_again_in_an_epoch_is_drawn_anew(asr, data, workers):
+    distorter = load_distortion(CHAIN)
+    turns = Counter()
+    args = asr(num_iters_per_epoch=9, num_workers=workers, batch_type="unsorted", batch_size=2)
+    for ids, batch in factory(args).build_iter(1):
+        for utt, samples in zip(ids, batch["speech"], strict=True):
+            wav, _ = soundfile.read(data / f"{utt}.wav", dtype="float32")
+            side = f"student turn{turns[utt]}" if turns[utt] else "student"
+            expected, _ = distorter(wav, utt, seed=3, epoch=1, side=side)
+            np.testing.assert_array_equal(samples.numpy()[: len(expected)], expected)
+            turns[utt] += 1
+    assert len(turns) == 4 and min(turns.values()) >= 4
 
 
 def test_validation_draws_once(asr):

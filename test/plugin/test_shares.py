@@ -1,5 +1,6 @@
 """Each rank's share of every batch: the batches of one process, every utterance once."""
 
+import argparse
 from itertools import chain
 
 import pytest
@@ -46,6 +47,28 @@ def test_shares_are_the_batches_of_one_process(whole, ranks, options):
             for ids, data in parts:  # one without an utterance computes the first one of the batch
                 ids = batch[:1] if ids == [IDLE] else ids
                 assert data["x"].tolist() == [ord(key) for key in ids]
+
+
+class Turning(Letters):
+    """Its preprocessor has a turn; rows hold it."""
+
+    def __init__(self):
+        self.preprocess = argparse.Namespace(turn=0)
+
+    def __getitem__(self, key):
+        return key, self.preprocess.turn
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_the_turn_of_an_utterance_does_not_depend_on_the_ranks(ranks):
+    found = []
+    for rank in range(ranks):
+        whole = SequenceIterFactory(
+            Turning(), [("a", "b", "c")], num_iters_per_epoch=3, collate_fn=collate
+        )
+        for ids, data in Shares(whole, rank, ranks).build_iter(1):
+            found += zip(ids, data["x"].tolist(), strict=True)
+    assert sorted(found) == [(key, turn) for key in "abc" for turn in range(3)]
 
 
 class Model(nn.Module):
