@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +14,7 @@ from tqdm import tqdm
 from espnet_robust.common.errors import AudioError, DataDirError, UserError
 from espnet_robust.common.files import write_atomic
 from espnet_robust.data.audio import RATE, audio_info, read_channels, write_audio
-from espnet_robust.data.data_dir import write_data_dir
+from espnet_robust.data.data_dir import iter_table, write_data_dir
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".opus", ".aif", ".aiff"})
 PARTS = ("train", "dev", "test")
@@ -121,16 +122,43 @@ def read_text(path: Path, encoding: str = "utf-8") -> str:
         raise DataDirError(f"{path}: not {encoding.upper()} text ({e.reason})") from None
 
 
-def find_audio(root: Path, below: str = "**/*") -> list[Path]:
-    """Audio files under ``root`` that match a glob pattern, by suffix, sorted.
+def find_audio(root: Path, below: str | None = None) -> list[Path]:
+    """Audio files under ``root``, by suffix, sorted.
+
+    Args:
+        below: a glob pattern that they match; None: all, at any depth, also where links lead.
 
     Raises:
         UserError: there are none.
     """
-    files = [f for f in visible(root, below) if f.suffix.lower() in SUFFIXES and f.is_file()]
+    paths = _visible_files(root) if below is None else visible(root, below)
+    files = [f for f in paths if f.suffix.lower() in SUFFIXES and f.is_file()]
     if not files:
         raise UserError(f"{root}: no audio files in it ({', '.join(sorted(SUFFIXES))})")
     return files
+
+
+def _visible_files(root: Path) -> list[Path]:
+    """Files at any depth that are not hidden, sorted.
+
+    ``Path.glob("**/*")`` leaves out what is in linked directories; this follows links, but visits
+    each directory only once, and its own place rather than a link to it, if ``root`` has both.
+    """
+    found: list[Path] = []
+    links = [root]
+    seen = set(root.resolve().parents)  # a link to one of these would lead back here
+    for link in links:  # which grows
+        for folder, directories, files in os.walk(link):  # without links, which come later
+            real = Path(folder).resolve()
+            if real in seen:
+                directories.clear()
+                continue
+            seen.add(real)
+            directories[:] = sorted(name for name in directories if not name.startswith("."))
+            inner = (Path(folder, name) for name in directories)
+            links += [path for path in inner if path.is_symlink()]
+            found += [Path(folder, name) for name in files if not name.startswith(".")]
+    return sorted(found)
 
 
 def file_id(path: Path, root: Path) -> str:
@@ -143,7 +171,15 @@ def share_of(key: str, dev: float, test: float) -> str:
     """ "train", "dev" or "test" for a recording or room of a corpus without an official split.
 
     It depends on a hash of the name only: a recording stays in its part whatever else there is.
+
+    Raises:
+        UserError: a share is not in [0, 1), or together they leave nothing for training.
     """
+    if not (0 <= dev < 1 and 0 <= test < 1 and dev + test < 1):
+        raise UserError(
+            f"dev_share: {dev}, test_share: {test}: neither may be negative, and their sum must be"
+            " below 1"
+        )
     place = zlib.crc32(key.encode()) / 2**32
     if place < test:
         return "test"
@@ -189,12 +225,24 @@ def write_parts(
     copy: bool = False,
     skip_bad: bool = False,
 ) -> list[Path]:
-    """Write those of PREFIX_train, PREFIX_dev and PREFIX_test that have recordings."""
+    """Write those of PREFIX_train, PREFIX_dev and PREFIX_test that have recordings.
+
+    One without recordings is removed if an earlier run, with another split, left recordings in it
+    that are now in another part.
+    """
     parts: dict[str, list[Recording]] = {part: [] for part in PARTS}
     for recording in recordings:
         parts[part_of(recording)].append(recording)
-    dirs = {prefix.with_name(f"{prefix.name}_{part}"): rs for part, rs in parts.items() if rs}
-    return write_recordings(dirs, copy=copy, skip_bad=skip_bad)
+    dirs = {prefix.with_name(f"{prefix.name}_{part}"): rs for part, rs in parts.items()}
+    filled = {path: rs for path, rs in dirs.items() if rs}
+    made = write_recordings(filled, copy=copy, skip_bad=skip_bad)
+    known = {recording.id for rs in filled.values() for recording in rs}
+    for path in (path for path in dirs if path not in filled and (path / "wav.scp").is_file()):
+        # A data dir of the same name that was made of something else stays.
+        if not known.isdisjoint(utt for utt, _ in iter_table(path / "wav.scp")):
+            print(f"{path}: removed: its recordings are now in other parts", file=sys.stderr)
+            shutil.rmtree(path)
+    return made
 
 
 def write_recordings(

@@ -1,4 +1,4 @@
-"""Extracted audio: what is kept and what is made again."""
+"""Finding audio, splitting it; extracted audio: what is kept and what is made again."""
 
 import os
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from espnet_robust.common.errors import AudioError
+from espnet_robust.common.errors import AudioError, UserError
 from espnet_robust.corpora import layout
 from espnet_robust.data.audio import read_audio
 
@@ -95,3 +95,49 @@ def test_broken_source_leaves_the_audio_as_it_was(tmp_path, level):
     before = flac.stat().st_mtime_ns
     assert level(tmp_path / "A") == 0.1
     assert flac.stat().st_mtime_ns == before
+
+
+def test_linked_directories_are_searched_each_directory_once(tree):
+    elsewhere = tree({"c.wav": None, "deep/d.wav": None, ".hid/e.wav": None}, root="disk/noise")
+    root = tree({"b.wav": None, "own/a.wav": None, ".hid/f.wav": None, "own/._a.wav": b"x"})
+    plain = [root / name for name in ("b.wav", "own/a.wav")]
+    assert layout.find_audio(root) == plain == layout.visible(root, "**/*.wav")
+    for name, target in {
+        "linked": elsewhere, "zz": elsewhere, "a_copy": root / "own", "own/up": root,
+        "above": root.parent, ".hidden": elsewhere, "gone": root / "nowhere",
+    }.items():  # fmt: skip
+        (root / name).symlink_to(target)
+    (elsewhere / "back").symlink_to(root)
+    assert layout.find_audio(root) == [
+        root / name for name in ("b.wav", "linked/c.wav", "linked/deep/d.wav", "own/a.wav")
+    ]
+    # The root may itself be a link.
+    (root.parent / "link").symlink_to(root)
+    found = layout.find_audio(root.parent / "link")
+    assert found[1] == root.parent / "link/linked/c.wav" and len(found) == 4
+
+
+def test_a_part_that_loses_its_recordings_leaves_none_of_them(tree, prepared, capsys):
+    root = tree({f"noise/n{i:02}.wav": None for i in range(12)})
+    options = ("--root", root, "--kinds", "noise", "--dev_share", "0")
+    before = prepared("musan", *options, "--test_share", "0.5")
+    assert set(before) == {"musan_train", "musan_test"}
+    assert len(prepared("musan", *options, "--test_share", "0")["musan_train"].ids) == 12
+    assert not (root.parent / "data/musan_test").exists()
+    assert "musan_test: removed: its recordings are now in other parts" in capsys.readouterr().err
+
+
+def test_a_data_dir_of_other_recordings_stays(tree, prepared):
+    other = tree({"x.wav": None}, root="other")
+    prepared("audio_folder", "--root", other, "--name", "musan_test")
+    root = tree({f"noise/n{i:02}.wav": None for i in range(3)})
+    found = prepared(
+        "musan", "--root", root, "--kinds", "noise", "--dev_share", 0, "--test_share", 0
+    )
+    assert set(found) == {"musan_train", "musan_test"}
+
+
+@pytest.mark.parametrize(("dev", "test"), [(0.9, 0.9), (-1, 0.1), (0, 1), (0.5, 0.5), (0, "nan")])
+def test_shares_that_leave_nothing_for_training(dev, test):
+    with pytest.raises(UserError, match=r"dev_share: .*, test_share: .*: neither may be negative"):
+        layout.share_of("a", float(dev), float(test))
