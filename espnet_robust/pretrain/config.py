@@ -1,10 +1,64 @@
 """The options of a pretraining run."""
 
+import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from espnet_robust.common.config import nearest
 from espnet_robust.common.errors import ConfigError
+
+_MAX_CLUSTERS = 2**15  # units are stored in 16 bits
+_FINITE = sys.float_info.max
+
+
+@dataclass(frozen=True)
+class _Range:
+    """The numbers that an option may have.
+
+    Attributes:
+        low: the lowest; itself allowed unless ``above``.
+        high: the highest.
+        whole: whether it must be a whole number.
+    """
+
+    low: float
+    high: float = _FINITE
+    whole: bool = True
+    above: bool = False
+
+    def check(self, name: str, value: Any) -> None:
+        """Raise ConfigError if ``value`` is not in the range."""
+        kinds = int if self.whole else (int, float)
+        is_number = isinstance(value, kinds) and not isinstance(value, bool)
+        if is_number and self.low <= value <= self.high and not (self.above and value == self.low):
+            return
+        what = f"a {'whole ' * self.whole}number"
+        bounds = f"above {self.low}" if self.above else f"of at least {self.low}"
+        bounds += f" and at most {self.high}" if self.high < _FINITE else ""
+        # Without a dot it is text to PyYAML.
+        hint = "; in YAML, write 1e-3 as 0.001 or 1.0e-3" if isinstance(value, str) else ""
+        raise ConfigError(f"{name}: must be {what} {bounds}, got {value!r}{hint}")
+
+
+_ABOVE_0 = _Range(0, whole=False, above=True)
+_NUMBERS = {
+    "clusters": _Range(2, _MAX_CLUSTERS),
+    "steps": _Range(1),
+    "batch_seconds": _ABOVE_0,
+    "max_seconds": _ABOVE_0,
+    "lr": _ABOVE_0,
+    "warmup": _Range(0),
+    "weight_decay": _Range(0, whole=False),
+    "clip": _Range(0, math.inf, whole=False, above=True),  # .inf: gradients are not clipped
+    "mask_prob": _Range(0, 1, whole=False),
+    "mask_frames": _Range(1),
+    "unmasked_weight": _Range(0, whole=False),
+    "seed": _Range(0),
+    "log_every": _Range(1),
+    "save_every": _Range(1),
+}
 
 
 @dataclass(frozen=True)
@@ -12,7 +66,7 @@ class PretrainConfig:
     """The options of a pretraining run, the keys of its YAML.
 
     Attributes:
-        clusters: number of units.
+        clusters: number of units, 2 to 32768.
         steps: number of updates. The learning rate rises linearly in the first ``warmup`` of them,
             then falls to 0.
         model: HubertConfig options of a new model.
@@ -55,10 +109,33 @@ class PretrainConfig:
     def __post_init__(self):
         if self.precision not in ("fp32", "bf16"):
             raise ConfigError(f"precision: {self.precision!r} is not fp32 or bf16")
-        if self.units.get("from") != "mfcc" and "layer" not in self.units:
-            raise ConfigError("units: a directory in `from` needs `layer`, or write {from: mfcc}")
+        for name, allowed in _NUMBERS.items():
+            allowed.check(name, getattr(self, name))
+        _check_units(self.units)
+        if self.model is not None and not isinstance(self.model, Mapping):
+            raise ConfigError(f"model: must be a mapping of options, got {self.model!r}")
         if (self.model is None) == (self.init is None):
             raise ConfigError("give either `model`, for a new model, or `init`, one to continue")
+
+
+def _check_units(units: Any) -> None:
+    if not isinstance(units, Mapping):
+        raise ConfigError(
+            f"units: must be {{from: mfcc}} or {{from: DIR, layer: N}}, got {units!r}"
+        )
+    for key in units:
+        if key not in ("from", "layer"):
+            raise ConfigError(f"units: unknown key {key!r}{nearest(key, ('from', 'layer'))}")
+    source = units.get("from")
+    if not isinstance(source, str) or not source:
+        raise ConfigError(f"units: `from` must be mfcc or the directory of a model, got {source!r}")
+    if source == "mfcc":
+        if "layer" in units:
+            raise ConfigError("units: MFCCs have no layers; leave out `layer`")
+    elif "layer" not in units:
+        raise ConfigError("units: a directory in `from` needs `layer`, or write {from: mfcc}")
+    else:
+        _Range(0).check("units: layer", units["layer"])
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import json
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from transformers import HubertConfig, HubertModel
 
-from espnet_robust.common.config import read_config
+from espnet_robust.common.config import nearest, read_config
 from espnet_robust.common.errors import ConfigError
 from espnet_robust.common.files import sync, sync_tree
 from espnet_robust.data.audio import RATE
@@ -88,28 +89,31 @@ def pretrain(config_path: Path, data_dirs: Sequence[Path], out: Path, device: st
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device cuda: torch finds no GPU here; use cpu (in a recipe: --ngpu 0)")
     config = read_config(config_path, PretrainConfig)
+    _check_model(config.model or {}, config_path)
     work = out.with_name(out.name + ".work")
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
     model = MaskedPrediction(config).to(device)
     speech_model = model.speech_model
+    if config.max_seconds * RATE < speech_model.min_samples:
+        shortest = speech_model.min_samples / RATE
+        raise ConfigError(f"{config_path}: max_seconds: must be a frame, {shortest} s, or more")
     speech = read_speech(data_dirs, speech_model.min_samples)
     clustering = UnitsConfig(config.units, config.clusters, config.seed)
     units = find_units(clustering, speech.wavs, speech_model, work / "units.npz", device)
     run = _Run(config, config_path, model, work)
     _train(run, speech, units)
-    audio_seconds = sum(len(w) for w in speech.wavs) / RATE
-    _save(
-        speech_model,
-        out,
-        Record(
-            vars(config),
-            round(audio_seconds, 1),
-            round(run.seconds, 1),
-            torch.get_num_threads(),
-            device,
-        ),
-    )
+    heard = round(sum(len(w) for w in speech.wavs) / RATE, 1)
+    record = Record(vars(config), heard, round(run.seconds, 1), torch.get_num_threads(), device)
+    _save(speech_model, out, record)
+
+
+def _check_model(model: Mapping[str, Any], path: Path) -> None:
+    """Raise ConfigError if HubertConfig, which takes any option, has none of this name."""
+    known = HubertConfig().to_dict()
+    for key in model:
+        if key not in known:
+            raise ConfigError(f"{path}: model: HubertConfig has no {key!r}{nearest(key, known)}")
 
 
 class _Run:

@@ -143,6 +143,12 @@ def test_what_is_done_is_kept_and_what_is_stale_refused(data, config, tmp_path, 
         ({"init": "dir"}, "either `model`, for a new model, or `init`"),
         ({"model": None}, "either `model`, for a new model, or `init`"),
         ({"model": None, "init": "./none"}, "teacher ./none: no such directory"),
+        (
+            {"model": CONFIG["model"] | {"num_hiden_layers": 3}},
+            "pretrain.yaml: model: HubertConfig has no 'num_hiden_layers', did you mean "
+            "'num_hidden_layers'",
+        ),
+        ({"max_seconds": 0.001}, "pretrain.yaml: max_seconds: must be a frame, 0.025 s, or more"),
         ({"distortion": "none.yaml"}, "none.yaml: cannot be read"),
         ({"distortion": {"chain": [{"name": "wite"}]}}, "did you mean 'white'"),
         (
