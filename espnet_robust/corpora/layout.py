@@ -54,7 +54,7 @@ def visible(directory: Path, pattern: str = "*") -> list[Path]:
     """Paths below ``directory`` that match a glob pattern, sorted, without hidden ones.
 
     macOS leaves "._NAME" beside NAME and .DS_Store in directories; archives and network disks keep
-    them. Every corpus finds its files with this function.
+    them. Every corpus finds its files with this function or ``find_audio``.
     """
     return sorted(
         path
@@ -148,7 +148,7 @@ def _visible_files(root: Path) -> list[Path]:
     links = [root]
     seen = set(root.resolve().parents)  # a link to one of these would lead back here
     for link in links:  # which grows
-        for folder, directories, files in os.walk(link):  # without links, which come later
+        for folder, directories, files in os.walk(link):  # links within come later
             real = Path(folder).resolve()
             if real in seen:
                 directories.clear()
