@@ -154,9 +154,9 @@ def _architecture(teacher: SpeechModel, config: StudentConfig) -> dict[str, Any]
         return THIN | width
     if config.causal:
         chunks = {"chunk_ms": config.chunk_ms, "left_ms": config.left_ms}
-        return {"model_type": STREAM, "sampling_rate": teacher.rate} | chunks
+        return {"model_type": STREAM, "sampling_rate": teacher.rate} | chunks | width
     if config.kind == LOG_MEL:
-        return {"model_type": LOG_MEL, "sampling_rate": teacher.rate}
+        return {"model_type": LOG_MEL, "sampling_rate": teacher.rate} | width
     stack = _convolution_stack(teacher, copied=config.init == "convolutions")
     return {"model_type": LSTM if config.kind == "lstm" else config.kind} | width | stack
 
@@ -273,6 +273,8 @@ def _plain(value):
 def save_student(student: SpeechModel, out: Path, provenance: Mapping[str, Any]) -> None:
     """Write a student directory. The weights come last: without them it does not load."""
     out.mkdir(parents=True, exist_ok=True)
+    # Else, if it is interrupted, those of an earlier export would load as this student.
+    (out / "model.safetensors").unlink(missing_ok=True)
     version = VERSION if student.eraser is None else ERASED_VERSION
     content = {"version": version, **describe(student), "provenance": dict(provenance)}
     write_atomic(out / "config.yaml", yaml.safe_dump(content, sort_keys=False))

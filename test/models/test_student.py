@@ -8,6 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from espnet_robust.common.config import from_mapping
 from espnet_robust.common.errors import ConfigError, ModelError
+from espnet_robust.models import student as student_module
 from espnet_robust.models.speech_model import load_teacher
 from espnet_robust.models.student import (
     ENCODER,
@@ -118,9 +119,13 @@ def test_gradients_reach_every_weight_that_is_used(teacher, batch, kind):
     assert without <= {"encoder.masked_spec_embed"}
 
 
-@pytest.mark.parametrize("kind", ["lstm", "hubert", "wavlm", "thin"])
-def test_another_kind_is_as_wide_as_its_teacher(teacher, kind):
-    student = build_student(teacher, StudentConfig(kind=kind, init="random", num_layers=1))
+@pytest.mark.parametrize(
+    ("kind", "causal"),
+    [*((k, False) for k in ("lstm", "hubert", "wavlm", "thin", "log_mel")), ("log_mel", True)],
+)
+def test_another_kind_is_as_wide_as_its_teacher(teacher, kind, causal):
+    conf = StudentConfig(kind=kind, init="random", num_layers=1, causal=causal)
+    student = build_student(teacher, conf)
     assert student.hidden_size == teacher.hidden_size == 16
     assert student.config.intermediate_size == teacher.config.intermediate_size
 
@@ -291,6 +296,19 @@ def test_student_of_a_group_norm_teacher_does_not_see_padding(teacher_dirs, batc
         student(wav[2:, :3000], lengths[2:]).states[2],
     )
     torch.testing.assert_close(together[2, : alone.shape[1]], alone[0], atol=1e-5, rtol=1e-5)
+
+
+def test_an_export_over_another_that_is_interrupted_does_not_load(teacher, tmp_path, monkeypatch):
+    save_student(build(teacher, STUDENTS["distilhubert"]), tmp_path, {})
+
+    def killed(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(student_module, "write_transformers_files", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save_student(build(teacher, STUDENTS["distilhubert"]), tmp_path, {"seed": 1})
+    with pytest.raises(ModelError, match=r"model\.safetensors: cannot be read"):
+        load_student(tmp_path)
 
 
 def test_broken_directories(teacher, tmp_path):
