@@ -38,3 +38,11 @@ def test_those_of_speech_models(teacher_dirs, kind):
     use_grouped_convolutions(model)  # again: nothing changes
     assert grouped and all(isinstance(m, GroupedConv) for m in grouped)
     assert {id(m) for m in model.modules() if isinstance(m, GroupedConv)} == {*map(id, grouped)}
+
+
+def test_depthwise_convolutions_stay(teacher_dirs):
+    model = AutoModel.from_pretrained(teacher_dirs["w2v_bert"])
+    depthwise = [m for m in model.modules() if isinstance(m, nn.Conv1d) and m.groups > 1]
+    assert depthwise and all(m.groups == m.in_channels for m in depthwise)
+    use_grouped_convolutions(model)
+    assert all(type(m) is nn.Conv1d for m in depthwise)
