@@ -141,8 +141,8 @@ def find_audio(root: Path, below: str | None = None) -> list[Path]:
 def _visible_files(root: Path) -> list[Path]:
     """Files at any depth that are not hidden, sorted.
 
-    ``Path.glob("**/*")`` leaves out what is in linked directories; this follows links, but visits
-    each directory only once, and its own place rather than a link to it, if ``root`` has both.
+    A glob pattern with ``**`` leaves out what is in linked directories. This follows links, but
+    visits each directory only once, and at its own place if ``root`` has that and a link to it.
     """
     found: list[Path] = []
     links = [root]
