@@ -22,7 +22,8 @@ def in_windows(model: SpeechModel, wav: Tensor, max_samples: int) -> Iterator[tu
 
     Args:
         wav: (N,) samples, at least ``min_samples``.
-        max_samples: length of a window with its context; more than twice ``CONTEXT_S``.
+        max_samples: length of a window with its context; more than twice ``CONTEXT_S``. The last
+            one also has the samples after its last frame, less than a hop.
 
     Yields:
         (1, T_i, D) for every layer; the T_i add up to ``model.num_frames(N)``.
@@ -39,7 +40,9 @@ def in_windows(model: SpeechModel, wav: Tensor, max_samples: int) -> Iterator[tu
         last = min(total, first + length)
         # The last window is as long as the others, so it begins earlier.
         first = max(0, last - length)
-        samples = wav[first * model.hop : (last - 1) * model.hop + model.min_samples]
+        # A frame of a filter bank hears more than ``min_samples``, as far as there are samples.
+        end = None if last == total else (last - 1) * model.hop + model.min_samples
+        samples = wav[first * model.hop : end]
         until = last if last == total else last - context
         yield tuple(state[:, done - first : until - first] for state in model.encode(samples[None]))
         done = until

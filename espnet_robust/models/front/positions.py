@@ -44,7 +44,7 @@ def use_grouped_convolutions(model: nn.Module) -> None:
     """Make every grouped ``nn.Conv1d`` within ``model`` a ``GroupedConv``, in place.
 
     Weights and their checkpoint keys stay the same, weight norm too. Depthwise convolutions, as in
-    w2v-BERT 2.0, stay as they are: one by one, their thousand channels would take 25 times as long.
+    w2v-BERT 2.0, stay as they are: one by one, their 1024 channels take 20 times as long.
     """
     for conv in model.modules():
         if not isinstance(conv, nn.Conv1d) or isinstance(conv, GroupedConv):
