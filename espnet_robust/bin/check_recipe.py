@@ -35,6 +35,7 @@ from espnet_robust.common.recipe import (
 from espnet_robust.publish.hub import check_upload
 from espnet_robust.recipe.options import add_plan_options, plan_of
 from espnet_robust.recipe.plan import DISTILL, Plan
+from espnet_robust.recognise.job import parse_search_options
 from espnet_robust.score.options import check_score_options
 
 
@@ -87,6 +88,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
     systems, seeds = args.systems.split(), args.seeds.split()
     settings_of("distill_args", plan.distill_args)
     settings_of(f"{plan.task}_args", plan.task_args)
+    parse_search_options(plan.decode_options)
     check_score_options(plan.score_options)
     check_trainings(plan.task, systems, plan.recipe, plan.budget, plan.classifier)
     if plan.students and not plan.students.is_dir():

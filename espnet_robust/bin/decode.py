@@ -19,7 +19,8 @@ from espnet_robust.recognise.job import (
 
 
 def get_parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="espnet-robust decode", description=__doc__)
+    # Without abbreviations, as in a recipe's --decode_options.
+    parser = Parser(prog="espnet-robust decode", description=__doc__, allow_abbrev=False)
     add_options(parser)
     add_search_options(parser)
     return parser

@@ -35,7 +35,7 @@ OF_PLAN: Texts = {
     "test_sets": ("test", "NAMES", "test on these sets under data/, separated by blanks"),
     "protocols": ("", "YAMLS", "protocols of their conditions, separated by blanks; or none"),
     "checkpoint": ("valid.loss.best.pth", "FILE", "model to decode with"),
-    "decode_options": ("", "OPTIONS", "options of the command decode"),
+    "decode_options": ("", "OPTIONS", "options of decode: its search, and --batch_seconds"),
     "score_options": ("", "OPTIONS", "options of the command score: how texts are compared"),
     "distill_args": ("", "OPTIONS", "ESPnet options for distillation"),
     "task_args": ("", "OPTIONS", "ESPnet options for the recogniser or classifier"),

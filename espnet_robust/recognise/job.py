@@ -3,10 +3,11 @@
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from espnet_robust.common.cli import Parser
 from espnet_robust.common.config import read_yaml
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.common.made_of import Output, sha256
 
 COPY = "distortion.json"  # what a distorted copy was made of
@@ -21,9 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--checkpoint", default="valid.loss.best.pth", help="file in --exp")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument(
-        "--batch_seconds", type=float, default=60.0, help="seconds of audio in a batch"
-    )
+    _add_batch_option(parser)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument(
         "--test_sets", type=Path, nargs="+", default=[], metavar="DATA_DIR",
@@ -37,6 +36,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data_dirs", type=Path, nargs="*", help="one for each condition")
 
 
+def _add_batch_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--batch_seconds", type=float, default=60.0, help="seconds of audio in a batch"
+    )
+
+
 def add_search_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that decide the text."""
     parser.add_argument("--method", choices=("greedy", "beam"), default="greedy")
@@ -48,20 +53,51 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
 
 
 def search_options(args: argparse.Namespace) -> dict[str, Any]:
-    """The search options that matter for the given method, for ``decoded_of``."""
-    beam = {"beam_size": args.beam_size, "ctc_weight": args.ctc_weight}
-    return {"method": args.method, **(beam if args.method == "beam" else {})}
+    """The search options that matter for the given method, for ``decoded_of``.
+
+    Raises:
+        ConfigError: as for ``check_beam``.
+    """
+    if args.method != "beam":
+        return {"method": args.method}
+    check_beam(args.beam_size, args.ctc_weight)
+    return {"method": args.method, "beam_size": args.beam_size, "ctc_weight": args.ctc_weight}
+
+
+def check_beam(beam_size: int, ctc_weight: float) -> None:
+    """Raise ConfigError if ``beam_size`` < 1 or ``ctc_weight`` is outside [0, 1]."""
+    if beam_size < 1 or not 0 <= ctc_weight <= 1:
+        raise ConfigError(
+            f"need beam_size >= 1 and ctc_weight in 0..1, got {beam_size} and {ctc_weight}"
+        )
+
+
+class _OfRecipe(Parser):
+    """A parser of --decode_options whose errors are the user's, in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(
+            f"--decode_options: {message}; they are --method, --beam_size, --ctc_weight and "
+            "--batch_seconds, see espnet-robust decode --help"
+        )
 
 
 def parse_search_options(words: str) -> dict[str, Any]:
-    """The same from a recipe's --decode_options, ignoring other options in them.
+    """The same from a recipe's --decode_options, whose other option does not change the text.
+
+    The remaining options of the command ``decode`` are the recipe's own to give. None may be
+    abbreviated, so that what is recorded is what the command did.
+
+    Raises:
+        ConfigError: an option is unknown here, or has an invalid value.
 
     >>> parse_search_options("--method beam --batch_seconds 30")
     {'method': 'beam', 'beam_size': 10, 'ctc_weight': 1.0}
     """
-    parser = Parser(prog="--decode_options", add_help=False, allow_abbrev=False)
+    parser = _OfRecipe(prog="--decode_options", add_help=False, allow_abbrev=False)
+    _add_batch_option(parser)
     add_search_options(parser)
-    return search_options(parser.parse_known_args(words.split())[0])
+    return search_options(parser.parse_args(words.split()))
 
 
 def test_sets(args: argparse.Namespace, parser: argparse.ArgumentParser) -> TestSets:

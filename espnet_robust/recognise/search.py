@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from espnet_robust.common.errors import ConfigError
 from espnet_robust.plugin.espnet_versions import from_nets
+from espnet_robust.recognise.job import check_beam
 
 BatchBeamSearch = from_nets("BatchBeamSearch")
 CTCPrefixScorer = from_nets("CTCPrefixScorer")
@@ -38,10 +39,7 @@ def beam(model: nn.Module, beam_size: int, ctc_weight: float) -> Search:
     Raises:
         ConfigError: ``beam_size`` < 1, ``ctc_weight`` outside [0, 1], or below 1 without a decoder.
     """
-    if beam_size < 1 or not 0 <= ctc_weight <= 1:
-        raise ConfigError(
-            f"need beam_size >= 1 and ctc_weight in 0..1, got {beam_size} and {ctc_weight}"
-        )
+    check_beam(beam_size, ctc_weight)
     if ctc_weight < 1 and model.decoder is None:
         raise ConfigError(f"ctc_weight {ctc_weight}: the model has only CTC, no decoder; use 1")
     decoder = BatchBeamSearch(

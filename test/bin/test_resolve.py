@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from espnet_robust.bin import check_recipe, resolve
-from espnet_robust.common.errors import UserError
+from espnet_robust.common.errors import ConfigError, UserError
 
 
 @pytest.fixture
@@ -34,6 +34,12 @@ def test_checks_a_recipe_and_says_its_teacher_and_protocols(mini, capsys):
     cached = "--distill_args=--target_cache cache --fixed_crops true"
     check_recipe.main(["--task", "asr", "--systems", "teacher cdm1 logmel", cached])
     assert capsys.readouterr().out.splitlines()[2] == "cdm1"
+
+
+@pytest.mark.parametrize("options", ["--metod beam", "--method beam --ctc_weight 3"])
+def test_decoding_is_checked_before_anything_runs(mini, options):
+    with pytest.raises(ConfigError, match="unrecognized arguments: --metod|got 10 and 3.0"):
+        check_recipe.main(["--task", "asr", "--systems", "cdm1", f"--decode_options={options}"])
 
 
 def test_gpus_of_what_runs_side_by_side(mini, capsys, monkeypatch):

@@ -214,6 +214,7 @@ def test_there_are_thirty():
          "data/train/text changed; begin with --stage 7 --redo"),
         (option(checkpoint="other.pth"), 9, "decode/test: was made of something else: model "),
         (option(decode_options="--method beam"), 10, "options method: greedy -> beam"),
+        (option(decode_options="--meth beam"), 10, "unrecognized arguments: --meth beam"),
         (lambda run: run, 10, "it does not say what it was made of; begin with --stage 9"),
     ],
 )  # fmt: skip

@@ -1,7 +1,8 @@
 import pytest
 
 from espnet_robust.bin import decode
-from espnet_robust.recognise.job import undone
+from espnet_robust.common.errors import ConfigError
+from espnet_robust.recognise.job import parse_search_options, search_options, undone
 
 
 @pytest.fixture
@@ -66,3 +67,41 @@ def test_nothing_to_decode(capsys):
     with pytest.raises(SystemExit):
         decode.main(["--exp", "exp", "--out", "decode"])
     assert "name data dirs, or --test_sets" in capsys.readouterr().err
+
+
+DECODE = ["--exp", "exp", "--out", "out", "data/test"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["", "--beam_size 3", "--method beam --batch-seconds 9", "--method=beam --ctc_weight 0.5"],
+)
+def test_a_recipe_records_what_the_command_does(words):
+    args = decode.get_parser().parse_args([*words.split(), *DECODE])
+    assert search_options(args) == parse_search_options(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--metod beam", "^--decode_options: unrecognized arguments: --metod beam; they are"),
+        ("--method baem", "^--decode_options: .*invalid choice: 'baem'"),
+        ("--method beam --beam 20", "unrecognized arguments: --beam 20"),
+        ("--method beam --beam_size ten", "invalid int value: 'ten'"),
+        ("--out elsewhere", "unrecognized arguments: --out"),  # the recipe gives it
+        ("data/other", "unrecognized arguments: data/other"),
+        ("--method beam --beam_size 0", "need beam_size >= 1 and ctc_weight in 0..1, got 0 and"),
+        ("--method beam --ctc_weight 3", "ctc_weight in 0..1, got 10 and 3.0"),
+        ("--method beam --ctc_weight nan", "got 10 and nan"),
+    ],
+)
+def test_refused_options_of_a_recipe(words, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_search_options(words)
+
+
+def test_no_option_may_be_abbreviated(capsys):
+    """A recipe would record the default in its place."""
+    with pytest.raises(SystemExit):
+        decode.main(["--method", "beam", "--beam", "20", *DECODE])
+    assert "unrecognized arguments: --beam" in capsys.readouterr().err
