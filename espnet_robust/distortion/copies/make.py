@@ -45,7 +45,7 @@ def distort_data_dir(
     ``dst`` gets ``wav.scp``, ``utt2dur``, ``utt2num_samples``, ``utt2distortion`` (a JSON record
     per utterance, see ``remake``), ``condition.json`` and every other file of ``src`` that does not
     depend on the audio. An existing copy is kept if it is complete and was made by the same job
-    (same config, seed, format, and same tables and audio of ``src`` and of the noise).
+    (same config, seed, format, and same files and audio of ``src`` and of the noise).
 
     Args:
         src: data dir, complete and valid.

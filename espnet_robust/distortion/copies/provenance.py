@@ -8,12 +8,31 @@ from typing import Any
 
 from espnet_robust.common.files import write_atomic
 from espnet_robust.common.made_of import sha256
+from espnet_robust.data.conditions import FILE as CONDITION
+from espnet_robust.data.data_dir import AUDIO_TABLES, is_table
 from espnet_robust.data.digests import digests
 
 FILE = "distortion.json"  # what the copy was made of; if the same job finds it, it is done
 MANIFEST = "distortion.files"  # SIZE SHA256 NAME per file; for audio, SHA256 is "-"
+OWN = ("wav.scp", "utt2num_samples", "utt2dur", "utt2distortion")  # written for the copy
+# Files derived from the undistorted audio, and those that describe the source if it is a copy.
+_NOT_CARRIED = AUDIO_TABLES | {
+    *OWN, "spk2utt", FILE, MANIFEST, CONDITION,
+}  # fmt: skip
 
 _VERSION = 3  # raised when layout or sound changes; copies of another version are made again
+
+
+def carried_files(src: Path) -> list[Path]:
+    """The files of a data dir that its copies carry over as they are, sorted.
+
+    Without ``spk2utt``, which follows from ``utt2spk`` where there is one.
+    """
+    return [
+        file
+        for file in sorted(src.iterdir())
+        if file.is_file() and not file.name.startswith(".") and file.name not in _NOT_CARRIED
+    ]
 
 
 def describe(
@@ -30,8 +49,10 @@ def describe(
     Raises:
         DataDirError: a data dir is missing, or a table is damaged.
     """
+    of_data = digests(src, read_again=hash_audio)
+    others = {f.name: sha256(f) for f in carried_files(src) if not is_table(f.name)}
     # The utterances' records hold the paths from the source's wav.scp.
-    source = digests(src, read_again=hash_audio) | {"wav.scp": sha256(src / "wav.scp")}
+    source = others | of_data | {"wav.scp": sha256(src / "wav.scp")}
     return {
         "version": _VERSION,
         "src": str(src),

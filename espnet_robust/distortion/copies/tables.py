@@ -7,10 +7,8 @@ from collections.abc import Iterator
 
 from espnet_robust.common.errors import DataDirError
 from espnet_robust.data.audio import RATE
-from espnet_robust.data.conditions import FILE as CONDITION
 from espnet_robust.data.conditions import write_condition
 from espnet_robust.data.data_dir import (
-    AUDIO_TABLES,
     format_table,
     is_table,
     iter_table,
@@ -18,15 +16,9 @@ from espnet_robust.data.data_dir import (
     table_names,
 )
 from espnet_robust.distortion.copies.job import Job
-from espnet_robust.distortion.copies.provenance import FILE, MANIFEST, list_files
+from espnet_robust.distortion.copies.provenance import OWN, carried_files, list_files
 from espnet_robust.distortion.copies.shards import SHARD, Part, read_part
 from espnet_robust.distortion.copies.source import check_ids_agree
-
-_OWN = ("wav.scp", "utt2num_samples", "utt2dur", "utt2distortion")
-# Files derived from the undistorted audio, and those that describe the source if it is a copy.
-_NOT_CARRIED = AUDIO_TABLES | {
-    *_OWN, "spk2utt", FILE, MANIFEST, CONDITION,
-}  # fmt: skip
 
 
 def write_tables(job: Job, total: int) -> tuple[dict, int]:
@@ -44,7 +36,7 @@ def write_tables(job: Job, total: int) -> tuple[dict, int]:
     written = 0
     with contextlib.ExitStack() as stack:
         files = [
-            stack.enter_context(open(job.partial / name, "w", encoding="utf-8")) for name in _OWN
+            stack.enter_context(open(job.partial / name, "w", encoding="utf-8")) for name in OWN
         ]
         for part in _parts(job, shards):
             for utt, entry, num_samples, record in part.rows:
@@ -56,7 +48,7 @@ def write_tables(job: Job, total: int) -> tuple[dict, int]:
                 written += 1
     if written != total:
         raise DataDirError(f"{job.src}/wav.scp: changed meanwhile; run this again")
-    tables = [*_OWN, *_carry_over(job)]
+    tables = [*OWN, *_carry_over(job)]
     write_condition(job.partial, job.condition)
     audio = (tuple(file) for part in _parts(job, shards) for file in part.files)
     return list_files(job.partial, tables, audio), turned_down
@@ -74,10 +66,8 @@ def _carry_over(job: Job) -> list[str]:
     """Copy the source's files that are not derived from its audio; return their names."""
     carried = []
     tables = table_names(job.src)
-    for file in sorted(job.src.iterdir()):
+    for file in carried_files(job.src):
         name = file.name
-        if not file.is_file() or name.startswith(".") or name in _NOT_CARRIED:
-            continue
         if is_table(name) and name in tables:
             check_ids_agree(job.partial / "wav.scp", file)
         shutil.copyfile(file, job.partial / name)

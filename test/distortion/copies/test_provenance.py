@@ -1,5 +1,6 @@
 """A copy that is not whole, or whose material was replaced, is made again; a whole one is not."""
 
+import json
 import os
 import shutil
 
@@ -91,6 +92,31 @@ def test_replaced_audio_is_noticed(own, which):
     os.utime(file, ns=(about.st_atime_ns, about.st_mtime_ns + 1))
     assert make(own) and not make(own)
     assert contents(own / "copy" / "audio") != before
+
+
+def test_other_files_of_the_source_are_those_of_now(own, capsys):
+    make(own)
+    (own / "voices/feats.scp").write_text("of the undistorted audio\n")  # not carried over
+    (own / "voices/.note").write_text("hidden\n")
+    (own / "voices/spk2utt").touch()
+    assert not make(own)
+    (own / "voices/spk2gender").write_text("spk0 m\n")
+    (own / "voices/spk2age").write_text("spk0 40\n")
+    assert make(own) and not make(own)
+    said = capsys.readouterr().err
+    assert "copy: made again: source spk2gender changed; source spk2age is new" in said
+    assert (own / "copy/spk2gender").read_text() == "spk0 m\n"
+    assert (own / "copy/spk2age").read_text() == "spk0 40\n"
+    (own / "voices/spk2age").unlink()
+    assert make(own) and not (own / "copy/spk2age").exists()
+
+
+def test_the_record_of_a_source_without_other_files_is_as_it_was(own):
+    (own / "voices/spk2gender").unlink()
+    make(own)
+    source = json.loads((own / "copy/distortion.json").read_text())["source"]
+    tables = {f.name for f in (own / "voices").iterdir()} - {"spk2utt"}
+    assert source.keys() == {"audio", *tables}
 
 
 @pytest.mark.parametrize("which", ["voices", "noise"])
