@@ -25,7 +25,7 @@ from transformers import HubertConfig, HubertModel
 
 from espnet_robust.common.config import nearest, read_config
 from espnet_robust.common.errors import ConfigError
-from espnet_robust.common.files import sync, sync_tree
+from espnet_robust.common.files import sync, sync_tree, write_atomic
 from espnet_robust.data.audio import RATE
 from espnet_robust.models.speech_model import (
     SpeechModel,
@@ -38,6 +38,7 @@ from espnet_robust.pretrain.config import PretrainConfig, Record
 from espnet_robust.pretrain.units import UnitsConfig, find_units
 
 RECORD = "pretraining.json"
+CURVE = "curve.csv"
 
 
 class MaskedPrediction(nn.Module):
@@ -137,6 +138,7 @@ class _Run:
         self.checkpoint = work / "checkpoint.pth"
         if self.checkpoint.is_file():
             earlier = self._load(path)
+        _cut(work / CURVE, self.step)
         self._began = time.monotonic() - earlier
 
     @property
@@ -197,7 +199,7 @@ def _train(run: _Run, speech: Speech, units: list[np.ndarray]) -> None:
             mean = np.mean(recent, axis=0)
             recent.clear()
             bar.set_postfix(loss=f"{mean[0]:.3f}", accuracy=f"{mean[1]:.3f}")
-            _log(run.work / "curve.csv", run.step, *mean, run.seconds)
+            _log(run.work / CURVE, run.step, *mean, run.seconds)
         if run.step % config.save_every == 0 or run.step == config.steps:
             run.save()
 
@@ -228,3 +230,11 @@ def _log(path: Path, *row: float) -> None:
         if new:
             writer.writerow(["step", "loss", "masked_accuracy", "seconds"])
         writer.writerow([row[0], *(f"{value:.4f}" for value in row[1:])])
+
+
+def _cut(path: Path, step: int) -> None:
+    """Drop the rows after ``step``, whose steps were not saved and are done again."""
+    if path.exists():
+        head, *rows = path.read_bytes().splitlines(keepends=True) or [b""]
+        whole = [row for row in rows if row.endswith(b"\n")]  # one may have been cut off
+        write_atomic(path, head + b"".join(r for r in whole if int(r.split(b",")[0]) <= step))

@@ -1,5 +1,6 @@
 """The units that a small HuBERT predicts: k-means clusters of MFCCs or of hidden states."""
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -57,14 +58,15 @@ def find_units(
 ) -> list[np.ndarray]:
     """(T,) int64 for each utterance (N,): the cluster of each frame of ``model``.
 
-    They are read from the file ``cache`` if it was made for these frames and features, and written
-    to it otherwise.
+    They are read from the file ``cache`` if it was made from this audio with this configuration,
+    and written to it otherwise.
     """
     lengths = [model.num_frames(len(w)) for w in wavs]
     ends = np.cumsum(lengths)
+    key = f"{config.source} {config.clusters} {config.seed} {_digest(wavs)}"
     if cache.is_file():
         stored = np.load(cache)
-        if stored["ends"].tolist() == ends.tolist() and str(stored["key"]) == str(config.source):
+        if stored["ends"].tolist() == ends.tolist() and str(stored["key"]) == key:
             return np.split(stored["units"].astype(np.int64), ends[:-1])
     features = np.concatenate(list(_unit_features(config, wavs, model, device)))
     rng = np.random.default_rng([config.seed, 0])
@@ -72,10 +74,18 @@ def find_units(
     kmeans = MiniBatchKMeans(config.clusters, batch_size=10_000, n_init=3, random_state=config.seed)
     units = kmeans.fit(sample).predict(features)
     with cache.with_suffix(".tmp").open("wb") as f:
-        np.savez(f, units=units.astype(np.int16), ends=ends, key=str(config.source))
+        np.savez(f, units=units.astype(np.int16), ends=ends, key=key)
     sync([cache.with_suffix(".tmp")])
     os.replace(cache.with_suffix(".tmp"), cache)
     return np.split(units.astype(np.int64), ends[:-1])
+
+
+def _digest(wavs: list[np.ndarray]) -> str:
+    total = hashlib.sha256()
+    for wav in wavs:
+        total.update(f"{wav.dtype} {len(wav)} ".encode())
+        total.update(wav.tobytes())
+    return total.hexdigest()
 
 
 def _unit_features(

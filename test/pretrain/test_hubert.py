@@ -101,6 +101,14 @@ def test_resumed_equals_uninterrupted(data, config, tmp_path, monkeypatch):
     _interrupt_and_resume(data, config, tmp_path, monkeypatch, 6)
 
 
+@pytest.mark.parametrize("at", [2, 6])  # before the first checkpoint, of step 3, and after it
+def test_the_curve_has_each_step_once(data, config, tmp_path, monkeypatch, at):
+    config.write_text(yaml.safe_dump(CONFIG | {"log_every": 1, "save_every": 3}))
+    _interrupt_and_resume(data, config, tmp_path, monkeypatch, at)
+    with (tmp_path / "resumed.work/curve.csv").open() as f:
+        assert [int(row["step"]) for row in csv.DictReader(f)] == [1, 2, 3, 4, 5, 6]
+
+
 def test_another_configuration_does_not_resume(data, config, tmp_path):
     pretrain(config, [data], tmp_path / "t")
     (tmp_path / "t/model.safetensors").unlink()
