@@ -8,7 +8,8 @@ OUT gets
   sherpa.onnx, sherpa.int8.onnx, tokens.txt    for sherpa-onnx (recognisers only)
   stream.onnx, stream.int8.onnx    chunk by chunk (recognisers on a causal student)
 
-Every file is run with onnxruntime and compared with torch.
+Every file is run with onnxruntime and compared with torch. Files of an earlier export in OUT are
+deleted: give each model a directory of its own.
 """
 
 import argparse

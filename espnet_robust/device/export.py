@@ -25,6 +25,8 @@ from espnet_robust.models.speech_model import SpeechModel
 from espnet_robust.models.student import load_student
 
 FORMATS = ("onnx", "onnx-int8", "sherpa", "stream", "all")
+FILES = [f"{name}{kind}.onnx" for name in ("model", "sherpa", "stream") for kind in ("", ".int8")]
+TOKENS = "tokens.txt"  # beside sherpa.onnx
 # Largest allowed difference between onnxruntime and torch. On noise, LSTMs amplify rounding errors:
 # torch in float32 differs from torch in float64 by up to 7e-4. A wrong graph is off by more than 1.
 TOLERANCE = 1e-2
@@ -52,7 +54,7 @@ def export(
     int8: EightBits = DYNAMIC,
     note: Callable[[str], None] = lambda text: None,
 ) -> list[Exported]:
-    """Write the files of a format into ``out``.
+    """Write the files of a format into ``out``, in the place of all files of an earlier export.
 
     Args:
         source: a student directory, or an experiment of ESPnet's ASR or classification task.
@@ -68,7 +70,6 @@ def export(
             exported file's output differs from torch's.
     """
     config = read_config(source)
-    out.mkdir(parents=True, exist_ok=True)
     if "arch" in config:
         if formats in ("sherpa", "stream"):
             raise ModelError(
@@ -76,7 +77,8 @@ def export(
             )
         student = load_student(source)
         features = Features(student, list(range(student.num_layers + 1)))
-        return _with_lengths(StudentGraph(features), student_metadata(student), out, formats, int8)
+        metadata = student_metadata(student)
+        return _with_lengths(StudentGraph(features), metadata, _cleared(out), formats, int8)
     if is_classifier(config):
         if formats in ("sherpa", "stream"):
             raise ModelError(
@@ -85,8 +87,24 @@ def export(
             )
         classifier = read_classifier(source, checkpoint)
         metadata = classifier_metadata(classifier)
-        return _with_lengths(ClassifierGraph(classifier.model), metadata, out, formats, int8)
-    return _recogniser(source, read_experiment(source, checkpoint), out, formats, int8, note)
+        whole = ClassifierGraph(classifier.model)
+        return _with_lengths(whole, metadata, _cleared(out), formats, int8)
+    experiment = read_experiment(source, checkpoint)
+    return _recogniser(source, experiment, _cleared(out), formats, int8, note)
+
+
+def _cleared(out: Path) -> Path:
+    """``out``, made if it is missing, without the files of an earlier export.
+
+    They may be of another model, and would look as if they belonged to this one's.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    theirs = [out / name for name in FILES if (out / name).exists()]
+    if any(path.name.startswith("sherpa") for path in theirs):
+        theirs.append(out / TOKENS)
+    for path in theirs:
+        path.unlink(missing_ok=True)
+    return out
 
 
 def _recogniser(
@@ -149,10 +167,10 @@ def _with_lengths(
 ) -> list[Exported]:
     path, int8 = out / "model.onnx", out / "model.int8.onnx"
     write_onnx(graph, metadata, path)
-    done = [_checked(graph, metadata, path)]
+    done = [_checked(graph, metadata, path, TOLERANCE)]
     if formats in ("onnx-int8", "all"):
         write_int8(path, int8, how)
-        done.append(_measured(graph, metadata, int8))
+        done.append(_checked(graph, metadata, int8, np.inf))
     if formats == "onnx-int8":
         path.unlink()
         done = done[1:]
@@ -170,8 +188,8 @@ def _for_sherpa(source: Path, experiment: Experiment, out: Path, how: EightBits)
     # sherpa-onnx recognises the blank by this name; pieces contain no spaces.
     symbols = ["<blk>", *metadata.pieces[1:]]
     lines = (f"{symbol} {number}" for number, symbol in enumerate(symbols))
-    write_atomic(out / "tokens.txt", "\n".join(lines) + "\n")
-    return [_checked(graph, metadata, path), _measured(graph, metadata, int8)]
+    write_atomic(out / TOKENS, "\n".join(lines) + "\n")
+    return [_checked(graph, metadata, path, TOLERANCE), _checked(graph, metadata, int8, np.inf)]
 
 
 def _as_stream(source: Path, experiment: Experiment, out: Path, how: EightBits) -> list[Exported]:
@@ -180,7 +198,7 @@ def _as_stream(source: Path, experiment: Experiment, out: Path, how: EightBits) 
     path, int8 = out / "stream.onnx", out / "stream.int8.onnx"
     write_onnx(graph, metadata, path)
     write_int8(path, int8, how)
-    return [_checked(graph, metadata, path), _measured(graph, metadata, int8)]
+    return [_checked(graph, metadata, path, TOLERANCE), _checked(graph, metadata, int8, np.inf)]
 
 
 def stream_metadata(experiment: Experiment, graph: StreamGraph) -> Metadata:
@@ -202,9 +220,9 @@ def stream_metadata(experiment: Experiment, graph: StreamGraph) -> Metadata:
     )  # fmt: skip
 
 
-def _checked(graph: nn.Module, metadata: Metadata, path: Path) -> Exported:
+def _checked(graph: nn.Module, metadata: Metadata, path: Path, tolerance: float) -> Exported:
     done = _measured(graph, metadata, path)
-    if done.difference > TOLERANCE:
+    if not done.difference <= tolerance:  # so that NaN, which compares with nothing, is refused
         path.unlink()
         raise ModelError(
             f"{path}: onnxruntime's output differs from torch's by {done.difference:.2g}; removed"

@@ -10,7 +10,7 @@ from espnet_robust.bin import export as command
 from espnet_robust.common.errors import ModelError
 from espnet_robust.data.audio import read_audio
 from espnet_robust.data.data_dir import read_data_dir
-from espnet_robust.device.export import FORMATS, export
+from espnet_robust.device.export import FILES, FORMATS, export
 from espnet_robust.device.graph import OPSET
 from espnet_robust.device.greedy import best_path
 from espnet_robust.device.metadata import text_of
@@ -172,6 +172,41 @@ def test_static_int8_uses_the_speech_that_it_is_given(experiment, exported, data
         for path in (tmp_path / "model.int8.onnx", exported / "model.onnx")
     )
     assert 0 < np.abs(np.exp(row) - np.exp(exact)).mean() < 0.05
+
+
+def test_no_files_of_another_model_stay(student_dir, tmp_path):
+    ours = [*FILES, "tokens.txt"]
+    for name in [*ours, "labels.txt"]:
+        (tmp_path / name).write_text("of another model")
+    export(student_dir, tmp_path, "onnx", "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["labels.txt", "model.onnx"]
+    assert Runtime(tmp_path / "model.onnx").metadata.kind == "student"
+    (tmp_path / "tokens.txt").write_text("without sherpa.onnx it is not of an export")
+    export(student_dir, tmp_path, "onnx-int8", "")
+    held = ["labels.txt", "model.int8.onnx", "tokens.txt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == held
+    with pytest.raises(ModelError, match="a student outputs no text"):
+        export(student_dir, tmp_path, "sherpa", "")
+    assert sorted(path.name for path in tmp_path.iterdir()) == held
+
+
+def test_every_file_that_is_written_is_cleared_later(exported):
+    assert {path.name for path in exported.iterdir()} <= {*FILES, "tokens.txt"}
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.int8.onnx"])
+def test_not_a_number_is_not_torchs_output(student_dir, tmp_path, monkeypatch, name):
+    class Broken(Runtime):
+        def run(self, samples, lengths):
+            return [np.full_like(super().run(samples, lengths)[0], np.nan)]
+
+    monkeypatch.setattr(
+        "espnet_robust.device.export.Runtime",
+        lambda path: (Broken if path.name == name else Runtime)(path),
+    )
+    with pytest.raises(ModelError, match=f"{name}: .* differs from torch's by nan; removed"):
+        export(student_dir, tmp_path, "all", "")
+    assert not (tmp_path / name).exists()
 
 
 def test_the_command_offers_every_format():
