@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from espnet_robust.common.shown_command import shown_command
 
 
@@ -17,3 +19,25 @@ def test_nothing_of_this_machine(tmp_path):
     )
     assert shown_command(shown, recipe) == shown
     assert shown_command("", Path()) == ""
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("--compare B=/home/me/b 'C=/home/my own/c' D=../d", "--compare B=DIR C=DIR D=../d"),
+        ("--asr_args '--init_param /home/me/y.pth --seed 1'",
+         "--asr_args '--init_param DIR --seed 1'"),
+        ("--asr_args='--init=/home/me/y.pth --lr 1/2'", "'--asr_args=--init=DIR --lr 1/2'"),
+        ("--asr_args '--a [/home/me/b,/c] --b (/d)'", "--asr_args '--a [DIR,DIR] --b (DIR)'"),
+        ("""--asr_args "--init '/home/my own/y' --seed 1" """,
+         """--asr_args '--init '"'"'DIR'"'"' --seed 1'"""),
+        ("--url https://x.org/y --set a/b '{A / B}'", "--url https://x.org/y --set a/b '{A / B}'"),
+    ],
+)  # fmt: skip
+def test_paths_within_words(given, shown):
+    assert shown_command(f"run.sh {given}", Path()) == f"run.sh {shown}"
+    assert shown_command(f"run.sh {shown}", Path()) == f"run.sh {shown}"
+
+
+def test_a_quote_that_does_not_close():
+    assert shown_command("it's mine --rir /home/me", Path()) == """'it'"'"'s' mine --rir DIR"""
