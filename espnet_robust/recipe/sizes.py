@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from espnet_robust.common.config import read_config, read_yaml
-from espnet_robust.common.errors import ConfigError, UserError
+from espnet_robust.common.errors import ConfigError, DataDirError, UserError
 from espnet_robust.common.experiment import CONF, NOT_DISTILLED, find_teacher
 from espnet_robust.common.merging import Config
 from espnet_robust.data.audio import RATE
 from espnet_robust.data.conditions import FILE
+from espnet_robust.data.data_dir import iter_table
 from espnet_robust.recipe.plan import DISTILL, Plan
 
 COPIES, DISTILLATION, TRAINING = 3, 5, 7  # stages
@@ -90,12 +91,25 @@ class Need:
 
 
 def hours_of(data_dir: Path, published: Mapping[str, float]) -> float | None:
-    """Hours of speech in a data dir, or the published ones for its name; None if unknown."""
+    """Hours of speech in a data dir, or the published ones for its name; None if unknown.
+
+    Raises:
+        DataDirError: utt2num_samples is faulty, as for ``iter_table``, or has another entry than a
+            number.
+    """
     table = data_dir / "utt2num_samples"
     if table.is_file():
-        with table.open(encoding="utf-8") as file:
-            return sum(int(line.rsplit(maxsplit=1)[-1]) for line in file) / RATE / 3600
+        samples = sum(_number(entry, f"{table}: {utt}") for utt, entry in iter_table(table))
+        return samples / RATE / 3600
     return published.get(re.sub(r"^fold\d+_", "", data_dir.name))
+
+
+def _number(entry: str, where: str) -> int:
+    if not entry.isdecimal():
+        raise DataDirError(
+            f"{where}: {entry!r} is no number of samples; begin with --stage 1, which writes it"
+        )
+    return int(entry)
 
 
 def published_hours(recipe: Path, preset: str) -> Mapping[str, float]:

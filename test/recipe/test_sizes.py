@@ -9,7 +9,7 @@ import pytest
 
 from espnet_robust.bin import check_recipe
 from espnet_robust.common.config import read_yaml
-from espnet_robust.common.errors import ConfigError, UserError
+from espnet_robust.common.errors import ConfigError, DataDirError, UserError
 from espnet_robust.common.experiment import Recipe
 from espnet_robust.data.audio import RATE
 from espnet_robust.recipe.plan import Plan
@@ -121,6 +121,23 @@ def test_a_small_disk_can_be_a_warning(root, plan, free, tmp_path, capsys):
         check_recipe.main(options)
     check_recipe.main([*options, "--check_disk", "false"])
     assert "warning: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("\n", "^data/train/utt2num_samples:2: blank line; fix: espnet-robust data fix data/train"),
+        ("utt1\n", "^data/train/utt2num_samples:2: nothing after the id 'utt1'; fix"),
+        ("utt1 2 s\n", "^data/train/utt2num_samples: utt1: '2 s' is no number of samples; begin"),
+    ],
+)
+def test_lengths_that_cannot_be_read(plan, free, line, message):
+    free(1000)
+    write_lengths("train", 1.5)
+    with open("data/train/utt2num_samples", "a") as file:
+        file.write(line)
+    with pytest.raises(DataDirError, match=message):
+        sizes(plan)
 
 
 def test_cached_targets(plan, free):
