@@ -11,7 +11,7 @@ from espnet_robust.common.errors import UserError
 def get_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="espnet-robust data subset", description=__doc__)
     which = parser.add_mutually_exclusive_group(required=True)
-    which.add_argument("--first", type=int, metavar="N", help="the first N utterances")
+    which.add_argument("--first", type=int, metavar="N", help="the first N utterances, at least 1")
     which.add_argument(
         "--utt_list", type=Path, metavar="FILE", help="utterances named in FILE, one id per line"
     )
@@ -31,6 +31,8 @@ def read_ids(path: Path) -> list[str]:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
+    if args.first is not None and args.first < 1:
+        raise UserError(f"--first {args.first}: need a number of utterances of at least 1")
     from espnet_robust.data.select import subset_data_dir
 
     ids = None if args.utt_list is None else read_ids(args.utt_list)

@@ -48,6 +48,14 @@ def test_subset_command(tmp_path, data, capsys):
         subset_command.main(["--utt_list", str(tmp_path / "none"), str(data.path), str(dst)])
 
 
+@pytest.mark.parametrize("number", ["0", "-2"])
+def test_a_subset_of_nothing(tmp_path, data, number):
+    """-2 would be all but the last two."""
+    with pytest.raises(UserError, match=f"--first {number}: need a number of utterances of at lea"):
+        subset_command.main(["--first", number, str(data.path), str(tmp_path / "s")])
+    assert not (tmp_path / "s").exists()
+
+
 def test_combine(tmp_path, data):
     other = tables("c-1") | {"utt2dur": {"c-1": "1.0"}}
     write_data_dir(tmp_path / "other", other)
