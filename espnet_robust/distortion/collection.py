@@ -1,8 +1,9 @@
 """Collections of noises, rooms and speech: data dirs from which items are drawn at random."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -101,16 +102,35 @@ class Collection:
         """One of the ``NEAREST`` items whose reverberation time is closest to ``rt60`` seconds.
 
         Raises:
-            DataDirError: ``utt2rt60`` is missing, or lacks an item.
+            DataDirError: ``utt2rt60`` is missing, lacks an item, or holds something other than
+                numbers.
         """
-        if self._rt60 is None:
-            raise DataDirError(f"{self.path}: rt60 asked for, and no utt2rt60 in it")
-        known = self._rt60
-        if lacking := next((item for item in self.wav if item not in known), None):
-            raise DataDirError(f"{self.path}/utt2rt60: no RT60 for {lacking!r}")
-        by_distance = sorted(self.wav, key=lambda item: (abs(float(known[item]) - rt60), item))
+        known = self._known_rt60
+        by_distance = sorted(self.wav, key=lambda item: (abs(known[item] - rt60), item))
         nearest = by_distance[:NEAREST]
         return nearest[int(rng.integers(len(nearest)))]
+
+    @cached_property
+    def _known_rt60(self) -> dict[str, float]:
+        """Item -> reverberation time, s; read when it is first asked for, as few ask for it."""
+        if self._rt60 is None:
+            raise DataDirError(
+                f"{self.path}: rt60 asked for, and no utt2rt60 in it; leave out rt60, or write the"
+                " table, a line with its reverberation time in seconds for each response"
+            )
+        if lacking := next((item for item in self.wav if item not in self._rt60), None):
+            raise DataDirError(f"{self.path}/utt2rt60: no RT60 for {lacking!r}")
+        known = {}
+        for line, (item, text) in enumerate(self._rt60.items(), 1):
+            try:
+                known[item] = float(text)
+            except ValueError:
+                known[item] = math.nan
+            if not 0 <= known[item] < math.inf:
+                raise DataDirError(
+                    f"{self.path}/utt2rt60:{line}: {text!r} is not a time in seconds, such as 0.4"
+                )
+        return known
 
     def draw_crop(
         self, rng: np.random.Generator, num_samples: int, exclude: str | None = None

@@ -92,6 +92,22 @@ def test_item_without_group(material, tmp_path):
         Collection(tmp_path)
 
 
+@pytest.mark.parametrize("time", ["abc", "0,4", "-1", "nan", "inf"])
+def test_reverberation_times_that_are_none(tmp_path, time):
+    (tmp_path / "wav.scp").write_text("a x\nb y\n")
+    (tmp_path / "utt2rt60").write_text(f"a 0.4\nb {time}\n")
+    rooms, rng = Collection(tmp_path), np.random.default_rng(0)
+    assert rooms.draw_item(rng) in "ab"  # who asks for no RT60 does not need them
+    with pytest.raises(DataDirError) as e:
+        rooms.draw_near(rng, 0.4)
+    assert str(e.value) == (
+        f"{tmp_path}/utt2rt60:2: {time!r} is not a time in seconds, such as 0.4"
+    )
+    (tmp_path / "utt2rt60").unlink()
+    with pytest.raises(DataDirError, match="no utt2rt60 in it; leave out rt60, or write the table"):
+        Collection(tmp_path).draw_near(rng, 0.4)
+
+
 def test_other_rates_are_resampled(tmp_path):
     t = np.arange(3 * 44_100) / 44_100
     soundfile.write(tmp_path / "n.wav", 0.5 * np.sin(2 * np.pi * 440 * t), 44_100)
