@@ -23,6 +23,8 @@ class replacing_dir:
 
     def __enter__(self) -> Path:
         refuse_foreign(self.path)
+        # One that was killed may have had our process id, as in containers they often do.
+        shutil.rmtree(self.temporary, ignore_errors=True)
         try:
             self.temporary.mkdir(parents=True)
         except OSError as e:
@@ -55,6 +57,7 @@ def replace_dir(new: Path, path: Path) -> None:
     """
     old = path.with_name(f".{path.name}.{os.getpid()}.old")
     if path.exists():
+        shutil.rmtree(old, ignore_errors=True)  # left by one that was killed
         os.rename(path, old)
     os.rename(new, path)
     sync([path.parent])

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import soundfile
@@ -150,6 +152,18 @@ def test_failure_keeps_the_old_one(data):
         raise ZeroDivisionError
     assert read_data_dir(data.path) == data
     assert [f.name for f in data.path.parent.iterdir()] == ["data"]
+
+
+def test_what_a_killed_process_of_this_id_left_is_in_nobodys_way(tmp_path):
+    for name in (".data.{}.tmp", ".data.{}.old"):
+        left = tmp_path / name.format(os.getpid())
+        left.mkdir()
+        (left / "stray").write_text("half")
+    write_data_dir(tmp_path / "data", tables("c-1"))
+    write_data_dir(tmp_path / "data", tables("c-2"))
+    assert read_data_dir(tmp_path / "data").ids == ["c-2"]
+    assert [f.name for f in tmp_path.iterdir()] == ["data"]
+    assert not (tmp_path / "data/stray").exists()
 
 
 def test_validate_finds_what_does_not_agree(data):
