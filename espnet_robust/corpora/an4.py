@@ -4,11 +4,12 @@
     wav/{an4_clstk,an4test_clstk}/SPEAKER/anNNN-SPEAKER-b.sph
 
 Acero, 1990; archive an4_sphere.tar.gz. The official test part is kept; a tenth of the training
-speakers, chosen by name, is dev.
+speakers, chosen by name, is dev. A part of the corpus, such as ESPnet's mini_an4, will do.
 """
 
 import argparse
 import re
+from collections.abc import Set
 from pathlib import Path
 
 from espnet_robust.common.errors import DataDirError
@@ -16,6 +17,7 @@ from espnet_robust.corpora.layout import (
     Recording,
     add_root,
     check_root,
+    deal,
     inside,
     read_text,
     share_of,
@@ -37,16 +39,33 @@ def prepare(out: Path, *, root: Path, copy: bool = False, skip_bad: bool = False
 
     Raises:
         UserError: ``root`` is not AN4.
-        DataDirError: transcripts do not match the list of files, or audio is missing.
+        DataDirError: transcripts do not match the list of files, audio is missing, or there are
+            fewer than three training speakers.
         AudioError: as for ``write_recordings``.
     """
     check_root(root, "AN4", ["etc/an4_train.fileids", "etc/an4_train.transcription", "wav"])
     dirs: dict[Path, list[Recording]] = {out / part: [] for part in ("train", "dev", "test")}
-    for recording in read_part(root, "train"):
-        part = share_of(recording.entries["utt2spk"], DEV_SHARE, 0)
-        dirs[out / part].append(recording)
+    recordings = read_part(root, "train")
+    parts = _parts({recording.entries["utt2spk"] for recording in recordings}, root)
+    for recording in recordings:
+        dirs[out / parts[recording.entries["utt2spk"]]].append(recording)
     dirs[out / "test"] = read_part(root, "test")
     return write_recordings(dirs, copy=copy, skip_bad=skip_bad)
+
+
+def _parts(speakers: Set[str], root: Path) -> dict[str, str]:
+    """Speaker -> "train" or "dev", neither of which is empty."""
+    parts = {speaker: share_of(speaker, DEV_SHARE, 0) for speaker in speakers}
+    if len(set(parts.values())) == 2:
+        return parts
+    if len(speakers) < 3:
+        raise DataDirError(
+            f"{root}/etc/an4_train.fileids: recordings of {len(speakers)} speakers; three or more"
+            " are needed, since dev has speakers of its own"
+        )
+    return {
+        speaker: "dev" if part == "dev" else "train" for speaker, part in deal(speakers).items()
+    }
 
 
 def read_part(root: Path, part: str) -> list[Recording]:

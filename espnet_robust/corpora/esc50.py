@@ -7,7 +7,6 @@ Piczak, ACM Multimedia 2015; github.com/karolpiczak/ESC-50.
 """
 
 import argparse
-import csv
 from pathlib import Path
 
 from espnet_robust.common.errors import UserError
@@ -23,6 +22,7 @@ from espnet_robust.corpora.layout import (
     visible,
     write_parts,
 )
+from espnet_robust.corpora.rows import read_rows
 
 FOLDS = {"train": ("1", "2", "3"), "dev": ("4",), "test": ("5",)}
 
@@ -54,6 +54,7 @@ def prepare(
 
     Raises:
         UserError: ``root`` is not ESC, or a fold is in two parts or missing.
+        DataDirError: meta/esc50.csv lacks a column.
         AudioError: as for ``write_recordings``; also if a clip of meta/esc50.csv is missing.
     """
     wanted = {"train": train_folds, "dev": dev_folds, "test": test_folds}
@@ -80,12 +81,12 @@ def prepare(
 def _read_published(root: Path, esc10: bool) -> dict[str, list[Recording]]:
     check_root(root, "ESC-50", ["meta/esc50.csv", "audio/*.wav"])
     clips: dict[str, list[Recording]] = {}
-    with (root / "meta/esc50.csv").open(encoding="utf-8", newline="") as f:
-        for row in csv.DictReader(f):
-            if not esc10 or row["esc10"] == "True":
-                path = inside(root / "audio", row["filename"], root / "meta/esc50.csv")
-                clip = Recording(path.stem, path, {"utt2group": row["category"]})
-                clips.setdefault(row["fold"], []).append(clip)
+    table = root / "meta/esc50.csv"
+    for _, row in read_rows(table, ("filename", "fold", "category", *["esc10"] * esc10)):
+        if not esc10 or row["esc10"] == "True":
+            path = inside(root / "audio", row["filename"], table)
+            clip = Recording(path.stem, path, {"utt2group": row["category"]})
+            clips.setdefault(row["fold"], []).append(clip)
     return clips
 
 

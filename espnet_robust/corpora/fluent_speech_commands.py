@@ -7,8 +7,6 @@ kept. The intent is "action|object|location" (blanks become _), of which there a
 """
 
 import argparse
-import csv
-import io
 import re
 from pathlib import Path
 
@@ -18,9 +16,9 @@ from espnet_robust.corpora.layout import (
     add_root,
     check_root,
     inside,
-    read_text,
     write_recordings,
 )
+from espnet_robust.corpora.rows import read_rows
 
 OFFICIAL = {"train": "train", "valid": "dev", "test": "test"}
 COLUMNS = ("path", "speakerId", "transcription", "action", "object", "location")
@@ -58,14 +56,9 @@ def prepare(out: Path, *, root: Path, copy: bool = False, skip_bad: bool = False
 def read_table(root: Path, name: str) -> list[Recording]:
     """The recordings of data/NAME_data.csv."""
     table = root / f"data/{name}_data.csv"
-    rows = csv.DictReader(io.StringIO(read_text(table), newline=""))
-    if missing := [column for column in COLUMNS if column not in (rows.fieldnames or ())]:
-        raise DataDirError(f"{table}: no column {missing[0]!r} in its first line")
     recordings = []
-    for row in rows:
-        if None in (row[column] for column in COLUMNS):
-            raise DataDirError(f"{table}:{rows.line_num}: fewer columns than in the first line")
-        path = inside(root, row["path"], f"{table}:{rows.line_num}")
+    for line, row in read_rows(table, COLUMNS):
+        path = inside(root, row["path"], f"{table}:{line}")
         entries = {
             "text": " ".join(re.sub(r"[^A-Z0-9' ]", " ", row["transcription"].upper()).split()),
             "utt2spk": row["speakerId"],

@@ -8,12 +8,14 @@ Sampling+ (FSD50K.metadata).
 """
 
 import argparse
-import csv
 from pathlib import Path
 
+from espnet_robust.common.errors import DataDirError
 from espnet_robust.corpora.layout import Recording, add_root, check_root, inside, write_parts
+from espnet_robust.corpora.rows import read_rows
 
 OFFICIAL = {"train": "train", "val": "dev"}
+COLUMNS = {"dev": ("fname", "labels", "split"), "eval": ("fname", "labels")}
 HOLDS = (
     "FSD50K.dev_audio",
     "FSD50K.eval_audio",
@@ -45,20 +47,22 @@ def prepare(
 
     Raises:
         UserError: ``root`` is not FSD50K.
-        DataDirError: a clip's name cannot be a file name.
+        DataDirError: a table lacks a column or has another split, or a clip's name cannot be a
+            file name.
         AudioError: as for ``write_recordings``.
     """
     check_root(root, "FSD50K", HOLDS)
     parts = {}
     recordings = []
-    for half in ("dev", "eval"):
+    for half, columns in COLUMNS.items():
         table = root / f"FSD50K.ground_truth/{half}.csv"
-        with table.open(encoding="utf-8", newline="") as f:
-            for row in csv.DictReader(f):
-                labels = row["labels"].split(",")
-                if no_voice and "Human_voice" in labels:
-                    continue
-                path = inside(root / f"FSD50K.{half}_audio", f"{row['fname']}.wav", table)
-                parts[row["fname"]] = "test" if half == "eval" else OFFICIAL[row["split"]]
-                recordings.append(Recording(row["fname"], path, {"utt2group": labels[0]}))
+        for line, row in read_rows(table, columns):
+            labels = row["labels"].split(",")
+            if no_voice and "Human_voice" in labels:
+                continue
+            path = inside(root / f"FSD50K.{half}_audio", f"{row['fname']}.wav", table)
+            if half == "dev" and row["split"] not in OFFICIAL:
+                raise DataDirError(f"{table}:{line}: split {row['split']!r} is not train or val")
+            parts[row["fname"]] = "test" if half == "eval" else OFFICIAL[row["split"]]
+            recordings.append(Recording(row["fname"], path, {"utt2group": labels[0]}))
     return write_parts(out / name, recordings, lambda r: parts[r.id], copy=copy, skip_bad=skip_bad)

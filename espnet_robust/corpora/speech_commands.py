@@ -68,7 +68,8 @@ def prepare(
 
     Raises:
         UserError: ``root`` is not Speech Commands, or has no such keyword.
-        DataDirError: a list names a missing file, or a file name lacks _nohash_.
+        DataDirError: a list names a missing file, a file name lacks _nohash_, or background noise
+            is too short for a second of each part.
         AudioError: as for ``write_recordings``.
     """
     parts = read_words(root, keywords)
@@ -151,6 +152,19 @@ def _read_lists(root: Path) -> dict[str, str] | None:
     }
 
 
+def _background(root: Path) -> list[Path]:
+    """The files of background noise, each with a second or more in the stretch of each part."""
+    noises = visible(root / NOISE, "*.wav")
+    for noise in noises:
+        length = audio_info(noise).num_samples_at(RATE)
+        if any(int(high * length) - int(low * length) < RATE for low, high in STRETCHES.values()):
+            raise DataDirError(
+                f"{noise}: lasts {length / RATE:.1f} s; at least 10 s are needed, for a second of"
+                " its own in training, dev and test each: remove it, or use longer noise"
+            )
+    return noises
+
+
 def _make_silence(
     out: Path,
     root: Path,
@@ -159,7 +173,7 @@ def _make_silence(
     share: float,
     seed: int,
 ) -> dict[str, list[Recording]]:
-    noises = visible(root / NOISE, "*.wav")
+    noises = _background(root) if share > 0 else []
     plan: dict[str, list[dict]] = {}
     for part in PARTS:
         rng = generator(seed, f"speech_commands silence {part}")

@@ -7,7 +7,6 @@ channel is extracted, as in WHAM!'s own single-channel mixtures.
 """
 
 import argparse
-import csv
 from pathlib import Path
 
 from espnet_robust.common.errors import UserError
@@ -18,6 +17,7 @@ from espnet_robust.corpora.layout import (
     find_audio,
     write_recordings,
 )
+from espnet_robust.corpora.rows import read_rows
 
 OFFICIAL = {"tr": "train", "cv": "dev", "tt": "test"}
 
@@ -46,12 +46,11 @@ def _read(root: Path, directory: str) -> list[Recording]:
     metadata = root / "metadata" / f"noise_meta_{directory}.csv"
     if not metadata.exists():
         return [Recording(path.stem, path) for path in files]
-    with metadata.open(encoding="utf-8-sig", newline="") as f:
-        # utterance_id is written with the suffix in some releases and without in others.
-        places = {
-            row["utterance_id"].removesuffix(".wav"): row["Location ID"]
-            for row in csv.DictReader(f)
-        }
+    # utterance_id is written with the suffix in some releases and without in others.
+    places = {
+        row["utterance_id"].removesuffix(".wav"): row["Location ID"]
+        for _, row in read_rows(metadata, ("utterance_id", "Location ID"))
+    }
     if unknown := [path for path in files if path.stem not in places]:
         raise UserError(f"{metadata}: no entry for {unknown[0].name}")
     return [

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from espnet_robust.common.errors import AudioError, DataDirError, UserError
+from test.corpora.test_noise_corpora import ESC, FSD, WHAM
 
 HEADER = ",path,speakerId,transcription,action,object,location\n"
+AN4_SPEAKERS = ("fash", "fbbh", "mwhw")
 CHIME4_AUDIO = "data/audio/16kHz/isolated_1ch_track/et05_bus_real"
 SESSIONS = {
     f"Session{n}/{name}": content
@@ -45,13 +47,15 @@ class Case:
 CASES = {
     "an4": Case(
         {
-            "etc/an4_train.fileids": "an4_clstk/fash/an1-fash-b\n",
-            "etc/an4_train.transcription": "<s> YES </s> (an1-fash-b)\n",
+            "etc/an4_train.fileids": "".join(f"an4_clstk/{s}/an1-{s}-b\n" for s in AN4_SPEAKERS),
+            "etc/an4_train.transcription": "".join(
+                f"<s> YES </s> (an1-{s}-b)\n" for s in AN4_SPEAKERS
+            ),
             "etc/an4_test.fileids": "an4test_clstk/menk/an2-menk-b\n",
             "etc/an4_test.transcription": "NO (an2-menk-b)\n",
-            "wav/an4_clstk/fash/an1-fash-b.wav": None,
             "wav/an4test_clstk/menk/an2-menk-b.wav": None,
-        },
+        }
+        | {f"wav/an4_clstk/{s}/an1-{s}-b.wav": None for s in AN4_SPEAKERS},
         audio="wav/an4test_clstk/menk/an2-menk-b.wav",
         deep="wav",
         transcript="etc/an4_test.transcription",
@@ -242,3 +246,83 @@ def test_names_that_lead_outside(tree, prepared, tmp_path, corpus, table, conten
     with pytest.raises(DataDirError, match=message):
         prepared(corpus, "--root", root, "--copy")
     assert not list(tmp_path.glob("**/*.flac"))
+
+
+WHAM_META = "metadata/noise_meta_tr.csv"
+TABLES = {
+    "esc50": (ESC, "meta/esc50.csv", "filename, fold, category"),
+    "fsd50k": (FSD, "FSD50K.ground_truth/dev.csv", "fname, labels, split"),
+    "wham_noise": (WHAM | {WHAM_META: "utterance_id,Location ID\n"}, WHAM_META,
+                   "utterance_id, Location ID"),
+    "fluent_speech_commands": (CASES["fluent_speech_commands"].files, "data/test_data.csv",
+                               "path, speakerId, transcription, action, object, location"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("corpus", sorted(TABLES))
+@pytest.mark.parametrize("separator", [";", None])
+def test_tables_with_other_columns(tree, prepared, tmp_path, corpus, separator):
+    """Separated by semicolons, as spreadsheets write them, or without their last column."""
+    files, table, columns = TABLES[corpus]
+    first, *_, last = columns.split(", ")
+    text = files[table].replace(",", separator) if separator else files[table].replace(last, "x")
+    root = tree(files | {table: text})
+    with pytest.raises(DataDirError) as error:
+        prepared(corpus, "--root", root)
+    assert str(error.value) == (
+        f"{root / table}: no column {first if separator else last!r} in its first line; it must"
+        f" name {columns}, separated by commas; is it the published table?"
+    )
+    assert not (tmp_path / "data").exists()
+
+
+def test_rows_of_tables(tree, prepared):
+    table = "FSD50K.ground_truth/dev.csv"
+    for change, message in (
+        (("train\n", "training\n"), "dev.csv:2: split 'training' is not train or val"),
+        ((",train\n", "\n"), "dev.csv:2: fewer columns than in the first line"),
+    ):
+        root = tree(FSD | {table: FSD[table].replace(*change)})
+        with pytest.raises(DataDirError, match=message):
+            prepared("fsd50k", "--root", root)
+    root = tree(FSD | {table: "\ufeff" + FSD[table]})
+    assert len(prepared("fsd50k", "--root", root)) == 3
+
+
+def test_few_speakers_of_an4(tree, prepared):
+    """No name of these three hashes to dev."""
+    root = tree(CASES["an4"].files)
+    dirs = prepared("an4", "--root", root)
+    found = {part: set(data.tables["utt2spk"].values()) for part, data in dirs.items()}
+    assert found["train"] | found["dev"] == set(AN4_SPEAKERS) and found["test"] == {"menk"}
+    assert len(found["train"]) == 2 and len(found["dev"]) == 1
+    for name in ("fileids", "transcription"):
+        table = root / f"etc/an4_train.{name}"
+        table.write_text("".join(table.read_text().splitlines(keepends=True)[:2]))
+    with pytest.raises(DataDirError, match="an4_train.fileids: recordings of 2 speakers; three or"):
+        prepared("an4", "--root", root)
+
+
+def test_an4_of_espnet(shared, prepared):
+    if not (shared / "mini_an4").is_dir():
+        pytest.skip("needs ../shared/data/mini_an4")
+    dirs = prepared("an4", "--root", shared / "mini_an4")
+    speakers = [set(dirs[part].tables["utt2spk"].values()) for part in ("train", "dev", "test")]
+    assert all(speakers) and sum(map(len, speakers)) == len(set().union(*speakers))
+
+
+def test_background_noise_that_is_too_short(tree, prepared):
+    """A second of its own for each part: ten seconds, of which training has eight."""
+    words = CASES["speech_commands"].files
+    options = ["--keywords", "yes,no", "--silence_share", "1"]
+    for samples, enough in ((80_000, False), (159_000, False), (160_000, True)):
+        noise = {"_background_noise_/hum.wav": {"samples": samples}}
+        root = tree(words | noise)
+        if enough:
+            prepared("speech_commands", "--root", root, *options)
+            continue
+        with pytest.raises(DataDirError) as error:
+            prepared("speech_commands", "--root", root, *options)
+        said = f"{samples / 16000:.1f} s; at least 10 s are needed"
+        assert f"_background_noise_/hum.wav: lasts {said}" in str(error.value)
+        prepared("speech_commands", "--root", root, *options[:2], "--silence_share", "0")
