@@ -82,6 +82,8 @@ sources=(
     --noise "${noise}" --rir "${rir}" --musan "${musan}" --wham "${wham}" --fsd50k "${fsd50k}"
     --dns "${dns}"
 )
+# First, because the check reads data/ if stages are left out.
+[ -z "${dumpdir}" ] || bin link_data "${dumpdir}"
 checked=$(on_cluster check_recipe "${plan[@]}" "${sources[@]}" --protocols "${protocol}" \
     --noise_source "${noise_source}" --systems "${systems}" --seeds "${seeds}" --tag "${tag}" \
     --stage "${stage}" --stop_stage "${stop_stage}" --nj "${nj}" "${ranks[@]}" \
@@ -94,7 +96,6 @@ checked=$(on_cluster check_recipe "${plan[@]}" "${sources[@]}" --protocols "${pr
     read -r decode_devices || true
 } <<<"${checked}"
 plan+=(--protocols "${protocol}")
-[ -z "${dumpdir}" ] || bin link_data "${dumpdir}"
 device=$([ "${ngpu}" -gt 0 ] && echo cuda || echo cpu)
 # shellcheck disable=SC2086  # several test sets
 test_dirs=$(printf 'data/%s ' ${test_sets})

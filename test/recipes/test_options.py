@@ -4,7 +4,12 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import soundfile
+
+from espnet_robust.data.audio import RATE
+from espnet_robust.data.data_dir import write_data_dir
 
 MINI = ("--preset=mini", "--noise_source", "synthetic")
 STAGE_5 = ("--stage", "5", "--stop_stage", "5")
@@ -57,6 +62,24 @@ def test_mini_refuses(checkout, run, options, message, monkeypatch):
     assert result.returncode == 1
     (error,) = result.stderr.splitlines()  # before the lines on what the run would take
     assert error.startswith("error: ") and message in error
+
+
+@pytest.mark.recipe
+def test_data_made_before_in_dumpdir_are_found(checkout, run, tmp_path):
+    """What stages 1 to 3 made there, called from another checkout."""
+    wav = tmp_path / "u.wav"
+    soundfile.write(wav, np.sin(np.arange(RATE)) / 2, RATE)
+    for name in ("train", "dev", "test", "noise_test"):
+        texts = {"wav.scp": str(wav), "text": "hello", "utt2spk": "s"}
+        tables = {file: {"s-u": entry} for file, entry in texts.items()}
+        write_data_dir(tmp_path / "data" / name, tables)
+    recipe = checkout / "egs/mini/asr1"
+    options = ("--stage", "9", "--stop_stage", "9", "--dumpdir", str(tmp_path / "data"))
+    few = ("--protocol", "../../../conf/distortion/few.yaml")  # it needs data/noise_test
+    result = run(recipe, *few, *options)
+    (recipe / "data").unlink(missing_ok=True)
+    # Nothing is decoded, which is found only after the data.
+    assert result.returncode == 1 and "no such data dir" not in result.stderr
 
 
 @pytest.mark.recipe
