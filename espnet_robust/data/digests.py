@@ -24,6 +24,7 @@ _THREADS = 4  # hashing releases Python's lock
 # Tables that say how utterances are cut from the audio and how long they are.
 OF_AUDIO = ("segments", "utt2num_samples")
 OF_NOISE = (*OF_AUDIO, "utt2group")  # all that is read from noises, rooms and babble voices
+OF_ROOMS = (*OF_NOISE, "utt2rt60")  # of rooms that are drawn by their reverberation time
 
 
 def digests(

@@ -20,7 +20,7 @@ from espnet_robust.common.experiment import NOT_DISTILLED, find_teacher
 from espnet_robust.common.made_of import STUDENT_FILES, Output, gives, sha256
 from espnet_robust.common.merging import Config
 from espnet_robust.data.conditions import by_test_set, condition_dirs
-from espnet_robust.data.digests import OF_AUDIO, OF_NOISE, digests
+from espnet_robust.data.digests import OF_AUDIO, OF_NOISE, OF_ROOMS, digests
 from espnet_robust.recipe.plan import DISTILL, Plan
 from espnet_robust.recognise.job import decoded_of, parse_search_options
 from espnet_robust.score.decoded import scored_of
@@ -157,9 +157,19 @@ def drawn_from(
         if isinstance(mixture, str):
             found[key] = given_config(mixture)[0]
         if mixture:
+            # If rooms are not drawn by their RT60, the table of these decides nothing.
+            tables = OF_ROOMS if _gives(given_config(mixture)[0], "rt60") else OF_NOISE
             for path in sorted(load_distortion(mixture).data_dirs):
-                found[f"drawn from {path}"] = digests(Path(path), OF_NOISE)
+                of_path = found.setdefault(f"drawn from {path}", {})
+                of_path |= digests(Path(path), tables)
     return found
+
+
+def _gives(content: Any, key: str) -> bool:
+    """Whether a mapping somewhere in the content of a YAML file gives a value to ``key``."""
+    if isinstance(content, Mapping):
+        return content.get(key) is not None or any(_gives(v, key) for v in content.values())
+    return isinstance(content, list) and any(_gives(one, key) for one in content)
 
 
 def model_digest(name: str) -> Any:

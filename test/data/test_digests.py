@@ -8,7 +8,7 @@ from espnet_robust.common.errors import DataDirError
 from espnet_robust.data import digests as module
 from espnet_robust.data.audio import write_audio
 from espnet_robust.data.data_dir import write_data_dir
-from espnet_robust.data.digests import digests
+from espnet_robust.data.digests import OF_NOISE, OF_ROOMS, digests
 
 
 @pytest.fixture
@@ -76,3 +76,12 @@ def test_arks_and_commands(data):
 def test_no_data_dir(tmp_path):
     with pytest.raises(DataDirError, match="none: no wav.scp in it; has the stage"):
         digests(tmp_path / "none")
+
+
+def test_the_reverberation_times_of_rooms(data):
+    (data / "utt2rt60").write_text("a 0.3\nb 0.6\n")
+    before, of_any_room = digests(data, OF_ROOMS), digests(data, OF_NOISE)
+    (data / "utt2rt60").write_text("a 0.6\nb 0.3\n")
+    after = digests(data, OF_ROOMS)
+    assert after["utt2rt60"] != before["utt2rt60"] and after["audio"] == before["audio"]
+    assert digests(data, OF_NOISE) == of_any_room

@@ -333,3 +333,21 @@ def test_segments_decide_a_pretrained_teacher(recipe):
     Path("data/train/segments").write_text("a a 0 0.05\n")
     after = pretrained(Path("round.yaml"), [Path("data/train")], Path("exp/t")).made_of
     assert difference(before, after) == ["data/train segments is new"]
+
+
+@pytest.mark.parametrize(("rt60", "changes"), [
+    (", rt60: 0.3", ["drawn from data/rooms utt2rt60 changed"]), ("", []),
+])  # fmt: skip
+def test_reverberation_times_decide_if_rooms_are_drawn_by_them(recipe, rt60, changes):
+    run = recipe()
+    write_speech("rooms", "abc", seed=9)
+    Path("data/rooms/utt2rt60").write_text("a 0.3\nb 0.6\nc 0.9\n")
+    rooms = f"chain: [{{name: rir, rir: data/rooms{rt60}}}]\n"
+    Path(f"{CONF}/distortion/own.yaml").write_text(rooms)
+    Path("round.yaml").write_text(f"steps: 1\ndistortion: {CONF}/distortion/own.yaml\n")
+    teacher = (Path("round.yaml"), [Path("data/train")], Path("exp/t"))
+    distilled, pretraining = Outputs(run.plan).distilled("cdm1", "0"), pretrained(*teacher)
+    Path("data/rooms/utt2rt60").write_text("a 0.9\nb 0.6\nc 0.3\n")
+    now = Outputs(run.plan).distilled("cdm1", "0")
+    assert difference(distilled.made_of, now.made_of) == changes
+    assert difference(pretraining.made_of, pretrained(*teacher).made_of) == changes
