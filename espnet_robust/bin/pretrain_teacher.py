@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from espnet_robust.common.cli import Parser, run
+from espnet_robust.common.config import read_config
 from espnet_robust.common.made_of import FILE
 
 
@@ -45,9 +46,12 @@ def main(cmd: Sequence[str] | None = None) -> None:
     if args.out and len(args.config) > 1:
         parser.error("several rounds need --out_prefix")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    from espnet_robust.pretrain.config import PretrainConfig
     from espnet_robust.recipe.outputs import pretrained
     from espnet_robust.recipe.training import remove_stale
 
+    for config in args.config:  # before anything is written: what is mended needs no --redo
+        read_config(config, PretrainConfig)
     for number, config in enumerate(args.config, 1):
         out = args.out or Path(f"{args.out_prefix}{number}")
         output = pretrained(config, args.data_dirs, out)

@@ -117,6 +117,13 @@ def test_another_configuration_does_not_resume(data, config, tmp_path):
         pretrain(config, [data], tmp_path / "t")
 
 
+def test_a_wrong_configuration_is_refused_before_anything_is_written(data, config, tmp_path):
+    config.write_text(yaml.safe_dump(CONFIG | {"steps": 0}))
+    with pytest.raises(ConfigError, match="steps: must be a whole number of at least 1"):
+        pretrain_teacher.main(["--config", str(config), "--out", str(tmp_path / "t"), str(data)])
+    assert not (tmp_path / "t.work").exists()
+
+
 def test_what_is_done_is_kept_and_what_is_stale_refused(data, config, tmp_path, capsys):
     out = tmp_path / "t"
     command = ["--config", str(config), "--out", str(out), str(data)]
