@@ -18,11 +18,13 @@ import torch
 
 from espnet_robust.common.config import from_mapping
 from espnet_robust.common.errors import ConfigError
+from espnet_robust.distill.checks import check_numbers
 from espnet_robust.distill.domains import METHODS, AdversaryConfig
 from espnet_robust.distill.erasure import EraseConfig
 from espnet_robust.distill.losses import check_loss_weights, needed_views
 from espnet_robust.distill.targets import NORMS
 from espnet_robust.distill.views import CLEAN, MAPPINGS
+from espnet_robust.models.frames import Frames
 from espnet_robust.models.student import StudentConfig
 
 AMP = {"none": None, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -138,6 +140,10 @@ class DistillConfig:
         check_loss_weights(self.loss_conf)
         self._check_distortion(train=True)
         self._check_distortion(train=False)
+        check_numbers(vars(self), ("crop_seconds", "ema", "student_mask_prob"))
+        check_numbers(vars(self), ("statistics_batches", "student_mask_length"), whole=True)
+        if not self.crop_seconds > 0:
+            raise ConfigError(f"crop_seconds: {self.crop_seconds} must be above 0")
         if not (self.ema == 0 or 0 < self.ema < 1):
             raise ConfigError(f"ema: {self.ema} is neither a decay in (0, 1) nor 0 for none")
         if not 0 <= self.student_mask_prob <= 1 or self.student_mask_length < 1:
@@ -194,6 +200,20 @@ class DistillConfig:
         config = cls(**values)
         _check_beside_espnet(config, args)
         return config
+
+    def crop_samples(self, frames: Frames) -> int:
+        """``crop_seconds`` in samples.
+
+        Raises:
+            ConfigError: less than one frame.
+        """
+        crop = int(self.crop_seconds * frames.rate)
+        if crop < frames.min_samples:
+            raise ConfigError(
+                f"crop_seconds: {self.crop_seconds}: {crop} samples, less than one frame "
+                f"({frames.min_samples})"
+            )
+        return crop
 
     def mapping_of(self, train: bool) -> str:
         """The mapping (who hears what) for training or validation."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from espnet_robust.common.errors import ConfigError
+from espnet_robust.distill.checks import check_numbers
 from espnet_robust.distill.moments import MATCHING
 
 METHODS = ("reversal", "alternating", *MATCHING)
@@ -65,6 +66,8 @@ class AdversaryConfig:
             raise ConfigError("layers: student_teacher compares predictions: leave layers out")
         if self.matches and self.domains != "binary":
             raise ConfigError(f"domains: {self.method} supports only `binary`: distorted or not")
+        check_numbers(vars(self), ("weight", "ramp", "ridge", "start"))
+        check_numbers(vars(self), ("hidden", "classifier_steps", "memory"), whole=True)
         if min(self.weight, self.ramp, self.ridge) < 0:
             raise ConfigError("weight, ramp and ridge must not be negative")
         if not 0 <= self.start < 1:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from espnet_robust.common.errors import ConfigError
+from espnet_robust.distill.checks import check_numbers
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class EraseConfig:
             only distorted as in training. In a YAML of ``conf/distill`` also its file.
 
     Raises:
-        ConfigError: a value is out of range.
+        ConfigError: a value is out of range, or there are fewer utterances than directions.
     """
 
     rank: int = 0
@@ -32,12 +33,19 @@ class EraseConfig:
     distortion: Mapping[str, Any] | None = None
 
     def __post_init__(self):
+        check_numbers(vars(self), ("rank", "utterances"), whole=True)
         if self.rank < 0 or self.utterances < 2:
             raise ConfigError(
                 f"rank: {self.rank} must not be negative, utterances: {self.utterances} at least 2"
             )
         if not isinstance(self.distortion, Mapping | None):
             raise ConfigError(f"distortion: write the mixture here, not {self.distortion!r}")
+        # Each mixture distorts each utterance at most once.
+        if self.rank > self.utterances * (1 if self.distortion is None else 2):
+            raise ConfigError(
+                f"rank: {self.rank} directions cannot be found in {self.utterances} utterances: "
+                "lower rank or raise utterances"
+            )
 
 
 @dataclass(frozen=True)
@@ -103,7 +111,8 @@ def fit_nuisance_eraser(
         The eraser, the strongest direction first: its first n directions are those of rank n.
 
     Raises:
-        ConfigError: ``rank`` is not in 1..D.
+        ConfigError: ``rank`` is not in 1..D, or more than the directions of the changes; beyond
+            these, eigenvectors are rounding noise, which differs between machines.
     """
     size = clean.shape[1]
     if not 1 <= rank <= size:
@@ -116,7 +125,13 @@ def fit_nuisance_eraser(
     # The trace is 0 if there is but one utterance.
     inner, outer = _whiteners(varied / (np.trace(varied) or 1) + np.eye(size) / size)
     changes = (distorted.astype(float) - clean) @ whiten @ inner
-    _, vectors = np.linalg.eigh(changes.T @ changes / len(changes))
+    values, vectors = np.linalg.eigh(changes.T @ changes / len(changes))
+    found = int((values > values[-1] * 1e-10).sum())
+    if rank > found:
+        raise ConfigError(
+            f"rank: {rank}: {len(changes)} distorted utterances change only {found} directions: "
+            "lower rank or raise utterances"
+        )
     directions, _ = np.linalg.qr(outer @ vectors[:, ::-1][:, :rank])
     return AffineEraser(mean, whiten @ directions, directions.T @ unwhiten)
 

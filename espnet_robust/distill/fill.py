@@ -51,7 +51,7 @@ def fill(
     targets = _targets(tuple(options.teacher), layers, options.target_cache, options.amp, device)
     frames = targets.teachers[0].frames
     views = Views(
-        "none", None, {"clean": 0}, seed, int(options.crop_seconds * frames.rate), frames,
+        "none", None, {"clean": 0}, seed, options.crop_samples(frames), frames,
         train=False, fixed_crops=True,
     )  # fmt: skip
     precision = AMP[options.amp]

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from espnet_robust.common.errors import ConfigError
+from espnet_robust.distill.checks import check_numbers
 from espnet_robust.distill.denoise import Denoiser
 from espnet_robust.models.speech_model import SpeechModel
 
@@ -144,13 +145,17 @@ def check_loss_weights(weights: Mapping[str, float]) -> None:
     """Check names and weights.
 
     Raises:
-        ConfigError: an unknown name, a negative weight, or no distance to the teacher at all.
+        ConfigError: an unknown name, a weight that is negative or no finite number, or no distance
+            to the teacher at all.
     """
     known = (*LOSSES, *AUXILIARY)
+    if not isinstance(weights, Mapping):
+        raise ConfigError(f"loss_conf: need {{name: weight}}, got {weights!r}")
     if unknown := sorted(set(weights) - set(known)):
         raise ConfigError(
             f"loss_conf: unknown loss {', '.join(unknown)}; known: {', '.join(known)}"
         )
+    check_numbers(weights, weights, where="loss_conf: ")
     distances = [weight for name, weight in weights.items() if name in LOSSES]
     if any(weight < 0 for weight in weights.values()) or not any(distances):
         raise ConfigError(

@@ -84,7 +84,7 @@ class DistillTask(AbsTask):
             distorter=_distorter(config, train),
             labels=domain_labels(_kinds(config), config.dat_conf),
             seed=args.seed,
-            crop=int(config.crop_seconds * frames.rate),
+            crop=config.crop_samples(frames),
             frames=frames,
             train=train,
             fixed_crops=config.fixed_crops,

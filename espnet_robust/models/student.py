@@ -99,8 +99,10 @@ class StudentConfig:
             raise ConfigError(f"kind: {self.kind!r} is not one of {', '.join(kinds)}")
         if self.init not in ("teacher", "convolutions", "random"):
             raise ConfigError(f"init: {self.init!r} is not teacher, convolutions or random")
-        if self.num_layers < 1:
-            raise ConfigError(f"num_layers: need at least 1, got {self.num_layers}")
+        if type(self.num_layers) is not int or self.num_layers < 1:
+            raise ConfigError(
+                f"num_layers: need at least 1, a whole number, got {self.num_layers!r}"
+            )
         if self.init == "teacher" and (self.overrides or self.kind != "teacher"):
             raise ConfigError(
                 "kind and overrides need `init: convolutions` or `init: random`; "

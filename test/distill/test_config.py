@@ -1,6 +1,7 @@
 """The configuration of a distillation: one dataclass, the options made from it, its checks."""
 
 import argparse
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
@@ -11,6 +12,7 @@ from espnet_robust.common.errors import ConfigError
 from espnet_robust.distill.config import DistillConfig
 from espnet_robust.distill.domains import AdversaryConfig
 from espnet_robust.distill.options import add_options, parse
+from espnet_robust.models.frames import Frames
 from espnet_robust.models.student import StudentConfig
 
 NEEDED = {"teacher": ["t"], "mapping": "none"}
@@ -115,8 +117,39 @@ def test_what_follows():
         ({"loss_conf": {"l2": 1.0}}, "loss_conf: unknown loss l2"),
         ({"ema": -0.1}, "ema: -0.1 is neither a decay"),
         ({"student_mask_length": 0}, "student_mask_length: 0 at least 1"),
+        ({"student_mask_length": 2.5}, "student_mask_length: must be a whole number, got 2.5"),
+        ({"student_mask_prob": [1]}, r"student_mask_prob: must be a finite number, got \[1\]"),
+        ({"crop_seconds": 0}, "crop_seconds: 0 must be above 0"),
+        ({"crop_seconds": -1.0}, "crop_seconds: -1.0 must be above 0"),
+        ({"crop_seconds": math.nan}, "crop_seconds: must be a finite number, got nan"),
+        ({"crop_seconds": math.inf}, "crop_seconds: must be a finite number, got inf"),
+        ({"loss_conf": {"l1": "1e-1"}}, "loss_conf: l1: must be .* got '1e-1'; in YAML, write"),
+        ({"loss_conf": 3}, "loss_conf: need {name: weight}, got 3"),
     ],
 )
 def test_refused(change, message):
     with pytest.raises(ConfigError, match=message):
         DistillConfig(**NEEDED | change)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--student_conf num_layers=2.5", "num_layers: need at least 1, a whole number, got 2.5"),
+        ("--dat_conf hidden=1.5", "dat_conf: hidden: must be a whole number, got 1.5"),
+        ("--dat_conf weight=1e-1", "dat_conf: weight: must be a finite number, got '1e-1'; in"),
+        ("--dat_conf ridge=.nan", "dat_conf: ridge: must be a finite number, got nan"),
+        ("--dat_conf start=true", "dat_conf: start: must be a finite number, got True"),
+        ("--erase rank=1.5", "erase: rank: must be a whole number, got 1.5"),
+    ],
+)
+def test_numbers_of_nested_configurations(words, message):
+    with pytest.raises(ConfigError, match=message):
+        from_words(*words.split())
+
+
+def test_a_crop_shorter_than_a_frame():
+    frames = Frames(16000, ((400, 320),))
+    assert DistillConfig(**NEEDED, crop_seconds=0.025).crop_samples(frames) == 400
+    with pytest.raises(ConfigError, match=r"0.01: 160 samples, less than one frame \(400\)"):
+        DistillConfig(**NEEDED, crop_seconds=0.01).crop_samples(frames)

@@ -108,7 +108,19 @@ def test_one_frame_is_no_nan(name):
 
 @pytest.mark.parametrize(
     "weights",
-    [{"l2": 1.0}, {}, {"l1": 0.0}, {"l1": -1.0}, {"denoise": 1.0}, {"l1": 1.0, "denoise": -1.0}],
+    [
+        {"l2": 1.0},
+        {},
+        {"l1": 0.0},
+        {"l1": -1.0},
+        {"denoise": 1.0},
+        {"l1": 1.0, "denoise": -1.0},
+        {"l1": "1e-1"},
+        {"l1": math.nan},
+        {"l1": 1.0, "mse": math.inf},
+        {"l1": None},
+        None,
+    ],
 )
 def test_refused_weights(weights):
     with pytest.raises(ConfigError, match="loss_conf"):

@@ -59,6 +59,7 @@ def refused(train, tmp_path):
         ({"optim_conf": {"lr": "1e-3"}}, "lr: '1e-3' is text in YAML; write 0.001"),
         ({"scheduler": "onecyclelr", "scheduler_conf": {"max_lrr": 1}}, "did you mean 'max_lr'"),
         ({"ema": 1.0}, "ema: 1.0"),
+        ({"crop_seconds": 0.01}, "crop_seconds: 0.01: 160 samples, less than one frame"),
         ({"use_amp": True}, "use_amp: write `amp: bf16`"),
         ({"amp": "fp16"}, "fp16 needs a GPU"),
         (
