@@ -295,12 +295,12 @@ evaluate() {
 report_on() {
     bin report --exp "$1" --out "${report}" --baseline "${baseline}" --systems "${systems}" \
         --seeds "${seeds}" --test_sets "${test_sets}" --results "${results}" \
-        --name "${tag:+${tag}/}${budget}" --command "$0${_given}"
+        --name "${tag:+${tag}/}${budget}" --command "./run.sh${_given}"
 }
 
 pack_one() {
     bin pack "$3" --checkpoint "${checkpoint}" --noise_source "${noise_source}" \
-        --teacher "${teacher}" --command "$0${_given}" --upload_hf "${upload_hf}" \
+        --teacher "${teacher}" --command "./run.sh${_given}" --upload_hf "${upload_hf}" \
         --licence "${licence}"
 }
 

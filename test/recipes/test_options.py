@@ -33,6 +33,7 @@ STAGE_5 = ("--stage", "5", "--stop_stage", "5")
         (("--score_options", "--symbols no.txt"), "no.txt: cannot be read"),
         (("--score_opts", "x"), "unknown option --score_opts (here: --score_options)"),
         (("--dumpdir", "data/deep"), "--dumpdir data/deep: it is inside data, which is to become"),
+        (("--root", "/data"), "unknown option --root;"),
         (("--stop_stage", "x"), "stage 'x' does not exist"),
         (("--budget", "huge"), "no budget 'huge'"),
         (("--sistems", "teacher"), "unknown option --sistems"),

@@ -12,6 +12,7 @@
 # A finished stage is skipped; an interrupted one resumes where it stopped.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+readonly root
 . "${root}/egs/TEMPLATE/options.sh"
 
 asr_config=      # the recipe's changes to conf/{downstream,asr}/*.yaml; default: its conf/asr.yaml

@@ -12,6 +12,7 @@
 # A finished stage is skipped; an interrupted one resumes where it stopped.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
+readonly root
 . "${root}/egs/TEMPLATE/options.sh"
 
 label=utt2label  # the table in the data dirs with the classes; "a|b|c" has three slots

@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
-# LibriSpeech's sets -> data/{train,dev,test,test_other}. Variables are options of run.sh.
+# LibriSpeech's sets -> data/{train,dev,test,test_other}. Variables are options of run.sh; the options
+# here go to prepare_corpus librispeech.
 set -euo pipefail
 . "$(dirname "$0")/../../../TEMPLATE/corpus.sh"
+options=("$@")
 
 # split SPLIT PARTS...: data/SPLIT from parts of LibriSpeech.
 split() {
     local split=$1
     shift
     # shellcheck disable=SC2154
-    parts=$* prepare librispeech "${librispeech}" --sets "$(IFS=, && echo "$*")" --out data
+    parts=$* prepare librispeech "${librispeech}" --sets "$(IFS=, && echo "$*")" --out data \
+        "${options[@]}"
     python -m espnet_robust.bin.combine_data_dirs "${@/#/data/}" "data/${split}"
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""ESPnet3's stages on the mini corpus, with a student of the demo as frontend; see README.md."""
+"""ESPnet3's stages on the mini corpus, with a student of the recipe as frontend; see README.md."""
 
 from espnet_robust.espnet3.system import start
 
