@@ -80,12 +80,16 @@ HELP = ("-h", "--help")
 def main(cmd: Sequence[str] | None = None) -> None:
     """Print help, or run the command named by the first words."""
     args = list(sys.argv[1:] if cmd is None else cmd)
+    run(lambda: _answer(args))
+
+
+def _answer(args: list[str]) -> None:
     if args and args[0] in HELP:
         print(help_text())
     elif args and _below(args[0]) and (len(args) == 1 or args[1] in HELP):
         print(help_text(_below(args[0])))
     else:
-        run(lambda: _become(args))
+        _become(args)
 
 
 def _below(word: str) -> list[str]:

@@ -9,12 +9,13 @@ import ast
 import errno
 import os
 import re
+import select
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from espnet_robust.common.ending import end_with_recipe
 from espnet_robust.common.errors import UserError
@@ -73,20 +74,57 @@ def run(main: Callable[[], None]) -> None:
     """Call ``main()``; turn a UserError into ``error: ...`` on stderr and exit status 1.
 
     System errors such as a full disk or a read-only directory are reported the same way. Ctrl-C
-    ends the command without a traceback.
+    ends the command without a traceback. So does a reader of its output that stops reading, as
+    ``| head`` does; the status is 1 then, too.
     """
     end_with_recipe()
     try:
-        main()
+        _written_out(main)
     except UserError as e:
         print(f"error: {e}", file=sys.stderr)
-        sys.exit(1)
+        _fail()
     except OSError as e:
+        if e.errno == errno.EPIPE and _reader_left():
+            _fail()
         if e.errno not in _SYSTEM:
             raise
         print(f"error: {e.filename or 'output'}: {e.strerror}", file=sys.stderr)
-        sys.exit(1)
+        _fail()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)  # so that the shell sees why it ended
+
+
+def _written_out(main: Callable[[], None]) -> None:
+    """Call ``main()`` and write out what it printed, while an error can still be reported."""
+    try:
+        main()
+    except SystemExit:  # as --help ends
+        _flush()
+        raise
+    _flush()
+
+
+def _flush() -> None:
+    if sys.stdout:  # None if the shell closed it
+        sys.stdout.flush()
+
+
+def _fail() -> NoReturn:
+    """Exit with 1; what cannot be written is dropped, or the interpreter would complain, too."""
+    try:
+        _flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(1)
+
+
+def _reader_left() -> bool:
+    """Whether nobody reads our standard output any more.
+
+    Tells ``| head`` from the broken pipe of a worker or a socket, which is an error to be seen.
+    """
+    poll = select.poll()
+    poll.register(1, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))

@@ -1,6 +1,7 @@
 """espnet-robust: one name for all commands, and parsers that load nothing heavy."""
 
 import json
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -15,9 +16,9 @@ HEAVY = {"espnet", "espnet2", "kaldiio", "librosa", "matplotlib", "numpy", "pand
          "sklearn", "soundfile", "torch", "transformers"}  # fmt: skip
 
 
-def espnet_robust(*args, **options):
+def espnet_robust(*args, stdout=subprocess.PIPE, **options):
     command = [sys.executable, "-W", "ignore", "-m", "espnet_robust", *args]
-    return subprocess.run(command, capture_output=True, text=True, **options)
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, **options)
 
 
 def test_every_command_module_is_in_the_table_once(root):
@@ -47,6 +48,16 @@ def test_help_of_a_group(capsys):
         main(args)
         shown = capsys.readouterr().out
         assert "data validate " in shown and "Check Kaldi-format" in shown and "score" not in shown
+
+
+@pytest.mark.parametrize("args", [("--help",), ("data",), ("score", "--help")])
+def test_help_that_nobody_reads_to_its_end(args):
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = espnet_robust(*args, stdout=writing, env=env)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 @pytest.mark.parametrize(

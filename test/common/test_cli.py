@@ -1,5 +1,8 @@
 """What all commands share."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -88,3 +91,52 @@ def test_what_the_system_refuses_is_one_line(capsys):
 def test_other_errors_of_the_system_are_bugs():
     with pytest.raises(FileNotFoundError):
         run(Path("/none").read_text)
+
+
+def status_and_errors(body: str, stdout: int) -> tuple[int, str]:
+    """Of a command whose ``main`` does this."""
+    script = f"""
+import sys
+from espnet_robust.common.cli import Parser, run
+from espnet_robust.common.errors import UserError
+def main():
+    {body}
+run(main)
+"""
+    command = [sys.executable, "-c", script]
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, env=env)
+    return done.returncode, done.stderr
+
+
+@pytest.fixture
+def left():
+    """A pipe that nobody reads any more, as ``| head`` leaves behind."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    yield writing
+    os.close(writing)
+
+
+@pytest.mark.parametrize(
+    ("body", "errors"),
+    [
+        ("print('a few words, which wait in the buffer')", ""),
+        ("print('more than the buffer holds ' * 10_000)", ""),
+        ("Parser().parse_args(['--help'])", ""),
+        ("print('a row'); raise UserError('a.wav: no samples')", "error: a.wav: no samples\n"),
+    ],
+)
+def test_a_reader_who_left_ends_the_command_quietly(body, errors, left):
+    assert status_and_errors(body, left) == (1, errors)
+
+
+def test_a_full_disk_is_reported_when_what_was_printed_is_written_out():
+    with open("/dev/full", "w") as full:
+        status, errors = status_and_errors("print('a row')", full.fileno())
+    assert (status, errors) == (1, "error: output: No space left on device\n")
+
+
+def test_another_broken_pipe_is_a_bug():
+    status, errors = status_and_errors("raise BrokenPipeError(32, 'Broken pipe')", subprocess.PIPE)
+    assert status == 1 and "Traceback" in errors and "BrokenPipeError" in errors
