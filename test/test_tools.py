@@ -90,3 +90,19 @@ def test_a_part_that_failed_is_named(root, tmp_path):
     parts = json.loads(out.read_text())
     assert parts["steps"] == {"status": 0, "seconds": 7, "figures": [{"ratio": 2.5}]}
     assert parts["tests"] == {"status": 124, "seconds": 90, "figures": None}
+
+
+def test_a_virtual_slurm_leaves_a_folder_that_was_used_alone(root, tmp_path):
+    """Its pid files may name a Slurm that runs, or anything that began after a reboot."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "slurm.conf").touch()
+    with subprocess.Popen(["sleep", "60"]) as process:
+        (tmp_path / "slurmctld.pid").write_text(str(process.pid))
+        command = [sys.executable, root / "tools/virtual_slurm.py", "start", tmp_path]
+        done = subprocess.run(command, capture_output=True, text=True)
+        lives = process.poll() is None
+        process.kill()
+    assert lives and done.returncode == 1
+    assert done.stderr == (
+        f"{tmp_path}: used before; if its Slurm runs, stop it; then name a new directory\n"
+    )

@@ -4,6 +4,8 @@ tools/setup_tests.sh    # Debian's packages
 python tools/virtual_slurm.py start DIR
 SLURM_CONF=DIR/slurm.conf ./run.sh --cluster slurm ...
 python tools/virtual_slurm.py stop DIR
+
+DIR is one that no Slurm used before.
 """
 
 import argparse
@@ -120,11 +122,23 @@ def free_ports(number: int) -> list[int]:
     raise RuntimeError("too few ports are free")
 
 
+def refuse_used(folder: Path) -> None:
+    """Exit if a Slurm was started in this folder.
+
+    It may still run, or its pid files name processes that began after a reboot: a start that fails
+    there would end them.
+    """
+    if any((folder / name).exists() for name in ("slurm.conf", "state")):
+        sys.exit(f"{folder}: used before; if its Slurm runs, stop it; then name a new directory")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("start", "stop"))
     parser.add_argument("folder", type=Path, metavar="DIR", help="for configuration, state, logs")
     args = parser.parse_args()
+    if args.what == "start":
+        refuse_used(args.folder)
     missing = [name for name in PROGRAMS if not shutil.which(name)]
     if missing:
         sys.exit(f"no {', '.join(missing)} here; as root: tools/setup_tests.sh")
