@@ -30,7 +30,7 @@ def get_parser() -> argparse.ArgumentParser:
         default="127.0.0.1",
         help="interface to listen on; default: %(default)s, this machine only",
     )
-    parser.add_argument("--port", type=int, default=7860, help="default: %(default)s")
+    parser.add_argument("--port", type=port, default=7860, help="default: %(default)s")
     parser.add_argument(
         "--max_seconds",
         type=float,
@@ -46,6 +46,13 @@ def get_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def port(given: str) -> int:
+    """A TCP port, as an argument; argparse shows this name where it is no number."""
+    if not 0 < int(given) < 1 << 16:
+        raise argparse.ArgumentTypeError(f"must be from 1 to 65535, got {given}")
+    return int(given)
+
+
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
     if find_spec("gradio") is None:
@@ -54,12 +61,12 @@ def main(cmd: Sequence[str] | None = None) -> None:
     from espnet_robust.live.page import Limits, serve
     from espnet_robust.live.systems import load_systems
 
-    systems = load_systems(args.exp, args.seed, args.systems.split(), args.checkpoint)
     offered = offers(
         _there(args.noise, "data/noise_test"),
         _there(args.rir, "data/rir_test"),
         _there(args.speech, "data/test"),
     )
+    systems = load_systems(args.exp, args.seed, args.systems.split(), args.checkpoint)
     limits = Limits(args.max_seconds, args.max_megabytes)
     serve(systems, offered, limits, args.host, args.port)
 

@@ -105,14 +105,23 @@ class Collection:
             DataDirError: ``utt2rt60`` is missing, lacks an item, or holds something other than
                 numbers.
         """
-        known = self._known_rt60
+        known = self.known_rt60
         by_distance = sorted(self.wav, key=lambda item: (abs(known[item] - rt60), item))
         nearest = by_distance[:NEAREST]
         return nearest[int(rng.integers(len(nearest)))]
 
+    @property
+    def has_rt60(self) -> bool:
+        """Whether there is an ``utt2rt60``."""
+        return self._rt60 is not None
+
     @cached_property
-    def _known_rt60(self) -> dict[str, float]:
-        """Item -> reverberation time, s; read when it is first asked for, as few ask for it."""
+    def known_rt60(self) -> dict[str, float]:
+        """Item -> reverberation time, s; read when it is first asked for, as few ask for it.
+
+        Raises:
+            DataDirError: as for ``draw_near``.
+        """
         if self._rt60 is None:
             raise DataDirError(
                 f"{self.path}: rt60 asked for, and no utt2rt60 in it; leave out rt60, or write the"

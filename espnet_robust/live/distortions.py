@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from espnet_robust.data.data_dir import iter_table
 from espnet_robust.distortion import Distorter, load_distortion
+from espnet_robust.distortion.collection import open_collection
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,12 @@ def offers(noise: str | None, rir: str | None, speech: str | None) -> dict[str, 
     Args:
         noise, rir, speech: data dirs of noise, room responses and voices; distortions that need
             one that is None are left out.
+
+    Raises:
+        DataDirError: one of them is not a data dir, or its ``utt2rt60`` holds no times.
     """
+    for path in filter(None, (noise, rir, speech)):
+        open_collection(path)  # else only "Listen" would find out, and blame the recording
     found = {}
     if noise:
         found["noise"] = Offer("noise", "snr_db", 20, -5, "dB", {"noise": noise})
@@ -82,8 +86,8 @@ def offers(noise: str | None, rir: str | None, speech: str | None) -> dict[str, 
 
 def _room(rir: str) -> Offer:
     """Rooms by their reverberation time, where ``utt2rt60`` says it, or else any."""
-    table = Path(rir, "utt2rt60")
-    times = [float(time) for _, time in iter_table(table)] if table.is_file() else []
+    rooms = open_collection(rir)
+    times = rooms.known_rt60.values() if rooms.has_rt60 else ()
     if not times or min(times) == max(times):
         return Offer("rir", fixed={"rir": rir})
     return Offer("rir", "rt60", min(times), max(times), "s", {"rir": rir})

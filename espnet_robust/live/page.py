@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from espnet_robust.common.errors import AudioError, UserError
+from espnet_robust.common.errors import AudioError, ConfigError, UserError
 from espnet_robust.data.audio import audio_info, read_channels
 from espnet_robust.live.distortions import Offer
 from espnet_robust.live.show import layer_table, sound, texts
@@ -81,9 +81,9 @@ def build(systems: Sequence[System], offered: Mapping[str, Offer], limits: Limit
     """The page, a ``gradio.Blocks``."""
     import gradio as gr
 
-    def on_listen(path: str | None, name: str, strength: float, seed: float) -> tuple[str, str]:
+    def on_listen(path: str | None, name: str, strength: float, seed: int | None) -> Any:
         try:
-            return listen(read_upload(path, limits), offered[name], strength, int(seed), systems)
+            return listen(read_upload(path, limits), offered[name], strength, seed or 0, systems)
         except UserError as e:
             # Without the upload's path, which means nothing to the reader.
             raise gr.Error(str(e).replace(f"{path}: ", ""), title="Cannot use this audio") from None
@@ -105,7 +105,7 @@ def build(systems: Sequence[System], offered: Mapping[str, Offer], limits: Limit
                 said = gr.Textbox(
                     offered[first].said(50), label="Which means", interactive=False, max_lines=1
                 )
-                seed = gr.Number(0, precision=0, label="Random seed")
+                seed = gr.Number(0, precision=0, minimum=0, label="Random seed")  # None if cleared
                 button = gr.Button("Listen", variant="primary")
         sounds = gr.HTML(label="Sounds")
         heard = gr.HTML(label="Texts")
@@ -133,23 +133,35 @@ def serve(
         limits: largest upload.
         host: interface to listen on; 127.0.0.1 admits only this machine.
         port: TCP port.
-    """
-    import gradio as gr
 
+    Raises:
+        ConfigError: the port is taken, or the host is not this machine's.
+    """
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(prefix="espnet_robust_live_", dir=memory) as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # read when the page is built
         page = build(systems, offered, limits)
         page.queue(max_size=8, default_concurrency_limit=1)
-        # System fonts, because the theme's own would be downloaded.
-        theme = gr.themes.Default(
-            font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
-        )
+        _launch(page, limits, host, port)
+        print(f"http://{host}:{port}  (Ctrl-C to stop)", flush=True)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that uploads are removed
+        page.block_thread()
+
+
+def _launch(page: Any, limits: Limits, host: str, port: int) -> None:
+    import gradio as gr
+
+    # System fonts, because the theme's own would be downloaded.
+    theme = gr.themes.Default(
+        font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+    )
+    try:
         page.launch(
             server_name=host, server_port=port, share=False, quiet=True, footer_links=[],
             max_file_size=int(limits.megabytes * 1e6), css=_STYLE, theme=theme,
             prevent_thread_lock=True,
         )  # fmt: skip
-        print(f"http://{host}:{port}  (Ctrl-C to stop)", flush=True)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that uploads are removed
-        page.block_thread()
+    except OSError as e:  # gradio's own message is about its variables
+        raise ConfigError(
+            f"--host {host} --port {port}: cannot be listened on; name another --port"
+        ) from e

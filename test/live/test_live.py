@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,15 @@ import pytest
 import soundfile
 
 from espnet_robust.bin.demo import main
-from espnet_robust.common.errors import AudioError, ConfigError, ModelError
+from espnet_robust.common.errors import AudioError, ConfigError, DataDirError, ModelError
 from espnet_robust.distortion.kinds import KINDS
 from espnet_robust.live.distortions import Offer, offers
-from espnet_robust.live.page import Limits, listen, read_upload
+from espnet_robust.live.page import Limits, build, listen, read_upload, serve
 from espnet_robust.live.show import layer_table, sound, texts
 from espnet_robust.live.systems import System, load_systems
 
 DATA = ("data/noise_test", "data/rir_test", "data/test")
+WITH_DATA = {"noise", "babble", "room", "noise in a room"}  # offered where these are there
 
 
 def speech(seconds: float = 1.0) -> np.ndarray:
@@ -26,6 +28,7 @@ def speech(seconds: float = 1.0) -> np.ndarray:
 
 def test_every_kind_of_the_engine_is_offered(recipe, monkeypatch):
     monkeypatch.chdir(recipe)
+    assert {*offers(*DATA)} == WITH_DATA | {*offers(None, None, None)}
     offered = {offer.kind for offer in offers(*DATA).values()}
     # As pitch, band_reject and rooms; and what does nothing.
     assert offered == set(KINDS) - {"sox_pitch", "sox_sinc", "sox_reverb", "clean"}
@@ -34,7 +37,7 @@ def test_every_kind_of_the_engine_is_offered(recipe, monkeypatch):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [*offers(*DATA)])
+@pytest.mark.parametrize("name", [*sorted(WITH_DATA), *offers(None, None, None)])
 def test_both_ends_of_every_slider_distort(recipe, monkeypatch, name):
     monkeypatch.chdir(recipe)
     offer = offers(*DATA)[name]
@@ -70,6 +73,21 @@ def test_rooms_by_their_reverberation_time(recipe, monkeypatch):
         assert record["steps"][0]["item"] == room
 
 
+@pytest.mark.parametrize("place", range(3))
+def test_data_that_are_not_there_end_the_command_at_its_start(place):
+    given = [None, None, None]
+    given[place] = "typo"
+    with pytest.raises(DataDirError, match="^typo: no such data dir"):
+        offers(*given)
+
+
+def test_reverberation_times_that_are_none_end_it_too(tmp_path):
+    (tmp_path / "wav.scp").write_text("r0 a.wav\nr1 b.wav\n")
+    (tmp_path / "utt2rt60").write_text("r0 0.4\nr1 long\n")
+    with pytest.raises(DataDirError, match="utt2rt60:2: 'long' is not a time in seconds"):
+        offers(None, str(tmp_path), None)
+
+
 def test_systems_of_an_experiment(recipe, monkeypatch):
     monkeypatch.chdir(recipe)
     systems = load_systems(Path("exp/short"), 0, [], "1epoch.pth")
@@ -92,6 +110,26 @@ def test_without_gradio_the_command_says_what_to_install(monkeypatch):
     monkeypatch.setattr("espnet_robust.bin.demo.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"needs gradio; fix: pip install -e '.\[demo\]'"):
         main([])
+
+
+def test_a_port_that_is_taken():
+    pytest.importorskip("gradio")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        message = f"^--host 127.0.0.1 --port {port}: cannot be listened on; name another --port$"
+        with pytest.raises(ConfigError, match=message):
+            serve([], offers(None, None, None), Limits(), "127.0.0.1", port)
+
+
+@pytest.mark.parametrize(
+    ("port", "message"),
+    [(port, f"must be from 1 to 65535, got {port}") for port in ("0", "-1", "65536")]
+    + [("http", "invalid port value: 'http'")],
+)
+def test_ports_that_are_none(port, message, capsys):
+    with pytest.raises(SystemExit):
+        main(["--port", port])
+    assert f"argument --port: {message}\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("seconds", "channels", "rate"), [(1, 1, 16000), (2, 2, 44100)])
@@ -128,6 +166,21 @@ def test_every_system_hears_both():
     assert sounds.count("<audio") == 2 and "distorted: gain, gain_db -60 dB" in sounds
     assert "<td>&lt;b&gt;1&lt;/b&gt;</td><td>&lt;b&gt;2&lt;/b&gt;</td>" in table
     assert "<i>" not in table + layer_table({system.name: system.layers})
+
+
+def test_seeds_that_are_cleared_or_negative(tmp_path):
+    gradio = pytest.importorskip("gradio")
+    soundfile.write(tmp_path / "a.wav", speech(), 16000)
+    page = build([], offers(None, None, None), Limits())
+    (hear,) = (f for f in page.fns.values() if f.name == "on_listen")
+    *_, field = hear.inputs
+    heard = [
+        hear.fn(str(tmp_path / "a.wav"), "white noise", 50, field.preprocess(seed))
+        for seed in (None, 0, 1)
+    ]
+    assert heard[0] == heard[1] != heard[2]
+    with pytest.raises(gradio.Error, match="-1 is less than minimum value 0"):
+        field.preprocess(-1)
 
 
 def test_sounds_hold_the_samples_themselves():
