@@ -107,7 +107,8 @@ def _written_out(main: Callable[[], None]) -> None:
 
 
 def _flush() -> None:
-    if sys.stdout:  # None if the shell closed it
+    # None if the shell closed it; what `run` starts may close it, as json.tool does.
+    if sys.stdout and not sys.stdout.closed:
         sys.stdout.flush()
 
 
