@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from espnet_robust.common.saving import BACKUP
 from test.recipes.conftest import FEW
 
 # 50 steps; the teacher of the recipe has no dropout. AdamW divides gradients by their own size, and
@@ -54,6 +55,11 @@ def test_two_processes_distil_as_one(distilled):
             assert float(b[name] or 0) == pytest.approx(float(a[name] or 0), rel=1e-5), (name, a, b)
 
 
+def saved(experiment: Path, epoch: int) -> bool:
+    """Whether all files of that epoch are on the disk; a run killed before repeats the epoch."""
+    return (experiment / f"{epoch}epoch.pth").exists() and not (experiment / BACKUP).exists()
+
+
 def rank_in(folder: Path, rank: int) -> int | None:
     """The process of that rank that works in a folder."""
     for process in Path("/proc").glob("[0-9]*"):
@@ -79,7 +85,7 @@ def test_a_rank_is_killed_and_the_training_goes_on(recipe, run, distilled):
         text=True,
     ) as process:
         until = time.monotonic() + 180
-        while not (experiment / "2epoch.pth").exists():
+        while not saved(experiment, 2):
             assert time.monotonic() < until and process.poll() is None
             time.sleep(0.05)
         os.kill(rank_in(recipe, 1), signal.SIGKILL)
