@@ -94,10 +94,23 @@ class Slurm:
 
     def stop(self) -> None:
         self.run("scancel", "--user=root")
-        for name in ("slurmd.n-a1", "slurmd.n-a2", "slurmctld", "munge"):
+        for name, program in (
+            ("slurmd.n-a1", "slurmd"),
+            ("slurmd.n-a2", "slurmd"),
+            ("slurmctld", "slurmctld"),
+            ("munge", "munged"),
+        ):
             pid = self.folder / f"{name}.pid"
-            if pid.exists():
+            if pid.exists() and runs(int(pid.read_text()), program):
                 end_process(int(pid.read_text()))
+
+
+def runs(pid: int, program: str) -> bool:
+    """Whether that process is one of the program; after a reboot a pid may be another's."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip() == program
+    except OSError:
+        return False
 
 
 def end_process(pid: int) -> None:
