@@ -13,10 +13,10 @@ from espnet_robust.common.files import write_atomic
 from espnet_robust.data.conditions import read_condition
 from espnet_robust.data.data_dir import iter_table
 from espnet_robust.data.words import words
-from espnet_robust.score.alignment import align
+from espnet_robust.score.alignment import Steps, align, errors_of
 from espnet_robust.score.decoded import Scoring
 from espnet_robust.score.facts import speakers_of
-from espnet_robust.score.readings import has_readings, resolve
+from espnet_robust.score.readings import Closest, has_readings, resolve
 
 _MARKS = {"match": " ", "sub": "S", "ins": "I", "del": "D"}
 
@@ -35,23 +35,38 @@ def write_aligned(
 def _condition(data_dir: Path, name: str, decoded: Path, scoring: Scoring) -> Iterator[str]:
     refs, hyps = dict(iter_table(data_dir / "text")), dict(iter_table(decoded))
     for utt, speaker in zip(refs, speakers_of(data_dir, tuple(refs)), strict=True):
-        ref, hyp = compared(refs[utt], hyps.get(utt, ""), scoring, f"{decoded}: {utt}")
-        path = align(ref, hyp, scoring.alignment)
-        ops = [op for op, _, _ in path]
-        if set(ops) - {"match"}:
+        path = _path(refs[utt], hyps.get(utt, ""), scoring, f"{decoded}: {utt}")
+        substituted, inserted, deleted = errors_of(path)
+        if substituted or inserted or deleted:
             yield (
-                f"{utt} {name} ({speaker}): {len(ref)} words, {ops.count('sub')} substituted, "
-                f"{ops.count('ins')} inserted, {ops.count('del')} deleted\n{layout(path)}"
+                f"{utt} {name} ({speaker}): {len(path) - inserted} words, "
+                f"{substituted} substituted, {inserted} inserted, {deleted} deleted\n"
+                f"{layout(path)}"
             )
 
 
 def compared(ref: str, hyp: str, scoring: Scoring, where: str) -> tuple[list[str], list[str]]:
     """The words of both sides in the form in which they are scored."""
+    heard = words(scoring.normalisation(hyp))
+    if found := _closest(ref, heard, scoring, where):
+        return found.words, heard
+    return words(scoring.normalisation(ref)), heard
+
+
+def _path(ref: str, hyp: str, scoring: Scoring, where: str) -> Steps:
+    """The alignment whose errors are counted; optional words that are left out are not in it."""
+    heard = words(scoring.normalisation(hyp))
+    if found := _closest(ref, heard, scoring, where):
+        return found.path
+    return align(words(scoring.normalisation(ref)), heard, scoring.alignment)
+
+
+def _closest(ref: str, heard: list[str], scoring: Scoring, where: str) -> Closest | None:
+    """The closest reading of a reference with marks; None for other references."""
     normalise = scoring.normalisation
-    heard = words(normalise(hyp))
     if normalise.alternatives and has_readings(ref):
-        return resolve(ref, heard, normalise, scoring.alignment, where)[0], heard
-    return words(normalise(ref)), heard
+        return resolve(ref, heard, normalise, scoring.alignment, where)
+    return None
 
 
 def layout(path: Sequence[tuple]) -> str:

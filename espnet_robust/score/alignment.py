@@ -9,6 +9,9 @@ substitutions, that is, the most correct tokens.
 prefers one more error to two more substitutions. Its rate is never below the other's. If costs are
 equal, sclite prefers a match or a substitution to an insertion, and an insertion to a deletion,
 from left to right; so do we.
+
+Leaving out an optional word of a reference is no error and costs less than a deletion: nothing, or
+2 in ``sclite``, which so prefers a substitution to an insertion beside an optional word left out.
 """
 
 from collections.abc import Hashable, Sequence
@@ -19,7 +22,8 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 from rapidfuzz.process import cpdist
 
-Op = Literal["match", "sub", "ins", "del"]
+Op = Literal["match", "sub", "ins", "del", "drop"]  # drop: an optional word is left out
+Steps = list[tuple[Op, Hashable, Hashable]]
 
 _UNIT = 1 << 20  # more than any utterance has tokens: costs and counts share one number
 _SURROGATES = 0xD800, 0x800  # code points that no string may have: where they begin, how many
@@ -32,11 +36,13 @@ class Alignment:
     Args:
         indel, sub: cost of an insertion or deletion, and of a substitution.
         spare: which of the two is avoided among alignments of equal cost.
+        drop: cost of leaving out an optional word.
     """
 
     indel: int
     sub: int
     spare: Literal["sub", "indel"]
+    drop: int
 
     @property
     def step(self) -> tuple[int, int]:
@@ -48,8 +54,14 @@ class Alignment:
         """(indel, sub): the costs, and one more unit for what is spared."""
         return _weights(self, self.spare)
 
+    def cost(self, path: Steps) -> int:
+        """What the errors of a path cost, in ``weights``."""
+        indel, sub = self.weights
+        each = {"match": 0, "sub": sub, "ins": indel, "del": indel, "drop": self.drop * _UNIT}
+        return sum(each[op] for op, _, _ in path)
 
-ALIGNMENTS = {"fewest": Alignment(1, 1, "sub"), "sclite": Alignment(3, 4, "indel")}
+
+ALIGNMENTS = {"fewest": Alignment(1, 1, "sub", 0), "sclite": Alignment(3, 4, "indel", 2)}
 
 
 def count_errors(
@@ -79,9 +91,14 @@ def count_errors(
         # Alignments of the same cost may differ in errors: sclite's own is found step by step.
         others, _ = _split(coded, heard, costs, "sub" if costs.spare == "indel" else "indel")
         for n in np.flatnonzero(others != subs):
-            ops = [op for op, _, _ in align(coded[n], heard[n], alignment)]
-            counts[n, 1:] = ops.count("sub"), ops.count("ins"), ops.count("del")
+            counts[n, 1:] = errors_of(align(coded[n], heard[n], alignment))
     return counts
+
+
+def errors_of(path: Steps) -> tuple[int, int, int]:
+    """The substituted, inserted and deleted tokens of a path."""
+    ops = [op for op, _, _ in path]
+    return ops.count("sub"), ops.count("ins"), ops.count("del")
 
 
 def count_fewest(refs: Sequence[str], hyps: Sequence[str]) -> np.ndarray:
@@ -96,37 +113,61 @@ def count_fewest(refs: Sequence[str], hyps: Sequence[str]) -> np.ndarray:
 
 
 def align(
-    ref: Sequence[Hashable], hyp: Sequence[Hashable], alignment: str = "fewest"
-) -> list[tuple[Op, Hashable, Hashable]]:
+    ref: Sequence[Hashable],
+    hyp: Sequence[Hashable],
+    alignment: str = "fewest",
+    optional: Sequence[bool] = (),
+) -> Steps:
     """Align one utterance: (operation, reference token or None, hypothesis token or None).
+
+    Args:
+        ref, hyp: tokens.
+        alignment: a key of ``ALIGNMENTS``.
+        optional: for each token of ``ref``, whether it may be left out; default: none may.
 
     >>> [op for op, _, _ in align("abc", "xbcd")]
     ['sub', 'match', 'match', 'ins']
+    >>> [op for op, _, _ in align("aab", "ab", optional=[False, True, False])]
+    ['match', 'drop', 'match']
     """
-    steps = _steps(ref, hyp, *ALIGNMENTS[alignment].step)
-    i, j, path = len(ref), len(hyp), []
+    optional = optional or [False] * len(ref)
+    costs = ALIGNMENTS[alignment]
+    indel, sub = costs.step
+    drop = costs.drop * (indel // costs.indel)
+    steps = _steps(ref, hyp, indel, sub, [drop if may else indel for may in optional])
+    i, j = len(ref), len(hyp)
+    path: Steps = []
     while i or j:
         step = steps[i][j]
         i, j = i - (step != "ins"), j - (step != "del")
         r = None if step == "ins" else ref[i]
         h = None if step == "del" else hyp[j]
-        path.append(("match" if step == "sub" and r == h else step, r, h))
+        if step == "sub" and r == h:
+            step = "match"
+        elif step == "del" and optional[i]:
+            step = "drop"
+        path.append((step, r, h))
     return path[::-1]
 
 
-def _steps(ref: Sequence, hyp: Sequence, indel: int, sub: int) -> list[list[Op]]:
-    """The last step of the cheapest path to every cell; of equal ones sub, then ins, then del."""
+def _steps(
+    ref: Sequence, hyp: Sequence, indel: int, sub: int, dele: Sequence[int]
+) -> list[list[Op]]:
+    """The last step of the cheapest path to every cell; of equal ones sub, then ins, then del.
+
+    ``dele`` has the cost of leaving out each token of ``ref``; ``indel`` is that of an insertion.
+    """
     costs = [indel * j for j in range(len(hyp) + 1)]
     steps: list[list[Op]] = [["ins"] * (len(hyp) + 1)]
-    for i, token in enumerate(ref, 1):
+    for i, token in enumerate(ref):
         row: list[Op] = ["del"]
-        new = [indel * i]
+        new = [costs[0] + dele[i]]
         for j, other in enumerate(hyp):
             best, step = costs[j] + (0 if token == other else sub), "sub"
             if new[j] + indel < best:
                 best, step = new[j] + indel, "ins"
-            if costs[j + 1] + indel < best:
-                best, step = costs[j + 1] + indel, "del"
+            if costs[j + 1] + dele[i] < best:
+                best, step = costs[j + 1] + dele[i], "del"
             new.append(best)
             row.append(step)  # type: ignore[arg-type]  # one of the three above
         costs = new

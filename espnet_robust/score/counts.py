@@ -18,9 +18,9 @@ import numpy as np
 
 from espnet_robust.common.errors import UserError
 from espnet_robust.data.words import words
-from espnet_robust.score.alignment import count_errors, count_fewest
+from espnet_robust.score.alignment import count_errors, count_fewest, errors_of
 from espnet_robust.score.normalise import Normalisation
-from espnet_robust.score.readings import has_readings, resolve
+from espnet_robust.score.readings import Closest, has_readings, resolve
 
 
 @dataclass(frozen=True)
@@ -144,15 +144,16 @@ def score_utterances(
     normalise = normalise or Normalisation()
     refs: list[list[str]] = []
     hyps = [words(normalise(hyp.get(utt, ""))) for utt in ref]
-    dropped = np.zeros(len(ref), np.int64)  # optional words that were left out: right
+    closest: dict[int, Closest] = {}
     for n, (utt, text) in enumerate(ref.items()):
         if normalise.alternatives and has_readings(text):
-            chosen, dropped[n] = resolve(text, hyps[n], normalise, alignment, f"{where}: {utt}")
-            refs.append(chosen)
+            closest[n] = resolve(text, hyps[n], normalise, alignment, f"{where}: {utt}")
+            refs.append(closest[n].words)
         else:
             refs.append(words(normalise(text)))
     counted = count_errors(refs, hyps, alignment)
-    counted[:, 0] += dropped
+    for n, one in closest.items():  # optional words that were left out are right
+        counted[n] = len(one.words) + one.dropped, *errors_of(one.path)
     spaced = count_errors(list(map(" ".join, refs)), list(map(" ".join, hyps)), alignment)
     unspaced = count_fewest(list(map("".join, refs)), list(map("".join, hyps)))
     empty = tuple(utt for utt, (tokens, *_) in zip(ref, counted, strict=True) if not tokens)

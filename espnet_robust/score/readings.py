@@ -8,10 +8,11 @@ optional: a word of the reference that counts as right if it is left out, as wit
 import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from espnet_robust.common.errors import DataDirError
 from espnet_robust.data.words import words
-from espnet_robust.score.alignment import ALIGNMENTS, align
+from espnet_robust.score.alignment import ALIGNMENTS, Steps, align
 
 MOST = 10_000  # readings of one reference
 NOTHING = "@"
@@ -20,6 +21,20 @@ _MARK = re.compile(r"[{}()/]")
 
 Word = tuple[str, bool]  # and whether it is optional
 Reading = tuple[Word, ...]
+
+
+class Closest(NamedTuple):
+    """The reading of a reference that is closest to a hypothesis.
+
+    Attributes:
+        words: without the optional ones that the hypothesis leaves out.
+        dropped: the number of these.
+        path: ``words`` aligned with the hypothesis.
+    """
+
+    words: list[str]
+    dropped: int
+    path: Steps
 
 
 def has_readings(text: str) -> bool:
@@ -33,7 +48,7 @@ def resolve(
     normalise: Callable[[str], str],
     alignment: str,
     where: str,
-) -> tuple[list[str], int]:
+) -> Closest:
     """The reading of a reference that is closest to the hypothesis.
 
     Args:
@@ -43,36 +58,19 @@ def resolve(
         alignment: a key of ``ALIGNMENTS``.
         where: beginning of error messages.
 
-    Returns:
-        Its words without the optional ones that the hypothesis omits, and the number of these.
-
     Raises:
         DataDirError: braces or parentheses do not match, alternatives have no blanks between them,
             or there are more than ``MOST`` readings.
     """
-    found = (_compared(one, hyp, alignment) for one in readings(ref, normalise, where))
-    _, kept, dropped = min(found, key=lambda one: one[0])
-    return kept, dropped
+    paths = (_aligned(one, hyp, alignment) for one in readings(ref, normalise, where))
+    best = min(paths, key=ALIGNMENTS[alignment].cost)
+    path = [step for step in best if step[0] != "drop"]
+    kept = [str(word) for op, word, _ in path if op != "ins"]
+    return Closest(kept, len(best) - len(path), path)
 
 
-def _compared(reading: Reading, hyp: Sequence[str], alignment: str) -> tuple[int, list[str], int]:
-    """What the errors cost, the words without optional ones that are left out, and how many."""
-    cost, kept, dropped, position = 0, [], 0, 0
-    for op, word, _ in align([word for word, _ in reading], hyp, alignment):
-        left_out = False
-        if op != "ins":
-            left_out = op == "del" and reading[position][1]
-            position += 1
-            if not left_out:
-                kept.append(str(word))
-        dropped += left_out
-        cost += 0 if left_out else _cost(op, alignment)
-    return cost, kept, dropped
-
-
-def _cost(op: str, alignment: str) -> int:
-    indel, sub = ALIGNMENTS[alignment].weights
-    return {"match": 0, "sub": sub, "ins": indel, "del": indel}[op]
+def _aligned(reading: Reading, hyp: Sequence[str], alignment: str) -> Steps:
+    return align([word for word, _ in reading], hyp, alignment, [may for _, may in reading])
 
 
 def readings(ref: str, normalise: Callable[[str], str], where: str) -> list[Reading]:

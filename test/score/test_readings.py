@@ -1,7 +1,10 @@
+import itertools
+
 import pytest
 
 from espnet_robust.bin.score import get_parser
 from espnet_robust.common.errors import DataDirError
+from espnet_robust.score.alignment import align, errors_of
 from espnet_robust.score.counts import score_utterances
 from espnet_robust.score.normalise import Normalisation
 from espnet_robust.score.readings import MOST, readings, resolve
@@ -52,7 +55,36 @@ def test_a_mapping_may_be_of_several_words(tmp_path):
     ],
 )
 def test_the_closest_reading(ref, hyp, expected):
-    assert resolve(ref, hyp.split(), str, "sclite", "ref") == expected
+    assert resolve(ref, hyp.split(), str, "sclite", "ref")[:2] == expected
+
+
+@pytest.mark.parametrize("alignment", ["fewest", "sclite"])
+def test_an_optional_word_is_not_heard_instead_of_an_obligatory_one(alignment):
+    normalise = Normalisation(alternatives=True)
+    for ref in ("the (the) cat", "(the) the cat"):
+        counted = score_utterances(
+            {"u": ref}, {"u": "the cat"}, normalise=normalise, alignment=alignment
+        )
+        assert counted.words.tolist() == [[3, 0, 0, 0]]
+        assert counted.total.cer == 0
+
+
+def test_no_choice_of_optional_words_has_fewer_errors():
+    for length in (1, 2, 3, 4):
+        for letters, marks in itertools.product(
+            itertools.product("ab", repeat=length), itertools.product((False, True), repeat=length)
+        ):
+            ref = " ".join(f"({a})" if may else a for a, may in zip(letters, marks, strict=True))
+            for hyp in itertools.chain(*(itertools.product("ab", repeat=n) for n in range(4))):
+                found = resolve(ref, hyp, str, "fewest", "ref")
+                subsets = itertools.product(*(((False, True) if m else (True,)) for m in marks))
+                fewest = min(
+                    sum(errors_of(align(list(itertools.compress(letters, kept)), hyp)))
+                    for kept in subsets
+                )
+                assert sum(errors_of(found.path)) == fewest
+                assert len(found.words) + found.dropped == length
+                assert found.words == [word for op, word, _ in found.path if op != "ins"]
 
 
 @pytest.mark.parametrize(

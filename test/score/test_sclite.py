@@ -66,6 +66,21 @@ def test_alternatives_and_optional_words(tmp_path):
     assert ours.words.tolist() == sclite(tmp_path, refs, hyps, "-D")
 
 
+@needs_sclite
+@pytest.mark.parametrize("letters", ["abc", "abcdefgh"])
+def test_random_optional_words(tmp_path, letters):
+    rng = random.Random(1)
+    refs, hyps = pairs(1000, letters)
+    refs = [" ".join(f"({w})" if rng.random() < 0.35 else w for w in r.split()) for r in refs]
+    by_id = [{f"u{n}": text for n, text in enumerate(texts)} for texts in (refs, hyps)]
+    normalise = Normalisation(alternatives=True)
+    ours = score_utterances(*by_id, normalise=normalise, alignment="sclite").words.tolist()
+    theirs = sclite(tmp_path, refs, hyps, "-D")
+    assert ours == theirs
+    fewest = score_utterances(*by_id, normalise=normalise).words.tolist()
+    assert all(sum(f[1:]) <= sum(t[1:]) for f, t in zip(fewest, theirs, strict=True))
+
+
 def test_rates_are_those_of_jiwer():
     jiwer = pytest.importorskip("jiwer")
     refs, hyps = pairs(300, "abcdef")
