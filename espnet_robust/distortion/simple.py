@@ -88,7 +88,8 @@ class Dropout(Kind):
         # The mean gap between bursts follows from loss = burst / (burst + gap). It is at least one
         # packet, so a high loss needs longer bursts.
         burst = max(burst, loss / (1 - loss))
-        gap = burst * (1 - loss) / loss if loss else np.inf
+        # Rounding may bring that packet slightly below 1.
+        gap = max(1.0, burst * (1 - loss) / loss) if loss else np.inf
         lost = rng.random() < loss
         while at < packets and np.isfinite(gap):
             run = int(rng.geometric(1 / burst if lost else 1 / gap))

@@ -339,6 +339,14 @@ def test_dropout_loses_what_was_asked_for(loss, burst):
     assert load_distortion({"chain": [{"name": "dropout", "loss": 0}]})(wav, "a", seed=0)[0].all()
 
 
+def test_dropout_of_high_losses_that_round_badly():
+    """With gaps of one packet, ``burst * (1 - loss) / loss`` may be 1 - 1e-16."""
+    for loss in (0.668, 0.671, 0.706, 0.815, 0.821):
+        distorter = load_distortion({"chain": [{"name": "dropout", "loss": loss, "burst": 1}]})
+        out, _ = distorter(np.ones(60 * RATE, np.float32), "a", seed=0)
+        assert np.mean(out == 0) == pytest.approx(loss, abs=0.05)
+
+
 @pytest.mark.parametrize("codec", sorted(CODECS))
 def test_codecs_keep_time_and_level(speech, codec):
     quality = 0.1 if CODECS[codec].has_quality else None
