@@ -8,6 +8,8 @@
 #   evaluate          stages 8 to 10, from trained models in DIR/${task} to tables and plots
 #   publish           stages 11 and 12: packed models and their cards; the hub
 
+# parse_options.sh leaves them and every option after them.
+[ $# = 0 ] || die "unexpected '$1': quote lists, --systems \"a b\""
 [ -f local/data.sh ] || die "no local/data.sh here: a recipe's run.sh calls ${0##*/} in its directory"
 . "${root}/utils/python.sh"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
@@ -206,20 +208,30 @@ export_all() {
 borrow_one() { bin borrow_student "${students}/$1_seed$2/student" "$3/student"; }
 
 prepare_corpus() {
-    local sets
+    local first sets=()
     if want 1 "corpus -> data/{${train_set},${dev_set},${test_sets// /,}}"; then
         # shellcheck disable=SC2086  # several options
         here local/data.sh ${data_opts}
     fi
     # shellcheck disable=SC2086  # several data dirs
-    sets=$(bin list_conditions --first ${test_dirs})
+    first=$(bin list_conditions --first ${test_dirs})
     # A classifier needs classes, not words.
     # shellcheck disable=SC2086
     bin validate_data_dir ${label:+--need wav.scp utt2spk "${label}"} --audio --add_tables \
-        "data/${train_set}" "data/${dev_set}" ${sets}
-    sets="${distill_set} ${distill_dev_set}"
-    # shellcheck disable=SC2086
-    [ "${sets}" = " " ] || bin validate_data_dir --need wav.scp --audio --add_tables ${sets}
+        "data/${train_set}" "data/${dev_set}" ${first}
+    sets=(${distill_set:+"${distill_set}"} ${distill_dev_set:+"${distill_dev_set}"})
+    [ "${#sets[@]}" = 0 ] ||
+        bin validate_data_dir --need wav.scp --audio --add_tables "${sets[@]}"
+    refuse_segments "data/${train_set}" "data/${dev_set}" "${sets[@]}"
+}
+
+# refuse_segments DATA_DIR...: in training ESPnet reads wav.scp alone.
+refuse_segments() {
+    local set
+    for set in "$@"; do
+        [ ! -e "${set}/segments" ] || die "${set}/segments: ESPnet would take whole recordings for" \
+            "utterances; fix: espnet-robust cut_segments ${set@Q} NEW_DATA_DIR"
+    done
 }
 
 stage_noise() {

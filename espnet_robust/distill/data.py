@@ -25,8 +25,8 @@ def check_split(
 
     Raises:
         ConfigError: the options are missing.
-        DataDirError: a table is missing or empty, the tables have different utterances, or an
-            utterance is too short.
+        DataDirError: a table is missing or empty, the tables have different utterances, an
+            utterance is too short, or there are ``segments``.
     """
     if [name for _, name, _ in sources] != ["speech"]:
         raise ConfigError(
@@ -35,6 +35,7 @@ def check_split(
     if not shape_files:
         raise ConfigError(f"--{split}_shape_file: need DATA_DIR/utt2num_samples")
     table, shapes = sources[0][0], shape_files[0]
+    refuse_segments(table)  # else its shapes, of segments, would seem to be what is wrong
     ids = {utt for utt, _ in iter_table(table)}
     if not ids:
         raise DataDirError(f"{table}: no utterances; has the stage that makes it been run?")

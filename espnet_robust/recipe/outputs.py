@@ -22,13 +22,12 @@ from espnet_robust.common.merging import Config
 from espnet_robust.data.conditions import by_test_set, condition_dirs
 from espnet_robust.data.digests import OF_AUDIO, OF_NOISE, OF_ROOMS, digests
 from espnet_robust.recipe.plan import DISTILL, Plan
+from espnet_robust.recipe.recorded import as_recorded, decisive
 from espnet_robust.recognise.job import decoded_of, parse_search_options
 from espnet_robust.score.decoded import scored_of
 from espnet_robust.score.options import parse_score_options, scoring_of
 
 BEST_STUDENT = "valid.distill.best.pth"
-# Options of a training that do not change its result.
-NEUTRAL = ("num_workers", "log_interval", "use_tensorboard", "use_wandb")
 MIXTURES = ("distortion", "valid_distortion")
 
 
@@ -48,13 +47,13 @@ class Outputs:
         config = self.plan.config(DISTILL, system, seed)
         teachers = config["teacher"] if isinstance(config["teacher"], list) else [config["teacher"]]
         made_of = {
-            "config": _decisive(config),
+            "config": decisive(config),
             "seed": seed,
             **self._data(self.plan.distill_train, self.plan.distill_dev),
             **drawn_from(config, self._digests),
             **{f"teacher {teacher}": model_digest(teacher) for teacher in teachers},
         }
-        return Output(self.plan.directory(system, seed) / DISTILL, made_of)
+        return self._training(DISTILL, system, seed, made_of)
 
     def student(self, system: str, seed: str) -> Output:
         """The student exported from a training."""
@@ -70,7 +69,7 @@ class Outputs:
         plan = self.plan
         config = plan.config(plan.task, system, seed)
         made_of = {
-            "config": _decisive(config),
+            "config": decisive(config),
             "seed": seed,
             **self._data(plan.train, plan.dev),
             **drawn_from(config.get("preprocessor_conf") or {}, self._digests),
@@ -82,7 +81,7 @@ class Outputs:
         elif system not in NOT_DISTILLED:
             student = plan.student(system, seed)
             made_of["student"] = {name: sha256(student / name) for name in STUDENT_FILES}
-        return Output(plan.directory(system, seed) / plan.task, made_of)
+        return self._training(plan.task, system, seed, made_of)
 
     def decoded(self, system: str, seed: str) -> Iterator[Output]:
         """Yield the decoding output of each test set."""
@@ -109,6 +108,10 @@ class Outputs:
         """Yield (test set, {condition: data dir}) for everything that this plan tests."""
         for test_set in self.plan.test_sets:
             yield from by_test_set(condition_dirs(test_set, self.plan.protocols)).items()
+
+    def _training(self, task: str, system: str, seed: str, made_of: dict[str, Any]) -> Output:
+        path = self.plan.directory(system, seed) / task
+        return Output(path, as_recorded(path, made_of, self.plan.tokens, self.plan.label))
 
     def _data(self, *data_dirs: Path) -> dict[str, Any]:
         """What training reads from data dirs, except labels."""
@@ -188,10 +191,6 @@ def model_digest(name: str) -> Any:
             f"teacher {name}: no directory here, and not on the hub: {reason}"
         ) from None
     return Path(config).parent.name
-
-
-def _decisive(config: Config) -> Config:
-    return {key: value for key, value in config.items() if key not in NEUTRAL}
 
 
 def _label_files(config: Config) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from espnet_robust.common.errors import AudioError, ConfigError
+from espnet_robust.common.errors import AudioError, ConfigError, DataDirError
 from espnet_robust.distill.data import check_split
 
 
@@ -31,3 +31,13 @@ def test_shapes_of_espnet_have_more_columns(data, tmp_path):
 def test_missing_options(sources, shapes, message):
     with pytest.raises(ConfigError, match=message):
         check_split("valid", sources, shapes, 400)
+
+
+def test_segments_are_refused_with_their_mend(tmp_path):
+    """Rather than the shapes of the segments, which are no recordings of wav.scp."""
+    (tmp_path / "wav.scp").write_text("recording a.wav\n")
+    (tmp_path / "segments").write_text("u1 recording 0 1\n")
+    (tmp_path / "utt2num_samples").write_text("u1 16000\n")
+    sources = [(f"{tmp_path}/wav.scp", "speech", "sound")]
+    with pytest.raises(DataDirError, match=r"whole recordings for utterances; fix: .*cut_segments"):
+        check_split("train", sources, [f"{tmp_path}/utt2num_samples"], 400)

@@ -59,9 +59,10 @@ EMODB = {
 def test_the_mean_of_folds_without_words(checkout, tiny, noises, rows, write_tree, tmp_path):
     recipe = checkout / "egs/emodb/er1"
     corpus = write_tree(tmp_path, EMODB)
-    tiny(recipe, "--emodb", str(corpus), "--folds", "1 2", "--systems", "teacher", *noises)
+    folds = ("--folds", "1 2", "--expdir", "my exp")  # with a blank in it
+    tiny(recipe, "--emodb", str(corpus), *folds, "--systems", "teacher", *noises)
     tables = {
-        name: {row["condition"]: row for row in rows(recipe / f"exp/{name}", "accuracy")}
+        name: {row["condition"]: row for row in rows(recipe / f"my exp/{name}", "accuracy")}
         for name in ("fold1/report", "fold2/report", "report")
     }
     assert tables["report"].keys() == {"clean", "clip", "noise_in"}

@@ -1,6 +1,7 @@
 """What recipes refuse before they do anything."""
 
 import re
+import shutil
 import subprocess
 import sys
 
@@ -20,6 +21,10 @@ STAGE_5 = ("--stage", "5", "--stop_stage", "5")
     ("options", "message"),
     [
         (("--systems", "teacher cdm9"), "unknown system 'cdm9'"),
+        (
+            ("--systems", "teacher", "distilhubert", "--budget", "nosuch"),
+            "unexpected 'distilhubert': quote lists, --systems \"a b\"",
+        ),
         (("--stage", "13"), "stage '13' does not exist"),
         (("--stop_stage", "12"), "stage 12 uploads to the hub: name a repository, --upload_hf"),
         (("--stop_stage", "12", "--upload_hf", "mini"), "--upload_hf 'mini' is not a repository"),
@@ -65,15 +70,70 @@ def test_mini_refuses(checkout, run, options, message, monkeypatch):
     assert error.startswith("error: ") and message in error
 
 
+def _write_sets(folder, *names):
+    """Data dirs with two utterances each."""
+    wav = folder / "u.wav"
+    folder.mkdir(parents=True)
+    soundfile.write(wav, np.sin(np.arange(RATE)) / 2, RATE)
+    for name in names:
+        texts = {"wav.scp": str(wav), "text": "hello", "utt2spk": "s"}
+        tables = {file: {"s-u": entry, "s-v": entry} for file, entry in texts.items()}
+        write_data_dir(folder / name, tables | {"utt2label": {"s-u": "a", "s-v": "b"}})
+
+
+@pytest.fixture
+def own(checkout, run, tmp_path):
+    """own(*options): an own recipe's stage 3, its data prepared, nothing to be distorted."""
+    recipe = checkout / "egs" / tmp_path.name / "cls1"
+    (recipe / "local").mkdir(parents=True)
+    (recipe / "local/data.sh").touch(0o755)
+    driver = '#!/usr/bin/env bash\nset -eu\nexec ../../TEMPLATE/cls1/cls.sh "$@"\n'
+    (recipe / "run.sh").write_text(driver)
+    (recipe / "run.sh").chmod(0o755)
+    _write_sets(recipe / "data", "train", "dev", "test")
+
+    def own(*options):
+        stage_3 = ("--stage", "3", "--stop_stage", "3", "--protocol", "none")
+        return run(recipe, *stage_3, "--systems", "logmel", "--budget", "tiny", *options)
+
+    yield own
+    shutil.rmtree(recipe.parent)
+
+
+@pytest.mark.recipe
+def test_blanks_in_the_path_of_a_set(own, tmp_path):
+    _write_sets(tmp_path / "my corpus", "train", "dev")
+    there = tmp_path / "my corpus"
+    done = own("--distill_set", f"{there}/train", f"--distill_dev_set={there}/dev")
+    assert done.returncode == 0, done.stderr
+    assert (there / "train/utt2num_samples").exists()
+
+
+@pytest.mark.recipe
+def test_segments_in_a_training_set_are_refused_with_the_data(own, tmp_path):
+    _write_sets(tmp_path / "cuts", "train")
+    (tmp_path / "cuts/train/segments").write_text("s-u s-u 0 0.5\ns-v s-v 0 0.5\n")
+    done = own("--distill_set", f"{tmp_path}/cuts/train")
+    assert done.returncode == 1
+    assert "train/segments: ESPnet would take whole recordings" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.recipe
+def test_each_label_has_its_classes(own, tmp_path, checkout):
+    data = checkout / "egs" / tmp_path.name / "cls1/data"
+    for name in ("train", "dev", "test"):
+        (data / name / "utt2mood").write_text("s-u good\ns-v bad\n")
+    for label in ("utt2mood", "utt2label"):
+        done = own("--label", label)
+        assert done.returncode == 0, done.stderr
+    assert "good" in (data / "classes_train_utt2mood/tokens.txt").read_text()
+    assert "good" not in (data / "classes_train_utt2label/tokens.txt").read_text()
+
+
 @pytest.mark.recipe
 def test_data_made_before_in_dumpdir_are_found(checkout, run, tmp_path):
     """What stages 1 to 3 made there, called from another checkout."""
-    wav = tmp_path / "u.wav"
-    soundfile.write(wav, np.sin(np.arange(RATE)) / 2, RATE)
-    for name in ("train", "dev", "test", "noise_test"):
-        texts = {"wav.scp": str(wav), "text": "hello", "utt2spk": "s"}
-        tables = {file: {"s-u": entry} for file, entry in texts.items()}
-        write_data_dir(tmp_path / "data" / name, tables)
+    _write_sets(tmp_path / "data", "train", "dev", "test", "noise_test")
     recipe = checkout / "egs/mini/asr1"
     options = ("--stage", "9", "--stop_stage", "9", "--dumpdir", str(tmp_path / "data"))
     few = ("--protocol", "../../../conf/distortion/few.yaml")  # it needs data/noise_test

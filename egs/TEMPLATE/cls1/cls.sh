@@ -24,17 +24,18 @@ folds=           # "1 2 3": run everything on data/foldN_{train,dev,test}, then 
 _arguments=("$@")
 . "${root}/utils/log.sh"
 . "${root}/utils/parse_options.sh"
-task=cls task_config=${cls_config} task_args=${cls_args} tokens=data/classes_${train_set}
+task=cls task_config=${cls_config} task_args=${cls_args} \
+    tokens=data/classes_${train_set}_${label}
 . "${root}/egs/TEMPLATE/stages.sh"
 decode_command=(classify --table "${label}")
 score_command=(score --task cls --label "${label}")
 
 # mean_of_folds: exp/mean/BUDGET/SYSTEM_seedN from those of exp/foldN, and its table.
 mean_of_folds() {
-    local parent=${expdir}${tag:+/${tag}}
-    # shellcheck disable=SC2046,SC2086  # several folds
+    local parent=${expdir}${tag:+/${tag}} fold parts=()
+    for fold in ${folds}; do parts+=("${parent}/fold${fold}/${budget}"); done
     bin average_folds --systems "${systems}" --seeds "${seeds}" --out "${parent}/mean/${budget}" \
-        $(printf "${parent}/fold%s/${budget} " ${folds})
+        "${parts[@]}"
     test_sets=mean report_on "${parent}/mean/${budget}"
 }
 
