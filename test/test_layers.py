@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "espnet3": {"common", "data", "distortion", "plugin", "score"},
     "live": {"common", "data", "distortion", "recognise", "score"},
     "publish": {"common", "data", "score"},
-    "recipe": {"common", "data", "distortion", "recognise", "score"},
+    "recipe": {"common", "data", "distortion", "publish", "recognise", "score"},
     "doors": {"common", "plugin"},  # register() and run.py
 }
 # Heavy packages, and the wings that may import them; bin/ imports what it calls.

@@ -319,6 +319,10 @@ pack_one() {
 upload_one() { bin upload --upload_hf "${upload_hf}" "$3"; }
 
 publish() {
-    if want 11 "pack -> ${exp}/*/packed"; then each_system pack_one; fi
+    if want 11 "pack -> ${exp}/*/packed"; then
+        # Without stages 8 and 9 the scores may be those of a model that has been trained again.
+        bin list_systems "${plan[@]}" --systems "${systems}" --seeds "${seeds}" --check_only
+        each_system pack_one
+    fi
     if want 12 "upload to ${upload_hf}-*"; then cluster='' each_system upload_one; fi
 }

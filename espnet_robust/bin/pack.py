@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_robust.common.cli import Parser, run
+from espnet_robust.common.made_of import FILE
 
 
 def get_parser() -> argparse.ArgumentParser:
@@ -45,7 +46,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
     )
     repo = repo_of(args.upload_hf, args.exp, facts.scores.task) if args.upload_hf else ""
     out = pack_system(args.exp, args.checkpoint, facts, args.out or args.exp / "packed", repo)
-    print(f"packed: {', '.join(sorted(str(path) for path in out.iterdir()))}")
+    print(f"packed: {', '.join(sorted(str(p) for p in out.iterdir() if p.name != FILE))}")
 
 
 if __name__ == "__main__":

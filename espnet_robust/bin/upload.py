@@ -24,11 +24,13 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
     from espnet_robust.publish.hub import check_repo, upload
-    from espnet_robust.publish.repos import packed_folders
+    from espnet_robust.publish.repos import check_packed, packed_folders
 
     check_repo(args.upload_hf)
     for exp in args.exp:
-        for folder, repo in packed_folders(args.upload_hf, exp):
+        folders = packed_folders(args.upload_hf, exp)
+        check_packed(exp)
+        for folder, repo in folders:
             print(f"{folder} -> {upload(folder, repo, args.private)}")
 
 

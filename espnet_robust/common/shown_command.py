@@ -6,7 +6,10 @@ import shlex
 from pathlib import Path
 
 # Options that choose which part of a recipe runs and where it writes, not what it makes.
-_WHICH_PART = ("stage", "stop_stage", "upload_hf", "results", "nj", "expdir", "dumpdir", "licence")
+_WHICH_PART = (
+    "stage", "stop_stage", "skip_data_prep", "skip_train", "skip_eval", "skip_packing",
+    "skip_upload_hf", "redo", "upload_hf", "results", "nj", "expdir", "dumpdir", "licence",
+)  # fmt: skip
 # An absolute path among other words: in quotes, or from where a value may begin to where it ends.
 _PATH = re.compile(r"""(?<=['"])/[^'"]+(?=['"])|(?<![^\s=\[(,'"])/[^\s\]),'"]+""")
 
@@ -23,6 +26,8 @@ def shown_command(command: str, directory: Path) -> str:
     "./run.sh --systems 'a b' --musan DIR"
     >>> shown_command("/c/egs/x/../run.sh --stop_stage=12 --seeds 0 --rir=/r", Path("/c/egs/x"))
     '../run.sh --seeds 0 --rir=DIR'
+    >>> shown_command("./run.sh --skip_eval true --redo --seeds 0 --skip-packing", Path("/c"))
+    './run.sh --seeds 0'
     """
     try:
         words = shlex.split(command)

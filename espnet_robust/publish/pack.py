@@ -5,6 +5,7 @@
     asr.zip, or cls.zip   as written by ``espnet2.bin.pack``, including the student's weights
     asr/, or cls/         the same, unpacked, as stored on the hub
     student/              the student directory and its card
+    made_of.json          digests of what it was made of
 
 None of them contains paths of the machine that trained it.
 """
@@ -15,6 +16,7 @@ import os
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,9 @@ import yaml
 
 from espnet_robust.common.config import read_yaml
 from espnet_robust.common.errors import ModelError, UserError
-from espnet_robust.common.made_of import STUDENT_FILES
+from espnet_robust.common.made_of import FILE, STUDENT_FILES
 from espnet_robust.publish.card import packed_card, student_card
+from espnet_robust.publish.repos import packed
 from espnet_robust.publish.run_facts import RunFacts
 
 # Task -> the names of the two files in espnet2.bin.pack and in the inference class's constructor.
@@ -31,7 +34,7 @@ FILES = {
     "asr": ("asr_train_config", "asr_model_file"),
     "cls": ("classification_train_config", "classification_model_file"),
 }
-OWN = {"student", *FILES, *(f"{task}.zip" for task in FILES)}  # what OUT may hold
+OWN = {FILE, "student", *FILES, *(f"{task}.zip" for task in FILES)}  # what OUT may hold
 # Keys of ESPnet's configuration that name paths for training, which inference does not need.
 _PLACES = ("_data_path_and_name_and_type", "_shape_file", "_data_key_file")
 _OF_TRAINING = (
@@ -65,6 +68,8 @@ def pack_system(exp: Path, checkpoint: str, facts: RunFacts, out: Path, repo: st
         pack_model(exp / task, checkpoint, task, packed_card(facts, repo or f"{task}.zip"), partial)
         if facts.provenance:
             _copy_student(exp / "student", partial / "student", student_card(facts))
+        # Not the cards: they may be edited before they are uploaded.
+        replace(packed(exp, task, checkpoint), path=partial).finish([f"{task}.zip"])
         _replace(place, partial)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

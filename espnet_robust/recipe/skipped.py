@@ -8,10 +8,13 @@ from pathlib import Path
 from espnet_robust.common.errors import UserError
 from espnet_robust.common.experiment import NOT_DISTILLED
 from espnet_robust.common.made_of import Output, commit, damage, made_by, summary
+from espnet_robust.data.conditions import read_condition
+from espnet_robust.publish.repos import packed
 from espnet_robust.recipe.outputs import Outputs
 from espnet_robust.recipe.plan import DISTILL, Plan
 
 COPIES, DISTILLATION, EXPORT, TRAINING, DECODING, SCORING = 3, 5, 6, 7, 8, 9
+PACKING = 11
 SEED = 0  # for distorted copies
 
 ELSE = "was made of something else"
@@ -91,6 +94,9 @@ def _of_copies(plan: Plan, test_set: Path) -> Iterator[Problem]:
         for job in jobs:
             if changes := copy_changes(job, wanted_record(job)):
                 yield COPIES, f"{job.dst}: {_say(changes)}"
+            elif (kept := read_condition(job.dst).protocol) not in plan.protocols:
+                # A copy names the last protocol that has it; with others it would be passed over.
+                yield COPIES, f"{job.dst}: is now a copy of {kept}, not of {config}"
 
 
 def _of_system(
@@ -126,6 +132,9 @@ def _taken_over(
         yield from ((DECODING, output) for output in outputs.decoded(system, seed))
     if SCORING in taken:
         yield from ((SCORING, output) for output in outputs.scored(system, seed))
+    if PACKING not in stages and stages[-1] > PACKING:
+        directory = plan.directory(system, seed)
+        yield PACKING, packed(directory, plan.task, plan.checkpoint)
 
 
 def _is_exported(outputs: Outputs, taken: set[int], system: str, seed: str) -> bool:

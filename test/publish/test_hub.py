@@ -16,6 +16,7 @@ from espnet2.bin.asr_inference import Speech2Text
 from espnet_robust import register
 from espnet_robust.common.errors import UserError
 from espnet_robust.publish.hub import check_repo
+from espnet_robust.publish.repos import packed as packed_of
 from espnet_robust.publish.repos import packed_folders
 
 TOKEN = "hf_writer"
@@ -177,6 +178,8 @@ def exp(tmp_path):
         folder.mkdir(parents=True)
         (folder / "README.md").write_text(f"---\nlicense: other\n---\n# {kind}\n")
         (folder / weights).write_bytes(kind.encode() * 100)
+    (directory / "scores.json").write_text("{}")
+    packed_of(directory, "asr", "valid.loss.best.pth").finish([])
     return directory
 
 
@@ -234,6 +237,15 @@ def test_a_recogniser_comes_back_from_the_hub(trained, packed, speech, python, t
     here = Speech2Text(exp / "config.yaml", exp / "valid.loss.best.pth", **GREEDY)
     assert heard == [here(soundfile.read(path, dtype="float32")[0])[0][0] for path in sounds]
     assert len(set(heard)) > 1
+
+
+def test_what_was_packed_before_the_model_changed_stays_here(hub, exp, upload):
+    (exp / "scores.json").write_text('{"later": true}')
+    message = one_error(upload())
+    assert "packed: was made of something else: scores.json changed; pack the system" in message
+    (exp / "packed/made_of.json").unlink()
+    assert "it does not say what it was made of; pack" in one_error(upload())
+    assert not hub[0].repos
 
 
 def test_an_upload_that_broke_goes_on(hub, exp, upload):

@@ -132,7 +132,7 @@ def test_packing_again_replaces_it_whole(packed, trained, recipe):
     (packed / "asr/old").write_text("")
     pack.main([str(trained), "--recipe", str(recipe)])
     assert not (packed / "asr/old").exists()
-    assert sorted(p.name for p in packed.iterdir()) == ["asr", "asr.zip", "student"]
+    assert sorted(p.name for p in packed.iterdir()) == ["asr", "asr.zip", "made_of.json", "student"]
     assert not list(packed.parent.glob(".packed*"))
     assert 'from_pretrained("asr.zip")' in (packed / "asr/README.md").read_text()
 

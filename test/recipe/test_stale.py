@@ -4,6 +4,7 @@ A change costs what depends on it: copies and decoding are made again at once; a
 with a line that says what has changed, and --redo makes it again, with all that follows from it.
 """
 
+import json
 import os
 import shutil
 from dataclasses import replace
@@ -12,11 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from espnet_robust.bin import list_systems
 from espnet_robust.common.errors import UserError
 from espnet_robust.common.files import read_json
-from espnet_robust.common.made_of import difference
+from espnet_robust.common.made_of import Output, difference
 from espnet_robust.data.audio import write_audio
+from espnet_robust.publish.repos import packed
 from espnet_robust.recipe.outputs import Outputs, pretrained
+from espnet_robust.recipe.recorded import as_recorded
 from espnet_robust.recipe.skipped import check_skipped, current, other_commits, others
 from test.recipe.conftest import PROTOCOL, RECIPE_YAML, SYSTEMS, write_speech
 
@@ -239,7 +243,7 @@ def score(run):
     for system in SYSTEMS:
         for output in Outputs(run.plan).scored(system, "0"):
             output.begin()
-            (output.path / "scores.json").write_text("{}")
+            (output.path / "scores.json").write_text(json.dumps(output.made_of))
             output.finish(["scores.json"])
 
 
@@ -351,3 +355,82 @@ def test_reverberation_times_decide_if_rooms_are_drawn_by_them(recipe, rt60, cha
     now = Outputs(run.plan).distilled("cdm1", "0")
     assert difference(distilled.made_of, now.made_of) == changes
     assert difference(pretraining.made_of, pretrained(*teacher).made_of) == changes
+
+
+def test_where_a_training_is_logged_does_not_decide_it(recipe):
+    """Nor does it for trainings whose records still name it."""
+    run = recipe()
+    run()
+    logged = "--use_wandb true --wandb_project mine --log_level DEBUG --use_matplotlib false"
+    assert set(run.with_(distill_args=logged, task_args=logged)().values()) == {"kept"}
+    record = Path("exp/tiny/cdm1_seed0/asr/made_of.json")
+    content = read_json(record)
+    content["made_of"]["config"] |= {"wandb_project": "mine"}
+    record.write_text(json.dumps(content))
+    assert set(run().values()) == {"kept"}
+
+
+def test_classes_in_the_directory_of_an_earlier_version(tmp_path):
+    """Its name lacked the label: the same classes are the same, others are not."""
+    path, old, new = tmp_path / "cls", "data/classes_train", Path("data/classes_train_utt2intent")
+
+    def made_of(where, digest):
+        return {"config": {"token_list": f"{where}/tokens.txt"}, "labels": {f"{where}/dev": digest}}
+
+    Output(path, made_of(old, "a")).begin()
+    for digest, changes in (("a", []), ("b", [f"labels {old}/dev: a -> b"])):
+        now = as_recorded(path, made_of(new, digest), new, "utt2intent")
+        assert Output(path, now).changes() == changes
+    Output(path, made_of(new, "a")).begin()
+    now = as_recorded(path, made_of(new, "a"), new, "utt2intent")
+    assert now == made_of(new, "a")
+
+
+def test_a_copy_that_two_protocols_share(recipe):
+    """It names one of them, and the tables of the other must not lack it without a word."""
+    run = recipe()
+    Path("shared.yaml").write_text(PROTOCOL.replace("clip:", "clip3:"))
+    run()
+    both = run.with_(protocols=("protocol.yaml", "shared.yaml"))
+    both()
+    check_skipped(both.plan, range(8, 11), [], ["0"])
+    check_skipped(both.with_(protocols=("shared.yaml",)).plan, range(8, 11), [], ["0"])
+    with pytest.raises(UserError) as e:
+        check_skipped(run.plan, range(8, 11), [], ["0"])
+    assert str(e.value) == (
+        "data/test_noise: is now a copy of shared.yaml, not of protocol.yaml; begin with --stage 3"
+    )
+    assert "refused" not in run()
+    check_skipped(run.plan, range(8, 11), [], ["0"])
+
+
+def test_an_upload_alone_needs_what_was_packed_of_these_scores(recipe):
+    run = recipe()
+    run()
+    score(run)
+    check_skipped(run.plan, [11, 12], SYSTEMS, ["0"])
+    with pytest.raises(UserError, match=r"packed: it is not there; begin with --stage 11$"):
+        check_skipped(run.plan, [12], SYSTEMS, ["0"])
+    for system in SYSTEMS:
+        output = packed(run.plan.directory(system, "0"), "asr", run.plan.checkpoint)
+        output.begin()
+        output.finish([])
+    check_skipped(run.plan, [12], SYSTEMS, ["0"])
+    score(other := run.with_(score_options="--strict"))
+    with pytest.raises(UserError, match=r"scores.json changed; begin with --stage 11$"):
+        check_skipped(other.plan, [12], ["cdm1"], ["0"])
+
+
+def test_scores_of_a_model_that_was_trained_again_are_not_packed(recipe, capsys):
+    run = recipe()
+    run()
+    score(run)
+    given = ["--task", "asr", "--exp", "exp/tiny", "--budget", "tiny", "--tokens", "data/tokens",
+             "--protocols", "protocol.yaml", "--dev_distortion", "dev_mixture.yaml",
+             "--systems", "teacher cdm1", "--check_only"]  # fmt: skip
+    list_systems.main(given)
+    trained_again = run.with_(task_args="--optim_conf lr=0.5")
+    assert "refused" not in trained_again(redo=True)
+    with pytest.raises(UserError, match="begin with --stage"):
+        list_systems.main([*given, "--task_args=--optim_conf lr=0.5"])
+    assert not capsys.readouterr().out
