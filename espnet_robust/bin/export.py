@@ -52,12 +52,16 @@ def get_parser() -> argparse.ArgumentParser:
 
 
 def main(cmd: Sequence[str] | None = None) -> None:
-    args = get_parser().parse_args(cmd)
+    parser = get_parser()
+    args = parser.parse_args(cmd)
+    if args.utterances < 1:
+        parser.error("--utterances: need at least 1")
     from espnet_robust.device.compare import some_utterances
-    from espnet_robust.device.export import export
+    from espnet_robust.device.export import export, source_rate
     from espnet_robust.device.onnx_file import EightBits
 
-    int8 = EightBits(some_utterances(args.calibrate, args.utterances), args.int8_convolutions)
+    wavs = some_utterances(args.calibrate, args.utterances, source_rate(args.source))
+    int8 = EightBits(wavs, args.int8_convolutions)
     exported = export(
         args.source, args.out, args.format, args.checkpoint, int8,
         lambda text: print(text, file=sys.stderr),

@@ -19,14 +19,14 @@ from espnet_robust.device.stream import stream_log_probs
 from espnet_robust.score.counts import Counts, score_text
 
 
-def some_utterances(data_dirs: Sequence[Path], count: int) -> list[np.ndarray]:
-    """``count`` utterances (samples,) in total, spread evenly over data dirs and within them."""
+def some_utterances(data_dirs: Sequence[Path], count: int, rate: int) -> list[np.ndarray]:
+    """``count`` utterances (samples,) at ``rate`` Hz, spread evenly over data dirs and within."""
     wavs = []
     for i, data_dir in enumerate(data_dirs):
         entries = list(read_data_dir(data_dir).wav.values())
         share = count // len(data_dirs) + (i < count % len(data_dirs))
         picked = np.linspace(0, len(entries) - 1, min(share, len(entries))).round().astype(int)
-        wavs += [read_audio(entries[n]) for n in picked]
+        wavs += [read_audio(entries[n], rate=rate) for n in picked]
     return wavs
 
 
@@ -83,7 +83,7 @@ def _texts(model: Runtime, data_dir: Path) -> tuple[dict[str, str], tuple[float,
     """{utterance id: text}, and (seconds of computing, seconds of audio)."""
     texts, spent, heard = {}, 0.0, 0.0
     for utt_id, entry in read_data_dir(data_dir).wav.items():
-        wav = read_audio(entry)
+        wav = read_audio(entry, rate=model.metadata.rate)
         began = time.perf_counter()
         stream = model.metadata.kind == "stream"
         tokens = best_path(stream_log_probs(model, [wav]) if stream else model.rows([wav]))

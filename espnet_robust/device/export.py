@@ -11,6 +11,7 @@ from torch import nn
 from espnet_robust.common.config import read_yaml
 from espnet_robust.common.errors import ModelError
 from espnet_robust.common.files import write_atomic
+from espnet_robust.data.audio import RATE
 from espnet_robust.device.classifier import ClassifierExperiment, read_classifier
 from espnet_robust.device.experiment import is_classifier
 from espnet_robust.device.features import Features
@@ -138,6 +139,21 @@ def read_config(source: Path) -> dict:
             "config.yaml in it"
         )
     return read_yaml(source / "config.yaml")
+
+
+def source_rate(source: Path) -> int:
+    """The sampling rate, in Hz, of a student or of the student of an experiment.
+
+    Raises:
+        ModelError: neither.
+    """
+    config = read_config(source)
+    if "arch" not in config:
+        student = (config.get("frontend_conf") or {}).get("student") or {}
+        if "arch" not in student and "path" in student:
+            return source_rate(Path(student["path"]))
+        config = student.get("arch") or {}
+    return config.get("rate", RATE)
 
 
 def student_metadata(student: SpeechModel) -> Metadata:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-RATE = 16000
+Run = Callable[[np.ndarray], object]
 
 
 def measure(path: Path, threads: int, lengths: list[float], repeats: int) -> dict[str, object]:
@@ -25,10 +25,10 @@ def measure(path: Path, threads: int, lengths: list[float], repeats: int) -> dic
         runs}; peak_mib: peak memory of the process.
     """
     began = time.perf_counter()
-    run = _onnx(path, threads) if path.suffix == ".onnx" else _torch(path, threads)
+    run, rate = _onnx(path, threads) if path.suffix == ".onnx" else _torch(path, threads)
     load = time.perf_counter() - began
     rng = np.random.default_rng(0)
-    wavs = [(0.1 * rng.standard_normal(round(n * RATE))).astype(np.float32) for n in lengths]
+    wavs = [(0.1 * rng.standard_normal(round(n * rate))).astype(np.float32) for n in lengths]
     run(wavs[0])
     first = time.perf_counter() - began
     wall, cpu = {}, {}
@@ -52,21 +52,23 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
-def _timed(run: Callable[[np.ndarray], object], wav: np.ndarray) -> tuple[float, float]:
+def _timed(run: Run, wav: np.ndarray) -> tuple[float, float]:
     """(wall clock, processor time of all threads), s."""
     wall, cpu = time.perf_counter(), time.process_time()
     run(wav)
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def _onnx(path: Path, threads: int) -> Callable[[np.ndarray], object]:
+def _onnx(path: Path, threads: int) -> tuple[Run, int]:
+    """What runs the model, and its sampling rate in Hz."""
     from espnet_robust.device.runtime import Runtime
 
     runtime = Runtime(path, threads)
-    return lambda wav: runtime.run(wav[None], np.array([len(wav)]))
+    return lambda wav: runtime.run(wav[None], np.array([len(wav)])), runtime.metadata.rate
 
 
-def _torch(path: Path, threads: int) -> Callable[[np.ndarray], object]:
+def _torch(path: Path, threads: int) -> tuple[Run, int]:
+    """What runs the student, and its sampling rate in Hz."""
     import torch
 
     from espnet_robust.models.student import load_student
@@ -78,7 +80,7 @@ def _torch(path: Path, threads: int) -> Callable[[np.ndarray], object]:
         with torch.inference_mode():
             return model(torch.from_numpy(wav)[None], torch.tensor([len(wav)]))
 
-    return run
+    return run, model.rate
 
 
 def main() -> None:

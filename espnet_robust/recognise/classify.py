@@ -10,16 +10,17 @@ from espnet2.tasks.cls import CLSTask
 from torch import nn
 
 from espnet_robust.data.classes import SEPARATOR, Classes
-from espnet_robust.recognise.decode import load_model, padded
+from espnet_robust.recognise.decode import load_model, padded, rate_of
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A trained classification model and the names of its classes."""
+    """A trained classification model and the names of its classes; ``rate`` is in Hz."""
 
     model: nn.Module
     classes: Classes
     checkpoint: str
+    rate: int
 
     def __call__(self, wavs: Sequence[np.ndarray]) -> list[str]:
         """Utterances (samples,) float32 -> their labels, the best class of each slot."""
@@ -44,4 +45,4 @@ def load_classifier(exp: Path, checkpoint: str, device: str = "cpu") -> Classifi
     model, args = load_model(CLSTask, "cls", exp, checkpoint, device)
     multi_label = model.classification_type == "multi-label"
     classes = Classes.from_tokens(args.token_list[:-1], multi_label)  # the last is <unk>
-    return Classifier(model.eval(), classes, checkpoint)
+    return Classifier(model.eval(), classes, checkpoint, rate_of(args))

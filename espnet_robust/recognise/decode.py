@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import humanfriendly
 import numpy as np
 import torch
 from espnet2.tasks.abs_task import AbsTask
@@ -45,18 +46,22 @@ class Decoder(Protocol):
     @property
     def checkpoint(self) -> str: ...
 
+    @property
+    def rate(self) -> int: ...
+
     def __call__(self, wavs: Sequence[np.ndarray]) -> list[str]: ...
 
 
 @dataclass(frozen=True)
 class Recogniser:
-    """A trained model, with a search and the conversion of tokens to text."""
+    """A trained model, with a search and the conversion of tokens to text; ``rate`` is in Hz."""
 
     model: nn.Module
     search: Search
     tokenizer: object
     converter: TokenIDConverter
     checkpoint: str
+    rate: int
 
     def __call__(self, wavs: Sequence[np.ndarray]) -> list[str]:
         """Utterances (samples,) float32 -> their texts."""
@@ -101,6 +106,7 @@ def load_recogniser(
         build_tokenizer(args.token_type, bpemodel=args.bpemodel),
         TokenIDConverter(args.token_list),
         checkpoint,
+        rate_of(args),
     )
 
 
@@ -128,6 +134,12 @@ def load_model(
     if isinstance(frontend := getattr(model, "frontend", None), RobustFrontend):
         frontend.cache_nothing()  # each utterance comes once
     return model, args
+
+
+def rate_of(args: argparse.Namespace) -> int:
+    """The sampling rate, in Hz, of an experiment's frontend; ESPnet's frontends all call it fs."""
+    rate = (getattr(args, "frontend_conf", None) or {}).get("fs", RATE)
+    return humanfriendly.parse_size(rate) if isinstance(rate, str) else rate
 
 
 def padded(wavs: Sequence[np.ndarray], model: nn.Module) -> tuple[Tensor, Tensor]:
@@ -169,12 +181,12 @@ def decode(
     for name, data_dir in counted(conditions.items(), title, "condition"):
         entries = read_data_dir(data_dir).wav
         hypotheses = {}
-        for ids in batches(entries, batch_seconds):
-            wavs = [read_audio(entries[utt_id]) for utt_id in ids]
+        for ids in batches(entries, batch_seconds, recogniser.rate):
+            wavs = [read_audio(entries[utt_id], rate=recogniser.rate) for utt_id in ids]
             began = time.perf_counter()
             hypotheses.update(zip(ids, recogniser(wavs), strict=True))
             compute_seconds += time.perf_counter() - began
-            audio_seconds += sum(map(len, wavs)) / RATE
+            audio_seconds += sum(map(len, wavs)) / recogniser.rate
         (out / name).mkdir(parents=True, exist_ok=True)
         lines = (f"{utt_id} {hypotheses[utt_id]}".rstrip(" ") for utt_id in entries)
         write_atomic(out / name / table, "\n".join(lines) + "\n")
@@ -218,12 +230,17 @@ def _device_name(model: nn.Module) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
-def batches(entries: dict[str, str], batch_seconds: float) -> Iterator[list[str]]:
-    """Yield batches of ids of similar length; length times number is at most ``batch_seconds``."""
-    samples = {utt_id: audio_info(entry).num_samples for utt_id, entry in entries.items()}
+def batches(entries: dict[str, str], batch_seconds: float, rate: int = RATE) -> Iterator[list[str]]:
+    """Yield batches of ids of similar length; length times number is at most ``batch_seconds``.
+
+    Args:
+        entries: utterance id -> entry of ``wav.scp``, of any sampling rate.
+        rate: Hz at which they will be read.
+    """
+    samples = {utt_id: audio_info(entry).num_samples_at(rate) for utt_id, entry in entries.items()}
     batch: list[str] = []
     for utt_id in sorted(samples, key=lambda u: (samples[u], u)):
-        if batch and (len(batch) + 1) * samples[utt_id] > batch_seconds * RATE:
+        if batch and (len(batch) + 1) * samples[utt_id] > batch_seconds * rate:
             yield batch
             batch = []
         batch.append(utt_id)

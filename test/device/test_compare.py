@@ -1,11 +1,17 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
+import yaml
 
 from espnet_robust.bin import compare_exports as command
+from espnet_robust.bin import export as export_command
 from espnet_robust.common.errors import DataDirError
+from espnet_robust.device import measure
 from espnet_robust.device.compare import compare, markdown, some_utterances
+from espnet_robust.device.export import source_rate
+from espnet_robust.device.metadata import Metadata
 
 
 @pytest.fixture
@@ -39,8 +45,54 @@ def test_the_command_finds_conditions_and_writes_json(exported, conditions, tmp_
 
 def test_calibration_is_spread_over_data_dirs(conditions):
     dirs = list(conditions.values())
-    assert [len(some_utterances(dirs, n)) for n in (1, 4, 5, 100)] == [1, 4, 5, 12]
-    assert some_utterances([], 4) == []
+    assert [len(some_utterances(dirs, n, 16000)) for n in (1, 4, 5, 100)] == [1, 4, 5, 12]
+    assert some_utterances([], 4, 16000) == []
+
+
+def test_models_hear_their_own_rate(conditions, data, tmp_path, student_dir, monkeypatch):
+    halves = [n // 2 for n in map(len, some_utterances([data], 6, 16000))]
+    assert [len(wav) for wav in some_utterances([data], 6, 8000)] == halves
+
+    heard: list[int] = []
+
+    class Eight:
+        metadata = Metadata("recogniser", 8000, 320, 200, pieces=["<blank>"])
+
+        def rows(self, wavs):
+            heard.extend(map(len, wavs))
+            return [np.zeros((1, 1), np.float32)]
+
+    monkeypatch.setattr("espnet_robust.device.runtime.recogniser", lambda path, threads: Eight())
+    (tmp_path / "model.onnx").write_bytes(b"")
+    compare([tmp_path / "model.onnx"], {"clean": conditions["clean"]}, 1)
+    assert heard == halves
+    monkeypatch.setattr(
+        measure, "_onnx", lambda path, threads: (lambda w: heard.append(len(w)), 8000)
+    )
+    measure.measure(tmp_path / "model.onnx", 1, [0.5, 1.0], 1)
+    assert set(heard[len(halves) :]) == {4000, 8000}
+
+
+def test_the_rate_of_a_student_or_an_experiment(student_dir, experiment, tmp_path):
+    assert source_rate(student_dir) == source_rate(experiment) == 16000
+    config = yaml.safe_load((student_dir / "config.yaml").read_text()) | {"rate": 8000}
+    conf = {"student": {"path": str(tmp_path / "student")}}
+    for name, content in (
+        ("student", config),
+        ("untrained", {"frontend_conf": conf}),
+        ("trained", {"frontend_conf": {"student": conf["student"] | {"arch": {"rate": 8000}}}}),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.yaml").write_text(yaml.safe_dump(content))
+        assert source_rate(tmp_path / name) == 8000
+
+
+@pytest.mark.parametrize("number", ["0", "-1"])
+def test_calibration_needs_an_utterance(experiment, data, tmp_path, capsys, number):
+    with pytest.raises(SystemExit):
+        export_command.main([str(experiment), str(tmp_path / "out"), "--calibrate", str(data),
+                             "--utterances", number])  # fmt: skip
+    assert "--utterances: need at least 1" in capsys.readouterr().err
 
 
 def test_without_text_there_is_nothing_to_compare_with(exported, conditions):

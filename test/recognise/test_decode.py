@@ -1,0 +1,59 @@
+import argparse
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from torch import nn
+
+from espnet_robust.common.made_of import Output
+from espnet_robust.data.audio import RATE
+from espnet_robust.recognise.decode import batches, decode, rate_of
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A data dir of three utterances of 1 s, each at another rate."""
+    out = tmp_path / "test"
+    out.mkdir()
+    lines = {"wav.scp": "", "text": "", "utt2spk": ""}
+    for rate in (16000, 48000, 8000):  # ids in order
+        wav = 0.1 * np.sin(np.arange(rate) / 10)
+        soundfile.write(out / f"u{rate}.wav", wav, rate)
+        for table, value in zip(lines, (out / f"u{rate}.wav", "A", "s"), strict=True):
+            lines[table] += f"u{rate} {value}\n"
+    for table, text in lines.items():
+        (out / table).write_text(text)
+    return out
+
+
+class Counting:
+    """Its texts are the numbers of samples that it is given."""
+
+    def __init__(self, rate):
+        self.model, self.checkpoint, self.rate = nn.Linear(1, 1), "none.pth", rate
+
+    def __call__(self, wavs):
+        return [str(len(wav)) for wav in wavs]
+
+
+@pytest.mark.parametrize("rate", [8000, 16000])
+def test_a_model_hears_its_own_rate(data, tmp_path, rate):
+    decode(Counting(rate), {"clean": data}, Output(tmp_path / "out", {}), 60)
+    lines = (tmp_path / "out/clean/text").read_text().split()
+    assert lines[1::2] == [str(rate)] * 3
+    assert json.loads((tmp_path / "out/decode.json").read_text())["audio_seconds"] == 3
+
+
+def test_seconds_of_a_batch_are_those_of_the_audio(data):
+    entries = {f"u{rate}": str(data / f"u{rate}.wav") for rate in (8000, 16000, 48000)}
+    assert sorted(map(len, batches(entries, 3.0, 8000))) == [3]
+    assert sorted(map(len, batches(entries, 3.0, 16000))) == [3]
+    assert sorted(map(len, batches(entries, 2.0, 16000))) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("conf", "rate"), [({"fs": "8k"}, 8000), ({"fs": 8000}, 8000), ({}, RATE), (None, RATE)]
+)
+def test_the_rate_is_the_frontends(conf, rate):
+    assert rate_of(argparse.Namespace(frontend_conf=conf)) == rate
