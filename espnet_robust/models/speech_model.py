@@ -293,6 +293,7 @@ def _load_pretrained(name: str) -> SpeechModel:
         )
     # Adapters read the last layer; nothing here reads them.
     encoder.adapter = encoder.intermediate_ffn = None
+    config = encoder.config  # a copy of that above
     config.add_adapter = config.use_intermediate_ffn_before_adapter = False
     # Some are stored in half precision.
     return build_speech_model(encoder.float(), *_input_format(name))

@@ -16,7 +16,7 @@ import yaml
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import AutoConfig, AutoModel
 
 from espnet_robust.common.config import nearest, read_yaml
@@ -25,6 +25,7 @@ from espnet_robust.common.files import write_atomic
 from espnet_robust.models.architectures import FILTER_BANK_MODELS, WAVEFORM_MODELS
 from espnet_robust.models.card import card
 from espnet_robust.models.conv_lstm import ConvLSTMConfig
+from espnet_robust.models.copying import copy_layers, load_weights
 from espnet_robust.models.eraser import Eraser
 from espnet_robust.models.log_mel import LogMelConfig
 from espnet_robust.models.speech_model import SpeechModel, build_speech_model
@@ -134,9 +135,7 @@ def build_student(teacher: SpeechModel, config: StudentConfig) -> SpeechModel:
     if (student.hop, student.min_samples) != (teacher.hop, teacher.min_samples):
         raise ModelError("student_conf: overrides: the student's frames differ from the teacher's")
     if config.init == "teacher":
-        wanted = student.state_dict().keys()
-        copied = {k: v for k, v in teacher.state_dict().items() if k in wanted}
-        student.load_state_dict(copied)
+        copy_layers(teacher, student)
     elif config.init == "convolutions":
         load_weights(
             student.encoder.feature_extractor,
@@ -336,12 +335,3 @@ def load_student(path: Path) -> SpeechModel:
     student = from_description(config, f"{path}/config.yaml")
     load_weights(student, read_student_weights(path), str(path))
     return student.eval()
-
-
-def load_weights(model: nn.Module, weights: Mapping[str, Tensor], where: str) -> None:
-    """``load_state_dict``, with a one-line ModelError if the weights do not fit."""
-    try:
-        model.load_state_dict(weights)
-    except RuntimeError as e:
-        reason = " ".join(str(e).split())[:300]
-        raise ModelError(f"{where}: weights do not fit the configuration: {reason}") from e
