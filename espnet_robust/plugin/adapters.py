@@ -5,16 +5,35 @@ It may leave frozen weights out of checkpoints (``save_strategy``), but loads th
 complete; our frontend loads its missing weights from their original source.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import nn
+from transformers.models.wavlm.modeling_wavlm import WavLMAttention
 
 from espnet_robust.common.errors import ConfigError, ModelError
 
+# A WavLMAttention reads the weights of these layers and never calls them, so LoRA would not train.
+NOT_CALLED = ("q_proj", "k_proj", "v_proj", "out_proj")
 
-def check_adapter(model: nn.Module, adapter: str, frontend: type) -> None:
-    """Raise ConfigError if ESPnet cannot insert ``adapter`` into our ``frontend``."""
+
+def check_adapter(model: nn.Module, adapter: str, conf: Mapping[str, Any], frontend: type) -> None:
+    """Raise ConfigError if ESPnet cannot insert ``adapter`` into our ``frontend``.
+
+    Args:
+        conf: ESPnet's ``adapter_conf``; ``target_modules`` are the ends of names of layers.
+    """
+    targets = tuple(conf.get("target_modules", ())) if adapter == "lora" else ()
+    for name, module in model.named_modules():
+        if isinstance(module, WavLMAttention):
+            ignored = [one for one in NOT_CALLED if f"{name}.{one}".endswith(targets)]
+            if ignored:
+                raise ConfigError(
+                    f"adapter_conf: target_modules: WavLM never calls {', '.join(ignored)}, so "
+                    "LoRA would not train; write `target_modules: [intermediate_dense, "
+                    "output_dense]`"
+                )
     if adapter == "houlsby" and any(isinstance(m, frontend) for m in model.modules()):
         raise ConfigError(
             "adapter: houlsby works with ESPnet's s3prl frontend only; write `adapter: lora` and "

@@ -139,7 +139,7 @@ def hook_all_tasks() -> None:
     create = abs_task.create_adapter
 
     def create_adapter(model: torch.nn.Module, adapter: str, conf: dict) -> None:
-        check_adapter(model, adapter, RobustFrontend)
+        check_adapter(model, adapter, conf, RobustFrontend)
         create(model, adapter, conf)
 
     abs_task.create_adapter = create_adapter

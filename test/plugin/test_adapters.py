@@ -8,6 +8,7 @@ import torch
 import yaml
 from espnet2.bin import asr_train
 from espnet2.layers.create_adapter import create_adapter
+from espnet2.tasks import abs_task
 from espnet2.tasks.asr import ASRTask
 from torch import nn
 
@@ -67,6 +68,24 @@ def test_an_untrained_adapter_changes_nothing(student_dir):
     for mode in (True, False):  # unmerged and merged
         outs = [m.train(mode).frontend(wav(), LENGTHS)[0] for m in (adapted, plain)]
         torch.testing.assert_close(*outs)
+
+
+@pytest.mark.parametrize("kind", ["wavlm", "wavlm_large"])
+def test_in_wavlm_only_layers_that_it_calls_are_taken(teacher_dirs, kind):
+    def model():
+        model = nn.Module()
+        model.frontend = RobustFrontend(student={"hf": str(teacher_dirs[kind])})
+        return model
+
+    for target in ("q_proj", "encoder.layers.1.attention.v_proj", "out_proj"):
+        with pytest.raises(ConfigError, match=r"calls \w+_proj, so .*\[intermediate_dense, "):
+            abs_task.create_adapter(model(), "lora", LORA | {"target_modules": [target]})
+    adapted = model()
+    named = LORA | {"target_modules": ["intermediate_dense", "output_dense"]}
+    abs_task.create_adapter(adapted, "lora", named)
+    adapted.train().frontend(wav(), LENGTHS)[0].square().sum().backward()
+    changed = [p for n, p in adapted.named_parameters() if "lora_B" in n]
+    assert len(changed) == 8 and all(p.grad.abs().max() > 0 for p in changed)
 
 
 def test_cache_does_not_go_with_an_adapter(student_dir):
