@@ -24,7 +24,7 @@ from tqdm import tqdm
 from transformers import HubertConfig, HubertModel
 
 from espnet_robust.common.config import nearest, read_config
-from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.errors import ConfigError, TrainingError
 from espnet_robust.common.files import sync, sync_tree, write_atomic
 from espnet_robust.data.audio import RATE
 from espnet_robust.models.speech_model import (
@@ -67,8 +67,9 @@ class MaskedPrediction(nn.Module):
         loss = nn.functional.cross_entropy(logits[masked], units[masked])
         if self.unmasked_weight:
             heard = ~masked & (units >= 0)
-            other = nn.functional.cross_entropy(logits[heard], units[heard])
-            loss = loss + self.unmasked_weight * other
+            if heard.any():  # else their mean is not a number
+                other = nn.functional.cross_entropy(logits[heard], units[heard])
+                loss = loss + self.unmasked_weight * other
         accuracy = (logits[masked].argmax(-1) == units[masked]).float().mean()
         return loss, accuracy
 
@@ -86,6 +87,7 @@ def pretrain(config_path: Path, data_dirs: Sequence[Path], out: Path, device: st
         ConfigError: the YAML is wrong, there is no GPU, or ``out``.work has another YAML.
         DataDirError, AudioError: a data dir or its audio cannot be used.
         ModelError: the model named by ``init`` or ``units`` cannot be loaded.
+        TrainingError: the loss is not finite.
     """
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device cuda: torch finds no GPU here; use cpu (in a recipe: --ngpu 0)")
@@ -96,6 +98,10 @@ def pretrain(config_path: Path, data_dirs: Sequence[Path], out: Path, device: st
     torch.manual_seed(config.seed)
     model = MaskedPrediction(config).to(device)
     speech_model = model.speech_model
+    if speech_model.rate != RATE:
+        raise ConfigError(
+            f"{config_path}: init: {config.init} takes {speech_model.rate} Hz; need {RATE} Hz"
+        )
     if config.max_seconds * RATE < speech_model.min_samples:
         shortest = speech_model.min_samples / RATE
         raise ConfigError(f"{config_path}: max_seconds: must be a frame, {shortest} s, or more")
@@ -170,13 +176,22 @@ class _Run:
         os.replace(self.checkpoint.with_suffix(".tmp"), self.checkpoint)
 
     def update(self, batch: tuple[Tensor, ...]) -> tuple[float, float]:
-        """One step on a batch: loss and accuracy."""
+        """One step on a batch: loss and accuracy.
+
+        Raises:
+            TrainingError: the loss or its gradient is not finite; the weights are as before.
+        """
         bf16 = self.config.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             loss, accuracy = self.model(*(part.to(self.device) for part in batch))
         self.optimizer.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        if not (loss.isfinite() and norm.isfinite()):
+            raise TrainingError(
+                f"step {self.step + 1}: loss {loss.item()}, gradient norm {norm.item()}; delete "
+                f"{self.work} and begin again with a lower lr"
+            )
         self.optimizer.step()
         self.schedule.step()
         self.step += 1

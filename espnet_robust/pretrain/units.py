@@ -13,6 +13,7 @@ import torch
 from sklearn.cluster import MiniBatchKMeans
 from tqdm import tqdm
 
+from espnet_robust.common.errors import ConfigError
 from espnet_robust.common.files import sync
 from espnet_robust.data.audio import RATE
 from espnet_robust.models.speech_model import SpeechModel, load_teacher
@@ -60,6 +61,10 @@ def find_units(
 
     They are read from the file ``cache`` if it was made from this audio with this configuration,
     and written to it otherwise.
+
+    Raises:
+        ConfigError: the frames of the model in ``config.source`` are not those of ``model``.
+        ModelError: it cannot be loaded.
     """
     lengths = [model.num_frames(len(w)) for w in wavs]
     ends = np.cumsum(lengths)
@@ -97,6 +102,12 @@ def _unit_features(
         return
     layer = int(config.source["layer"])
     earlier = load_teacher(config.source["from"], [layer]).to(device)
+    theirs, ours = ((m.hop, m.min_samples, m.rate) for m in (earlier, model))
+    if theirs != ours:
+        raise ConfigError(
+            f"units: {config.source['from']}: its frames, (hop, length, Hz) = {theirs}, are not "
+            f"those of the model in training, {ours}; use a model with the same frames"
+        )
     with torch.inference_mode():
         for wav in tqdm(wavs, desc="features", unit="utt"):
             one = torch.from_numpy(wav)[None].to(device), torch.tensor([len(wav)], device=device)

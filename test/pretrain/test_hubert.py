@@ -9,11 +9,11 @@ import yaml
 
 from espnet_robust.bin import pretrain_teacher
 from espnet_robust.common.config import read_config
-from espnet_robust.common.errors import ConfigError, DataDirError, UserError
+from espnet_robust.common.errors import ConfigError, DataDirError, TrainingError, UserError
 from espnet_robust.common.files import read_json
 from espnet_robust.data.audio import read_audio, write_audio
 from espnet_robust.data.data_dir import read_data_dir, write_data_dir
-from espnet_robust.models.speech_model import load_teacher
+from espnet_robust.models.speech_model import load_teacher, write_preprocessor_config
 from espnet_robust.pretrain.batches import Batches
 from espnet_robust.pretrain.config import PretrainConfig, Record
 from espnet_robust.pretrain.hubert import MaskedPrediction, pretrain
@@ -147,6 +147,39 @@ def test_what_is_done_is_kept_and_what_is_stale_refused(data, config, tmp_path, 
             pretrain_teacher.main(command)
     finally:
         Path(file).write_bytes(content)
+
+
+def test_a_diverged_run_ends_and_leaves_no_teacher(data, config, tmp_path):
+    config.write_text(yaml.safe_dump(CONFIG | {"lr": 1e30}))
+    for step in (2, 2):  # and again, when it is resumed
+        with pytest.raises(TrainingError, match=f"step {step}: loss .*t.work and .*a lower lr"):
+            pretrain(config, [data], tmp_path / "t")
+    assert not (tmp_path / "t").exists()
+
+
+def test_no_unmasked_frame_is_no_loss():
+    model = MaskedPrediction(PretrainConfig(clusters=4, steps=1, model=CONFIG["model"]))
+    wav, lengths, units = torch.randn(1, 4000), torch.tensor([4000]), torch.ones(1, 12).long()
+    losses = []
+    for model.unmasked_weight in (0.0, 0.5):
+        torch.manual_seed(0)
+        losses.append(model(wav, lengths, units, torch.ones(1, 12).bool())[0])
+    assert losses[0].isfinite() and torch.equal(*losses)
+
+
+def test_models_of_other_frames_or_rates_are_refused(data, config, tmp_path):
+    shorter = CONFIG["model"] | {"conv_stride": [5, 2, 2, 2, 2, 2, 1]}
+    config.write_text(yaml.safe_dump(CONFIG | {"model": shorter}))
+    pretrain(config, [data], tmp_path / "one")
+    units = {"from": str(tmp_path / "one"), "layer": 1}
+    config.write_text(yaml.safe_dump(CONFIG | {"units": units}))
+    with pytest.raises(ConfigError, match=r"one: its frames, .* = \(160, .*, \(320, 400, 16000\)"):
+        pretrain(config, [data], tmp_path / "two")
+    write_preprocessor_config(tmp_path / "one", True, 8000)
+    init = {"model": None, "init": str(tmp_path / "one")}
+    config.write_text(yaml.safe_dump(CONFIG | init))
+    with pytest.raises(ConfigError, match="init: .*one takes 8000 Hz; need 16000 Hz"):
+        pretrain(config, [data], tmp_path / "three")
 
 
 @pytest.mark.parametrize(
