@@ -16,6 +16,7 @@ validation always draws as in epoch 0.
 from typing import Any
 
 from espnet2.train.preprocessor import CommonPreprocessor
+from omegaconf import OmegaConf
 
 from espnet_robust.distortion import load_distortion
 from espnet_robust.plugin.preprocessor import DistortingConfig
@@ -44,6 +45,12 @@ class DistortingPreprocessor(Behind):
         names: list[str] | None = None,
         **others: Any,
     ):
+        distortion, names = _plain(distortion), _plain(names)
         config = DistortingConfig(distortion, seed=seed, names=names or ["speech"])
         inner = CommonPreprocessor(train=train, **others)
         super().__init__(inner, load_distortion(distortion), seed, list(config.names), train)
+
+
+def _plain(value: Any) -> Any:
+    """``value`` as plain Python: Hydra hands over lists and mappings of its own kinds."""
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
