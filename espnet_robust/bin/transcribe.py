@@ -14,6 +14,7 @@ after a pause:
 import argparse
 import dataclasses
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,7 +43,9 @@ def get_parser() -> argparse.ArgumentParser:
         "default microphone; needs stream.onnx or stream.int8.onnx",
     )
     parser.add_argument(
-        "--rate", type=int, help="sampling rate of raw samples, Hz (default: the model's)"
+        "--rate",
+        type=int,
+        help="with --stream stdin: sampling rate of raw samples, Hz (default: the model's)",
     )
     parser.add_argument(
         "--json", action="store_true", help="JSON lines, with word times or classes"
@@ -58,12 +61,7 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd: Sequence[str] | None = None) -> None:
     parser = get_parser()
     args = parser.parse_args(cmd)
-    if args.window < 10:
-        parser.error("--window: need at least 10 seconds")
-    if args.threads < 1 or (args.rate is not None and args.rate < 1):
-        parser.error("--threads and --rate: need at least 1")
-    if bool(args.audio) == bool(args.stream):
-        parser.error("name audio files or --stream, one of the two")
+    _check(args, parser)
     from espnet_robust.device.labeller import label_file
     from espnet_robust.device.runtime import listener
     from espnet_robust.device.transcriber import transcribe
@@ -83,6 +81,27 @@ def main(cmd: Sequence[str] | None = None) -> None:
             print(json.dumps(dataclasses.asdict(found), ensure_ascii=False), flush=True)
         else:
             print(f"{found.file}\t{line}", flush=True)
+
+
+def _check(args: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
+    """Refuse options that do not fit; a window of NaN compares with nothing."""
+    if not 10 <= args.window < math.inf:
+        parser.error("--window: need at least 10 seconds, and finitely many")
+    if args.threads < 1:
+        parser.error("--threads: need at least 1")
+    if bool(args.audio) == bool(args.stream):
+        parser.error("name audio files or --stream, one of the two")
+    if args.rate is None:
+        return
+    if args.stream != "stdin":
+        parser.error("--rate: only for raw samples from standard input, --stream stdin")
+    from espnet_robust.device.runtime import package
+
+    package("soundfile")  # the next module imports it, without a message for the user
+    from espnet_robust.data.entries import RATES
+
+    if not RATES[0] <= args.rate <= RATES[1]:
+        parser.error(f"--rate: need {RATES[0]} to {RATES[1]} Hz")
 
 
 def _listen(model: "Runtime", args: argparse.Namespace) -> None:

@@ -5,6 +5,7 @@ import wave
 from collections.abc import Callable, Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from espnet_robust.device.transcriber import frame_seconds
 BLOCK_S = 0.04
 PAUSE_S = 0.8  # without a token: a word is over
 SIXTEEN_BITS = 2  # bytes
+# Bytes of samples in the header of a WAV file that goes to a pipe: at least so many for a length
+# that is not known (sox writes 0x7FFFF000, rounded down to whole samples).
+OPEN_LENGTH = 0x7FFF0000
 
 
 def check_stream(model: Runtime, path: Path) -> None:
@@ -38,13 +42,15 @@ def standard_input(stream: BufferedReader, raw_rate: int, rate: int) -> Iterator
         raw_rate: sampling rate of raw samples, which are mono, little-endian.
 
     Raises:
-        AudioError: no samples, or a WAV file that is damaged or not of 16 bits.
+        AudioError: no samples, or a WAV file that is damaged, cut off or not of 16 bits.
     """
-    if stream.peek(4)[:4] != b"RIFF":
-        yield from _heard(resampled(_raw(stream, raw_rate), raw_rate, rate))
+    head = stream.read(4)  # waits for all four, unlike peek
+    whole = _Rejoined(head, stream)
+    if head != b"RIFF":
+        yield from _heard(resampled(_raw(whole, raw_rate), raw_rate, rate))
         return
     try:
-        with wave.open(stream) as file:
+        with wave.open(cast(IO[bytes], whole)) as file:
             if file.getsampwidth() != SIXTEEN_BITS:
                 raise AudioError(
                     f"standard input: WAV of {8 * file.getsampwidth()} bits; need 16 (sox: -b 16)"
@@ -53,6 +59,18 @@ def standard_input(stream: BufferedReader, raw_rate: int, rate: int) -> Iterator
     except (wave.Error, EOFError) as e:
         reason = str(e) or "it ends too early"
         raise AudioError(f"standard input: not readable as WAV: {reason}") from e
+
+
+class _Rejoined:
+    """A stream and the bytes that were read from its beginning."""
+
+    def __init__(self, head: bytes, rest: BufferedReader):
+        self._head, self._rest = head, rest
+
+    def read(self, size: int) -> bytes:
+        """``size`` bytes; fewer at the end."""
+        head, self._head = self._head[:size], self._head[size:]
+        return head + self._rest.read(size - len(head))
 
 
 def _heard(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
@@ -65,15 +83,21 @@ def _heard(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         raise AudioError("standard input: no samples")
 
 
-def _raw(stream: BufferedReader, rate: int) -> Iterator[np.ndarray]:
+def _raw(stream: _Rejoined, rate: int) -> Iterator[np.ndarray]:
     size = SIXTEEN_BITS * round(BLOCK_S * rate)
     while data := stream.read(size):
         yield _samples(data, 1)
 
 
 def _wav(file: wave.Wave_read) -> Iterator[np.ndarray]:
+    """Blocks of a WAV file; AudioError if there are fewer samples than its header says."""
+    size, read = SIXTEEN_BITS * file.getnchannels(), 0
     while data := file.readframes(round(BLOCK_S * file.getframerate())):
+        read += len(data) // size
         yield _samples(data, file.getnchannels())
+    wanted = file.getnframes()
+    if read < wanted and wanted * size < OPEN_LENGTH:
+        raise AudioError(f"standard input: WAV cut off after {read} of {wanted} samples")
 
 
 def _samples(data: bytes, channels: int) -> np.ndarray:

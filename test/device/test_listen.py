@@ -106,6 +106,35 @@ def test_raw_samples_and_wav_are_the_same():
         np.testing.assert_array_equal(heard, raw)
 
 
+class Trickle(io.RawIOBase):
+    """A pipe that hands over three bytes at a time."""
+
+    def __init__(self, data):
+        self.rest = io.BytesIO(data)
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        data = self.rest.read(min(3, len(buffer)))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def test_a_header_that_comes_in_parts_is_no_speech():
+    data = wav_bytes(NOISE)
+    heard = list(listen.standard_input(io.BufferedReader(Trickle(data)), 8000, 16000))
+    assert sum(map(len, heard)) == len(NOISE)
+
+
+@pytest.mark.parametrize("length", [0x7FFFFFFF, 0x7FFFF000 - 2, 0xFFFFFFFF])
+def test_a_wav_of_open_length_ends_where_its_bytes_end(length):
+    data = bytearray(wav_bytes(NOISE))
+    data[40:44] = length.to_bytes(4, "little")
+    heard = list(listen.standard_input(pipe(bytes(data)), 8000, 16000))
+    assert sum(map(len, heard)) == len(NOISE)
+
+
 def test_other_rates_are_resampled():
     for data in (NOISE.tobytes(), wav_bytes(NOISE, rate=8000)):
         blocks = list(listen.standard_input(pipe(data), 8000, 16000))
@@ -121,6 +150,7 @@ def test_other_rates_are_resampled():
         (wav_bytes(NOISE[:10])[:20], "not readable as WAV"),
         (b"RIFF" + bytes(100), "not readable as WAV"),
         (wav_bytes(NOISE.astype("u1"), bits=8), "WAV of 8 bits; need 16"),
+        (wav_bytes(NOISE)[:-4000], "WAV cut off after 6000 of 8000 samples"),
     ],
 )
 def test_input_that_is_refused(data, message):
@@ -264,6 +294,23 @@ def test_other_models_and_options_are_refused(exported, streamed, data, capsys):
         with pytest.raises(SystemExit):
             command.main([str(path), *wrong])
     assert "name audio files or --stream, one of the two" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["u.wav", "--window", "nan"], "--window: need at least 10 seconds"),
+        (["u.wav", "--window", "inf"], "--window: need at least 10 seconds"),
+        (["u.wav", "--rate", "16000"], "--rate: only for raw samples"),
+        (["--stream", "microphone", "--rate", "16000"], "--rate: only for raw samples"),
+        (["--stream", "--rate", "12"], "--rate: need 4000 to 384000 Hz"),
+        (["--stream", "--rate", "400000"], "--rate: need 4000 to 384000 Hz"),
+    ],
+)
+def test_options_that_are_refused(options, message, capsys):
+    with pytest.raises(SystemExit):
+        command.main(["model.onnx", *options])
+    assert message in capsys.readouterr().err
 
 
 def test_all_formats_that_a_causal_student_allows(stream_experiment, tmp_path, capsys):
