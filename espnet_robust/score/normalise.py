@@ -26,7 +26,7 @@ class Normalisation:
     """Options of scoring; the order is that in which they are applied.
 
     Args:
-        nfc: compose Unicode.
+        nfc: compose Unicode, in the texts and in both files.
         symbols: file of non-linguistic symbols, one a line (``<noise>``, ``[laughter]``): words
             that are dropped.
         mapping: file of lines ``FROM => TO``: words, or several in a row, to be written otherwise;
@@ -56,10 +56,10 @@ class Normalisation:
         if self.nfc:
             steps.append(lambda text: unicodedata.normalize("NFC", text))
         if self.symbols:
-            dropped = frozenset(_read(self.symbols).split())
+            dropped = frozenset(_composed(_read(self.symbols), self.nfc).split())
             steps.append(lambda text: " ".join(w for w in words(text) if w not in dropped))
         if self.mapping:
-            steps.append(_mapped(read_mapping(self.mapping)))
+            steps.append(_mapped(read_mapping(self.mapping, self.nfc)))
         if self.case != "keep":
             steps.append(str.lower if self.case == "lower" else str.upper)
         if self.punctuation == "drop":
@@ -83,8 +83,11 @@ class Normalisation:
         return changed
 
 
-def read_mapping(path: str | Path) -> dict[tuple[str, ...], str]:
+def read_mapping(path: str | Path, nfc: bool = True) -> dict[tuple[str, ...], str]:
     """``FROM => TO`` in each line; blank lines and those that begin with ``;;`` are skipped.
+
+    Args:
+        nfc: compose Unicode, as it is done with the texts.
 
     Raises:
         ConfigError: the file is missing, a line has no ``=>`` or no FROM, or a FROM occurs twice.
@@ -94,12 +97,12 @@ def read_mapping(path: str | Path) -> dict[tuple[str, ...], str]:
         if not line.strip() or line.startswith(";;"):
             continue
         before, arrow, after = line.partition("=>")
-        key = tuple(words(unicodedata.normalize("NFC", before)))
+        key = tuple(words(_composed(before, nfc)))
         if not arrow or not key:
             raise ConfigError(f"{path}:{number}: need FROM => TO, found {line.strip()!r}")
         if key in found:
             raise ConfigError(f"{path}:{number}: {' '.join(key)!r} is mapped twice")
-        found[key] = " ".join(words(unicodedata.normalize("NFC", after)))
+        found[key] = " ".join(words(_composed(after, nfc)))
     return found
 
 
@@ -138,6 +141,10 @@ def _mapped(mapping: Mapping[tuple[str, ...], str]) -> Callable[[str], str]:
         return " ".join(filter(None, out))
 
     return apply
+
+
+def _composed(text: str, nfc: bool) -> str:
+    return unicodedata.normalize("NFC", text) if nfc else text
 
 
 def _read(path: str | Path) -> str:

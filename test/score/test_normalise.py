@@ -84,3 +84,15 @@ def test_files_that_cannot_be_read(tmp_path):
 def test_unknown_options(option):
     with pytest.raises(ConfigError, match=f"{option}: need keep or "):
         Normalisation(**{option: "none"})
+
+
+def test_files_are_composed_exactly_when_texts_are(tmp_path):
+    apart, composed = "e\u0301", "\u00e9"
+    (tmp_path / "symbols").write_text(f"<{apart}>\n", encoding="utf-8")
+    (tmp_path / "map").write_text(f"{apart} => a{apart}\n", encoding="utf-8")
+    files = {"symbols": str(tmp_path / "symbols"), "mapping": str(tmp_path / "map")}
+    for text in (apart, composed):
+        assert Normalisation(**files)(f"<{text}> {text}") == f"a{composed}"
+    asis = Normalisation(nfc=False, **files)
+    assert asis(f"<{apart}> {apart}") == f"a{apart}"
+    assert asis(f"<{composed}> {composed}") == f"<{composed}> {composed}"
