@@ -102,6 +102,7 @@ class RobustFrontend(AbsFrontend):
             # Part of the checkpoint, so that resuming continues the count. A float, because ESPnet
             # averages floats over models but sums integers.
             self.register_buffer("steps", torch.zeros(()))
+        self.keeps_count = False  # whether to ignore the count in what is loaded
         if lr_scale != 1:
             set_lr_scale(self.speech_model, lr_scale)
         self._cache = StatesCache(int(cache_gb * 1e9))
@@ -130,12 +131,22 @@ class RobustFrontend(AbsFrontend):
 
     def _load_pretrained(self) -> None:
         where = str(self._source.get("path", self._source.get("hf")))
-        load_weights(self.speech_model, _read(self._source).state_dict(), where)
+        model = _read(self._source)
+        # Other weights of the same shapes would load, and be used with the old input format.
+        if describe(model) != describe(self.speech_model):
+            raise ModelError(
+                f"frontend_conf: student: arch: not that of {where}; remove `arch` from `student`"
+            )
+        load_weights(self.speech_model, model.state_dict(), where)
         self._loaded = True
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         # ESPnet loads trained models with strict=False, so a checkpoint of another model would
         # silently leave this frontend untouched.
+        if self.keeps_count:
+            state_dict.pop(prefix + "steps", None)
+            if self.freeze_steps:
+                state_dict[prefix + "steps"] = self.steps
         want = {prefix + key for key in self.state_dict()}
         have = {key for key in state_dict if key.startswith(prefix)}
         if self.freeze and have < want:
@@ -149,6 +160,13 @@ class RobustFrontend(AbsFrontend):
         self._loaded = True
         self._cache.clear()
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _apply(self, fn, recurse=True):
+        super()._apply(fn, recurse)
+        if self.freeze_steps and self.steps.dtype != torch.float32:
+            # Half precision cannot count beyond 2048. Converted once, before any step.
+            self.steps = self.steps.float()
+        return self
 
     def _left_out(self, keys: set[str], prefix: str) -> dict[str, Tensor]:
         """The weights that ESPnet's ``save_strategy: required_grad_only`` left out, reloaded.

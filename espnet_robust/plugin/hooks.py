@@ -2,18 +2,20 @@
 
 ESPnet does not tell a preprocessor the epoch or whether it serves validation or inference, lets
 only some tasks choose their preprocessor, and ignores a ``freeze_param`` that freezes nothing. So
-``register()`` replaces four class methods and a function, once per process. Each replacement calls
-the original and behaves like it unless our features are used:
+``register()`` replaces four class methods and two functions, once per process. Each replacement
+calls the original and behaves like it unless our features are used:
 
     TASK.add_task_arguments      adds ``--preprocessor`` and ``--preprocessor_conf`` to every task
     TASK.build_preprocess_fn     in training, distorts before the task's own preprocessor
     AbsTask.build_iter_factory   distorts in validation too, and tells the preprocessor the epoch
     AbsTask.build_optimizers     checks a ``freeze_param`` for our frontend
     abs_task.create_adapter      refuses an adapter that our frontend cannot have
+    abs_task.load_pretrained_model   takes weights, not the count of ``freeze_steps``
 """
 
 import argparse
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from espnet2.iterators.abs_iter_factory import AbsIterFactory
@@ -142,9 +144,27 @@ def hook_all_tasks() -> None:
         check_adapter(model, adapter, conf, RobustFrontend)
         create(model, adapter, conf)
 
+    abs_task.load_pretrained_model = _keeping_counts(abs_task.load_pretrained_model)
     abs_task.create_adapter = create_adapter
     AbsTask.build_iter_factory = classmethod(build_iter_factory)
     AbsTask.build_optimizers = classmethod(build_optimizers)
+
+
+def _keeping_counts(load: Callable) -> Callable:
+    """``load``, ESPnet's ``load_pretrained_model``, with which ``freeze_steps`` counts anew."""
+
+    @functools.wraps(load)
+    def load_pretrained_model(init_param: str, model: torch.nn.Module, *args, **kwargs) -> None:
+        frontends = [m for m in model.modules() if isinstance(m, RobustFrontend)]
+        for frontend in frontends:
+            frontend.keeps_count = True
+        try:
+            load(init_param, model, *args, **kwargs)
+        finally:
+            for frontend in frontends:
+                frontend.keeps_count = False
+
+    return load_pretrained_model
 
 
 def _check(args: argparse.Namespace, train: bool) -> None:

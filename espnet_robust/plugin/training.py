@@ -132,6 +132,9 @@ def hook_trainings() -> None:
     def build_model_from_file(cls, config_file=None, model_file=None, device="cpu"):
         with reading(model_file):
             model, args = build(cls, config_file, model_file, device)
+        for module in model.modules():
+            if isinstance(module, RobustFrontend):
+                module.cache_nothing()  # in inference, each utterance comes once
         if model_file is not None and getattr(args, "use_adapter", False):
             path = Path(model_file)
             check_whole(model, read_weights(path).keys(), path, RobustFrontend)

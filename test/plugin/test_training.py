@@ -168,6 +168,13 @@ def inference(exp):
     return ASRTask.build_model_from_file(exp / "config.yaml", exp / "valid.loss.best.pth", "cpu")
 
 
+def test_inference_caches_nothing(exp):
+    config = yaml.safe_load((exp / "config.yaml").read_text())
+    config["frontend_conf"]["cache_gb"] = 1.0
+    (exp / "config.yaml").write_text(yaml.safe_dump(config))
+    assert inference(exp)[0].frontend._cache.limit == 0
+
+
 class Command:
     def __reduce__(self):
         return os.system, ("touch ran",)
