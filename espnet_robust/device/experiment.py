@@ -12,6 +12,7 @@ from espnet_robust.device.features import Features, Projection
 from espnet_robust.models.blstm import BLSTM
 from espnet_robust.models.running_mean import WINDOW
 from espnet_robust.models.student import build_from_arch, load_student, load_weights
+from espnet_robust.plugin.familiar import KEYS, read_familiar
 
 SAME_FOR_BOTH: Mapping[str, Sequence[str | None]] = {
     "frontend": ("robust_student",),
@@ -59,6 +60,7 @@ def frames_options(config: Mapping[str, Any], exp: Path) -> dict[str, Any]:
 
     Raises:
         ModelError: the configuration lacks the student, or has an encoder that cannot be built.
+        ConfigError: ``frontend_conf`` has keys that the frontend refuses.
     """
     conf = config["frontend_conf"]
     student = conf.get("student") or {}
@@ -70,12 +72,22 @@ def frames_options(config: Mapping[str, Any], exp: Path) -> dict[str, Any]:
         raise ModelError(f"{exp}/config.yaml: frontend_conf: student: no arch; has training begun?")
     norm = config.get("normalize_conf") or {}
     return {
-        "features": Features(speech_model, conf.get("layers", "weighted_sum")),
+        "features": Features(speech_model, _layers(conf)),
         "encoder": _encoder(config, speech_model.hidden_size, exp),
         "normalize": config.get("normalize"),
         "norm_vars": bool(norm.get("norm_vars", False)),
         "window": norm.get("window", WINDOW),
     }
+
+
+def _layers(conf: Mapping[str, Any]) -> Any:
+    """The layers of the frontend, which may be written as for s3prl's.
+
+    Raises:
+        ConfigError: ``frontend_conf`` has keys that the frontend refuses.
+    """
+    others = {key: value for key, value in conf.items() if key not in KEYS}
+    return read_familiar(others, conf.get("layers", "weighted_sum"))
 
 
 def _encoder(config: Mapping[str, Any], size: int, exp: Path) -> BLSTM | Projection:
