@@ -1,5 +1,6 @@
 """Export a student directory or an experiment to ONNX, with tokens for sherpa-onnx."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,7 +80,8 @@ def export(
         student = load_student(source)
         features = Features(student, list(range(student.num_layers + 1)))
         metadata = student_metadata(student)
-        return _with_lengths(StudentGraph(features), metadata, _cleared(out), formats, int8)
+        graph = StudentGraph(features)
+        return _replaced(out, lambda new: _with_lengths(graph, metadata, new, formats, int8))
     if is_classifier(config):
         if formats in ("sherpa", "stream"):
             raise ModelError(
@@ -89,23 +91,35 @@ def export(
         classifier = read_classifier(source, checkpoint)
         metadata = classifier_metadata(classifier)
         whole = ClassifierGraph(classifier.model)
-        return _with_lengths(whole, metadata, _cleared(out), formats, int8)
+        return _replaced(out, lambda new: _with_lengths(whole, metadata, new, formats, int8))
     experiment = read_experiment(source, checkpoint)
-    return _recogniser(source, experiment, _cleared(out), formats, int8, note)
+    return _replaced(out, lambda new: _recogniser(source, experiment, new, formats, int8, note))
 
 
-def _cleared(out: Path) -> Path:
-    """``out``, made if it is missing, without the files of an earlier export.
+def _replaced(out: Path, write: Callable[[Path], list[Exported]]) -> list[Exported]:
+    """Write files into a new directory and, once all are there, move them to ``out``.
 
-    They may be of another model, and would look as if they belonged to this one's.
+    So the files of an earlier export stay if this one is refused. If not, all of them go: they may
+    be of another model, and would look as if they belonged to this one's.
     """
+    made = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
-    theirs = [out / name for name in FILES if (out / name).exists()]
-    if any(path.name.startswith("sherpa") for path in theirs):
-        theirs.append(out / TOKENS)
-    for path in theirs:
-        path.unlink(missing_ok=True)
-    return out
+    try:
+        with tempfile.TemporaryDirectory(prefix=".export.", dir=out) as folder:
+            done = write(Path(folder))
+            theirs = {name for name in FILES if (out / name).exists()}
+            if any(name.startswith("sherpa") for name in theirs):
+                theirs.add(TOKENS)
+            ours = list(Path(folder).iterdir())
+            for path in ours:
+                path.replace(out / path.name)
+            for name in theirs - {path.name for path in ours}:
+                (out / name).unlink(missing_ok=True)
+    except BaseException:
+        if made:
+            out.rmdir()
+        raise
+    return [replace(one, path=out / one.path.name) for one in done]
 
 
 def _recogniser(
@@ -241,7 +255,8 @@ def _checked(graph: nn.Module, metadata: Metadata, path: Path, tolerance: float)
     if not done.difference <= tolerance:  # so that NaN, which compares with nothing, is refused
         path.unlink()
         raise ModelError(
-            f"{path}: onnxruntime's output differs from torch's by {done.difference:.2g}; removed"
+            f"{path.name}: onnxruntime's output differs from torch's by {done.difference:.2g}; "
+            "removed"
         )
     return done
 

@@ -94,7 +94,7 @@ def write_int8(source: Path, path: Path, how: EightBits = DYNAMIC) -> None:
     quantization = package("onnxruntime.quantization")
     if how.convolutions and not has_pieces(source):
         raise ModelError(
-            f"{source}: its student has no convolutions like HuBERT's; export it without "
+            f"{source.name}: its student has no convolutions like HuBERT's; export it without "
             "--int8_convolutions"
         )
     with tempfile.TemporaryDirectory() as folder:

@@ -1,15 +1,19 @@
 """Exported files in onnxruntime and sherpa-onnx: torch's numbers, the greedy decoder's text."""
 
+import shutil
+
 import numpy as np
 import onnx
 import pytest
 import sherpa_onnx
 import torch
+import yaml
 
 from espnet_robust.bin import export as command
 from espnet_robust.common.errors import ModelError
 from espnet_robust.data.audio import read_audio
 from espnet_robust.data.data_dir import read_data_dir
+from espnet_robust.device.experiment import frames_options
 from espnet_robust.device.export import FILES, FORMATS, export
 from espnet_robust.device.graph import OPSET
 from espnet_robust.device.greedy import best_path
@@ -17,6 +21,7 @@ from espnet_robust.device.metadata import text_of
 from espnet_robust.device.onnx_file import EightBits
 from espnet_robust.device.recogniser import read_experiment
 from espnet_robust.device.runtime import Runtime
+from espnet_robust.models.layers import select_layers
 from espnet_robust.models.speech_model import load_teacher
 from espnet_robust.models.student import StudentConfig, build_student, save_student
 from espnet_robust.recognise.decode import load_recogniser
@@ -188,6 +193,39 @@ def test_no_files_of_another_model_stay(student_dir, tmp_path):
     with pytest.raises(ModelError, match="a student outputs no text"):
         export(student_dir, tmp_path, "sherpa", "")
     assert sorted(path.name for path in tmp_path.iterdir()) == held
+
+
+def test_a_refused_export_leaves_the_earlier_one(experiment, exported, tmp_path, monkeypatch):
+    out = tmp_path / "out"
+    shutil.copytree(exported, out)
+    held = {path.name: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(ModelError, match="cannot be exported as a stream"):
+        export(experiment, out, "stream", CHECKPOINT)
+    with monkeypatch.context() as patched:
+        patched.setattr("espnet_robust.device.export.TOLERANCE", 0.0)
+        with pytest.raises(ModelError, match="removed"):
+            export(experiment, out, "onnx", CHECKPOINT)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == held
+    with pytest.raises(ModelError):
+        export(experiment, tmp_path / "new", "stream", CHECKPOINT)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("keys", "layers"),
+    [
+        ({}, "weighted_sum"),
+        ({"multilayer_feature": True}, "weighted_sum"),
+        ({"multilayer_feature": False}, "last"),
+        ({"layer": 1}, 1),
+    ],
+)
+def test_layers_written_as_for_s3prl(experiment, keys, layers):
+    """Beside ``layers``, which may have its default."""
+    config = yaml.safe_load((experiment / "config.yaml").read_text())
+    config["frontend_conf"] |= {"layers": "weighted_sum"} | keys
+    features = frames_options(config, experiment)["features"]
+    assert features.layers == select_layers(layers, features.speech_model.num_layers)
 
 
 def test_every_file_that_is_written_is_cleared_later(exported):
