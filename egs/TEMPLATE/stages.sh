@@ -50,8 +50,15 @@ skipped= # stages
 [ "${skip_upload_hf}" = false ] || skipped+=" 12"
 dev_set=${valid_set:-${dev_set}}
 [ "${systems}" = all ] && systems=${all_systems}
+pretraining=()
 if [ "${pretrain_teacher}" = true ]; then
+    [ -z "${teacher}" ] || die "--pretrain_teacher true makes ${pretrain_out}N and takes it as the" \
+        "teacher: leave out one of it and --teacher ${teacher}; --pretrain_out names another"
     teacher=${pretrain_out}$(wc -w <<<"${pretrain_configs}")
+    pretraining=(
+        --pretrain_configs "${pretrain_configs}" --pretrain_out "${pretrain_out}"
+        --pretrain_sets "${pretrain_sets:-data/${train_set}}"
+    )
 fi
 exp=${expdir}${tag:+/${tag}}/${budget} report=${expdir}${tag:+/${tag}}/report
 # The processes of one training.
@@ -90,7 +97,7 @@ checked=$(on_cluster check_recipe "${plan[@]}" "${sources[@]}" --protocols "${pr
     --noise_source "${noise_source}" --systems "${systems}" --seeds "${seeds}" --tag "${tag}" \
     --stage "${stage}" --stop_stage "${stop_stage}" --nj "${nj}" "${ranks[@]}" \
     --folds "${folds-}" --skipped_stages "${skipped}" --upload_hf "${upload_hf}" \
-    --preset "${preset-}" --dumpdir "${dumpdir}" --check_disk "${check_disk}")
+    "${pretraining[@]}" --preset "${preset-}" --dumpdir "${dumpdir}" --check_disk "${check_disk}")
 {
     read -r teacher && read -r protocol && { read -r cached || true; }
     # GPUs of each of ${nj} side by side, "0,1 2,3"; empty without --ngpu or with --cluster

@@ -18,13 +18,14 @@ from espnet_robust.cluster.options import add_cluster_options
 from espnet_robust.common.cli import Parser, run
 from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.common.espnet_args import settings_of
-from espnet_robust.common.experiment import CHECKOUT, NOT_DISTILLED, find_teacher
+from espnet_robust.common.experiment import CHECKOUT, NOT_DISTILLED, find_teacher, resolve
 from espnet_robust.common.launch import Ranks, check_nodes, devices_of, ranks_of, visible_devices
 from espnet_robust.common.recipe import (
     DIRECTORIES,
     check_directories,
     check_dumpdir,
     check_names,
+    check_noise,
     check_numbers,
     check_seeds,
     check_trainings,
@@ -33,8 +34,11 @@ from espnet_robust.common.recipe import (
     wanted_stages,
 )
 from espnet_robust.publish.hub import check_upload
+from espnet_robust.recipe.checkpoints import check_kept
 from espnet_robust.recipe.options import add_plan_options, plan_of
+from espnet_robust.recipe.outputs import BEST_STUDENT
 from espnet_robust.recipe.plan import DISTILL, Plan
+from espnet_robust.recipe.protocols import check_conditions
 from espnet_robust.recognise.job import parse_search_options
 from espnet_robust.score.options import check_score_options
 
@@ -63,6 +67,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--check_disk", default="true", metavar="BOOL", help="false: a small disk is a warning"
     )
+    parser.add_argument("--pretrain_configs", default="", help="of a teacher made in stage 4")
+    parser.add_argument("--pretrain_sets", default="", metavar="DIRS", help="what it learns from")
+    parser.add_argument("--pretrain_out", default="", help="its directory, without the number")
     parser.add_argument("--noise_source", default="synthetic", help="YAML in conf/noise, or DIR")
     for name in DIRECTORIES:
         parser.add_argument(f"--{name}", default="", metavar="DIR", help="for the noise source")
@@ -86,23 +93,14 @@ def main(cmd: Sequence[str] | None = None) -> None:
     args.protocols = _protocols(args.protocols, args.noise_source, args.recipe)
     plan = plan_of(args)
     systems, seeds = args.systems.split(), args.seeds.split()
-    settings_of("distill_args", plan.distill_args)
-    settings_of(f"{plan.task}_args", plan.task_args)
-    parse_search_options(plan.decode_options)
-    check_score_options(plan.score_options)
-    check_trainings(plan.task, systems, plan.recipe, plan.budget, plan.classifier)
-    if plan.students and not plan.students.is_dir():
-        raise UserError(
-            f"--students {plan.students}: no such directory; give exp/BUDGET of another recipe"
-        )
-    if args.dumpdir:
-        check_dumpdir(args.recipe / "data", Path(args.dumpdir))
-    if stages[0] <= 2:
-        check_directories(args.noise_source, {name: getattr(args, name) for name in DIRECTORIES})
+    _check_trainings(plan, systems, stages)
+    _check_data(args, plan, stages)
     from espnet_robust.recipe.sizes import check_space, estimate
-    from espnet_robust.recipe.skipped import check_skipped, other_commits  # reads much
+    from espnet_robust.recipe.skipped import check_pretrained, check_skipped, other_commits
 
-    if not args.folds:
+    if not args.folds:  # reads much
+        made = (args.pretrain_configs.split(), args.pretrain_sets.split(), args.pretrain_out)
+        check_pretrained(*made, stages)
         check_skipped(plan, stages, systems, seeds)
         gpus = ranks.ngpu * ranks.num_nodes
         said, needs = estimate(plan, stages, systems, seeds, gpus, args.preset, args.dumpdir)
@@ -115,6 +113,43 @@ def main(cmd: Sequence[str] | None = None) -> None:
     print(*_with_cache(plan, systems, seeds))
     if ranks.ngpu and not args.cluster:
         _print_devices(int(args.nj), ranks.ngpu, visible_devices(gpus_here))
+
+
+def _check_trainings(plan: Plan, systems: Sequence[str], stages: Sequence[int]) -> None:
+    """Check the options of the trainings, of decoding and of scoring."""
+    given = {
+        DISTILL: settings_of("distill_args", plan.distill_args),
+        plan.task: settings_of(f"{plan.task}_args", plan.task_args),
+    }
+    parse_search_options(plan.decode_options)
+    check_score_options(plan.score_options)
+    check_trainings(plan.task, systems, plan.recipe, plan.budget, plan.classifier)
+    for system in systems:
+        if 5 in stages and system not in NOT_DISTILLED and not plan.students:
+            config = resolve(DISTILL, system, plan.recipe, plan.budget, given[DISTILL])
+            check_kept("the student is exported from it", BEST_STUDENT, config)
+        if 7 in stages:
+            config = resolve(
+                plan.task, system, plan.recipe, plan.budget, given[plan.task], plan.classifier
+            )
+            check_kept("name it with --checkpoint", plan.checkpoint, config)
+
+
+def _check_data(args: argparse.Namespace, plan: Plan, stages: Sequence[int]) -> None:
+    """Check directories that are given, and that noises there are from the source that is."""
+    if plan.protocols != ("none",):
+        check_conditions(plan.protocols)
+    if plan.students and not plan.students.is_dir():
+        raise UserError(
+            f"--students {plan.students}: no such directory; give exp/BUDGET of another recipe"
+        )
+    if args.dumpdir:
+        check_dumpdir(args.recipe / "data", Path(args.dumpdir))
+    given = {name: getattr(args, name) for name in DIRECTORIES}
+    if stages[0] <= 2:
+        check_directories(args.noise_source, given)
+    if 2 not in stages and {3, 5, 7} & {*stages}:  # they hear them
+        check_noise(args.noise_source, given, args.recipe / "data")
 
 
 def _check_where(args: argparse.Namespace, ranks: Ranks, stages: Sequence[int]) -> None:

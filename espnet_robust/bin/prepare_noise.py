@@ -9,7 +9,9 @@ from espnet_robust.common.recipe import (
     DIRECTORIES,
     check_directories,
     directories_of,
+    forget_noise,
     read_noise_source,
+    record_noise,
 )
 
 
@@ -30,7 +32,10 @@ def main(cmd: Sequence[str] | None = None) -> None:
     check_directories(args.source, given)
     from espnet_robust.corpora.noise_source import prepare_noise
 
-    for data_dir in prepare_noise(read_noise_source(args.source), args.out, given):
+    forget_noise(args.out)
+    made = prepare_noise(read_noise_source(args.source), args.out, given)
+    record_noise(args.source, given, args.out)
+    for data_dir in made:
         number = sum(1 for _ in (data_dir / "wav.scp").open(encoding="utf-8"))
         print(f"{data_dir}: {number} recordings")
 

@@ -56,7 +56,9 @@ def main(cmd: Sequence[str] | None = None) -> None:
         out = args.out or Path(f"{args.out_prefix}{number}")
         output = pretrained(config, args.data_dirs, out)
         work = replace(output, path=out.with_name(f"{out.name}.work"))
-        options = {"redo": args.redo, "otherwise": "or choose another output directory to keep it"}
+        # The recipes' name for --out_prefix.
+        keep = "or choose another output directory, --pretrain_out in a recipe, to keep it"
+        options = {"redo": args.redo, "otherwise": keep}
         remove_stale(work, **options)
         if work.exists() and output.exists() and not (out / FILE).exists():
             output.remove()  # killed before it was marked as finished

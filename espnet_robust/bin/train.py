@@ -46,18 +46,21 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
     ranks = ranks_of(args.ngpu, args.num_procs, args.num_nodes, args.dist_backend)
+    from espnet_robust.recipe.checkpoints import best_of
     from espnet_robust.recipe.outputs import BEST_STUDENT, Outputs
     from espnet_robust.recipe.training import train
 
     plan = plan_of(args)
     outputs = Outputs(plan)
+    config = plan.config(args.what, args.system, args.seed)
     if args.what == DISTILL:
         output, best = outputs.distilled(args.system, args.seed), BEST_STUDENT
         module = ["espnet_robust.bin.distill_train"]
         if not output.changes() and outputs.student(args.system, args.seed).is_done():
             return  # its checkpoints may have been deleted
     else:
-        output, best = outputs.trained(args.system, args.seed), "valid.loss.best.pth"
+        output = outputs.trained(args.system, args.seed)
+        best = best_of(config, plan.checkpoint)
         module = ["espnet_robust.run", f"espnet2.bin.{args.what}_train"]
     options = {
         "config": output.path / "train.yaml",
@@ -68,7 +71,7 @@ def main(cmd: Sequence[str] | None = None) -> None:
     words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
     train(
         output,
-        plan.config(args.what, args.system, args.seed),
+        config,
         ranks.command(module, words, os.environ),
         f"{args.what} {args.system} {args.seed}",
         best,

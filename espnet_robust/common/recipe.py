@@ -1,7 +1,9 @@
 """Checks of a recipe's options before anything runs, and the sources of its noises and rooms."""
 
+import json
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +12,12 @@ from typing import Any
 from espnet_robust.common.config import find_yaml, nearest, no_yaml, read_config
 from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.common.experiment import CONF, NOT_DISTILLED, Recipe, check_system, resolve
+from espnet_robust.common.files import read_json, write_atomic
 from espnet_robust.common.launch import Ranks
+from espnet_robust.common.made_of import difference, summary
 
 STAGES = range(1, 13)
+MADE_FROM = "noise_source.json"  # in data/
 OWN = "own"  # the noise source for the user's own folders
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 # Options that name directories of noises or RIRs; conf/noise/*.yaml say which are needed.
@@ -43,6 +48,8 @@ def read_noise_source(name: str) -> NoiseSource:
     """
     path = CONF / "noise" / f"{OWN if _is_own(name) else name}.yaml"
     if not path.is_file():
+        if "/" in name:
+            raise ConfigError(f"--noise_source {name}: no such directory")
         known = sorted(p.stem for p in path.parent.glob("*.yaml"))
         raise ConfigError(f"unknown noise_source {name!r}{nearest(name, known)}")
     return read_config(path, NoiseSource)
@@ -67,6 +74,47 @@ def check_directories(name: str, given: Mapping[str, str]) -> None:
             raise UserError(f"noise_source {name} needs --{option} DIR, which holds {holds}")
         if not Path(given[option]).is_dir():
             raise UserError(f"--{option} {given[option]}: no such directory; it holds {holds}")
+
+
+def _sources_of(name: str, given: Mapping[str, str]) -> dict[str, Any]:
+    """What decides the data dirs of noises and rooms, as far as it is given."""
+    source = read_noise_source(name)
+    given = directories_of(name, given)
+    named = {
+        option: os.path.realpath(given[option])
+        for option in source.directories
+        if given.get(option)
+    }
+    return {"noise_source": name, "data": list(source.data), "directories": named}
+
+
+def forget_noise(data: Path) -> None:
+    """Before they are made again, which may be interrupted."""
+    (data / MADE_FROM).unlink(missing_ok=True)
+
+
+def record_noise(name: str, given: Mapping[str, str], data: Path) -> None:
+    """Write down in ``data`` which source its noises and rooms are from."""
+    write_atomic(data / MADE_FROM, json.dumps(_sources_of(name, given), indent=1) + "\n")
+
+
+def check_noise(name: str, given: Mapping[str, str], data: Path) -> None:
+    """Raise UserError if the noises and rooms in ``data`` are from another source than this.
+
+    Directories that are not given may be any, and so may all if stage 2 has not written it down.
+    """
+    if not (data / MADE_FROM).is_file():
+        return
+    old, new = read_json(data / MADE_FROM), _sources_of(name, given)
+    new["directories"] = old.get("directories", {}) | new["directories"]
+    if any(old.get(key) != new[key] for key in ("data", "directories")):
+        was = {key: value for key, value in old.items() if key != "data"}  # long lists
+        changes = difference(was, {key: new[key] for key in was})
+        changes = changes or [f"conf/noise/{name}.yaml changed"]
+        raise UserError(
+            f"{data}: its noises and rooms were made from something else: {summary(changes)}; "
+            "begin with --stage 2"
+        )
 
 
 def find_protocols(words: Sequence[str], recipe: Path) -> list[str]:
@@ -100,9 +148,10 @@ def check_dumpdir(data: Path, directory: Path) -> None:
             "name a directory elsewhere"
         )
     if (data.exists() or data.is_symlink()) and data.resolve() != directory.resolve():
+        there, new = (shlex.quote(str(path)) for path in (directory, directory / "data"))
         raise UserError(
             f"--dumpdir {directory}: {data} already exists and is not a link to it; "
-            f"fix: mv {data} {directory}/data, and use --dumpdir {directory}/data"
+            f"fix: mkdir -p {there} && mv {shlex.quote(str(data))} {new}  # and --dumpdir {new}"
         )
 
 

@@ -10,10 +10,10 @@ from espnet_robust.common.experiment import NOT_DISTILLED
 from espnet_robust.common.made_of import Output, commit, damage, made_by, summary
 from espnet_robust.data.conditions import read_condition
 from espnet_robust.publish.repos import packed
-from espnet_robust.recipe.outputs import Outputs
+from espnet_robust.recipe.outputs import Outputs, pretrained
 from espnet_robust.recipe.plan import DISTILL, Plan
 
-COPIES, DISTILLATION, EXPORT, TRAINING, DECODING, SCORING = 3, 5, 6, 7, 8, 9
+COPIES, TEACHER, DISTILLATION, EXPORT, TRAINING, DECODING, SCORING = 3, 4, 5, 6, 7, 8, 9
 PACKING = 11
 SEED = 0  # for distorted copies
 
@@ -33,6 +33,23 @@ def check_skipped(
     for number, problem in _problems(plan, stages, systems, seeds):
         redo = " --redo" if number in (DISTILLATION, TRAINING) and ELSE in problem else ""
         raise UserError(f"{problem}; begin with --stage {number}{redo}")
+
+
+def check_pretrained(
+    configs: Sequence[str], data_dirs: Sequence[str], prefix: str, stages: Sequence[int]
+) -> None:
+    """Check the teachers PREFIX1, PREFIX2, ... if a later stage takes them over.
+
+    Raises:
+        UserError: one is missing or stale.
+    """
+    if TEACHER in stages or stages[-1] <= TEACHER:
+        return
+    for number, config in enumerate(configs, 1):
+        output = pretrained(Path(config), [*map(Path, data_dirs)], Path(f"{prefix}{number}"))
+        if problem := _problem(output):
+            redo = " --redo" if ELSE in problem else ""
+            raise UserError(f"{output.path}: {problem}; begin with --stage {TEACHER}{redo}")
 
 
 def current(plan: Plan, systems: Sequence[str], seeds: Sequence[str]) -> list[str]:
@@ -106,13 +123,18 @@ def _of_system(
     for seed in seeds:
         for system in systems:
             for number, output in _taken_over(outputs, stages, system, seed):
-                changes = output.changes()
-                if not changes and (damaged := damage(output.path)):
-                    changes = [damaged]
-                if not changes and not output.is_done():
-                    changes = ["it is not finished"]
-                if changes:
-                    yield number, f"{output.path}: {_say(changes)}"
+                if problem := _problem(output):
+                    yield number, f"{output.path}: {problem}"
+
+
+def _problem(output: Output) -> str:
+    """What is wrong with an output, or ""."""
+    changes = output.changes()
+    if not changes and (damaged := damage(output.path)):
+        changes = [damaged]
+    if not changes and not output.is_done():
+        changes = ["it is not finished"]
+    return _say(changes) if changes else ""
 
 
 def _taken_over(

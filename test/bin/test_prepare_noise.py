@@ -1,11 +1,14 @@
 """One's own folders of noises and rooms."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
 
 from espnet_robust.bin import prepare_noise
 from espnet_robust.common.errors import UserError
+from espnet_robust.common.recipe import check_noise
 from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.distortion.config import load_distortion
 from espnet_robust.distortion.protocol import load_protocol
@@ -36,6 +39,9 @@ def test_dealt_to_training_dev_and_test(own, root, monkeypatch):
     rooms = {part: ids(f"rir_{part}") for part in ("train", "dev", "test")}
     assert {part: len(found) for part, found in rooms.items()} == {"train": 4, "dev": 2, "test": 2}
     assert len(set().union(*rooms.values())) == 8
+    check_noise("mine", {}, Path("data"))
+    with pytest.raises(UserError, match="else: noise_source: mine -> synthetic"):
+        check_noise("synthetic", {}, Path("data"))
     prepare_noise.main(["--noise", "mine/noise", "--rir", "mine/rir", "--out", "other", "own"])
     (own.parent / "data/train").mkdir()
     (own.parent / "data/train/wav.scp").write_text(f"a {own}/noise/rain/0.wav\n")

@@ -8,13 +8,17 @@ from espnet_robust.common.launch import Ranks
 from espnet_robust.common.recipe import (
     DIRECTORIES,
     check_directories,
+    check_dumpdir,
     check_names,
+    check_noise,
     check_numbers,
     check_seeds,
     check_stages,
     check_trainings,
     find_protocols,
+    forget_noise,
     read_noise_source,
+    record_noise,
     wanted_stages,
 )
 from espnet_robust.corpora import CORPORA
@@ -45,6 +49,35 @@ def test_a_directory_that_is_not_named_or_not_there(tmp_path):
 def test_unknown_source():
     with pytest.raises(ConfigError, match="unknown noise_source 'papper', did you mean 'paper"):
         read_noise_source("papper")
+    with pytest.raises(ConfigError, match="--noise_source nosuchdir/x: no such directory$"):
+        read_noise_source("nosuchdir/x")
+
+
+def test_noises_of_another_source(tmp_path):
+    """Directories that are not given may be any; so may all if nothing says what they were."""
+    check_noise("synthetic", {}, tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    own = {"noise": str(tmp_path / "a"), "rir": str(tmp_path / "b")}
+    record_noise("own", own, tmp_path)
+    for given in (own, {}, {"noise": f"{tmp_path}/b/../a", "wham": "x"}):
+        check_noise("own", given, tmp_path)
+    with pytest.raises(UserError, match=r"else: directories rir.*; begin with --stage 2$"):
+        check_noise("own", own | {"rir": own["noise"]}, tmp_path)
+    with pytest.raises(UserError, match=r"noise_source: own -> synthetic; .*--stage 2$"):
+        check_noise("synthetic", {}, tmp_path)
+    forget_noise(tmp_path)
+    check_noise("synthetic", {}, tmp_path)
+
+
+def test_the_mend_for_data_that_exist_works_as_it_stands(tmp_path, follow):
+    data, there = tmp_path / "my data", tmp_path / "large disk/dump"
+    data.mkdir()
+    with pytest.raises(UserError, match="not a link to it; fix: mkdir -p ") as e:
+        check_dumpdir(data, there)
+    follow(e.value)
+    check_dumpdir(data, there / "data")
+    assert (there / "data").is_dir() and not data.exists()
 
 
 @pytest.mark.parametrize("stage", ["0", "13", "x", ""])

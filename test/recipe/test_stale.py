@@ -21,7 +21,13 @@ from espnet_robust.data.audio import write_audio
 from espnet_robust.publish.repos import packed
 from espnet_robust.recipe.outputs import Outputs, pretrained
 from espnet_robust.recipe.recorded import as_recorded
-from espnet_robust.recipe.skipped import check_skipped, current, other_commits, others
+from espnet_robust.recipe.skipped import (
+    check_pretrained,
+    check_skipped,
+    current,
+    other_commits,
+    others,
+)
 from test.recipe.conftest import PROTOCOL, RECIPE_YAML, SYSTEMS, write_speech
 
 DECODED = ["teacher test", "cdm1 test"]
@@ -434,3 +440,20 @@ def test_scores_of_a_model_that_was_trained_again_are_not_packed(recipe, capsys)
     with pytest.raises(UserError, match="begin with --stage"):
         list_systems.main([*given, "--task_args=--optim_conf lr=0.5"])
     assert not capsys.readouterr().out
+
+
+def test_a_pretrained_teacher_that_is_taken_over(recipe):
+    recipe()
+    Path("round.yaml").write_text("steps: 1\n")
+    made = (["round.yaml"], ["data/train"], "exp/t")
+    check_pretrained(*made, range(4, 9))
+    check_pretrained(*made, range(1, 4))
+    with pytest.raises(UserError, match=r"exp/t1: it is not there; begin with --stage 4$"):
+        check_pretrained(*made, [5])
+    output = pretrained(Path("round.yaml"), [Path("data/train")], Path("exp/t1"))
+    output.begin()
+    output.finish([])
+    check_pretrained(*made, [5])
+    Path("round.yaml").write_text("steps: 2\n")
+    with pytest.raises(UserError, match=r"config steps: 1 -> 2; begin with --stage 4 --redo$"):
+        check_pretrained(*made, [5])

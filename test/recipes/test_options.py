@@ -25,6 +25,18 @@ STAGE_5 = ("--stage", "5", "--stop_stage", "5")
             ("--systems", "teacher", "distilhubert", "--budget", "nosuch"),
             "unexpected 'distilhubert': quote lists, --systems \"a b\"",
         ),
+        (
+            ("--asr_args", "--best_model_criterion [[valid,cer_ctc,min]]"),
+            "valid.loss.best.pth would not be kept: best_model_criterion gives valid.cer_ctc.best",
+        ),
+        (
+            ("--distill_args", "--best_model_criterion [[valid,loss,min]]"),
+            "valid.distill.best.pth would not be kept: best_model_criterion gives valid.loss.best",
+        ),
+        (
+            ("--pretrain_teacher", "true", "--teacher", "teacher"),
+            "makes exp/teacherN and takes it as the teacher: leave out one",
+        ),
         (("--stage", "13"), "stage '13' does not exist"),
         (("--stop_stage", "12"), "stage 12 uploads to the hub: name a repository, --upload_hf"),
         (("--stop_stage", "12", "--upload_hf", "mini"), "--upload_hf 'mini' is not a repository"),
@@ -116,6 +128,18 @@ def test_segments_in_a_training_set_are_refused_with_the_data(own, tmp_path):
     done = own("--distill_set", f"{tmp_path}/cuts/train")
     assert done.returncode == 1
     assert "train/segments: ESPnet would take whole recordings" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.recipe
+def test_a_pretrained_teacher_must_be_there(own):
+    given = (
+        "--pretrain_teacher",
+        "true",
+        "--pretrain_configs",
+        "../../mini/asr1/conf/pretrain1.yaml",
+    )
+    done = own("--stage", "5", "--stop_stage", "5", *given)
+    assert done.stderr == "error: exp/teacher1: it is not there; begin with --stage 4\n"
 
 
 @pytest.mark.recipe
