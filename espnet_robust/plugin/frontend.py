@@ -87,7 +87,7 @@ class RobustFrontend(AbsFrontend):
         _check_training(freeze, freeze_steps, lr_scale, cache_gb)
         _check_window(max_seconds)
         self._source = student
-        self._loaded = False
+        self.loaded = False  # whether the weights are there; a checkpoint may bring others
         self.speech_model = self._build(student)
         _check_rate(fs, self.speech_model.rate)
         self.layers = select_layers(layers, self.speech_model.num_layers)
@@ -116,7 +116,7 @@ class RobustFrontend(AbsFrontend):
         else:
             model = _read(student)
             student["arch"] = describe(model)
-            self._loaded = True
+            self.loaded = True
         return model.requires_grad_(True)
 
     def reload_pretrained_parameters(self) -> None:
@@ -125,7 +125,7 @@ class RobustFrontend(AbsFrontend):
         ESPnet does so at inference too, where the checkpoint is loaded afterwards and the student
         directory may be missing.
         """
-        if self._loaded:
+        if self.loaded:
             self._load_pretrained()
         nn.init.zeros_(self.layer_weights)
 
@@ -138,7 +138,7 @@ class RobustFrontend(AbsFrontend):
                 f"frontend_conf: student: arch: not that of {where}; remove `arch` from `student`"
             )
         load_weights(self.speech_model, model.state_dict(), where)
-        self._loaded = True
+        self.loaded = True
 
     def _load_from_state_dict(self, state_dict, prefix, *args) -> None:
         # ESPnet loads trained models with strict=False, so a checkpoint of another model would
@@ -157,7 +157,7 @@ class RobustFrontend(AbsFrontend):
                 f"the checkpoint does not fit frontend robust_student: {len(differing)} keys "
                 f"differ, first {differing[0]}; does it have another student or frontend_conf?"
             )
-        self._loaded = True
+        self.loaded = True
         self._cache.clear()
         super()._load_from_state_dict(state_dict, prefix, *args)
 
@@ -227,7 +227,7 @@ class RobustFrontend(AbsFrontend):
                 f"frontend robust_student: need mono audio (B, N), got {tuple(input.shape)}; "
                 "fix: sox IN OUT remix 1"
             )
-        if not self._loaded:
+        if not self.loaded:
             self._load_pretrained()
         if int(input_lengths.min()) < self.speech_model.min_samples:
             raise ModelError(

@@ -24,10 +24,11 @@ from espnet2.train.trainer import Trainer
 from espnet2.utils.build_dataclass import build_dataclass
 
 from espnet_robust.common.errors import ConfigError, ModelError
+from espnet_robust.common.files import write_atomic
 from espnet_robust.common.processes import locked
 from espnet_robust.common.saving import Saving
 from espnet_robust.models.onednn.choice import settle
-from espnet_robust.plugin.adapters import check_whole
+from espnet_robust.plugin.adapters import adapters, check_whole
 from espnet_robust.plugin.checkpoints import (
     check_trained,
     difference,
@@ -53,6 +54,9 @@ class SafeTrainer:
     @classmethod
     def resume(cls, checkpoint, model, **kwargs) -> None:
         """Load a checkpoint. Raises ModelError if it is unreadable or of another model."""
+        for module in model.modules():
+            if isinstance(module, RobustFrontend):
+                module.register_load_state_dict_pre_hook(_refuse_other_student)
         try:
             super().resume(checkpoint=checkpoint, model=model, **kwargs)
         except ModelError:
@@ -81,6 +85,23 @@ class SafeTrainer:
         super().validate_one_epoch(options=options, distributed_option=distributed_option, **kwargs)
         if is_first_rank(distributed_option):
             Saving(Path(options.output_dir)).begin()
+
+
+def _refuse_other_student(frontend: RobustFrontend, states: dict, prefix: str, *_) -> None:
+    """Before a checkpoint overwrites the frozen weights that ``student`` names now.
+
+    A model with adapters is left out: they change its weights. So is one without weights as yet,
+    which only a dumped configuration describes.
+    """
+    if not frontend.freeze or not frontend.loaded or adapters(frontend.speech_model):
+        return
+    for key, now in frontend.speech_model.state_dict().items():
+        saved = states.get(f"{prefix}speech_model.{key}", now)
+        if saved.shape == now.shape and not torch.equal(saved.to(now), now):
+            raise ModelError(
+                f"frontend_conf: student: not the one that this training was begun with ({key} "
+                "differs); use that one, or another output_dir"
+            )
 
 
 def is_first_rank(option: DistributedOption) -> bool:
@@ -121,7 +142,8 @@ def hook_trainings() -> None:
         option.init_options()
         with _lock(args, option), weights_only():
             _settle(args, option)
-            work(cls, args)
+            with _as_before(args, option):
+                work(cls, args)
             if is_first_rank(option):
                 _check_best(args)
             _end_group()
@@ -160,6 +182,19 @@ def _end_group() -> None:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _as_before(args: argparse.Namespace, option: DistributedOption):
+    """Restore the configuration, which ESPnet overwrites before it resumes, if that is refused."""
+    config = Path(args.output_dir or "") / "config.yaml"
+    before = config.read_bytes() if is_first_rank(option) and config.is_file() else None
+    try:
+        yield
+    except ModelError:
+        if before is not None:
+            write_atomic(config, before)
+        raise
 
 
 @contextlib.contextmanager

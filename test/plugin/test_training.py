@@ -4,6 +4,7 @@ import argparse
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import yaml
 from espnet2.bin import asr_train, cls_train
 from espnet2.tasks.asr import ASRTask
 from espnet2.train.distributed_utils import DistributedOption
+from safetensors.torch import load_file, save_file
 
 from espnet_robust.common.errors import ConfigError, DataDirError, ModelError
 from espnet_robust.common.files import read_json
@@ -225,6 +227,20 @@ def test_a_training_goes_on_from_weights_alone(train, exp, monkeypatch, change, 
     with pytest.raises(ModelError, match=message) as e:
         train("asr", exp, max_epoch=4)
     assert "\n" not in str(e.value) and not (exp / "ran").exists()
+
+
+def test_a_training_does_not_go_on_with_another_student(train, exp, student_dir, tmp_path):
+    other, config = tmp_path / "other", (exp / "config.yaml").read_bytes()
+    shutil.copytree(student_dir, other)
+    weights = load_file(other / "model.safetensors")
+    name = next(key for key in weights if key.endswith("q_proj.weight"))
+    save_file(weights | {name: weights[name] * 1.01}, other / "model.safetensors", {"format": "pt"})
+    for _ in range(2):
+        with pytest.raises(ModelError, match="begun with"):
+            train("asr", exp, max_epoch=4, frontend_conf={"student": {"path": str(other)}})
+        assert (exp / "config.yaml").read_bytes() == config
+    train("asr", exp, max_epoch=4)
+    assert (exp / "4epoch.pth").exists()
 
 
 @pytest.mark.parametrize("full", [CHECKPOINT, "4epoch.pth"])
