@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from espnet_robust.common.errors import ConfigError, ModelError
 from espnet_robust.device.features import Features, Projection
 from espnet_robust.models.blstm import BLSTM
+from espnet_robust.models.frontend_keys import KEYS, read_familiar
 from espnet_robust.models.running_mean import WINDOW
 from espnet_robust.models.student import build_from_arch, load_student, load_weights
-from espnet_robust.plugin.familiar import KEYS, read_familiar
 
 SAME_FOR_BOTH: Mapping[str, Sequence[str | None]] = {
     "frontend": ("robust_student",),

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from espnet_robust.common.errors import AudioError, ConfigError, ModelError
 from espnet_robust.models.audio_key import audio_key
+from espnet_robust.models.frontend_keys import read_familiar
 from espnet_robust.models.layers import select_layers
 from espnet_robust.models.long_audio import CONTEXT_S, in_windows
 from espnet_robust.models.padding import frame_mask
@@ -36,7 +37,6 @@ from espnet_robust.models.student import (
     load_weights,
 )
 from espnet_robust.plugin.adapters import adapters, eval_but, unmerge
-from espnet_robust.plugin.familiar import read_familiar
 from espnet_robust.plugin.optim import check_lr_scale, set_lr_scale
 from espnet_robust.plugin.states_cache import StatesCache, precision
 
@@ -63,7 +63,7 @@ class RobustFrontend(AbsFrontend):
         max_seconds: longer utterances are processed in overlapping windows of this length
             (``models/long_audio.py``); the features differ by some per cent from those of one pass
             (conf/asr/RESULTS.md). 0: always one pass.
-        others: keys of ESPnet's other frontends, see ``familiar.py``.
+        others: keys of ESPnet's other frontends, see ``models/frontend_keys.py``.
 
     Raises:
         ConfigError: keys are unknown or contradict each other.
