@@ -237,7 +237,7 @@ refuse_segments() {
     local set
     for set in "$@"; do
         [ ! -e "${set}/segments" ] || die "${set}/segments: ESPnet would take whole recordings for" \
-            "utterances; fix: espnet-robust cut_segments ${set@Q} NEW_DATA_DIR"
+            "utterances; fix: espnet-robust data cut_segments ${set@Q} NEW_DATA_DIR"
     done
 }
 
