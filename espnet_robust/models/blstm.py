@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.ranges import Range
 from espnet_robust.models.padding import frame_mask
 
 
@@ -34,7 +35,7 @@ class BLSTM(nn.Module):
 
     Raises:
         ConfigError: ``subsample`` does not consist of ``num_layers`` positive numbers, or
-            ``start_dropout`` is negative.
+            another number is none that it can be.
     """
 
     def __init__(
@@ -49,15 +50,12 @@ class BLSTM(nn.Module):
         start_dropout: int = 0,
     ):
         super().__init__()
-        if num_layers < 1 or len(subsample) != num_layers or min(subsample) < 1:
-            raise ConfigError(
-                f"encoder_conf: num_layers: {num_layers}, subsample: {list(subsample)}: need at "
-                "least one layer, and one positive number for each"
-            )
-        if start_dropout < 0:
-            raise ConfigError(
-                f"encoder_conf: start_dropout: {start_dropout}: need 0 or more frames"
-            )
+        sizes = {"num_layers": num_layers, "hidden_size": hidden_size, "output_size": output_size}
+        for name, value in sizes.items():
+            Range(1).check(f"encoder_conf: {name}", value)
+        _check_subsample(subsample, num_layers)
+        Range(0, 1, whole=False).check("encoder_conf: dropout", dropout)
+        Range(0).check("encoder_conf: start_dropout", start_dropout)
         self.size, self.subsample, self.dropout = output_size, tuple(subsample), dropout
         self.start_dropout = start_dropout
         self.bidirectional, self.hidden_size = bidirectional, hidden_size
@@ -105,6 +103,18 @@ class BLSTM(nn.Module):
             x = projection(x[:, ::step])
             states.append(torch.cat(after))
         return x, torch.stack(states)
+
+
+def _check_subsample(subsample: Sequence[int], num_layers: int) -> None:
+    """Raise ConfigError unless there is one positive number for each layer."""
+    is_list = isinstance(subsample, Sequence) and not isinstance(subsample, str)
+    if not is_list or len(subsample) != num_layers:
+        raise ConfigError(
+            f"encoder_conf: subsample: need a list of {num_layers}, one number for each layer "
+            f"(num_layers), got {subsample!r}"
+        )
+    for step in subsample:
+        Range(1).check("encoder_conf: subsample", step)
 
 
 def both_directions(lstm: nn.Module, x: Tensor, lengths: Tensor) -> Tensor:

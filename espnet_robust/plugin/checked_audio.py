@@ -10,7 +10,6 @@ import argparse
 import functools
 from pathlib import Path
 
-import humanfriendly
 import kaldiio
 import numpy as np
 from espnet2.fileio.sound_scp import SoundScpReader
@@ -21,6 +20,7 @@ from espnet2.train.dataset import AdapterForSoundScpReader
 from espnet_robust.data.audio import RATE, read_channels
 from espnet_robust.data.checked_audio import CheckedAudio
 from espnet_robust.data.data_dir import refuse_segments
+from espnet_robust.plugin.frontend_conf import hertz
 
 _rate = RATE  # Hz; that of the model whose task started last in this process
 
@@ -41,8 +41,7 @@ def install() -> None:
 
 def rate_of(args: argparse.Namespace) -> int:
     """The sampling rate in Hz that a task's frontend is set to; 16000 by default."""
-    fs = (getattr(args, "frontend_conf", None) or {}).get("fs", RATE)
-    return humanfriendly.parse_size(fs) if isinstance(fs, str) else int(fs)
+    return hertz((getattr(args, "frontend_conf", None) or {}).get("fs", RATE))
 
 
 def _noting_rate(main_worker):

@@ -14,11 +14,8 @@ Fine-tuning: ``freeze: false``; optionally ``freeze_steps: 2000`` (frozen at fir
 """
 
 import sys
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-import humanfriendly
 import torch
 from espnet2.asr.frontend.abs_frontend import AbsFrontend
 from torch import Tensor, nn
@@ -27,7 +24,7 @@ from espnet_robust.common.errors import AudioError, ConfigError, ModelError
 from espnet_robust.models.audio_key import audio_key
 from espnet_robust.models.frontend_keys import read_familiar
 from espnet_robust.models.layers import select_layers
-from espnet_robust.models.long_audio import CONTEXT_S, in_windows
+from espnet_robust.models.long_audio import in_windows
 from espnet_robust.models.padding import frame_mask
 from espnet_robust.models.speech_model import SpeechModel, load_teacher
 from espnet_robust.models.student import (
@@ -37,10 +34,14 @@ from espnet_robust.models.student import (
     load_weights,
 )
 from espnet_robust.plugin.adapters import adapters, eval_but, unmerge
+from espnet_robust.plugin.frontend_conf import (
+    check_rate,
+    check_source,
+    check_training,
+    check_window,
+)
 from espnet_robust.plugin.optim import check_lr_scale, set_lr_scale
 from espnet_robust.plugin.states_cache import StatesCache, precision
-
-_LEAST_WINDOW_S = 3 * CONTEXT_S
 
 
 class RobustFrontend(AbsFrontend):
@@ -83,13 +84,13 @@ class RobustFrontend(AbsFrontend):
     ):
         super().__init__()
         layers = read_familiar(others, layers)
-        _check_source(student)
-        _check_training(freeze, freeze_steps, lr_scale, cache_gb)
-        _check_window(max_seconds)
+        check_source(student)
+        check_training(freeze, freeze_steps, lr_scale, cache_gb)
+        check_window(max_seconds)
         self._source = student
         self.loaded = False  # whether the weights are there; a checkpoint may bring others
         self.speech_model = self._build(student)
-        _check_rate(fs, self.speech_model.rate)
+        check_rate(fs, self.speech_model.rate)
         self.layers = select_layers(layers, self.speech_model.num_layers)
         self.layer_weights = nn.Parameter(
             torch.zeros(len(self.layers)), requires_grad=len(self.layers) > 1
@@ -292,54 +293,6 @@ class RobustFrontend(AbsFrontend):
         for i, state in found.items():
             out[:, i, : frames[i]] = state.to(wav.device)
         return out, frames
-
-
-def _check_source(student: dict[str, Any] | None) -> None:
-    if not student:
-        raise ConfigError(
-            "frontend_conf: robust_student needs `student: {path: DIR}` or "
-            "`student: {hf: HUB_ID_OR_DIR}`"
-        )
-    if not isinstance(student, Mapping):
-        raise ConfigError(
-            f"frontend_conf: student: {student}: write `student: {{path: {student}}}` for a "
-            f"student directory, or `student: {{hf: {student}}}` for a transformers model"
-        )
-    if unknown := sorted(map(str, student.keys() - {"path", "hf", "arch"})):
-        raise ConfigError(f"frontend_conf: student: unknown key {', '.join(unknown)}")
-    if ("path" in student) == ("hf" in student):
-        raise ConfigError("frontend_conf: student: give either path or hf")
-    for key in {"path", "hf"} & student.keys():
-        if not isinstance(student[key], str | Path) or not str(student[key]):
-            raise ConfigError(
-                f"frontend_conf: student: {key}: {student[key]!r} is not the name of a directory"
-            )
-
-
-def _check_training(freeze: bool, freeze_steps: int, lr_scale: float, cache_gb: float) -> None:
-    if cache_gb and not freeze:
-        raise ConfigError("frontend_conf: cache_gb needs `freeze: true`")
-    if freeze and (freeze_steps or lr_scale != 1):
-        raise ConfigError("frontend_conf: freeze_steps and lr_scale need `freeze: false`")
-    if freeze_steps < 0 or lr_scale <= 0:
-        raise ConfigError(
-            f"frontend_conf: need freeze_steps >= 0 and lr_scale > 0, got {freeze_steps} "
-            f"and {lr_scale}"
-        )
-
-
-def _check_rate(fs: int | str, rate: int) -> None:
-    given = humanfriendly.parse_size(fs) if isinstance(fs, str) else fs
-    if given != rate:
-        raise ConfigError(f"frontend_conf: fs: {given} Hz, but the model takes {rate} Hz")
-
-
-def _check_window(max_seconds: float) -> None:
-    if max_seconds and max_seconds < _LEAST_WINDOW_S:
-        raise ConfigError(
-            f"frontend_conf: max_seconds: {max_seconds:g}: need at least {_LEAST_WINDOW_S:g}, "
-            "or 0 for no limit"
-        )
 
 
 def _read(student: dict[str, Any]) -> SpeechModel:

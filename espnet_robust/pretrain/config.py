@@ -1,63 +1,32 @@
 """The options of a pretraining run."""
 
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from espnet_robust.common.config import nearest
 from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.ranges import Range
 
 _MAX_CLUSTERS = 2**15  # units are stored in 16 bits
-_FINITE = sys.float_info.max
 
-
-@dataclass(frozen=True)
-class _Range:
-    """The numbers that an option may have.
-
-    Attributes:
-        low: the lowest; itself allowed unless ``above``.
-        high: the highest.
-        whole: whether it must be a whole number.
-    """
-
-    low: float
-    high: float = _FINITE
-    whole: bool = True
-    above: bool = False
-
-    def check(self, name: str, value: Any) -> None:
-        """Raise ConfigError if ``value`` is not in the range."""
-        kinds = int if self.whole else (int, float)
-        is_number = isinstance(value, kinds) and not isinstance(value, bool)
-        if is_number and self.low <= value <= self.high and not (self.above and value == self.low):
-            return
-        what = f"a {'whole ' * self.whole}number"
-        bounds = f"above {self.low}" if self.above else f"of at least {self.low}"
-        bounds += f" and at most {self.high}" if self.high < _FINITE else ""
-        # Without a dot it is text to PyYAML.
-        hint = "; in YAML, write 1e-3 as 0.001 or 1.0e-3" if isinstance(value, str) else ""
-        raise ConfigError(f"{name}: must be {what} {bounds}, got {value!r}{hint}")
-
-
-_ABOVE_0 = _Range(0, whole=False, above=True)
+_ABOVE_0 = Range(0, whole=False, above=True)
 _NUMBERS = {
-    "clusters": _Range(2, _MAX_CLUSTERS),
-    "steps": _Range(1),
+    "clusters": Range(2, _MAX_CLUSTERS),
+    "steps": Range(1),
     "batch_seconds": _ABOVE_0,
     "max_seconds": _ABOVE_0,
     "lr": _ABOVE_0,
-    "warmup": _Range(0),
-    "weight_decay": _Range(0, whole=False),
-    "clip": _Range(0, math.inf, whole=False, above=True),  # .inf: gradients are not clipped
-    "mask_prob": _Range(0, 1, whole=False),
-    "mask_frames": _Range(1),
-    "unmasked_weight": _Range(0, whole=False),
-    "seed": _Range(0),
-    "log_every": _Range(1),
-    "save_every": _Range(1),
+    "warmup": Range(0),
+    "weight_decay": Range(0, whole=False),
+    "clip": Range(0, math.inf, whole=False, above=True),  # .inf: gradients are not clipped
+    "mask_prob": Range(0, 1, whole=False),
+    "mask_frames": Range(1),
+    "unmasked_weight": Range(0, whole=False),
+    "seed": Range(0),
+    "log_every": Range(1),
+    "save_every": Range(1),
 }
 
 
@@ -135,7 +104,7 @@ def _check_units(units: Any) -> None:
     elif "layer" not in units:
         raise ConfigError("units: a directory in `from` needs `layer`, or write {from: mfcc}")
     else:
-        _Range(0).check("units: layer", units["layer"])
+        Range(0).check("units: layer", units["layer"])
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from espnet2.tasks.cls import CLSTask
 from torch import nn
 
 from espnet_robust.data.classes import SEPARATOR, Classes
-from espnet_robust.recognise.decode import load_model, padded, rate_of
+from espnet_robust.plugin.checked_audio import rate_of
+from espnet_robust.recognise.decode import load_model, padded
 
 
 @dataclass(frozen=True)

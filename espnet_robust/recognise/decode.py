@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import humanfriendly
 import numpy as np
 import torch
 from espnet2.tasks.abs_task import AbsTask
@@ -29,6 +28,7 @@ from espnet_robust.data.audio import RATE, audio_info, read_audio
 from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.models.arithmetic import multiply_accumulates
 from espnet_robust.models.onednn.choice import recall
+from espnet_robust.plugin.checked_audio import rate_of
 from espnet_robust.plugin.espnet_versions import from_nets
 from espnet_robust.plugin.frontend import RobustFrontend
 from espnet_robust.plugin.registration import register
@@ -134,12 +134,6 @@ def load_model(
     if isinstance(frontend := getattr(model, "frontend", None), RobustFrontend):
         frontend.cache_nothing()  # each utterance comes once
     return model, args
-
-
-def rate_of(args: argparse.Namespace) -> int:
-    """The sampling rate, in Hz, of an experiment's frontend; ESPnet's frontends all call it fs."""
-    rate = (getattr(args, "frontend_conf", None) or {}).get("fs", RATE)
-    return humanfriendly.parse_size(rate) if isinstance(rate, str) else rate
 
 
 def padded(wavs: Sequence[np.ndarray], model: nn.Module) -> tuple[Tensor, Tensor]:

@@ -71,12 +71,6 @@ def test_lengths_are_those_of_the_frames_taken(frames, step, expected):
     assert y.shape[1] == lengths[0] == expected
 
 
-@pytest.mark.parametrize(("layers", "subsample"), [(2, [2]), (2, [2, 0]), (0, [])])
-def test_subsample_must_fit(layers, subsample):
-    with pytest.raises(ConfigError, match=f"num_layers: {layers}, subsample"):
-        BLSTMEncoder(4, subsample=subsample, **(SHAPE | {"num_layers": layers}))
-
-
 def test_one_direction_hears_no_future_and_can_go_by_chunks(frames):
     torch.manual_seed(0)
     encoder = BLSTMEncoder(4, subsample=[2, 1], bidirectional=False, **SHAPE).eval()
@@ -104,6 +98,20 @@ def test_start_dropout_silences_the_first_frames_of_half_of_the_utterances_in_tr
     torch.testing.assert_close(out[silent, 3:], whole.expand(400, -1, -1)[silent, 3:])
 
 
-def test_a_negative_start_dropout_is_refused():
-    with pytest.raises(ConfigError, match="encoder_conf: start_dropout: -1: need 0 or more"):
-        BLSTMEncoder(4, start_dropout=-1)
+@pytest.mark.parametrize(
+    ("conf", "message"),
+    [
+        ({"start_dropout": -1}, "start_dropout: must be a whole number of at least 0, got -1"),
+        ({"start_dropout": "8"}, "start_dropout: must be a whole number"),
+        ({"num_layers": "2"}, "num_layers: must be a whole number of at least 1, got '2'"),
+        ({"num_layers": 0, "subsample": []}, "num_layers: must be a whole number of at least 1"),
+        ({"subsample": 2}, "subsample: need a list of 4"),
+        ({"subsample": [2, 1]}, "subsample: need a list of 4"),
+        ({"subsample": [2, 1.5, 1, 1]}, "subsample: must be a whole number .* got 1.5"),
+        ({"subsample": [2, 0, 1, 1]}, "subsample: must be a whole number of at least 1, got 0"),
+        ({"dropout": 1.5}, "dropout: must be a number of at least 0 and at most 1, got 1.5"),
+    ],
+)
+def test_refused_configurations(conf, message):
+    with pytest.raises(ConfigError, match=f"encoder_conf: {message}"):
+        BLSTMEncoder(4, **conf)

@@ -1,4 +1,3 @@
-import argparse
 import json
 
 import numpy as np
@@ -7,8 +6,7 @@ import soundfile
 from torch import nn
 
 from espnet_robust.common.made_of import Output
-from espnet_robust.data.audio import RATE
-from espnet_robust.recognise.decode import batches, decode, rate_of
+from espnet_robust.recognise.decode import batches, decode
 
 
 @pytest.fixture
@@ -50,10 +48,3 @@ def test_seconds_of_a_batch_are_those_of_the_audio(data):
     assert sorted(map(len, batches(entries, 3.0, 8000))) == [3]
     assert sorted(map(len, batches(entries, 3.0, 16000))) == [3]
     assert sorted(map(len, batches(entries, 2.0, 16000))) == [1, 2]
-
-
-@pytest.mark.parametrize(
-    ("conf", "rate"), [({"fs": "8k"}, 8000), ({"fs": 8000}, 8000), ({}, RATE), (None, RATE)]
-)
-def test_the_rate_is_the_frontends(conf, rate):
-    assert rate_of(argparse.Namespace(frontend_conf=conf)) == rate
