@@ -44,9 +44,10 @@ def get_parser() -> argparse.ArgumentParser:
         help="table of speakers and their groups; default: spk2gender of the test set, if there",
     )
     parser.add_argument("--exp", type=Path, help="a recipe's experiment, instead of EXP")
-    parser.add_argument("--seeds", default="0", help="seeds in --exp, separated by blanks")
+    parser.add_argument("--seeds", help="in --exp, separated by blanks; default: 0")
     parser.add_argument(
-        "--test_sets", default="test", help="of --exp: OUT is of the first, OUT/SET of the others"
+        "--test_sets",
+        help="of --exp: OUT is of the first, OUT/SET of the others; default: test",
     )
     parser.add_argument(
         "scores",
@@ -70,6 +71,8 @@ def main(cmd: Sequence[str] | None = None) -> None:
     command = args.command or given
     if bool(args.exp) == bool(args.scores):
         parser.error("name experiments or scores.json files, or --exp")
+    if args.scores and (args.seeds is not None or args.test_sets is not None):
+        parser.error("--seeds and --test_sets choose in --exp; name the runs: EXP/SYSTEM_seedN")
     if args.exp:
         _recipe(args, command)
         return
@@ -88,12 +91,12 @@ def _recipe(args: argparse.Namespace, command: str) -> None:
     from espnet_robust.score.report import SUMMARY
 
     systems = args.systems.split()
-    for number, test_set in enumerate(args.test_sets.split()):
+    for number, test_set in enumerate((args.test_sets or "test").split()):
         below = test_set if number else "."
         names = {
             args.exp / f"{system}_seed{seed}" / below / "scores.json": system
             for system in systems
-            for seed in args.seeds.split()
+            for seed in (args.seeds or "0").split()
         }
         others = compared(args.compare, names, below)
         order = [*systems, *dict.fromkeys(others.values())]

@@ -134,3 +134,10 @@ def test_old_scores_are_refused_with_one_line(tmp_path):
         f"error: {path}: schema 1, this version reads 2; score the system again (in a recipe: "
         "./run.sh --stage 9)\n"
     )
+
+
+def test_options_of_a_recipes_experiment_choose_nothing_elsewhere(tmp_path, capsys):
+    paths = write_all(tmp_path / "exp", scores("a"))
+    with pytest.raises(SystemExit):
+        main(["--out", str(tmp_path / "out"), "--seeds", "0", str(paths[0])])
+    assert "--seeds and --test_sets choose in --exp" in capsys.readouterr().err
