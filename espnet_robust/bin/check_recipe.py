@@ -34,9 +34,8 @@ from espnet_robust.common.recipe import (
     wanted_stages,
 )
 from espnet_robust.publish.hub import check_upload
-from espnet_robust.recipe.checkpoints import check_kept
+from espnet_robust.recipe.checkpoints import BEST_STUDENT, check_kept
 from espnet_robust.recipe.options import add_plan_options, plan_of
-from espnet_robust.recipe.outputs import BEST_STUDENT
 from espnet_robust.recipe.plan import DISTILL, Plan
 from espnet_robust.recipe.protocols import check_conditions
 from espnet_robust.recognise.job import parse_search_options

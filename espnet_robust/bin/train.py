@@ -46,8 +46,8 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
     ranks = ranks_of(args.ngpu, args.num_procs, args.num_nodes, args.dist_backend)
-    from espnet_robust.recipe.checkpoints import best_of
-    from espnet_robust.recipe.outputs import BEST_STUDENT, Outputs
+    from espnet_robust.recipe.checkpoints import BEST_STUDENT, best_of
+    from espnet_robust.recipe.outputs import Outputs
     from espnet_robust.recipe.training import train
 
     plan = plan_of(args)

@@ -7,6 +7,7 @@ from typing import Any
 from espnet_robust.common.errors import ConfigError
 
 USUAL = "valid.loss.best.pth"
+BEST_STUDENT = "valid.distill.best.pth"
 # The best epoch by a criterion, or the mean of several.
 _BY_CRITERION = re.compile(r"((?:train|valid)\.\w+)\.(?:best|ave\w*)\.pth", re.ASCII)
 

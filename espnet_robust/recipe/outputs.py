@@ -21,13 +21,13 @@ from espnet_robust.common.made_of import STUDENT_FILES, Output, gives, sha256
 from espnet_robust.common.merging import Config
 from espnet_robust.data.conditions import by_test_set, condition_dirs
 from espnet_robust.data.digests import OF_AUDIO, OF_NOISE, OF_ROOMS, digests
+from espnet_robust.recipe.checkpoints import BEST_STUDENT
 from espnet_robust.recipe.plan import DISTILL, Plan
 from espnet_robust.recipe.recorded import as_recorded, decisive
 from espnet_robust.recognise.job import decoded_of, parse_search_options
 from espnet_robust.score.decoded import scored_of
 from espnet_robust.score.options import parse_score_options, scoring_of
 
-BEST_STUDENT = "valid.distill.best.pth"
 MIXTURES = ("distortion", "valid_distortion")
 
 

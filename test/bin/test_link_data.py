@@ -9,7 +9,7 @@ def test_a_link_that_stays(tmp_path):
         link_data(tmp_path / "data", tmp_path / "big/disk")
     (tmp_path / "data/train").mkdir()
     assert (tmp_path / "big/disk/train").is_dir()
-    with pytest.raises(UserError, match="data already exists and is not a link to it; fix: mv"):
+    with pytest.raises(UserError, match="data already exists and is not a link to it; fix: mkdir"):
         link_data(tmp_path / "data", tmp_path / "other")
 
 
@@ -17,7 +17,7 @@ def test_data_that_is_there(tmp_path):
     (tmp_path / "data/train").mkdir(parents=True)
     with pytest.raises(UserError) as refusal:
         link_data(tmp_path / "data", tmp_path / "big")
-    assert "fix: mv" in str(refusal.value)
+    assert "fix: mkdir -p" in str(refusal.value)
 
 
 def test_a_directory_inside(tmp_path):

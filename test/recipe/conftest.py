@@ -20,7 +20,8 @@ from espnet_robust.common.experiment import Recipe
 from espnet_robust.data.audio import write_audio
 from espnet_robust.data.data_dir import write_data_dir
 from espnet_robust.distortion.protocol import make_protocol
-from espnet_robust.recipe.outputs import BEST_STUDENT, Outputs
+from espnet_robust.recipe.checkpoints import BEST_STUDENT
+from espnet_robust.recipe.outputs import Outputs
 from espnet_robust.recipe.plan import DISTILL, Plan
 from espnet_robust.recipe.training import train
 from espnet_robust.recognise.tokens import make_tokens

@@ -99,11 +99,12 @@ def test_slurm_gives_the_same_bytes_on_two_nodes(recipe, slurm, tiny, corpus, no
 
 
 @pytest.mark.recipe
-def test_dry_run_shows_jobs_and_does_nothing(recipe, run):
+def test_dry_run_shows_jobs_and_does_nothing(recipe, run, noises):
     listed = sorted(path for path in recipe.rglob("*") if path.suffix != ".pyc")
     shown = run(
         recipe, "--an4", "none", "--cluster", "slurm", "--dry_run", "true", "--tag", "new",
         "--stage", "3", "--systems", "teacher distilhubert", "--num_nodes", "2", "--ngpu", "4",
+        *noises,
     )  # fmt: skip
     assert shown.returncode == 0, shown.stderr
     assert "distil: 1 job to slurm: array 64, cpus 4" in shown.stdout

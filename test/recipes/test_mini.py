@@ -231,8 +231,13 @@ def test_what_was_trained_is_packed(recipe, run):
     result = run(recipe, *TINY, *options, "--stage", "11", "--stop_stage", "11")
     assert result.returncode == 0, result.stderr
     student, none = (recipe / f"exp/tiny/{s}_seed0/packed" for s in ("cdm2_dat", "logmel"))
-    assert sorted(p.name for p in student.iterdir()) == ["asr", "asr.zip", "student"]
-    assert sorted(p.name for p in none.iterdir()) == ["asr", "asr.zip"]
+    assert sorted(p.name for p in student.iterdir()) == [
+        "asr",
+        "asr.zip",
+        "made_of.json",
+        "student",
+    ]
+    assert sorted(p.name for p in none.iterdir()) == ["asr", "asr.zip", "made_of.json"]
     card = (student / "asr/README.md").read_text()
     assert "me/mini-cdm2_dat_seed0-asr" in card and "--budget tiny" in card
     assert "egs/mini/asr1/teacher | Apache 2.0" in card and card.count("noise_in_snr") == 4
