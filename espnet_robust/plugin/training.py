@@ -48,21 +48,25 @@ _RANK_SEED = 1_000_003  # more than there are epochs
 _HOOKED = "_espnet_robust_trains_safely"
 
 
+class NotResumed(ModelError):
+    """A training cannot go on from its checkpoint."""
+
+
 class SafeTrainer:
     """Wrappers around the methods of an ESPnet trainer, used as its base class."""
 
     @classmethod
     def resume(cls, checkpoint, model, **kwargs) -> None:
-        """Load a checkpoint. Raises ModelError if it is unreadable or of another model."""
+        """Load a checkpoint. Raises NotResumed if it is unreadable or of another model."""
         for module in model.modules():
             if isinstance(module, RobustFrontend):
                 module.register_load_state_dict_pre_hook(_refuse_other_student)
         try:
             super().resume(checkpoint=checkpoint, model=model, **kwargs)
-        except ModelError:
-            raise
+        except ModelError as e:
+            raise NotResumed(str(e)) from e
         except Exception as e:
-            raise ModelError(
+            raise NotResumed(
                 f"{checkpoint}: training cannot resume from it: "
                 f"{difference(Path(checkpoint), model, e)}; use the original configuration, or "
                 "remove the directory"
@@ -191,7 +195,7 @@ def _as_before(args: argparse.Namespace, option: DistributedOption):
     before = config.read_bytes() if is_first_rank(option) and config.is_file() else None
     try:
         yield
-    except ModelError:
+    except NotResumed:
         if before is not None:
             write_atomic(config, before)
         raise
