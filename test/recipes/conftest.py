@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from espnet_robust.common.saving import BACKUP
 from espnet_robust.data.audio import RATE
 
 # A few conditions instead of fifteen.
@@ -35,6 +36,11 @@ ROOMS = (
     "Jack_Lyons_Hall_University_of_York", "St._Margarets_Church", "large_church", "large_hall",
     "medium_chamber", "medium_hall",
 )  # fmt: skip
+
+
+def saved(experiment: Path, epoch: int) -> bool:
+    """Whether all files of that epoch are on the disk; a run killed before repeats the epoch."""
+    return (experiment / f"{epoch}epoch.pth").exists() and not (experiment / BACKUP).exists()
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from espnet_robust.data.data_dir import read_data_dir
+from test.recipes.conftest import saved
 
 SPEAKERS = [f"sp{n:02d}" for n in range(30)]
 AN4 = (
@@ -62,10 +63,10 @@ def copied(recipe: Path) -> dict[str, bytes]:
     return files
 
 
-def pre_empt_when(log: Path, slurm) -> None:
-    """Once the second epoch of a training has begun, have Slurm end it and begin it again."""
-    while not (log.exists() and "2/2epoch started" in log.read_text()):
-        time.sleep(0.1)
+def pre_empt_after_an_epoch(training: Path, slurm) -> None:
+    """Once the first epoch of a training is saved, have Slurm end it and begin it again."""
+    while not saved(training, 1):
+        time.sleep(0.05)
     (number,) = slurm("squeue", "-h", "-n", job_names(slurm, "distil"), "-o", "%A").split()
     slurm("scontrol", "requeue", number)
     while slurm("squeue", "-h", "-j", number, "-o", "%T").strip() != "PENDING":
@@ -88,7 +89,7 @@ def test_slurm_gives_the_same_bytes_on_two_nodes(recipe, slurm, tiny, corpus, no
     options += ("--cluster", "two", "--num_nodes", "2", "--stage", "3")
     distilled = recipe / "exp/slurm/tiny/distilhubert_seed0"
     with ThreadPoolExecutor(1) as pool:
-        pre_empting = pool.submit(pre_empt_when, distilled / "distill.log", slurm)
+        pre_empting = pool.submit(pre_empt_after_an_epoch, distilled / "distill", slurm)
         tiny(recipe, *options, *mini_teacher, *noises)
         pre_empting.result(timeout=1)
     assert copied(recipe) == before

@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from espnet_robust.common.saving import BACKUP
-from test.recipes.conftest import FEW
+from test.recipes.conftest import FEW, saved
 
 # 50 steps; the teacher of the recipe has no dropout. AdamW divides gradients by their own size, and
 # with its usual eps would blow up differences of rounding.
@@ -53,11 +52,6 @@ def test_two_processes_distil_as_one(distilled):
     for a, b in zip(one, two, strict=True):
         for name in ("loss", "distill", "domain_loss", "domain_acc", "domain_probe"):
             assert float(b[name] or 0) == pytest.approx(float(a[name] or 0), rel=1e-5), (name, a, b)
-
-
-def saved(experiment: Path, epoch: int) -> bool:
-    """Whether all files of that epoch are on the disk; a run killed before repeats the epoch."""
-    return (experiment / f"{epoch}epoch.pth").exists() and not (experiment / BACKUP).exists()
 
 
 def rank_in(folder: Path, rank: int) -> int | None:
