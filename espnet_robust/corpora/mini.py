@@ -7,7 +7,7 @@ covered by that licence.
 """
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -49,6 +49,7 @@ PITCHES = (25, 75)  # of espeak-ng's 0..99 around the timbre's own pitch
 
 SENTENCES = {"train": 0.75, "dev": 0.1, "test": 0.15}  # share of the grammar
 VOICES = {"dev": 4, "test": 8}  # train has the rest
+WIDE = "test_wide"  # a larger test set, for differences that eight voices do not show
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,32 @@ def draw_voices(rng: np.random.Generator) -> dict[str, list[Voice]]:
     return parts
 
 
+def draw_wide_voices(rng: np.random.Generator, voices: Mapping[str, list[Voice]]) -> list[Voice]:
+    """The eight test voices of ``draw_voices`` and sixteen new ones, eight of each sex.
+
+    A new voice has the accent of one voice of the first round and the timbre of the third after
+    it: no voice has this combination yet, as a round shifts the timbres by one.
+    """
+    known = {voice.id: voice for part in voices.values() for voice in part}
+    number = len(ACCENTS)
+    wide = list(voices["test"])
+    for sex in sorted(TIMBRES):
+        firsts = [known[f"{sex}{n + 1:02d}"] for n in range(number)]
+        rates = np.linspace(*RATES, number)[rng.permutation(number)]
+        pitches = np.linspace(*PITCHES, number)[rng.permutation(number)]
+        for n, first in enumerate(firsts):
+            wide.append(
+                Voice(
+                    id=f"{sex}{number * ROUNDS + n + 1:02d}",
+                    accent=first.accent,
+                    timbre=firsts[(n + ROUNDS) % number].timbre,
+                    rate=round(rates[n]),
+                    pitch=round(pitches[n]),
+                )
+            )
+    return wide
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_seed(parser)
     for part, number in (("train", 66), ("dev", 34), ("test", 27)):
@@ -103,6 +130,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             default=number,
             help=f"utterances per {part} voice (default: {number})",
         )
+    parser.add_argument(
+        "--wide_utterances",
+        type=int,
+        default=0,
+        help=f"utterances for each of the 24 voices of a larger test set, {WIDE} (default: 0, no"
+        " such set)",
+    )
 
 
 def prepare(
@@ -113,8 +147,12 @@ def prepare(
     train_utterances: int = 66,
     dev_utterances: int = 34,
     test_utterances: int = 27,
+    wide_utterances: int = 0,
 ) -> list[Path]:
     """Write OUT/{train,dev,test} and OUT/mini_audio; returns the data dirs.
+
+    With ``wide_utterances`` also OUT/test_wide and OUT/mini_wide_audio: as many utterances for each
+    of the 24 voices of ``draw_wide_voices``. The other sets do not change.
 
     The same seed (and espeak-ng) gives the same bytes, whatever ``nj`` is and however often the run
     was interrupted. ``utt2intent`` holds "action|object|location".
@@ -124,29 +162,49 @@ def prepare(
     """
     numbers = {"train": train_utterances, "dev": dev_utterances, "test": test_utterances}
     version = espeak.version(ACCENTS, (name for names in TIMBRES.values() for name in names))
-    plan = plan_utterances(seed, numbers)
-    items = [item | {"espeak": version} for part in plan.values() for item in part]
-    made = make_files(say, items, out / "mini_audio", nj=nj, label="mini: speech")
-    return [_write_part(out / part, utterances, made) for part, utterances in plan.items()]
+    plans = {"mini_audio": plan_utterances(seed, numbers)}
+    if wide_utterances:
+        plans["mini_wide_audio"] = plan_wide(seed, wide_utterances)
+    data_dirs: list[Path] = []
+    for folder, plan in plans.items():
+        items = [item | {"espeak": version} for part in plan.values() for item in part]
+        made = make_files(say, items, out / folder, nj=nj, label="mini: speech")
+        data_dirs += [_write_part(out / part, utts, made) for part, utts in plan.items()]
+    return data_dirs
 
 
 def plan_utterances(seed: int, numbers: Mapping[str, int]) -> dict[str, list[dict]]:
     """Everything that is drawn at random: for each part, a JSON-able dict per utterance."""
     voices = draw_voices(generator(seed, "mini voices"))
     commands = split_commands(generator(seed, "mini sentences"), SENTENCES)
-    plan: dict[str, list[dict]] = {}
-    for part, number in numbers.items():
-        plan[part] = []
-        for voice in voices[part]:
-            if number > len(commands[part]):
-                raise UserError(
-                    f"the grammar has only {len(commands[part])} {part} sentences per voice,"
-                    f" not {number}"
-                )
-            rng = generator(seed, f"mini {voice.id}")
-            for n, command in enumerate(draw_commands(rng, commands[part], number)):
-                plan[part].append(_plan_one(rng, voice, f"{voice.id}-{n:04d}", command))
-    return plan
+    return {
+        part: _plan_part(seed, part, voices[part], commands[part], number)
+        for part, number in numbers.items()
+    }
+
+
+def plan_wide(seed: int, number: int) -> dict[str, list[dict]]:
+    """The same for ``test_wide``: test sentences, other utterance ids than in any other part."""
+    voices = draw_voices(generator(seed, "mini voices"))
+    wide = draw_wide_voices(generator(seed, "mini wide voices"), voices)
+    commands = split_commands(generator(seed, "mini sentences"), SENTENCES)["test"]
+    return {WIDE: _plan_part(seed, WIDE, wide, commands, number)}
+
+
+def _plan_part(
+    seed: int, part: str, voices: Sequence[Voice], commands: list[Command], number: int
+) -> list[dict]:
+    if number > len(commands):
+        raise UserError(
+            f"the grammar has only {len(commands)} {part} sentences per voice, not {number}"
+        )
+    name, prefix = ("mini wide", "w") if part == WIDE else ("mini", "")
+    planned = []
+    for voice in voices:
+        rng = generator(seed, f"{name} {voice.id}")
+        for n, command in enumerate(draw_commands(rng, commands, number)):
+            planned.append(_plan_one(rng, voice, f"{voice.id}-{prefix}{n:04d}", command))
+    return planned
 
 
 def _plan_one(rng: np.random.Generator, voice: Voice, utt_id: str, command: Command) -> dict:

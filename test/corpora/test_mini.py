@@ -89,6 +89,36 @@ def test_voices(seed):
     assert {v.timbre for v in train} == {t for ts in mini.TIMBRES.values() for t in ts}
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_wide_test_set(seed):
+    """1,080 utterances of voices and sentences that training has not, in new combinations."""
+    parts = mini.draw_voices(generator(seed, "mini voices"))
+    plans = mini.plan_utterances(seed, {"train": 66, "dev": 34, "test": 27})
+    (wide,) = mini.plan_wide(seed, 45).values()
+    voices = {(u["speaker"], u["accent"], u["timbre"]) for u in wide}
+    assert len(wide) == 1080 and len(voices) == 24
+    assert Counter(u["speaker"][0] for u in wide) == {"f": 540, "m": 540}
+    others = parts["train"] + parts["dev"]
+    assert not {u["speaker"] for u in wide} & {v.id for v in others}
+    assert not {(accent, timbre) for _, accent, timbre in voices} & {
+        (v.accent, v.timbre) for v in others
+    }
+    assert {v.id for v in parts["test"]} < {u["speaker"] for u in wide}
+    assert not {u["text"] for u in wide} & {u["text"] for u in plans["train"] + plans["dev"]}
+    assert not {u["id"] for u in wide} & {u["id"] for plan in plans.values() for u in plan}
+
+
+@needs_espeak
+def test_wide_test_set_leaves_the_others_as_they_are(corpus, tmp_path):
+    out = tmp_path / "mini"
+    main(["mini", "--seed", "3", "--out", str(out), *SMALL, "--wide_utterances", "1"])
+    assert hashes(out / "mini_audio") == hashes(corpus / "mini_audio")
+    wide = validate_data_dir(out / "test_wide", audio=True)
+    assert len(wide.ids) == len(set(wide.tables["utt2spk"].values())) == 24
+    with pytest.raises(UserError, match="test_wide sentences per voice, not 5000"):
+        main(["mini", "--seed", "3", "--out", str(out), *SMALL, "--wide_utterances", "5000"])
+
+
 @needs_espeak
 def test_data_dirs(corpus):
     speakers = []
