@@ -79,6 +79,13 @@ def test_the_check_of_a_gpu_runs_on_a_cpu(root, tmp_path):
     assert "setup2 + adversary, bf16" in (tmp_path / "tables.md").read_text()
 
 
+def test_words_left_over_are_refused(root, tmp_path):
+    command = [root / "tools/check_gpu.sh", "--out", tmp_path / "out", "--parts", "steps", "tests"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "unexpected 'tests': quote lists" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_part_that_failed_is_named(root, tmp_path):
     (tmp_path / "steps.status").write_text("0 7\n")
     (tmp_path / "steps.json").write_text('[{"ratio": 2.5}]')

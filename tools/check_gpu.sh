@@ -27,6 +27,7 @@ parts=           # "steps tests": only these; default: all, on a CPU without `co
 
 . "${root}/utils/log.sh"
 . "${root}/utils/parse_options.sh"
+[ $# = 0 ] || die "unexpected '$1': quote lists, --parts \"steps tests\""
 
 all="machine steps loading uneven encoder devices tests recipe"
 case ${device} in

@@ -1,7 +1,9 @@
 """Export a student directory or an experiment to ONNX, with tokens for sherpa-onnx."""
 
+import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -104,6 +106,8 @@ def _replaced(out: Path, write: Callable[[Path], list[Exported]]) -> list[Export
     """
     made = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
+    for left in out.glob(".export.*"):  # by one that was killed
+        shutil.rmtree(left)
     try:
         with tempfile.TemporaryDirectory(prefix=".export.", dir=out) as folder:
             done = write(Path(folder))
@@ -117,7 +121,8 @@ def _replaced(out: Path, write: Callable[[Path], list[Exported]]) -> list[Export
                 (out / name).unlink(missing_ok=True)
     except BaseException:
         if made:
-            out.rmdir()
+            with suppress(OSError):  # some files are there already; say what went wrong, not that
+                out.rmdir()
         raise
     return [replace(one, path=out / one.path.name) for one in done]
 

@@ -20,7 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from espnet_robust.common.errors import ConfigError
-from espnet_robust.data.conditions import CLEAN, FILE, Condition, check_name, read_condition
+from espnet_robust.data.conditions import (
+    CLEAN,
+    FILE,
+    Condition,
+    check_name,
+    expand,
+    read_condition,
+)
 from espnet_robust.distortion.chain import Distorter
 from espnet_robust.distortion.config import ConfigReader, given_config
 from espnet_robust.distortion.copies import Job, run_job, single_snr
@@ -75,7 +82,12 @@ def _conditions(given: Any, reader: ConfigReader, protocol: str | None) -> list[
             reader.error(where, f"need a mapping with `chain`, got {body!r}")
             continue
         before = len(reader.errors)
-        for full_name, full in _expand(name, {**shared, **body}, reader, where):
+        try:
+            copies = expand(name, {**shared, **body})
+        except ConfigError as e:
+            reader.error(f"{where}.each_snr_db", str(e))
+            continue
+        for full_name, full in copies:
             distorter = reader.distortion(full, where)
             condition = Condition(full_name, single_snr(full), protocol)
             conditions.append(DistortedCondition(condition, distorter, full))
@@ -90,16 +102,6 @@ def _conditions(given: Any, reader: ConfigReader, protocol: str | None) -> list[
     if len({made.condition.name for made in conditions}) < len(conditions):
         reader.error("conditions", "two of them would have the same name")
     return conditions
-
-
-def _expand(name: str, body: dict, reader: ConfigReader, where: str) -> list[tuple[str, dict]]:
-    if "each_snr_db" not in body:
-        return [(name, body)]
-    snrs = body.pop("each_snr_db")
-    if not isinstance(snrs, list) or not snrs or not all(isinstance(s, int | float) for s in snrs):
-        reader.error(f"{where}.each_snr_db", f"need a list of dB, got {snrs!r}")
-        return []
-    return [(f"{name}_snr{snr:g}", body | {"snr_db": snr}) for snr in snrs]
 
 
 def make_protocol(

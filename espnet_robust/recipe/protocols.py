@@ -1,11 +1,13 @@
 """Whether the protocols of one run can be made side by side."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from espnet_robust.common.config import read_yaml
 from espnet_robust.common.errors import ConfigError
+from espnet_robust.data.conditions import expand
 
 
 def check_conditions(protocols: Sequence[str]) -> None:
@@ -26,14 +28,9 @@ def check_conditions(protocols: Sequence[str]) -> None:
 
 
 def _conditions(protocol: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield (name, everything that makes it) for each copy, as distortion/protocol.py does."""
+    """Yield (name, everything that makes it) for each copy."""
     shared = {key: value for key, value in protocol.items() if key != "conditions"}
     conditions = protocol.get("conditions")
     for name, body in conditions.items() if isinstance(conditions, Mapping) else ():
-        full = {**shared, **body} if isinstance(body, Mapping) else {}
-        snrs = full.pop("each_snr_db", None)
-        if not isinstance(snrs, list):
-            yield str(name), full
-            continue
-        for snr in (snr for snr in snrs if isinstance(snr, int | float)):
-            yield f"{name}_snr{snr:g}", full | {"snr_db": snr}
+        with suppress(ConfigError):
+            yield from expand(str(name), {**shared, **body} if isinstance(body, Mapping) else {})

@@ -20,7 +20,7 @@ from espnet_robust.common.errors import ConfigError, DataDirError, UserError
 from espnet_robust.common.experiment import CONF, NOT_DISTILLED, find_teacher
 from espnet_robust.common.merging import Config
 from espnet_robust.data.audio import RATE
-from espnet_robust.data.conditions import FILE
+from espnet_robust.data.conditions import FILE, expand
 from espnet_robust.data.data_dir import iter_table
 from espnet_robust.recipe.plan import DISTILL, Plan
 
@@ -133,10 +133,10 @@ def count_conditions(protocol: Path) -> int:
         where = f"{protocol}: conditions.{name}"
         if not isinstance(body, Mapping):
             raise ConfigError(f"{where}: need a mapping with `chain`, got {body!r}")
-        snrs = body.get("each_snr_db", [0])
-        if not isinstance(snrs, list) or not all(isinstance(s, int | float) for s in snrs):
-            raise ConfigError(f"{where}.each_snr_db: need a list of dB, got {snrs!r}")
-        number += len(snrs)
+        try:
+            number += len(expand(str(name), body))
+        except ConfigError as e:
+            raise ConfigError(f"{where}.each_snr_db: {e}") from None
     return number
 
 

@@ -1,5 +1,6 @@
 """Exported files in onnxruntime and sherpa-onnx: torch's numbers, the greedy decoder's text."""
 
+import os
 import shutil
 
 import numpy as np
@@ -209,6 +210,26 @@ def test_a_refused_export_leaves_the_earlier_one(experiment, exported, tmp_path,
     with pytest.raises(ModelError):
         export(experiment, tmp_path / "new", "stream", CHECKPOINT)
     assert not (tmp_path / "new").exists()
+
+
+def test_an_export_that_was_killed_leaves_nothing(student_dir, tmp_path):
+    (tmp_path / ".export.killed").mkdir()
+    (tmp_path / ".export.killed/model.onnx").touch()
+    export(student_dir, tmp_path, "onnx-int8", "")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.int8.onnx"]
+
+
+def test_a_disk_full_in_the_middle_is_what_is_said(student_dir, tmp_path, monkeypatch):
+    moved = []
+
+    def one_only(self, target):
+        if moved:
+            raise OSError("No space left on device")
+        moved.append(os.rename(self, target))
+
+    monkeypatch.setattr("pathlib.Path.replace", one_only)
+    with pytest.raises(OSError, match="No space left"):
+        export(student_dir, tmp_path / "new", "all", "")
 
 
 @pytest.mark.parametrize(
