@@ -38,7 +38,8 @@ test: setup
 ifeq ($(ESPNET),202511)
 	OMP_NUM_THREADS=1 .venv-202511/bin/python -m pytest -n 2 --dist loadfile $(ESPNET_TESTS)
 else
-	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile -m "recipe or not recipe"
+	OMP_NUM_THREADS=1 .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder \
+		-m "recipe or not recipe"
 endif
 
 lint: setup

@@ -33,6 +33,12 @@ settings.load_profile("repeatable")
 ROOT = Path(__file__).parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with whole recipes first: one of them at the end would keep one worker alone busy."""
+    recipes = {item.path for item in items if item.get_closest_marker("recipe")}
+    items.sort(key=lambda item: item.path not in recipes)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu"):
         import torch
