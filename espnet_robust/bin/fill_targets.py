@@ -27,7 +27,9 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument("--systems", required=True, help="names, separated by blanks")
     parser.add_argument("--seeds", default="0", help="separated by blanks")
     parser.add_argument("--nj", type=int, default=1, help="processes here")
-    parser.add_argument("--ngpu", type=int, default=0, help="1: the teachers run on a GPU")
+    parser.add_argument(
+        "--ngpu", type=int, default=0, help="GPUs here; each has a process at least"
+    )
     parser.add_argument(
         "--jobs_dir", type=Path, metavar="DIR", help="with --cluster: directory for the jobs' logs"
     )
@@ -83,18 +85,23 @@ def _fill(args: argparse.Namespace, plan: Plan, config: Mapping[str, Any], seed:
     end = None if args.number is None else args.first + args.number
     wavs = list(islice(_wavs(plan), args.first, end))
     parts = [wavs[n : n + PART] for n in range(0, len(wavs), PART)]
-    call = functools.partial(_part, config, seed, "cuda" if args.ngpu else "cpu")
-    done = unordered(call, parts, args.nj, start="spawn")
+    call = functools.partial(_part, config, seed, args.ngpu)
+    done = unordered(call, parts, max(args.nj, args.ngpu), start="spawn")
     for _ in tqdm(done, desc="targets", unit="part", total=len(parts)):
         pass
 
 
-def _part(
-    config: Mapping[str, Any], seed: int, device: str, wavs: Sequence[tuple[str, str]]
-) -> None:
+def _part(config: Mapping[str, Any], seed: int, ngpu: int, wavs: Sequence[tuple[str, str]]) -> None:
     from espnet_robust.distill.fill import fill
 
-    fill(config, seed, wavs, device)
+    fill(config, seed, wavs, _device(ngpu))
+
+
+def _device(ngpu: int) -> str:
+    """A GPU that this process keeps, so that each holds one teacher."""
+    from espnet_robust.common.processes import worker_number
+
+    return f"cuda:{worker_number() % ngpu}" if ngpu else "cpu"
 
 
 def _submit(
@@ -119,7 +126,7 @@ def _submit(
     commands = {
         f"targets_{system}_seed{seed}.{first}": [
             *program, "--systems", system, "--seeds", seed, "--first", str(first),
-            "--number", str(number),
+            "--number", str(number), "--ngpu", str(min(args.ngpu, 1)),
         ]
         for system, seed in todo
         for first in range(0, total, number)

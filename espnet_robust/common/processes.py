@@ -19,7 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 from espnet_robust.common.errors import DataDirError, UserError
 
@@ -49,8 +49,9 @@ def unordered(
         yield from map(call, items)
         return
     left = iter(items)
+    context = get_context(start)
     pool = ProcessPoolExecutor(
-        nj, get_context(start), initializer=_end_with_parent, initargs=(os.getpid(),)
+        nj, context, initializer=_begin_worker, initargs=(os.getpid(), context.Value("i", 0))
     )
     running: set[Future] = set()
     try:
@@ -67,8 +68,19 @@ def unordered(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _end_with_parent(parent: int) -> None:
-    """In a worker: end when the parent is killed; the executor would wait for ever."""
+_number = 0
+
+
+def worker_number() -> int:
+    """Which of the processes of ``unordered`` this is, from 0; also 0 in the caller's own."""
+    return _number
+
+
+def _begin_worker(parent: int, begun: Any) -> None:
+    """Number a worker, and end it when its parent is killed; the executor would wait for ever."""
+    global _number
+    with begun.get_lock():
+        _number, begun.value = begun.value, begun.value + 1
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -41,7 +41,7 @@ def fill(
         config: the resolved configuration of a distillation with ``target_cache``.
         seed: of the training, which decides the crops.
         wavs: (utterance id, entry of ``wav.scp``).
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu`` or a GPU, such as ``cuda:1``.
 
     Raises:
         UserError: the configuration is invalid, audio cannot be read, or the disk is full.
@@ -58,7 +58,7 @@ def fill(
     for utt, entry in wavs:
         heard = views(utt, {"speech": read_audio(entry, rate=frames.rate)})["speech"]
         wav = torch.from_numpy(heard)[None].to(device)
-        with torch.autocast(device, precision) if precision else nullcontext():
+        with torch.autocast(torch.device(device).type, precision) if precision else nullcontext():
             targets(wav, torch.tensor([len(heard)], device=device))
 
 

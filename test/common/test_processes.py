@@ -1,3 +1,4 @@
+import os
 import signal
 import threading
 import time
@@ -5,7 +6,7 @@ import time
 import pytest
 
 from espnet_robust.common.errors import UserError
-from espnet_robust.common.processes import locked, unordered
+from espnet_robust.common.processes import locked, unordered, worker_number
 
 
 def _refuse(n):
@@ -28,6 +29,17 @@ def test_every_item_once_and_few_in_flight(start, nj):
         assert len(taken) <= len(done) + 2 * nj
     assert sorted(done) == list(range(20))
     assert list(unordered(abs, [], nj, start=start)) == []
+
+
+def _numbered(_):
+    time.sleep(0.05)
+    return os.getpid(), worker_number()
+
+
+def test_each_worker_has_its_own_number():
+    numbers = dict(unordered(_numbered, range(12), 3))
+    assert sorted(numbers.values()) == [*range(len(numbers))] and len(numbers) > 1
+    assert list(unordered(_numbered, range(2), 1)) == [(os.getpid(), 0)] * 2
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])

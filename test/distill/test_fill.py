@@ -9,6 +9,7 @@ import yaml
 
 from espnet_robust.bin import fill_targets
 from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.processes import unordered
 from espnet_robust.data.data_dir import iter_wav
 from espnet_robust.distill.fill import fill
 from espnet_robust.distill.targets import Targets
@@ -79,6 +80,23 @@ def test_a_recipe_fills_it_with_jobs_as_by_itself(recipe, monkeypatch, capsys):
     assert len(content(Path("here"))) == 12
     assert content(Path("jobs_cache")) == content(Path("here"))
     assert Path("jobs/targets_distilhubert_seed0.0.log").is_file()
+
+
+def test_processes_share_the_gpus_and_a_job_has_one(recipe, monkeypatch, capsys):
+    pytest.importorskip("submitit")
+    devices = []
+    for number in range(5):
+        monkeypatch.setattr("espnet_robust.common.processes._number", number)
+        devices.append(fill_targets._device(2))
+    assert devices == ["cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0"]
+    assert fill_targets._device(0) == "cpu"
+    spawned = unordered(fill_targets._device, [2] * 9, 2, start="spawn")
+    assert set(spawned) <= {"cuda:0", "cuda:1"}
+    cluster = ("--cluster", "two.yaml", "--jobs_dir", "jobs", "--ngpu", "4")
+    asked = options("cache", *cluster, "--dry_run", "true")
+    fill_targets.main(asked)
+    said = capsys.readouterr().out
+    assert said.count("--ngpu 1") == said.count("--number") == 2
 
 
 def test_without_a_cache_there_is_nothing_to_do(recipe, capsys):
