@@ -92,7 +92,8 @@ def pretrain(config_path: Path, data_dirs: Sequence[Path], out: Path, device: st
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device cuda: torch finds no GPU here; use cpu (in a recipe: --ngpu 0)")
     config = read_config(config_path, PretrainConfig)
-    _check_model(config.model or {}, config_path)
+    if config.model is not None:
+        _check_model(config.model, config_path)
     work = out.with_name(out.name + ".work")
     work.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
@@ -116,11 +117,21 @@ def pretrain(config_path: Path, data_dirs: Sequence[Path], out: Path, device: st
 
 
 def _check_model(model: Mapping[str, Any], path: Path) -> None:
-    """Raise ConfigError if HubertConfig, which takes any option, has none of this name."""
+    """Raise ConfigError if HubertConfig, which takes any option, has none of this name, or a value
+    makes no model.
+    """
     known = HubertConfig().to_dict()
     for key in model:
         if key not in known:
             raise ConfigError(f"{path}: model: HubertConfig has no {key!r}{nearest(key, known)}")
+    try:
+        with torch.device("meta"):  # no memory
+            layers = HubertModel(HubertConfig(**model)).config.num_hidden_layers
+    except Exception as e:  # of transformers' checks of values, of torch's modules, of lookups
+        why = " ".join(f"{type(e).__name__}: {e}".split())
+        raise ConfigError(f"{path}: model: transformers cannot build it: {why}") from None
+    if layers < 1:
+        raise ConfigError(f"{path}: model: num_hidden_layers: must be 1 or more, got {layers}")
 
 
 class _Run:

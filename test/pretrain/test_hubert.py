@@ -196,6 +196,22 @@ def test_models_of_other_frames_or_rates_are_refused(data, config, tmp_path):
             "pretrain.yaml: model: HubertConfig has no 'num_hiden_layers', did you mean "
             "'num_hidden_layers'",
         ),
+        (
+            {"model": CONFIG["model"] | {"hidden_size": "many"}},
+            "pretrain.yaml: model: transformers cannot build it: .*'hidden_size' expected int",
+        ),
+        (
+            {"model": CONFIG["model"] | {"num_conv_pos_embedding_groups": 5}},
+            "transformers cannot build it: ValueError: in_channels must be divisible by groups",
+        ),
+        (
+            {"model": CONFIG["model"] | {"feat_extract_activation": "rello"}},
+            "transformers cannot build it: KeyError: 'rello'",
+        ),
+        (
+            {"model": CONFIG["model"] | {"num_hidden_layers": 0}},
+            "model: num_hidden_layers: must be 1 or more, got 0",
+        ),
         ({"max_seconds": 0.001}, "pretrain.yaml: max_seconds: must be a frame, 0.025 s, or more"),
         ({"distortion": "none.yaml"}, "none.yaml: cannot be read"),
         ({"distortion": {"chain": [{"name": "wite"}]}}, "did you mean 'white'"),
