@@ -7,6 +7,8 @@ from espnet_robust.common.errors import ConfigError
 from espnet_robust.models.padding import frame_mask
 from espnet_robust.models.running_mean import WINDOW, minus_running_mean
 
+LEAST = 50  # frames: an utterance, at most 700 windows, may then have 11 minutes
+
 
 class RunningMean(AbsNormalize):
     """Subtracts from each frame the running mean of the frames up to it.
@@ -16,14 +18,15 @@ class RunningMean(AbsNormalize):
             (``models/running_mean.py``).
 
     Raises:
-        ConfigError: ``window`` is not a whole number of at least 2.
+        ConfigError: ``window`` is not a whole number of at least ``LEAST``.
     """
 
     def __init__(self, window: int = WINDOW):
         super().__init__()
-        if type(window) is not int or window < 2:
+        if type(window) is not int or window < LEAST:
             raise ConfigError(
-                f"normalize_conf: window: {window!r}: need a whole number of frames, 2 or more"
+                f"normalize_conf: window: {window!r}: need a whole number of frames, {LEAST} or"
+                " more"
             )
         self.window = window
 

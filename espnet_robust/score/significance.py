@@ -33,6 +33,7 @@ from scipy.special import ndtri, stdtr, stdtrit
 DRAWS = 5000
 BATCH = 1 << 23  # speakers x draws at a time: bounds the memory
 LEVEL = 0.95
+_ROUNDING = 1e-9  # points
 _TAILS = [50 * (1 - LEVEL), 50 * (1 + LEVEL)]
 _Z = float(ndtri((1 + LEVEL) / 2))
 
@@ -224,6 +225,10 @@ def _estimates(value: np.ndarray, speakers: Part, seeds: Part) -> Estimates:
         expand = stdtrit(freedom, (1 + LEVEL) / 2) / _Z
         p = 2 * stdtr(freedom, -np.abs(value) / error)
     p = np.where(value == 0, 1.0, p)
-    unknown = np.isnan(low + expand)
+    # Speakers who all differ alike show no scatter. By chance alone their signs agree with this p.
+    alike = (error < _ROUNDING) & (np.abs(value) > _ROUNDING)
+    chance = 0.5 ** speakers[1]
+    p = np.where(alike, np.maximum(p, chance), p)
+    unknown = np.isnan(low + expand) | (alike & (chance > 1 - LEVEL))
     low, high, p = (np.where(unknown, np.nan, x) for x in (expand * low, expand * high, p))
     return Estimates(value, value + low, value + high, p)

@@ -3,7 +3,7 @@ import torch
 
 from espnet_robust.common.errors import ConfigError
 from espnet_robust.models.running_mean import WINDOW, minus_running_mean
-from espnet_robust.plugin.running_mean import RunningMean
+from espnet_robust.plugin.running_mean import LEAST, RunningMean
 
 
 def noise(frames: int, size: int = 3) -> torch.Tensor:
@@ -52,15 +52,20 @@ def test_a_change_of_channel_is_forgotten_after_an_hour_as_after_a_minute():
 
 
 def test_in_espnet_padding_changes_nothing_and_stays_zero():
-    x = torch.randn(2, 9, 4, generator=torch.Generator().manual_seed(0))
-    norm = RunningMean(window=4)
-    out, lengths = norm(x, torch.tensor([9, 5]))
-    assert lengths.tolist() == [9, 5] and not out[1, 5:].any()
-    torch.testing.assert_close(out[1, :5], norm(x[1:, :5])[0][0])
+    x = torch.randn(2, 90, 4, generator=torch.Generator().manual_seed(0))
+    norm = RunningMean(window=50)
+    out, lengths = norm(x, torch.tensor([90, 75]))
+    assert lengths.tolist() == [90, 75] and not out[1, 75:].any()
+    torch.testing.assert_close(out[1, :75], norm(x[1:, :75])[0][0])
     assert not torch.equal(out[0], RunningMean()(x)[0][0])
 
 
-@pytest.mark.parametrize("window", [1, 2.5, "20"])
+def test_the_smallest_window_holds_ten_minutes():
+    out, _ = RunningMean(window=LEAST)(torch.ones(1, 30_000, 2))
+    assert out.isfinite().all()
+
+
+@pytest.mark.parametrize("window", [1, 49, 2.5, "20"])
 def test_a_window_that_is_none(window):
     with pytest.raises(ConfigError, match=f"normalize_conf: window: {window!r}: need a whole"):
         RunningMean(window)

@@ -67,7 +67,7 @@ def test_degradation(tmp_path):
 
 
 def test_by_group_of_speakers(tmp_path):
-    found = studied(tmp_path, scores("a"), scores("b"))
+    found = studied(tmp_path, scores("a", seed=1), scores("b", seed=1))
     groups = by_group(found, {"s0": "f", "s1": "f", "s2": "m", "s3": "m"})
     assert groups.groups == {"f": 2, "m": 2}
     table = found.reading.runs[0].counts["clean"]

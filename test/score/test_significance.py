@@ -35,6 +35,16 @@ def test_runs_that_chose_other_readings_of_the_references():
     assert (once.low, once.high) == (twice.low, twice.high)
 
 
+def test_speakers_who_differ_alike_show_no_certainty():
+    units = np.full((1, 2), 30.0)
+    a, b = (Counted(units, np.full((1, 1, 2), errors)) for errors in (7.0, 9.0))
+    found = compare(a, b)
+    assert found.value == pytest.approx([-20 / 3])
+    assert np.isnan([found.low, found.high, found.p]).all()
+    same = compare(a, a)
+    assert (same.value, same.low, same.high, same.p) == (0, 0, 0, 1)
+
+
 def test_mean_over_conditions_counts_each_the_same():
     units = np.array([[10.0, 10.0], [1.0, 1.0]])
     errors = np.array([[[1.0, 1.0], [1.0, 0.0]]])
