@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import secrets
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +11,15 @@ from pathlib import Path
 from espnet_robust.common.errors import UserError
 
 SYNCING = 16  # files at a time: one write of the file system's journal serves all of them
+
+
+def temporary_beside(path: str | Path, kind: str = "tmp") -> Path:
+    """A hidden name in the directory of ``path`` that no other process uses, on any host.
+
+    A process id would not do: hosts and containers that share a file system may have equal ones.
+    """
+    path = Path(path)
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.{kind}")
 
 
 def write_atomic(path: str | Path, data: bytes | str, *, durable: bool = True) -> None:
@@ -25,9 +35,9 @@ def write_atomic(path: str | Path, data: bytes | str, *, durable: bool = True) -
         OSError: from ``open``, ``write`` (disk full) or ``rename``; nothing is left behind.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_beside(path)
     try:
-        with open(temporary, "wb") as f:
+        with open(temporary, "xb") as f:  # unlike mkstemp, with the permissions that umask allows
             f.write(data.encode("utf-8") if isinstance(data, str) else data)
             if durable:
                 f.flush()

@@ -13,7 +13,6 @@ one is reported, not acted on.
 import functools
 import hashlib
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -24,7 +23,7 @@ from textwrap import shorten
 from typing import Any
 
 from espnet_robust.common.errors import UserError
-from espnet_robust.common.files import read_json, sync, write_atomic
+from espnet_robust.common.files import read_json, sync, temporary_beside, write_atomic
 from espnet_robust.common.shipped import conf_dir
 
 FILE = "made_of.json"
@@ -74,10 +73,14 @@ class Output:
             self._write({}, done=False)
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        new = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
-        new.mkdir(exist_ok=True)
-        replace(self, path=new)._write({}, done=False)
-        new.rename(self.path)
+        new = temporary_beside(self.path)
+        new.mkdir()
+        try:
+            replace(self, path=new)._write({}, done=False)
+            new.rename(self.path)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
         sync([self.path.parent])
 
     def finish(self, files: Iterable[str]) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from espnet_robust.common.errors import UserError
-from espnet_robust.common.files import sync, sync_tree
+from espnet_robust.common.files import sync, sync_tree, temporary_beside
 
 CHUNK = 1 << 20  # bytes
 TIMEOUT = 60  # s without receiving a byte
@@ -283,7 +283,7 @@ def unpack(file: Path, target: Path, inside: str) -> None:
     Raises:
         UserError: not a tar archive, nothing at ``inside``, or a member that leads outside.
     """
-    temporary = target.parent / f".{target.name}.{os.getpid()}.tmp"
+    temporary = temporary_beside(target)
     temporary.mkdir(parents=True)
     try:
         with tarfile.open(file) as archive:

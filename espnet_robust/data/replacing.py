@@ -1,11 +1,16 @@
 """Replace a directory by a new one that appears whole or not at all."""
 
+import contextlib
 import os
+import re
 import shutil
+import time
 from pathlib import Path
 
 from espnet_robust.common.errors import DataDirError
-from espnet_robust.common.files import sync, sync_tree
+from espnet_robust.common.files import sync, sync_tree, temporary_beside
+
+LEFT_S = 7 * 24 * 3600.0
 
 
 class replacing_dir:
@@ -19,12 +24,10 @@ class replacing_dir:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        self.temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}.tmp")
+        self.temporary = temporary_beside(self.path)
 
     def __enter__(self) -> Path:
         refuse_foreign(self.path)
-        # One that was killed may have had our process id, as in containers they often do.
-        shutil.rmtree(self.temporary, ignore_errors=True)
         try:
             self.temporary.mkdir(parents=True)
         except OSError as e:
@@ -55,10 +58,24 @@ def replace_dir(new: Path, path: Path) -> None:
 
     The content of ``new`` must already be on the disk (``sync_tree``); its new name is on return.
     """
-    old = path.with_name(f".{path.name}.{os.getpid()}.old")
+    old = temporary_beside(path, "old")
     if path.exists():
-        shutil.rmtree(old, ignore_errors=True)  # left by one that was killed
         os.rename(path, old)
     os.rename(new, path)
     sync([path.parent])
     shutil.rmtree(old, ignore_errors=True)
+    _remove_left_overs(path)
+
+
+def _remove_left_overs(path: Path) -> None:
+    """Remove directories that killed processes left under temporary names of ``path``.
+
+    Whether such a process still runs, perhaps on another host, cannot be told, so only those of a
+    week ago are removed.
+    """
+    temporary = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]+\.(tmp|old)")
+    for other in filter(lambda p: temporary.fullmatch(p.name), path.parent.iterdir()):
+        with contextlib.suppress(OSError):  # another process removed it
+            # Not the time of modification, which a renamed directory keeps.
+            if other.stat().st_ctime <= time.time() - LEFT_S:
+                shutil.rmtree(other, ignore_errors=True)

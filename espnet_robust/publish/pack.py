@@ -24,6 +24,7 @@ import yaml
 
 from espnet_robust.common.config import read_yaml
 from espnet_robust.common.errors import ModelError, UserError
+from espnet_robust.common.files import temporary_beside
 from espnet_robust.common.made_of import FILE, STUDENT_FILES
 from espnet_robust.publish.card import packed_card, student_card
 from espnet_robust.publish.repos import packed
@@ -62,7 +63,7 @@ def pack_system(exp: Path, checkpoint: str, facts: RunFacts, out: Path, repo: st
     task = facts.scores.task
     place = out.resolve()  # beyond links, and so that it has a name
     _check_replaceable(place)
-    partial = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    partial = temporary_beside(place)
     partial.mkdir(parents=True)
     try:
         pack_model(exp / task, checkpoint, task, packed_card(facts, repo or f"{task}.zip"), partial)
@@ -94,7 +95,7 @@ def _check_replaceable(out: Path) -> None:
 
 def _replace(out: Path, new: Path) -> None:
     """Put the directory ``new`` in the place of ``out``, which is deleted only after that."""
-    old = out.with_name(f".{out.name}.{os.getpid()}.old")
+    old = temporary_beside(out, "old")
     if out.exists():
         out.rename(old)
     try:

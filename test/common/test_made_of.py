@@ -59,6 +59,16 @@ def test_it_appears_with_its_record(output, monkeypatch):
     assert [path.name for path in output().path.parent.iterdir()] == ["out"]
 
 
+def test_what_cannot_be_begun_leaves_nothing(output, monkeypatch):
+    def full(*_):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("espnet_robust.common.made_of.write_atomic", full)
+    with pytest.raises(OSError, match="the disk is full"):
+        output().begin()
+    assert not [*output().path.parent.iterdir()]
+
+
 def test_made_of_something_else(output):
     make(output())
     assert output(2).changes() == ["config optim.lr: 1 -> 2"] and not output(2).is_done()

@@ -1,10 +1,9 @@
-import os
-
 import numpy as np
 import pytest
 import soundfile
 
 from espnet_robust.common.errors import DataDirError
+from espnet_robust.data import replacing
 from espnet_robust.data.data_dir import (
     iter_table,
     read_data_dir,
@@ -154,15 +153,16 @@ def test_failure_keeps_the_old_one(data):
     assert [f.name for f in data.path.parent.iterdir()] == ["data"]
 
 
-def test_what_a_killed_process_of_this_id_left_is_in_nobodys_way(tmp_path):
-    for name in (".data.{}.tmp", ".data.{}.old"):
-        left = tmp_path / name.format(os.getpid())
-        left.mkdir()
-        (left / "stray").write_text("half")
+def test_what_killed_processes_left_is_removed_after_a_week(tmp_path, monkeypatch):
+    for name in (".data.123.tmp", ".data.0a1b2c3d4e5f.old", ".data.x.tmp", ".data2.123.tmp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "stray").write_text("half")
     write_data_dir(tmp_path / "data", tables("c-1"))
+    assert len([*tmp_path.iterdir()]) == 5  # they may be of a process that still runs
+    monkeypatch.setattr(replacing, "LEFT_S", 0.0)
     write_data_dir(tmp_path / "data", tables("c-2"))
     assert read_data_dir(tmp_path / "data").ids == ["c-2"]
-    assert [f.name for f in tmp_path.iterdir()] == ["data"]
+    assert {f.name for f in tmp_path.iterdir()} == {"data", ".data.x.tmp", ".data2.123.tmp"}
     assert not (tmp_path / "data/stray").exists()
 
 
