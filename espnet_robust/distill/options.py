@@ -26,8 +26,9 @@ def parse(parser: argparse.ArgumentParser, cmd: Sequence[str] | None) -> argpars
     """``parser.parse_args(cmd)``, checked.
 
     Raises:
-        ConfigError: an unknown option or YAML key (the message has the nearest known one), a value
-            that is not among the choices, or an optimizer or scheduler that cannot be built.
+        ConfigError: an unknown option or YAML key (the message has the nearest known one), a word
+            that belongs to no option, a value that is not among the choices, or an optimizer or
+            scheduler that cannot be built.
     """
     known = [action.dest for action in parser._actions]
     defaults = {action.dest: action.default for action in parser._actions}
@@ -45,7 +46,10 @@ def parse(parser: argparse.ArgumentParser, cmd: Sequence[str] | None) -> argpars
         check_keys(system, known, given.config)
         parser.set_defaults(**system)
     args, unknown = parser.parse_known_args(cmd)
-    check_keys([word.split("=")[0].lstrip("-") for word in unknown[:1]], known, "command line")
+    if unknown:
+        name = unknown[0].split("=")[0].lstrip("-")
+        check_keys([name], known, "command line")
+        raise ConfigError(f"command line: {unknown[0]!r} sets nothing; write --{name} VALUE")
     for action in parser._actions:
         value = getattr(args, action.dest, None)
         if action.choices and value not in [*action.choices, defaults[action.dest]]:

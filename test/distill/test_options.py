@@ -56,6 +56,26 @@ def test_command_line(tmp_path):
     assert "--fixed_crops" in refused("--fixed_crops", "perhaps")
 
 
+@pytest.mark.parametrize(
+    ("words", "word"),
+    [
+        (["seed=3", "max_epoch=7"], "seed=3"),
+        (["--max_epoch", "7", "seed=3"], "seed=3"),
+        (["-seed", "3"], "-seed"),
+        (["-seed=3"], "-seed=3"),
+        (["seed"], "seed"),
+    ],
+)
+def test_the_name_of_an_option_without_its_dashes(words, word):
+    assert refused(*words) == f"command line: {word!r} sets nothing; write --seed VALUE"
+
+
+def test_a_stray_word(tmp_path):
+    (tmp_path / "train.yaml").write_text("seed: 3\n")
+    for given in (["--seed", "3", "4"], ["--config", str(tmp_path / "train.yaml"), "4"]):
+        assert refused(*given) == "command line: unknown key '4'"
+
+
 def test_all_names_where_nothing_is_near():
     with pytest.raises(ConfigError, match="^here: unknown key 'zzzz'; known: seed, max_epoch$"):
         check_keys(["seed", "zzzz"], ["seed", "max_epoch"], "here")
