@@ -1,5 +1,6 @@
 """Options of cluster jobs, from conf/cluster/*.yaml."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -55,11 +56,16 @@ class Cluster:
         if self.mem_gb is not None:
             _check("mem_gb", self.mem_gb, (int, float), 0.1)
         _check("requeue", self.requeue, bool, False)
-        if not isinstance(self.setup, list | tuple):
-            raise ConfigError(f"setup {self.setup!r}: a list of shell lines")
+        for name in ("partition", "account"):
+            _check_text(name, getattr(self, name))
+        if not isinstance(self.setup, list | tuple) or any(
+            not isinstance(line, str) for line in self.setup
+        ):
+            raise ConfigError(f"setup {self.setup!r}: a list of shell lines, each in quotes")
         for name in ("sbatch", *KINDS):
             if not isinstance(getattr(self, name), Mapping):
                 raise ConfigError(f"{name} {getattr(self, name)!r}: a mapping of options")
+        _check_sbatch(self.sbatch)
 
     def of(self, kind: str) -> "Cluster":
         """The options of jobs of this kind.
@@ -67,15 +73,31 @@ class Cluster:
         Raises:
             ConfigError: an option is unknown or has an invalid value.
         """
+        for name in getattr(self, kind):
+            if name in KINDS:
+                raise ConfigError(f"{kind}: {name}: options of other jobs do not belong in here")
         options = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in KINDS}
         return from_mapping(options | dict(getattr(self, kind)), Cluster, kind)
 
 
 def _check(name: str, value: Any, kind: type | tuple[type, ...], least: Any) -> None:
     right = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-    if not right or value < least:
+    if not right or not least <= value < math.inf:
         what = "true or false" if kind is bool else f"a number of at least {least}"
         raise ConfigError(f"{name} {value!r}: need {what}")
+
+
+def _check_text(name: str, value: Any) -> None:
+    if value is not None and not (isinstance(value, str) and value):
+        raise ConfigError(f"{name} {value!r}: need a name; if it is a number, in quotes")
+
+
+def _check_sbatch(options: Mapping[str, Any]) -> None:
+    for name, value in options.items():
+        if not isinstance(name, str):
+            raise ConfigError(f"sbatch: {name!r}: need the name of an option, such as qos")
+        if value is False or not isinstance(value, str | int | float):
+            raise ConfigError(f"sbatch: {name}: {value!r}: need text, a number, or true for a flag")
 
 
 def read_cluster(name: str, recipe: Path = Path()) -> Cluster:
