@@ -20,6 +20,7 @@ STAGES = range(1, 13)
 MADE_FROM = "noise_source.json"  # in data/
 OWN = "own"  # the noise source for the user's own folders
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+_SEED = re.compile("0|[1-9][0-9]*")
 # Options that name directories of noises or RIRs; conf/noise/*.yaml say which are needed.
 DIRECTORIES = ("noise", "rir", "musan", "wham", "fsd50k", "dns")
 
@@ -197,10 +198,14 @@ def check_names(option: str, names: Sequence[str]) -> None:
 
 
 def check_seeds(seeds: Sequence[str]) -> None:
-    """Raise ConfigError if there are no seeds, one is not a whole number from 0, or one repeats."""
-    if not seeds or not all(seed.isdecimal() for seed in seeds):
+    """Raise ConfigError if there are no seeds, one is not a whole number from 0, or one repeats.
+
+    01 and 1 are one seed, so only the latter is taken.
+    """
+    if not seeds or not all(_SEED.fullmatch(seed) for seed in seeds):
         raise ConfigError(
-            f"--seeds {' '.join(seeds)!r}: need whole numbers from 0, such as '0 1 2'"
+            f"--seeds {' '.join(seeds)!r}: need whole numbers from 0, such as '0 1 2', "
+            "in digits without zeros before them"
         )
     _check_once("seeds", seeds)
 

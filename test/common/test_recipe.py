@@ -115,7 +115,7 @@ def test_names_that_name_no_directory(names):
         check_names("systems", [])
 
 
-@pytest.mark.parametrize("seeds", [[], ["-1"], ["0", "x"], ["1.5"]])
+@pytest.mark.parametrize("seeds", [[], ["-1"], ["0", "x"], ["1.5"], ["1", "01"], ["00"], ["٣"]])
 def test_seeds(seeds):
     with pytest.raises(ConfigError, match="need whole numbers from 0"):
         check_seeds(seeds)
