@@ -84,7 +84,7 @@ def _measure(experiment: Path, args: argparse.Namespace, ranks: Sequence[int]) -
     if ranks:
         fit = {"rank": max(ranks), "utterances": args.utterances, "distortion": args.distortion}
         whole = StudentErasure.of(config | {"erase": fit}).fit(student)
-    probed = [np.stack(list(means_of(student, p).values())) for p in args.probe]
+    probed = [means_of(student, p) for p in args.probe]
     labelled = [
         (means_of(student, p), dict(iter_table(p / args.label))) for p in (args.train, *args.test)
     ]
@@ -92,8 +92,12 @@ def _measure(experiment: Path, args: argparse.Namespace, ranks: Sequence[int]) -
         eraser = student.eraser = first_directions(whole, rank) if rank else None
         found = validate(model, config)
         if probed:
-            clean, *copies = [erased(eraser, x) for x in probed]
-            found += [balanced_accuracy(clean, copy) for copy in copies]
+            utts, *of_copies = map(list, probed)
+            clean, *copies = [erased(eraser, np.stack(list(x.values()))) for x in probed]
+            found += [
+                balanced_accuracy(clean, copy, (utts, of_copy))
+                for copy, of_copy in zip(copies, of_copies, strict=True)
+            ]
         train, *tests = [
             (erased(eraser, np.stack([x[utt] for utt in y])), list(y.values())) for x, y in labelled
         ]
@@ -146,8 +150,8 @@ def validate(model: DistillModel, config: dict) -> list[float]:
     total = frames = 0.0
     for utt, entry in iter_table(config["valid_data_path_and_name_and_type"][0][0]):
         wav = read_audio(entry, rate=model.student.rate)
-        _, batch = collate([(utt, views(utt, {"speech": wav}))])
-        _, stats, weight = model(**batch)
+        utts, batch = collate([(utt, views(utt, {"speech": wav}))])
+        _, stats, weight = model(**batch, utt_id=utts)
         total, frames = total + float(stats["distill"] * weight), frames + float(weight)
     probes = model.fit_probes()
     return [total / frames, *map(probes.get, ("domain_probe", "domain_probe_deviation"))]

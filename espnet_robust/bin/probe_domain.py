@@ -14,7 +14,8 @@ def get_parser() -> argparse.ArgumentParser:
         description=__doc__,
         epilog="For each model and each distorted copy: balanced accuracy of logistic regression\n"
         "on the last layer's mean over time, and on its standard deviation over time, for\n"
-        "held-out utterances; 0.5 is chance. `all`: clean against all copies together.\n"
+        "utterances of which it was fitted to no copy; 0.5 is chance. `all`: clean against all\n"
+        "copies together.\n"
         "With --erase_clean and --erase_distorted, which need other utterances, also on means\n"
         "after linear erasure fitted to these: LEACE, which makes the two sides' means equal,\n"
         "and erasure of the --rank directions in which distortion changes utterances most.",

@@ -1,6 +1,7 @@
 """The model that ESPnet's trainer drives: frozen teachers, student, heads, adversary, loss."""
 
 import copy
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -130,7 +131,7 @@ class DistillModel(AbsESPnetModel):
             student_speech: (B, N), the student's view, with ``student_speech_lengths`` samples.
             domain: (B, 1) int64, class of the student's view.
             student_mask: (B, T), 1 on frames of the student's input to mask.
-            utt_id: utterance ids, for the message if the loss is not finite.
+            utt_id: utterance ids, for the probe, and for the message if the loss is not finite.
             views: views for auxiliary losses, such as clean_speech (B, N); others are ignored.
 
         Raises:
@@ -152,7 +153,7 @@ class DistillModel(AbsESPnetModel):
             )
             clean = (undistorted.states, said)
             if not self.training and not idle:
-                self._listen(last, frames, hidden.lengths, domain[:, 0] != 0)
+                self._listen(last, frames, hidden.lengths, domain[:, 0] != 0, utt_id)
         inputs = AdversaryInput(
             hidden.states, hidden.lengths, domain[:, 0], predictions, targets, clean
         )
@@ -213,14 +214,17 @@ class DistillModel(AbsESPnetModel):
     def _matches(self) -> bool:
         return self.adversary is not None and self.adversary.config.matches
 
-    def _listen(self, last: Tensor, clean: Tensor, lengths: Tensor, distorted: Tensor) -> None:
+    def _listen(
+        self, last: Tensor, clean: Tensor, lengths: Tensor, distorted: Tensor, utts: Sequence[str]
+    ) -> None:
         """Give the probe the distorted utterances of a batch, and all utterances undistorted."""
         for side, frames in ((True, last), (False, clean)):
-            rows = distorted if side else slice(None)
+            rows = distorted if side else torch.ones_like(distorted)
+            ids = list(itertools.compress(utts, rows.tolist()))
             if self.erasure:
-                self.unerased_probe.add(summarise(frames, lengths)[rows], distorted=side)
+                self.unerased_probe.add(summarise(frames, lengths)[rows], ids, distorted=side)
                 frames = self._eraser[0].layer(frames, self.student.num_layers)
-            self.probe.add(summarise(frames, lengths)[rows], distorted=side)
+            self.probe.add(summarise(frames, lengths)[rows], ids, distorted=side)
 
     def fit_probes(self) -> dict[str, float]:
         """What the probes found in validation, see ``DomainProbe.fit``."""

@@ -2,7 +2,10 @@
 
 The classifier of adversarial training is no evidence: the student may evade it and still reveal the
 domain to another one. So a new classifier is fitted: logistic regression with balanced classes on
-standardised features, fitted to four fifths of the utterances and tested on the last fifth.
+standardised features, fitted to four fifths of the utterances and tested on the last fifth. All
+copies of an utterance, clean and distorted, are in the same fifth. Else the classifier would learn
+the words of one copy as its class, would meet the same words in the other class, and would seem to
+know less than nothing: accuracies below 0.5.
 
 The features are the mean over time, and the standard deviation over time. Methods that work on the
 mean may leave the deviation as it is, and a recogniser with ``normalize: utterance_mvn`` subtracts
@@ -20,7 +23,7 @@ import torch.distributed
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
@@ -35,29 +38,55 @@ from espnet_robust.models.student import load_student
 FOLDS = 5
 
 
-def balanced_accuracy(clean: np.ndarray, distorted: np.ndarray) -> float:
+def balanced_accuracy(
+    clean: np.ndarray, distorted: np.ndarray, utts: tuple[Sequence, Sequence]
+) -> float:
     """Balanced accuracy in [0, 1] of a linear classifier; chance is 0.5.
 
     Args:
         clean: (N, D) features, one row per utterance.
-        distorted: (M, D), likewise.
+        distorted: (M, D), likewise; there may be several copies of an utterance.
+        utts: the utterances of the N and of the M rows: ids, or numbers. A copy has that of the
+            speech of which it is made.
 
     Returns:
         The accuracy; NaN if a class has fewer than FOLDS utterances.
     """
-    if min(len(clean), len(distorted)) < FOLDS:
+    if not _are_enough(utts):
         return float("nan")
     features = np.concatenate([clean, distorted])
     labels = np.repeat([0, 1], [len(clean), len(distorted)])
     reader = make_pipeline(
         StandardScaler(), LogisticRegression(max_iter=300, class_weight="balanced")
     )
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    folds = PredefinedSplit(_folds(*utts))
     with warnings.catch_warnings():
         # Convergence to the last digit would not change any decision.
         warnings.simplefilter("ignore", ConvergenceWarning)
         found = cross_val_predict(reader, features, labels, cv=folds)
     return float(balanced_accuracy_score(labels, found))
+
+
+def _are_enough(utts: tuple[Sequence, Sequence]) -> bool:
+    return min(len(set(side)) for side in utts) >= FOLDS
+
+
+def _folds(clean: Sequence, distorted: Sequence) -> np.ndarray:
+    """(N + M,) the folds of the rows, from their utterances; the order of the rows has no say.
+
+    The utterances are shuffled, because their ids may follow a pattern. Each class's are spread
+    over all folds, as many in each as in any other, or one more.
+    """
+    names, of_row = np.unique([*clean, *distorted], return_inverse=True)
+    shuffled = np.random.default_rng(0).permutation(len(names))
+    # First those that are only clean, last those that are only distorted: so the utterances of a
+    # class are all in a row.
+    in_clean, in_distorted = (np.isin(names, side) for side in (clean, distorted))
+    kinds = in_distorted.astype(int) - in_clean
+    dealt = shuffled[np.argsort(kinds[shuffled], kind="stable")]
+    folds = np.empty(len(names), int)
+    folds[dealt] = np.arange(len(names)) % FOLDS
+    return folds[of_row]
 
 
 def summarise(frames: Tensor, lengths: Tensor) -> Tensor:
@@ -70,11 +99,18 @@ class DomainProbe:
     """Collects a student's states, summarised over time, until the classifiers are fitted."""
 
     def __init__(self):
-        self._rows: dict[bool, list[np.ndarray]] = {False: [], True: []}
+        self._rows: dict[bool, list[tuple[str, np.ndarray]]] = {False: [], True: []}
 
-    def add(self, summaries: Tensor, distorted: bool) -> None:
-        """Add (B, 2, D) ``summarise`` of utterances that are all distorted, or all clean."""
-        self._rows[distorted].extend(summaries.detach().float().cpu().numpy())
+    def add(self, summaries: Tensor, utts: Sequence[str], distorted: bool) -> None:
+        """Add utterances that are all distorted, or all clean.
+
+        Args:
+            summaries: (B, 2, D), see ``summarise``.
+            utts: their B ids; an utterance has the same clean and distorted.
+            distorted: which they are.
+        """
+        rows = summaries.detach().float().cpu().numpy()
+        self._rows[distorted].extend(zip(utts, rows, strict=True))
 
     def fit(self) -> dict[str, float]:
         """``balanced_accuracy`` of everything added, in all processes; then clear it.
@@ -88,15 +124,25 @@ class DomainProbe:
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             shares = [None] * torch.distributed.get_world_size()
             torch.distributed.all_gather_object(shares, rows)
-        sides = [[row for share in shares for row in share[label]] for label in (False, True)]
-        if min(map(len, sides)) < FOLDS:
+        # Sorted, because roundings depend on the order, which must not depend on the processes.
+        sides = [
+            sorted((row for share in shares for row in share[label]), key=_utterance_and_mean)
+            for label in (False, True)
+        ]
+        utts = tuple([utt for utt, _ in side] for side in sides)
+        if not _are_enough(utts):
             return {}
-        # Sorted, because folds depend on the order, which must not depend on the processes.
-        clean, distorted = (np.stack(sorted(side, key=lambda x: tuple(x[0]))) for side in sides)
+        clean, distorted = (np.stack([row for _, row in side]) for side in sides)
         names = ("domain_probe", "domain_probe_deviation")
         return {
-            name: balanced_accuracy(clean[:, i], distorted[:, i]) for i, name in enumerate(names)
+            name: balanced_accuracy(clean[:, i], distorted[:, i], utts)
+            for i, name in enumerate(names)
         }
+
+
+def _utterance_and_mean(item: tuple[str, np.ndarray]) -> tuple[str, tuple[float, ...]]:
+    utt, row = item
+    return utt, tuple(row[0])
 
 
 @dataclass(frozen=True)
@@ -157,8 +203,12 @@ def _erasers(means: np.ndarray, rank: int) -> dict[str, AffineEraser]:
 
 
 def _against_the_first(arrays: Sequence[np.ndarray]) -> list[float]:
+    """Of (N, D) features of the same utterances, of all copies together and of each."""
     clean, *distorted = arrays
-    return [balanced_accuracy(clean, d) for d in (np.concatenate(distorted), *distorted)]
+    utts = np.arange(len(clean))
+    together = np.concatenate(distorted), np.tile(utts, len(distorted))
+    pairs = [together, *((copy, utts) for copy in distorted)]
+    return [balanced_accuracy(clean, copy, (utts, of_copy)) for copy, of_copy in pairs]
 
 
 def _features(model: SpeechModel, clean: Path, distorted: Sequence[Path]) -> np.ndarray:

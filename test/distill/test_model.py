@@ -141,7 +141,7 @@ def test_the_average_moves_once_in_each_update(teacher, inputs, dat):
         model(**inputs, clean_speech=inputs["speech"])
         torch.testing.assert_close(ours, begun + share)
     model.eval()
-    model(**inputs, clean_speech=inputs["speech"])
+    model(**inputs, clean_speech=inputs["speech"], utt_id=["a", "b", "c"])
     torch.testing.assert_close(ours, begun + 0.19)
 
 

@@ -6,7 +6,7 @@ import torch
 from espnet_robust.bin import probe_domain
 from espnet_robust.common.errors import ConfigError, DataDirError
 from espnet_robust.distill.erasure import fit_eraser, fit_nuisance_eraser
-from espnet_robust.distill.probe import FOLDS, DomainProbe, balanced_accuracy, summarise
+from espnet_robust.distill.probe import FOLDS, DomainProbe, _folds, balanced_accuracy, summarise
 
 
 def draw(number: int, seed: int, shift: float = 0.0) -> np.ndarray:
@@ -15,17 +15,81 @@ def draw(number: int, seed: int, shift: float = 0.0) -> np.ndarray:
     return x @ np.diag([1, 1, 1, 1, 100, 0.01, 1, 1])
 
 
+def accuracy_of_strangers(clean: np.ndarray, distorted: np.ndarray) -> float:
+    """``balanced_accuracy`` where each row is of an utterance of its own."""
+    numbers = np.arange(len(clean) + len(distorted))
+    return balanced_accuracy(clean, distorted, (numbers[: len(clean)], numbers[len(clean) :]))
+
+
+def accuracy_of_twins(clean: np.ndarray, distorted: np.ndarray) -> float:
+    """``balanced_accuracy`` where the rows of both sides are of the same utterances, in turn."""
+    numbers = np.arange(len(clean))
+    return balanced_accuracy(
+        clean, distorted, (numbers, np.tile(numbers, len(distorted) // len(clean)))
+    )
+
+
 def test_chance_where_nothing_differs():
-    assert balanced_accuracy(draw(100, 0), draw(400, 1)) == pytest.approx(0.5, abs=0.07)
+    assert accuracy_of_strangers(draw(100, 0), draw(400, 1)) == pytest.approx(0.5, abs=0.07)
 
 
 def test_it_reads_a_shift_as_well_as_can_be():
     # Balanced classes of Gaussians whose means are 3 deviations apart: Phi(1.5) = 0.933.
-    assert balanced_accuracy(draw(400, 0), draw(1600, 1, 3.0)) == pytest.approx(0.933, abs=0.02)
+    found = accuracy_of_strangers(draw(400, 0), draw(1600, 1, 3.0))
+    assert found == pytest.approx(0.933, abs=0.02)
+
+
+@pytest.mark.parametrize("copies", [1, 3])
+@pytest.mark.parametrize("noise", [1e-3, 0.3, 1.0])
+def test_chance_where_twins_differ_only_by_noise(noise, copies):
+    """A classifier that has met an utterance's twin, in the other class, would be below chance."""
+    rng = np.random.default_rng(0)
+    clean = rng.standard_normal((216, 64))
+    distorted = np.tile(clean, (copies, 1))
+    distorted += noise * rng.standard_normal(distorted.shape)
+    clean += noise * rng.standard_normal(clean.shape)
+    assert accuracy_of_twins(clean, distorted) == pytest.approx(0.5, abs=0.06)
+    distorted[:, 3] += 8.0
+    assert accuracy_of_twins(clean, distorted) > 0.97
+
+
+def test_of_two_equal_sides_it_knows_exactly_nothing():
+    assert accuracy_of_twins(draw(50, 0), draw(50, 0)) == 0.5
+
+
+def test_the_probe_keeps_twins_together_where_only_some_have_one():
+    rng = np.random.default_rng(1)
+    clean = np.repeat(rng.standard_normal((160, 1, 64)), 2, axis=1)
+    noisy = clean + 0.1 * rng.standard_normal(clean.shape)
+    utts = ids("u", 160)
+    probe = DomainProbe()
+    probe.add(torch.from_numpy(clean), utts, distorted=False)
+    probe.add(torch.from_numpy(noisy[::2]), utts[::2], distorted=True)
+    for value in probe.fit().values():
+        assert value == pytest.approx(0.5, abs=0.08)
+
+
+@pytest.mark.parametrize(
+    ("clean", "distorted"), [(40, 40), (40, 5), (5, 40), (7, 13), (FOLDS, FOLDS)]
+)
+@pytest.mark.parametrize("shared", [0, 3, 5])
+def test_every_fold_has_both_classes_and_whole_utterances(clean, distorted, shared):
+    utts = ids("u", clean + distorted - shared)
+    sides = utts[:clean], utts[clean - shared :]
+    folds = dict(zip(sides[0] + sides[1], _folds(*sides), strict=True))
+    assert [folds[utt] for utt in sides[0] + sides[1]] == _folds(*sides).tolist()  # one per id
+    for side in sides:
+        sizes = np.bincount([folds[utt] for utt in side], minlength=FOLDS)
+        assert sizes.min() >= 1 and np.ptp(sizes) <= 1
+    backwards = _folds(*(side[::-1] for side in sides))
+    assert [folds[utt] for utt in sides[0][::-1] + sides[1][::-1]] == backwards.tolist()
 
 
 def test_too_few_to_tell():
-    assert np.isnan(balanced_accuracy(draw(FOLDS - 1, 0), draw(99, 1)))
+    assert np.isnan(accuracy_of_strangers(draw(FOLDS - 1, 0), draw(99, 1)))
+    # Many copies of a few utterances are still a few utterances.
+    few = np.arange(FOLDS - 1)
+    assert np.isnan(balanced_accuracy(draw(99, 0), draw(40, 1), (np.arange(99), np.tile(few, 10))))
 
 
 def test_a_summary_is_mean_and_deviation_over_the_utterances_own_frames():
@@ -40,22 +104,26 @@ def summaries(number: int, seed: int, mean: float = 0.0, deviation: float = 0.0)
     return torch.from_numpy(np.stack(sides, axis=1))
 
 
+def ids(letter: str, number: int) -> list[str]:
+    return [f"{letter}{i:03}" for i in range(number)]
+
+
 def test_the_probe_forgets_once_it_was_fitted():
     probe = DomainProbe()
     assert probe.fit() == {}
     clean, distorted = summaries(50, 0), summaries(50, 1, mean=9.0)
-    for rows in clean.split(10):
-        probe.add(rows, distorted=False)
-    for rows in distorted.split(10):
-        probe.add(rows, distorted=True)
+    for i, rows in enumerate(clean.split(10)):
+        probe.add(rows, ids(f"u{i}", 10), distorted=False)
+    for i, rows in enumerate(distorted.split(10)):
+        probe.add(rows, ids(f"u{i}", 10), distorted=True)
     assert probe.fit()["domain_probe"] == 1
     assert probe.fit() == {}
 
 
 def test_what_the_mean_hides_the_deviation_reveals():
     probe = DomainProbe()
-    probe.add(summaries(100, 0), distorted=False)
-    probe.add(summaries(100, 1, deviation=9.0), distorted=True)
+    probe.add(summaries(100, 0), ids("a", 100), distorted=False)
+    probe.add(summaries(100, 1, deviation=9.0), ids("b", 100), distorted=True)
     found = probe.fit()
     assert found["domain_probe"] == pytest.approx(0.5, abs=0.15)
     assert found["domain_probe_deviation"] == 1
@@ -67,7 +135,9 @@ def test_the_order_in_which_it_hears_does_not_matter():
         probe = DomainProbe()
         for seed, shift in ((0, 0.0), (1, 1.0)):
             rows = summaries(60, seed, mean=shift)
-            probe.add(rows if order == 1 else rows.flip(0), distorted=shift > 0)
+            if order == -1:
+                rows = rows.flip(0)
+            probe.add(rows, ids("u", 60)[::order], distorted=shift > 0)
         found.append(probe.fit())
     assert found[0] == found[1]
 
@@ -80,8 +150,8 @@ def test_what_is_erased_no_linear_reader_finds(classes):
     erased = eraser(x)
     means = np.stack([erased[labels == k].mean(0) for k in range(classes)])
     np.testing.assert_allclose(means, means[:1].repeat(classes, 0), atol=1e-6 * np.abs(x).max())
-    assert balanced_accuracy(x[labels == 0], x[labels == 1]) > 0.8
-    assert balanced_accuracy(erased[labels == 0], erased[labels == 1]) < 0.55
+    assert accuracy_of_strangers(x[labels == 0], x[labels == 1]) > 0.8
+    assert accuracy_of_strangers(erased[labels == 0], erased[labels == 1]) < 0.55
     # Of least change: what is uncorrelated with the classes stays as it was.
     assert eraser.read.shape[1] <= classes - 1
     np.testing.assert_allclose(erased.mean(0), x.mean(0), atol=1e-9 * np.abs(x).max())
@@ -101,8 +171,8 @@ def test_directions_of_known_kinds_hide_unknown_kinds_where_leace_does_not():
     leace = fit_eraser(np.concatenate([clean, known]), np.repeat([0, 1], [400, 800]))
     nuisance = fit_nuisance_eraser(np.tile(clean, (2, 1)), known, rank=2)
     unknown = noisy(unseen, 9, kind=2)
-    assert balanced_accuracy(leace(unseen), leace(unknown)) > 0.9
-    assert balanced_accuracy(nuisance(unseen), nuisance(unknown)) < 0.6
+    assert accuracy_of_twins(leace(unseen), leace(unknown)) > 0.9
+    assert accuracy_of_twins(nuisance(unseen), nuisance(unknown)) < 0.6
     # What distortion leaves alone, such as the words, stays.
     erased = nuisance(unseen)
     for i in range(2, 8):
@@ -166,7 +236,7 @@ def test_the_command(copies, teacher_dirs, capsys):
     head, mean, deviation, leace, erased = lines
     assert head == ["model", "all", "train", "train"]
     for row in (mean, deviation):
-        assert float(row[2]) > 0.8 and float(row[3]) <= 0.5  # the tone; the same once more
+        assert float(row[2]) > 0.8 and float(row[3]) == 0.5  # the tone; the same once more
     assert mean[0].endswith(", mean") and deviation[0].endswith(", deviation")
     assert leace[0].endswith(", mean, LEACE") and erased[0].endswith(", mean, 3 erased")
     assert float(erased[2]) < float(mean[2]) and float(leace[2]) < float(mean[2])
