@@ -31,7 +31,7 @@ from typing import Any
 
 from espnet_robust.common.config import base_chain, find_yaml, no_yaml, read_yaml
 from espnet_robust.common.errors import ConfigError
-from espnet_robust.common.merging import Config, lay_over
+from espnet_robust.common.merging import Config, as_options, checked, lay_over, settled
 from espnet_robust.common.shipped import conf_dir
 
 CONF = conf_dir()
@@ -83,9 +83,11 @@ class Recipe:
         if path is None:
             raise ConfigError(f"no budget {name!r}: {no_yaml(name, folders)}")
         content = read_yaml(path)
-        if not isinstance(content.get(section), dict):
-            raise ConfigError(f"{path}: no section {section!r}; it has {', '.join(content)}")
-        return content[section]
+        if section not in content:
+            has = ", ".join(map(str, content))
+            raise ConfigError(f"{path}: no section {section!r}; it has {has}")
+        where = f"{path}: {section}"
+        return checked(as_options(content[section], where), where)
 
 
 def resolve(
@@ -109,7 +111,7 @@ def resolve(
     Raises:
         ConfigError: a file is missing or wrong; the message has its name and the closest match.
     """
-    given = overrides or {}
+    given = checked(overrides or {}, "options")
     if task == "distill":
         config = lay_over(_system(system, recipe), recipe.budget(budget, task))
         config = _with_mixtures(lay_over(config, given), recipe.directory, recipe)
@@ -122,7 +124,7 @@ def resolve(
     layers.append(logmel if system == "logmel" else CONF / "downstream/speech_model.yaml")
     config = {}
     for path in layers:
-        config = lay_over(config, read_yaml(path))
+        config = lay_over(config, checked(read_yaml(path), path))
     layer = recipe.layer(recipe.task_config, f"{task}.yaml")
     config = lay_over(config, _for_system(layer, system, recipe))
     config = lay_over(config, recipe.budget(budget, task))
@@ -172,12 +174,13 @@ def derive(config: Config, name: str) -> Config:
         ConfigError: ``total_steps`` is given and is not the number of updates, or it is not given
             and that number is unknown.
     """
+    config = settled(config, name)
     iterations = config.get("num_iters_per_epoch")
     if isinstance(iterations, str) and iterations.strip().lower() in NO_NUMBER:
         config = config | {"num_iters_per_epoch": (iterations := None)}
     if config.get("scheduler") != "onecyclelr" or "num_iters_per_epoch" not in config:
         return config
-    scheduler = dict(config.get("scheduler_conf") or {})
+    scheduler = dict(config.get("scheduler_conf", {}))
     if iterations is None:
         if not {"total_steps", "steps_per_epoch"} & {*scheduler}:
             raise ConfigError(
@@ -189,7 +192,7 @@ def derive(config: Config, name: str) -> Config:
             f"{name}: scheduler_conf.total_steps is {scheduler['total_steps']}, but max_epoch x "
             f"num_iters_per_epoch makes {steps} updates; leave total_steps out, it is computed"
         )
-    if "max_lr" not in scheduler and "lr" in (config.get("optim_conf") or {}):
+    if "max_lr" not in scheduler and "lr" in config.get("optim_conf", {}):
         scheduler["max_lr"] = config["optim_conf"]["lr"]
     return config | {"scheduler_conf": scheduler}
 
@@ -211,7 +214,7 @@ def _system(system: str, recipe: Recipe) -> Config:
     assert path, "check_system found it"
     config: Config = {}
     adapted = False
-    for part, content in base_chain(path, [recipe.own, CONF / "distill"]):
+    for part, content in _chain(path, [recipe.own, CONF / "distill"]):
         if not adapted and part.parent.resolve() != (CONF / "distill").resolve():
             config, adapted = lay_over(config, _recipe_layer(recipe, system)), True
         config = lay_over(config, _absolute(content, part, recipe))
@@ -225,23 +228,27 @@ def _recipe_layer(recipe: Recipe, system: str) -> Config:
     if str(path) == "none" or (recipe.distill_config is None and not path.is_file()):
         return {}
     config: Config = {}
-    for part, content in base_chain(path, [CONF]):
+    for part, content in _chain(path, [CONF]):
         config = lay_over(config, _absolute(content, part, recipe))
     return _for_system(config, system, recipe)
 
 
 def _for_system(config: Config, system: str, recipe: Recipe) -> Config:
     """``config`` with what it says under ``systems`` about one system laid over the rest."""
-    single = config.get("systems") or {}
+    single = config.get("systems", {})
     for name in single:
         check_system(name, recipe)
     rest = {key: value for key, value in config.items() if key != "systems"}
     return lay_over(rest, single.get(system, {}))
 
 
+def _chain(path: Path, folders: Sequence[Path]) -> list[tuple[Path, Config]]:
+    return [(part, checked(content, part)) for part, content in base_chain(path, folders)]
+
+
 def _read_chain(path: Path, folders: Sequence[Path]) -> Config:
     config: Config = {}
-    for _, content in base_chain(path, folders):
+    for _, content in _chain(path, folders):
         config = lay_over(config, content)
     return config
 
@@ -277,9 +284,8 @@ def _owner(path: Path) -> Path:
 def _absolute(content: Config, path: Path, recipe: Recipe) -> Config:
     """``content`` of the YAML ``path``, with its paths made relative to the recipe."""
     owner, config = _owner(path), dict(content)
-    for system, changes in (config.get("systems") or {}).items():
-        if isinstance(changes, dict):
-            config["systems"] = {**config["systems"], system: _absolute(changes, path, recipe)}
+    for system, changes in config.get("systems", {}).items():
+        config["systems"] = {**config["systems"], system: _absolute(changes, path, recipe)}
     if "teacher" in config:
         config["teacher"] = _path(config["teacher"], owner, recipe.directory)
     for key in MIXTURES:

@@ -1,6 +1,7 @@
 """Lay one configuration over another, and read settings of the command line as one."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from espnet_robust.common.errors import ConfigError
@@ -10,6 +11,8 @@ CLASSES = (
     "frontend", "specaug", "normalize", "preencoder", "encoder", "postencoder", "decoder",
     "optim", "scheduler",
 )  # fmt: skip
+
+LISTS = ("init_param", "freeze_param")  # of texts
 
 Config = dict[str, Any]
 
@@ -28,6 +31,54 @@ def lay_over(base: Mapping, over: Mapping) -> Config:
         both = isinstance(value, dict) and isinstance(kept.get(key), dict)
         kept[key] = lay_over(kept[key], value) if both else value
     return kept
+
+
+def as_options(value: Any, where: str, kind: str = "a mapping of options") -> Config:
+    """A copy of the mapping ``value``; of None, which an empty section is, ``{}``.
+
+    Raises:
+        ConfigError: it is something else; the message begins with ``where``.
+    """
+    if not isinstance(value, Mapping | None):
+        raise ConfigError(f"{where}: must be {kind}, got {value!r}")
+    return dict(value or {})
+
+
+def checked(content: Mapping, where: Path | str) -> Config:
+    """``content`` after checking ``erase``, each ``*_conf`` and ``systems``.
+
+    Raises:
+        ConfigError: one of these is neither a mapping nor null; the message begins with ``where``.
+    """
+    config = dict(content)
+    for key in filter(_holds_options, config):
+        as_options(config[key], f"{where}: {key}")
+    if "systems" in config:
+        systems = as_options(config["systems"], f"{where}: systems", "a mapping {SYSTEM: {...}}")
+        config["systems"] = {
+            name: checked(as_options(changes, f"{where}: systems: {name}"), f"{where}: {name}")
+            for name, changes in systems.items()
+        }
+    return config
+
+
+def settled(config: Config, where: str) -> Config:
+    """``config`` with ``{}`` or ``[]`` for null where ESPnet wants a mapping or a list.
+
+    Raises:
+        ConfigError: ``freeze_param`` or ``init_param`` is not a list of texts.
+    """
+    config = {k: {} if v is None and _holds_options(k) else v for k, v in config.items()}
+    for key in LISTS:
+        if key in config:
+            value = config[key] = [] if config[key] is None else config[key]
+            if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
+                raise ConfigError(f"{where}: {key}: must be a list of texts, got {value!r}")
+    return config
+
+
+def _holds_options(key: Any) -> bool:
+    return key == "erase" or str(key).endswith("_conf")
 
 
 def parse_settings(words: Sequence[str]) -> Config:

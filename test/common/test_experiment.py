@@ -316,6 +316,61 @@ def test_refuses(recipe, system, budget, files, message):
         resolve("distill", system, recipe(**files), budget)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("systems: [cdm1]", r"systems: must be a mapping {SYSTEM: {...}}, got ['cdm1']"),
+        ("systems: 3", "systems: must be a mapping {SYSTEM: {...}}, got 3"),
+        ("systems: {cdm1: [a]}", "systems: cdm1: must be a mapping of options, got ['a']"),
+        ("systems: {cdm1: {erase: 4}}", "cdm1: erase: must be a mapping of options, got 4"),
+        ("scheduler_conf: 3", "scheduler_conf: must be a mapping of options, got 3"),
+        ("optim_conf: [a]", "optim_conf: must be a mapping of options, got ['a']"),
+        ("erase: 16", "erase: must be a mapping of options, got 16"),
+        ("erase: [16]", "erase: must be a mapping of options, got [16]"),
+    ],
+)
+def test_refuses_what_is_no_mapping(recipe, text, message):
+    for name in ("distill", *(() if "systems" in text else ("distill__cdm1",))):
+        with pytest.raises(ConfigError) as e:
+            resolve("distill", "cdm1", recipe(**{"distill": "{}", name: text}), "tiny")
+        assert str(e.value).endswith(f"{name.replace('__', '/')}.yaml: {message}")
+    with pytest.raises(ConfigError) as e:
+        resolve("cls", "cdm1", recipe(distill="{}", cls=text), "tiny")
+    assert str(e.value).endswith(f"cls.yaml: {message}")
+    with pytest.raises(ConfigError) as e:
+        resolve("asr", "cdm1", recipe(), "tiny", yaml.safe_load(text))
+    assert str(e.value) == f"options: {message}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("distill: [a]", "b.yaml: distill: must be a mapping of options, got ['a']"),
+        ("distill: {optim_conf: 5}", "b.yaml: distill: optim_conf: must be a mapping of options"),
+        ("1: {}", "b.yaml: no section 'distill'; it has 1"),
+    ],
+)
+def test_refuses_a_budget(recipe, text, message):
+    with pytest.raises(ConfigError) as e:
+        resolve("distill", "cdm1", recipe(budget__b=text), "b")
+    assert message in str(e.value)
+
+
+def test_an_empty_section_changes_nothing(recipe):
+    plain = resolve("distill", "cdm1", recipe(), "paper")
+    ours = recipe(distill="systems: {cdm1: }", budget__b="distill:")
+    assert resolve("distill", "cdm1", ours, "b") == plain
+    assert resolve("distill", "cdm1", recipe(distill="systems:"), "b") == plain
+
+
+@pytest.mark.parametrize("value", [5, [5], {"a": 1}])
+def test_refuses_a_list_that_is_none(recipe, value):
+    for key in ("freeze_param", "init_param"):
+        with pytest.raises(ConfigError) as e:
+            resolve("asr", "teacher", recipe(), "tiny", {key: value})
+        assert str(e.value).endswith(f"tiny: {key}: must be a list of texts, got {value!r}")
+
+
 def test_refuses_an_unknown_classifier(recipe):
     with pytest.raises(ConfigError, match="classifier 'svm' is not blstm or linear"):
         resolve("cls", "teacher", recipe(), "tiny", classifier="svm")

@@ -18,6 +18,14 @@ def test_null_turns_off_what_a_layer_below_turns_on():
         resolve("distill", "cdm1", MINI, "short", {"teacher": None})
 
 
+def test_null_for_a_mapping_or_a_list_is_an_empty_one():
+    nulls = {"erase": None, "optim_conf": None, "freeze_param": None, "init_param": None}
+    config = resolve("distill", "cdm2_erased", MINI, "short", nulls)
+    assert {key: config[key] for key in nulls} == {
+        "erase": {}, "optim_conf": {}, "freeze_param": [], "init_param": [],
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("nothing", [None, "none", "Null"])
 def test_epochs_of_the_whole_corpus(nothing):
     """ESPnet's parser takes all of these spellings."""
