@@ -96,7 +96,7 @@ sources=(
 checked=$(on_cluster check_recipe "${plan[@]}" "${sources[@]}" --protocols "${protocol}" \
     --noise_source "${noise_source}" --systems "${systems}" --seeds "${seeds}" --tag "${tag}" \
     --stage "${stage}" --stop_stage "${stop_stage}" --nj "${nj}" "${ranks[@]}" \
-    --folds "${folds-}" --skipped_stages "${skipped}" --upload_hf "${upload_hf}" \
+    "--nbpe=${nbpe-}" --folds "${folds-}" --skipped_stages "${skipped}" --upload_hf "${upload_hf}" \
     "${pretraining[@]}" --preset "${preset-}" --dumpdir "${dumpdir}" --check_disk "${check_disk}")
 {
     read -r teacher && read -r protocol && { read -r cached || true; }

@@ -25,6 +25,7 @@ from espnet_robust.common.recipe import (
     check_directories,
     check_dumpdir,
     check_names,
+    check_nbpe,
     check_noise,
     check_numbers,
     check_seeds,
@@ -53,6 +54,7 @@ def get_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--systems", required=True, help="names, separated by blanks")
     parser.add_argument("--seeds", default="0", help="separated by blanks")
+    parser.add_argument("--nbpe", default="100", metavar="N", help="size of the BPE vocabulary")
     parser.add_argument("--tag", default="", metavar="NAME", help="of the experiment")
     parser.add_argument("--folds", default="", help="each fold checks its own outputs")
     add_cluster_options(parser)
@@ -85,6 +87,8 @@ def main(cmd: Sequence[str] | None = None) -> None:
     gpus_here = _gpus(ranks.ngpu, [] if args.cluster else stages)
     check_numbers(args.nj, ranks, gpus_here)
     check_seeds(args.seeds.split())
+    if args.task == "asr" and args.token_type == "bpe":
+        check_nbpe(args.nbpe)
     for option in ("systems", "train_set", "dev_set", "test_sets"):
         check_names(option, getattr(args, option).split())
     if args.tag:

@@ -21,6 +21,7 @@ MADE_FROM = "noise_source.json"  # in data/
 OWN = "own"  # the noise source for the user's own folders
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 _SEED = re.compile("0|[1-9][0-9]*")
+LEAST_BPE = 3  # one character, the mark at the beginning of a word, <unk>
 # Options that name directories of noises or RIRs; conf/noise/*.yaml say which are needed.
 DIRECTORIES = ("noise", "rir", "musan", "wham", "fsd50k", "dns")
 
@@ -208,6 +209,15 @@ def check_seeds(seeds: Sequence[str]) -> None:
             "in digits without zeros before them"
         )
     _check_once("seeds", seeds)
+
+
+def check_nbpe(nbpe: str) -> None:
+    """Raise ConfigError if ``nbpe`` is no size of a BPE vocabulary; the text may need a larger."""
+    if not re.fullmatch("[1-9][0-9]*", nbpe) or int(nbpe) < LEAST_BPE:
+        raise ConfigError(
+            f"--nbpe {nbpe!r}: need the size of a BPE vocabulary, a whole number of at least "
+            f"{LEAST_BPE}, such as 100"
+        )
 
 
 def _check_once(option: str, words: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from espnet_robust.common.recipe import (
     check_directories,
     check_dumpdir,
     check_names,
+    check_nbpe,
     check_noise,
     check_numbers,
     check_seeds,
@@ -120,6 +121,13 @@ def test_seeds(seeds):
     with pytest.raises(ConfigError, match="need whole numbers from 0"):
         check_seeds(seeds)
     check_seeds(["0", "12"])
+
+
+@pytest.mark.parametrize("nbpe", ["", "foo", "-5", "0", "2", "1e2", "0100", "٣٠"])
+def test_no_size_of_a_vocabulary(nbpe):
+    with pytest.raises(ConfigError, match="^--nbpe .*need the size .* at least 3, such as 100$"):
+        check_nbpe(nbpe)
+    check_nbpe("3")
 
 
 def test_nothing_is_named_twice():
