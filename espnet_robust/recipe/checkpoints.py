@@ -8,8 +8,10 @@ from espnet_robust.common.errors import ConfigError
 
 USUAL = "valid.loss.best.pth"
 BEST_STUDENT = "valid.distill.best.pth"
-# The best epoch by a criterion, or the mean of several.
-_BY_CRITERION = re.compile(r"((?:train|valid)\.\w+)\.(?:best|ave\w*)\.pth", re.ASCII)
+# The model of an epoch, while it is among the best, and that of the last one.
+_OF_AN_EPOCH = re.compile(r"(?:[1-9][0-9]*epoch|latest)\.pth")
+# The mean of the best epochs by a criterion, at the end or on the way there.
+_MEAN = re.compile(r"(.+)\.ave(?:_[1-9][0-9]*best)?(?:\.till[1-9][0-9]*epoch)?\.pth")
 
 
 def kept_by(config: Mapping[str, Any]) -> list[str]:
@@ -29,14 +31,15 @@ def best_of(config: Mapping[str, Any], checkpoint: str) -> str:
 
 
 def check_kept(option: str, checkpoint: str, config: Mapping[str, Any]) -> None:
-    """Raise ConfigError if a training would not keep ``checkpoint``.
+    """Raise ConfigError if a training would keep no model of the name ``checkpoint``.
 
     Args:
         option: how to change it, for the message.
     """
     kept = kept_by(config)
-    found = _BY_CRITERION.fullmatch(checkpoint)
-    if found and f"{found[1]}.best.pth" not in kept:
+    mean = _MEAN.fullmatch(checkpoint)
+    wanted = f"{mean[1]}.best.pth" if mean else checkpoint
+    if wanted not in kept and not _OF_AN_EPOCH.fullmatch(checkpoint):
         raise ConfigError(
             f"{checkpoint} would not be kept: best_model_criterion gives {', '.join(kept)}; "
             f"{option}"

@@ -37,6 +37,8 @@ STAGE_5 = ("--stage", "5", "--stop_stage", "5")
             ("--pretrain_teacher", "true", "--teacher", "teacher"),
             "makes exp/teacherN and takes it as the teacher: leave out one",
         ),
+        (("--nbpe", "foo"), "--nbpe 'foo': need the size of a BPE vocabulary, a whole number"),
+        (("--checkpoint", "nope.pth"), "nope.pth would not be kept: best_model_criterion gives"),
         (("--stage", "13"), "stage '13' does not exist"),
         (("--stop_stage", "12"), "stage 12 uploads to the hub: name a repository, --upload_hf"),
         (("--stop_stage", "12", "--upload_hf", "mini"), "--upload_hf 'mini' is not a repository"),
