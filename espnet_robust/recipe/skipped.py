@@ -55,13 +55,18 @@ def check_pretrained(
 def current(plan: Plan, systems: Sequence[str], seeds: Sequence[str]) -> list[str]:
     """The systems whose scores, and all outputs before them, are current.
 
-    The others are named on stderr, with the reason.
+    The others are named on stderr, with the reason. One is a system whose YAML, teacher or noise is
+    no longer there: its scores cannot be checked.
     """
     found = []
     for system in systems:
-        problem = next(_of_system(plan, [SCORING + 1], [system], seeds), None)
-        if problem:
-            print(f"{system} is left out of the table: {problem[1]}", file=sys.stderr)
+        try:
+            problem = next(_of_system(plan, [SCORING + 1], [system], seeds), None)
+            reason = problem[1] if problem else ""
+        except UserError as e:
+            reason = " ".join(str(e).split())  # a distortion YAML lists each error on a line
+        if reason:
+            print(f"{system} is left out of the table: {reason}", file=sys.stderr)
         else:
             found.append(system)
     return found
