@@ -151,6 +151,10 @@ def _check_data(args: argparse.Namespace, plan: Plan, stages: Sequence[int]) -> 
     given = {name: getattr(args, name) for name in DIRECTORIES}
     if stages[0] <= 2:
         check_directories(args.noise_source, given)
+    if 2 in stages:
+        from espnet_robust.corpora.noise_source import check_corpora
+
+        check_corpora(args.noise_source)
     if 2 not in stages and {3, 5, 7} & {*stages}:  # they hear them
         check_noise(args.noise_source, given, args.recipe / "data")
 

@@ -10,7 +10,6 @@ from espnet_robust.common.recipe import (
     check_directories,
     directories_of,
     forget_noise,
-    read_noise_source,
     record_noise,
 )
 
@@ -30,10 +29,11 @@ def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
     given = directories_of(args.source, {name: getattr(args, name) for name in DIRECTORIES})
     check_directories(args.source, given)
-    from espnet_robust.corpora.noise_source import prepare_noise
+    from espnet_robust.corpora.noise_source import check_corpora, prepare_noise
 
+    check_corpora(args.source)
     forget_noise(args.out)
-    made = prepare_noise(read_noise_source(args.source), args.out, given)
+    made = prepare_noise(args.source, args.out, given)
     record_noise(args.source, given, args.out)
     for data_dir in made:
         number = sum(1 for _ in (data_dir / "wav.scp").open(encoding="utf-8"))

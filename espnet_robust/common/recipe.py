@@ -41,14 +41,36 @@ class NoiseSource:
     protocols: Sequence[str]
     directories: Mapping[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        one = "such as [{corpus: mini_noise}]"
+        if not self.data or not _all_are(dict, self.data):
+            raise ConfigError(f"data {self.data!r}: need a list of corpora, {one}")
+        if not _all_are(str, self.protocols):
+            raise ConfigError(f"protocols {self.protocols!r}: need a list of YAMLs; [] for none")
+        given = self.directories
+        if not isinstance(given, Mapping) or not _all_are(str, [*given, *given.values()]):
+            raise ConfigError(f"directories {given!r}: need options and what they hold")
+        for name in given:
+            if name not in DIRECTORIES:
+                raise ConfigError(f"directories: unknown {name!r}{nearest(name, DIRECTORIES)}")
+
+
+def _all_are(kind: type, values: Any) -> bool:
+    return isinstance(values, list | tuple) and all(isinstance(one, kind) for one in values)
+
+
+def noise_yaml(name: str) -> Path:
+    """The YAML of the noise source ``name``, whether there is one or not."""
+    return CONF / "noise" / f"{OWN if _is_own(name) else name}.yaml"
+
 
 def read_noise_source(name: str) -> NoiseSource:
     """The source conf/noise/NAME.yaml, or conf/noise/own.yaml if NAME is a directory.
 
     Raises:
-        ConfigError: there is no source of that name.
+        ConfigError: there is no source of that name, or something in it is wrong.
     """
-    path = CONF / "noise" / f"{OWN if _is_own(name) else name}.yaml"
+    path = noise_yaml(name)
     if not path.is_file():
         if "/" in name:
             raise ConfigError(f"--noise_source {name}: no such directory")

@@ -1,5 +1,7 @@
-"""One's own folders of noises and rooms."""
+"""One's own folders of noises and rooms, and mistakes in the YAML of a source."""
 
+import inspect
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +9,11 @@ import pytest
 import soundfile
 
 from espnet_robust.bin import prepare_noise
-from espnet_robust.common.errors import UserError
+from espnet_robust.common import recipe
+from espnet_robust.common.errors import ConfigError, UserError
 from espnet_robust.common.recipe import check_noise
+from espnet_robust.corpora import CORPORA
+from espnet_robust.corpora.noise_source import check_corpora
 from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.distortion.config import load_distortion
 from espnet_robust.distortion.protocol import load_protocol
@@ -67,3 +72,80 @@ def test_folders_that_are_not_there(own):
         UserError, match="--noise mine/noise/noise: no such directory; it holds three or more audio"
     ):
         prepare_noise.main(["mine/noise"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("data: []", "data []: need a list of corpora, such as [{corpus: mini_noise}]"),
+        ("data: synthetic", "data 'synthetic': need a list of corpora"),
+        ("data: 5", "data 5: need a list of corpora"),
+        ("data: {corpus: esc50}", "data {'corpus': 'esc50'}: need a list of corpora"),
+        ("data: [esc50]", "data ['esc50']: need a list of corpora"),
+        ("data: [{root: x}]", "data: {'root': 'x'}: name its corpus"),
+        ("data: [{corpus: esc}]", "data: unknown corpus 'esc', did you mean 'esc50'?"),
+        ("data: [{corpus: [a]}]", "data: unknown corpus ['a']"),
+        ("data: [{corpus: musan}]", "data: musan: missing option 'root'"),
+        (
+            "data: [{corpus: audio_folder, rot: x}]",
+            "data: audio_folder: unknown option 'rot', did you mean 'root'?",
+        ),
+        ("data: [{corpus: musan, root: x, out: y}]", "data: musan: unknown option 'out'"),
+        ("data: [{corpus: musan, root: x, 5: y}]", "data: musan: unknown option 5"),
+        ("data: [{corpus: musan, root: 5}]", "data: musan: root 5: need the path of a directory"),
+        ("data: [{corpus: mini_noise, seed: a}]", "mini_noise: seed 'a': need a whole number"),
+        ("data: [{corpus: mini_noise, seed: no}]", "mini_noise: seed False: need a whole number"),
+        ("data: [{corpus: musan, root: x, copy: 1}]", "musan: copy 1: need true or false"),
+        (
+            "data: [{corpus: esc50, root: x, dev_folds: [4]}]",
+            "esc50: dev_folds [4]: need a list of texts, numbers in quotes",
+        ),
+        (
+            "data: [{corpus: rir_folder, root: x, name: y, groups: z}]",
+            "rir_folder: groups 'z': need a list of texts, numbers in quotes or nothing",
+        ),
+        (
+            "data: [{corpus: audio_folder, root: x, name: y, group_by: foldr}]",
+            "audio_folder: group_by: unknown 'foldr'",
+        ),
+        (
+            "data: [{corpus: rirs_noises, root: x, kind: reel}]",
+            "rirs_noises: kind: unknown 'reel', did you mean 'real'?",
+        ),
+        ("protocols: 5", "protocols 5: need a list of YAMLs; [] for none"),
+        ("protocols: [5]", "protocols [5]: need a list of YAMLs"),
+        ("directories: [noise]", "directories ['noise']: need options and what they hold"),
+        ("directories: {noise: 5}", "directories {'noise': 5}: need options and what they hold"),
+        ("directories: {nois: x}", "directories: unknown 'nois', did you mean 'noise'?"),
+    ],
+)
+def test_mistakes_in_a_source(tmp_path, monkeypatch, text, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(recipe, "CONF", tmp_path)
+    path = tmp_path / "noise/mine.yaml"
+    path.parent.mkdir()
+    whole = {"data": "[{corpus: mini_rooms}]", "protocols": "[]"}
+    key, _, value = text.partition(": ")
+    path.write_text("\n".join(f"{k}: {v}" for k, v in (whole | {key: value}).items()))
+    with pytest.raises(ConfigError) as e:
+        prepare_noise.main(["mine"])
+    assert str(e.value).startswith(f"{path}: ") and message in str(e.value)
+    assert "\n" not in str(e.value)
+    assert not Path("data").exists()
+
+
+@pytest.mark.parametrize("name", ["esc10", "own", "paper", "paper_train", "synthetic"])
+def test_shipped_sources_have_options_that_there_are(name):
+    check_corpora(name)
+
+
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_options_of_every_corpus_have_types_that_are_checked(tmp_path, monkeypatch, corpus):
+    parameters = inspect.signature(import_module(f"espnet_robust.corpora.{corpus}").prepare)
+    monkeypatch.setattr(recipe, "CONF", tmp_path)
+    (tmp_path / "noise").mkdir()
+    for name in list(parameters.parameters)[1:]:
+        text = f"protocols: []\ndata: [{{corpus: {corpus}, {name}: {{}}}}]"
+        (tmp_path / "noise/mine.yaml").write_text(text)
+        with pytest.raises(ConfigError, match=f"{corpus}: {name} {{}}: need "):
+            check_corpora("mine")

@@ -2,6 +2,7 @@ import pytest
 import yaml
 
 from espnet_robust.bin import check_recipe, resolve
+from espnet_robust.common import recipe
 from espnet_robust.common.errors import ConfigError, UserError
 
 
@@ -50,6 +51,14 @@ def test_gpus_of_what_runs_side_by_side(mini, capsys, monkeypatch):
     assert capsys.readouterr().out.splitlines()[3:] == ["0,1 2,3 0,1", "0 1 2"]
     check_recipe.main([*options, "--cluster", "slurm", "--dry_run", "true"])
     assert not capsys.readouterr().out.splitlines()[3:]
+
+
+def test_corpora_of_noises_are_checked_before_anything_runs(mini, tmp_path, monkeypatch):
+    monkeypatch.setattr(recipe, "CONF", tmp_path)
+    (tmp_path / "noise").mkdir()
+    (tmp_path / "noise/mine.yaml").write_text("{data: [{corpus: musn}], protocols: []}")
+    with pytest.raises(ConfigError, match="mine.yaml: data: unknown corpus 'musn', did you mean"):
+        check_recipe.main(["--task", "asr", "--systems", "cdm1", "--noise_source", "mine"])
 
 
 def test_directories_are_wanted_until_they_are_read(mini):
