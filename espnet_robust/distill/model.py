@@ -43,9 +43,10 @@ class DistillModel(AbsESPnetModel):
             caller. Losses and adversary are always float32.
         erasure: fits the eraser that the probe applies, as the exported student will; None: there
             is none.
+        probes: whether validation probes the domain; its batches must hold the clean crop.
 
     Attributes:
-        probe: gets the student's last layer in validation, if batches hold the clean crop.
+        probe: with ``probes``, gets the student's last layer in validation.
         unerased_probe: with ``erasure``, gets it as it was before.
     """
 
@@ -58,6 +59,7 @@ class DistillModel(AbsESPnetModel):
         ema: float = 0.0,
         amp: torch.dtype | None = None,
         erasure: StudentErasure | None = None,
+        probes: bool = False,
     ):
         super().__init__()
         # First the weights are drawn; then the modules are registered in the order that parameters
@@ -77,7 +79,7 @@ class DistillModel(AbsESPnetModel):
             self.ema_student = _frozen_copy(student)
             self.ema_heads = _frozen_copy(self.heads)
         self.amp = amp
-        self.erasure = erasure
+        self.erasure, self.probes = erasure if probes else None, probes
         self.probe, self.unerased_probe = DomainProbe(), DomainProbe()
         self.start_epoch(Schedule())
 
@@ -146,13 +148,13 @@ class DistillModel(AbsESPnetModel):
         hidden, last, predictions = self._predict(
             student_speech, student_speech_lengths, student_mask
         )
-        clean = None
-        if CLEAN in views and (self._matches or not self.training):
+        clean, probed = None, self.probes and not self.training
+        if CLEAN in views and (self._matches or probed):
             undistorted, frames, said = self._predict(
                 views[CLEAN], student_speech_lengths, student_mask
             )
             clean = (undistorted.states, said)
-            if not self.training and not idle:
+            if probed and not idle:
                 self._listen(last, frames, hidden.lengths, domain[:, 0] != 0, utt_id)
         inputs = AdversaryInput(
             hidden.states, hidden.lengths, domain[:, 0], predictions, targets, clean
@@ -227,7 +229,9 @@ class DistillModel(AbsESPnetModel):
             self.probe.add(summarise(frames, lengths)[rows], ids, distorted=side)
 
     def fit_probes(self) -> dict[str, float]:
-        """What the probes found in validation, see ``DomainProbe.fit``."""
+        """What the probes found in validation, see ``DomainProbe.fit``; else nothing."""
+        if not self.probes:
+            return {}
         unerased = self.unerased_probe.fit() if self.erasure else {}
         return self.probe.fit() | {f"{name}_unerased": value for name, value in unerased.items()}
 

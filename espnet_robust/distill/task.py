@@ -130,8 +130,8 @@ class DistillTask(AbsTask):
         if erasure:
             erasure.check(student)
         model = DistillModel(
-            targets, student, config.loss_conf, adversary, config.ema, config.dtype,
-            erasure if config.probes else None,
+            targets, student, config.loss_conf, adversary, config.ema, config.dtype, erasure,
+            config.probes,
         )  # fmt: skip
         if config.compile:
             for encoder in (student.encoder, *(teacher.encoder for teacher in teachers)):

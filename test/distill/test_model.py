@@ -157,3 +157,26 @@ def test_an_auxiliary_loss_keeps_its_place_among_the_weights(teacher, inputs):
     assert stats["distill"] == pytest.approx(float(stats["l1"] + 0.5 * stats["denoise"]))
     loss.backward()
     assert model.denoiser.head.weight.grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("dat", ["none", "reversal", "pairs"])
+@pytest.mark.parametrize("probes", [False, True])
+def test_the_clean_crop_is_heard_only_where_it_is_needed(teacher, inputs, dat, probes):
+    """A loss, such as ``denoise``, may bring it where neither adversary nor probe hears it."""
+    student = build_student(teacher, StudentConfig()).eval()
+    config = AdversaryConfig(method=dat) if dat != "none" else None
+    domain = config and Adversary(student.hidden_size, student.num_layers, 2, config)
+    losses = {"l1": 1.0, "denoise": 0.5}
+    model = DistillModel(Targets([teacher], [2]), student, losses, domain, probes=probes)
+    calls = []
+    student.register_forward_hook(lambda *_: calls.append(1))
+    for training, passes in ((True, 1 + (dat == "pairs")), (False, 1 + (dat == "pairs" or probes))):
+        calls.clear()
+        model.train(training)
+        for i in range(5):
+            ids = [f"{i}{name}" for name in "abc"]
+            model(**inputs, clean_speech=inputs["speech"], utt_id=ids)
+        assert len(calls) == 5 * passes
+    assert set(model.fit_probes()) == (
+        {"domain_probe", "domain_probe_deviation"} if probes else set()
+    )

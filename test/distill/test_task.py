@@ -107,7 +107,12 @@ def test_curves_tell_whether_the_domain_is_hidden(train, straight, make_data, tm
     speech = make_data([6400] * 16)
     plain = train(tmp_path / "plain", max_epoch=1, dat="none", data=speech)
     assert "domain_probe" in curves(plain)[1, "valid"]
-    for name, options in [("clean", {"valid_mapping": "none"}), ("off", {"domain_probe": False})]:
+    off = {"domain_probe": False}
+    denoise = off | {"loss_conf": {"l1": 1.0, "denoise": 1.0}}
+    for name, options in [
+        ("clean", {"valid_mapping": "none"}), ("off", off), ("denoise", denoise),
+        ("pairs", off | {"dat": "pairs"}),
+    ]:  # fmt: skip
         out = train(tmp_path / name, max_epoch=1, **options)
         assert "domain_probe" not in curves(out)[1, "valid"]
 
