@@ -27,7 +27,7 @@ def get_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--add_tables",
         action="store_true",
-        help="write utt2num_samples and utt2dur if they are missing, from the audio headers",
+        help="write utt2num_samples and utt2dur from the audio headers, or complete them",
     )
     parser.add_argument(
         "--allow_pipe", action="store_true", help="with --audio: run the commands in wav.scp"

@@ -10,7 +10,7 @@ Relative audio paths in ``wav.scp`` are relative to the current directory, as in
 
 import codecs
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -27,6 +27,8 @@ AUDIO_TABLES = frozenset(
     | {"reco2num_samples", "reco2num_frames", "reco2file_and_channel", "reco2channels"}
     | {"feats.scp", "cmvn.scp", "vad.scp", "ctm", "stm", "rttm", "utt2vad"}
 )
+# Those of them that `data validate --add_tables` writes and completes.
+LENGTHS = ("utt2num_samples", "utt2dur")
 # Tables in which an utterance may have an empty entry (nothing was said).
 MAY_BE_EMPTY = ("text",)
 
@@ -287,6 +289,7 @@ def validate_data_dir(
     need: Sequence[str] = ("wav.scp", "text", "utt2spk"),
     audio: bool = False,
     allow_pipe: bool = False,
+    besides: Collection[str] = (),
 ) -> DataDir:
     """Read a data dir and check that its tables cover the same utterances.
 
@@ -296,6 +299,7 @@ def validate_data_dir(
         audio: also open every audio file: it must exist, be mono and not empty, be readable to its
             last sample, hold finite samples, and be as long as ``utt2num_samples`` says.
         allow_pipe: whether commands in ``wav.scp`` may be run for that.
+        besides: tables that may cover other utterances.
 
     Raises:
         DataDirError: the message names the file, the utterance and the fix.
@@ -305,7 +309,12 @@ def validate_data_dir(
         if name not in data.tables:
             raise DataDirError(f"{path}: no {name} in it")
     fix = f"; fix, by dropping both kinds: {fix_command(data.path)}"
-    _check_same_ids(data.path, data.tables, fix)
+    tables = {name: table for name, table in data.tables.items() if name not in besides}
+    lengths = {name: tables.pop(name) for name in LENGTHS if name in tables}
+    _check_same_ids(data.path, tables, fix)
+    # data fix would drop what they lack, although they can be had from the audio.
+    command = f"espnet-robust data validate {shlex.quote(str(path))} --need wav.scp --add_tables"
+    _check_same_ids(data.path, {"wav.scp": data.wav, **lengths}, f"; fix: {command}")
     _check_spk2utt(data)
     if audio:
         for utt, entry in data.wav.items():

@@ -226,3 +226,57 @@ def test_tables_from_headers(src, tmp_path, recordings):
     (data.path / "utt2dur").unlink()
     with pytest.raises(DataDirError, match="utterance u: .*8k.wav: no such file"):
         add_audio_tables(data.path)
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Two utterances of 8 kHz, of which the second was added after the tables were made."""
+    for name, samples in (("a", 800), ("b", 1600)):
+        soundfile.write(tmp_path / f"{name}.wav", np.zeros(samples), 8000)
+    wav = {name: str(tmp_path / f"{name}.wav") for name in "ab"}
+    data = write_data_dir(tmp_path / "data", {"wav.scp": wav, "text": dict.fromkeys(wav, "x")})
+    (data.path / "utt2dur").write_text("a 0.10\n")
+    (data.path / "utt2num_samples").write_text("a 1600\n")
+    return data.path
+
+
+def test_tables_are_completed_with_what_was_added(files, follow):
+    with pytest.raises(DataDirError, match="utt2num_samples does not match wav.scp: 1 .*'b'") as e:
+        validate_data_dir(files, need=("text",))
+    assert "data fix" not in str(e.value)  # it would drop b
+    follow(e.value)
+    assert (files / "utt2num_samples").read_text() == "a 1600\nb 3200\n"
+    assert (files / "utt2dur").read_text() == "a 0.10\nb 0.2\n"
+    assert add_audio_tables(files) == []
+    (files / "utt2num_samples").write_text("a 800\nc 5\n")  # at the file's rate
+    assert add_audio_tables(files) == ["utt2num_samples"]
+    assert (files / "utt2num_samples").read_text() == "a 800\nb 1600\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "found"),
+    [
+        ("utt2num_samples", "801", "800"),
+        ("utt2dur", "0.2", "0.1"),
+        ("utt2dur", "nan", "0.1"),
+        ("utt2dur", "long", "0.1"),
+    ],
+)
+def test_a_table_that_contradicts_the_audio_is_not_overwritten(files, name, told, found, follow):
+    before = {file: (files / file).read_text() for file in ("utt2dur", "utt2num_samples")}
+    (files / name).write_text(f"a {told}\n")
+    wanted = f"data/{name}: it covers other .* utterance a: {told}, but its audio gives {found};"
+    with pytest.raises(DataDirError, match=wanted) as e:
+        add_audio_tables(files)
+    before[name] = f"a {told}\n"
+    assert {file: (files / file).read_text() for file in before} == before
+    follow(e.value)
+    assert add_audio_tables(files) == ["utt2num_samples", "utt2dur"]
+    validate_data_dir(files, need=("text",), audio=True)
+
+
+def test_what_else_does_not_agree_is_said(files):
+    (files / "text").write_text("a x\n")
+    with pytest.raises(DataDirError, match="data/text does not match wav.scp: 1 .*: .* data fix"):
+        add_audio_tables(files)
+    assert (files / "utt2dur").read_text() == "a 0.10\n"
