@@ -65,6 +65,21 @@ def audio_digest(data_dir: Path, *, read_again: bool = False) -> str:
     return total.hexdigest()
 
 
+def listed_digest(table: Path) -> str:
+    """SHA-256 over the files of an ESPnet ``noise_scp`` or ``rir_scp``, in order: FILE or ID FILE.
+
+    Raises:
+        DataDirError: the table cannot be read, or is not UTF-8 text.
+    """
+    try:
+        text = table.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise DataDirError(f"{table}: cannot be read: {e}") from None
+    files = [line.split(None, 1)[-1].rstrip() for line in text.splitlines() if line.strip()]
+    content = _contents(table, set(files), _read_memory(table))
+    return hashlib.sha256("\n".join(content[file] for file in files).encode()).hexdigest()
+
+
 def _file_of(entry: str) -> str | None:
     """The file that an entry of ``wav.scp`` names; None for a command."""
     if entry.endswith("|"):
@@ -74,21 +89,21 @@ def _file_of(entry: str) -> str | None:
 
 
 def _contents(
-    data_dir: Path, files: set[str], known: Mapping[tuple[str, str], str]
+    source: Path, files: set[str], known: Mapping[tuple[str, str], str]
 ) -> dict[str, str]:
-    """File -> digest of its content; new digests are stored."""
+    """File -> digest of its content; new digests are stored beside ``source``."""
     states = {file: _state(file) for file in files}
     unread = sorted(file for file, state in states.items() if state and (file, state) not in known)
     with ThreadPoolExecutor(_THREADS) as pool:
         shown = tqdm(
-            pool.map(_content, unread), total=len(unread), desc=f"reading {data_dir}", delay=2
+            pool.map(_content, unread), total=len(unread), desc=f"reading {source}", delay=2
         )
         read = dict(zip(unread, shown, strict=True))
     found = {f: read.get(f) or known.get((f, s), _MISSING) for f, s in states.items()}
     if unread:
         lines = [f"{states[f]} {found[f]} {f}\n" for f in sorted(files) if states[f]]
         with contextlib.suppress(OSError):  # beside a read-only corpus nothing is stored
-            write_atomic(_memory(data_dir), "".join(lines))
+            write_atomic(_memory(source), "".join(lines))
     return found
 
 

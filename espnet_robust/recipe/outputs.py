@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from espnet_robust.common.config import read_yaml
-from espnet_robust.common.errors import ModelError
 from espnet_robust.common.experiment import NOT_DISTILLED, find_teacher
 from espnet_robust.common.made_of import STUDENT_FILES, Output, gives, sha256
 from espnet_robust.common.merging import Config
 from espnet_robust.data.conditions import by_test_set, condition_dirs
 from espnet_robust.data.digests import OF_AUDIO, OF_NOISE, OF_ROOMS, digests
 from espnet_robust.recipe.checkpoints import BEST_STUDENT
+from espnet_robust.recipe.named import model_digest, named_files
 from espnet_robust.recipe.plan import DISTILL, Plan
 from espnet_robust.recipe.recorded import as_recorded, decisive
 from espnet_robust.recognise.job import decoded_of, parse_search_options
@@ -42,7 +42,7 @@ class Outputs:
         """The training of a student.
 
         Raises:
-            UserError: data, a mixture or the teacher is missing.
+            UserError: data, a mixture, the teacher or a file that an option names is missing.
         """
         config = self.plan.config(DISTILL, system, seed)
         teachers = config["teacher"] if isinstance(config["teacher"], list) else [config["teacher"]]
@@ -52,6 +52,7 @@ class Outputs:
             **self._data(self.plan.distill_train, self.plan.distill_dev),
             **drawn_from(config, self._digests),
             **{f"teacher {teacher}": model_digest(teacher) for teacher in teachers},
+            **named_files(config, [str(self.plan.distill_train), str(self.plan.distill_dev)]),
         }
         return self._training(DISTILL, system, seed, made_of)
 
@@ -75,13 +76,16 @@ class Outputs:
             **drawn_from(config.get("preprocessor_conf") or {}, self._digests),
             "labels": {name: sha256(name) for name in _label_files(config)},
         }
+        known = [str(plan.train), str(plan.dev)]
         if system == "teacher":
             teacher = find_teacher(plan.recipe, plan.teacher)
             made_of[f"teacher {teacher}"] = model_digest(teacher)
+            known.append(teacher)
         elif system not in NOT_DISTILLED:
             student = plan.student(system, seed)
             made_of["student"] = {name: sha256(student / name) for name in STUDENT_FILES}
-        return self._training(plan.task, system, seed, made_of)
+            known.append(str(student))
+        return self._training(plan.task, system, seed, made_of | named_files(config, known))
 
     def decoded(self, system: str, seed: str) -> Iterator[Output]:
         """Yield the decoding output of each test set."""
@@ -173,24 +177,6 @@ def _gives(content: Any, key: str) -> bool:
     if isinstance(content, Mapping):
         return content.get(key) is not None or any(_gives(v, key) for v in content.values())
     return isinstance(content, list) and any(_gives(one, key) for one in content)
-
-
-def model_digest(name: str) -> Any:
-    """What identifies a teacher: digests of its files, or its revision on the hub."""
-    path = Path(name)
-    if path.is_dir():
-        files = sorted(f for f in path.iterdir() if f.suffix in (".json", ".safetensors", ".bin"))
-        return {f.name: sha256(f) for f in files}
-    from huggingface_hub import hf_hub_download
-
-    try:
-        config = hf_hub_download(name, "config.json")
-    except Exception as e:  # errors of the hub or of requests, or an invalid id
-        reason = " ".join(str(e).split())
-        raise ModelError(
-            f"teacher {name}: no directory here, and not on the hub: {reason}"
-        ) from None
-    return Path(config).parent.name
 
 
 def _label_files(config: Config) -> list[str]:
