@@ -38,7 +38,7 @@ class AdversaryConfig:
         method: one of METHODS; users give it as ``dat``, see ``DistillConfig``.
         classifier_steps: with ``alternating``, classifier steps before each step of the student.
         memory: with the methods in ``moments.py``, number of features from past batches used to
-            estimate the spread.
+            estimate the spread; half of them are of clean speech.
         ridge: with ``pairs`` and ``linear``, added to the diagonal of the covariance, as a share of
             each variance.
     """
@@ -74,6 +74,10 @@ class AdversaryConfig:
             raise ConfigError(f"start: {self.start} is not in [0, 1)")
         if min(self.hidden, self.classifier_steps, self.memory) < 1:
             raise ConfigError("hidden, classifier_steps and memory must be at least 1")
+        if self.matches and self.memory < 2:
+            raise ConfigError(
+                "memory: 1 is too few: half of it is for clean features; 512 is usual"
+            )
 
     @property
     def matches(self) -> bool:

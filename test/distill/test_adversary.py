@@ -271,6 +271,18 @@ def test_matching_scales_with_lambda_and_in_evaluation_does_not(method):
     assert torch.equal(adversary.memory.rows, before)
 
 
+@pytest.mark.parametrize("memory", [2, 4, 8, 512])
+@pytest.mark.parametrize("pooled", [True, False])
+def test_the_spread_is_always_that_of_both_sides(memory, pooled):
+    """A batch of frames alone can be larger than the memory."""
+    adversary, inputs = make(method="linear", memory=memory, pooled=pooled), make_inputs()
+    inputs = replace(with_clean(inputs), domain=torch.tensor([1, 1]))
+    for _ in range(3):
+        adversary(inputs, at(0))
+        sides = adversary.memory.get()[1].bincount(minlength=2)
+        assert sides[0] == sides[1] > 0
+
+
 def draw_domains(number: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Three values to be learnt and a level, and the same distorted: with a level 3 higher."""
     generator = torch.Generator().manual_seed(seed)
@@ -378,6 +390,7 @@ def test_domains():
         ({"hidden": 0}, "must be at least 1"),
         ({"classifier_steps": 0}, "must be at least 1"),
         ({"memory": 0}, "must be at least 1"),
+        ({"method": "pairs", "memory": 1}, "memory: 1 is too few: half of it is for clean"),
         ({"ridge": -0.1}, "must not be negative"),
         ({"start": 1.0}, r"start: 1.0 is not in \[0, 1\)"),
         ({"method": "pairs", "domains": "multi"}, "domains: pairs supports only `binary`"),
