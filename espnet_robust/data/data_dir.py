@@ -262,6 +262,17 @@ def _check_same_ids(path: Path, tables: Mapping[str, Mapping[str, str]], fix: st
             )
 
 
+def _check_tables(data: DataDir, besides: Collection[str]) -> None:
+    """Check that all tables but ``besides`` cover the same utterances; those in LENGTHS last."""
+    tables = {name: table for name, table in data.tables.items() if name not in besides}
+    lengths = {name: tables.pop(name) for name in LENGTHS if name in tables}
+    fix = f"; fix, by dropping both kinds: {fix_command(data.path)}"
+    _check_same_ids(data.path, tables, fix)
+    path = shlex.quote(str(data.path))
+    fix = f"; fix: espnet-robust data validate {path} --need wav.scp --add_tables"
+    _check_same_ids(data.path, {"wav.scp": data.wav, **lengths}, fix)
+
+
 def check_speakers(path: Path, utt2spk: Mapping[str, str]) -> None:
     """Raise DataDirError for a speaker of more than one word, which spk2utt cannot hold."""
     for utt, speaker in utt2spk.items():
@@ -308,13 +319,7 @@ def validate_data_dir(
     for name in need:
         if name not in data.tables:
             raise DataDirError(f"{path}: no {name} in it")
-    fix = f"; fix, by dropping both kinds: {fix_command(data.path)}"
-    tables = {name: table for name, table in data.tables.items() if name not in besides}
-    lengths = {name: tables.pop(name) for name in LENGTHS if name in tables}
-    _check_same_ids(data.path, tables, fix)
-    # data fix would drop what they lack, although they can be had from the audio.
-    command = f"espnet-robust data validate {shlex.quote(str(path))} --need wav.scp --add_tables"
-    _check_same_ids(data.path, {"wav.scp": data.wav, **lengths}, f"; fix: {command}")
+    _check_tables(data, besides)
     _check_spk2utt(data)
     if audio:
         for utt, entry in data.wav.items():

@@ -1,12 +1,13 @@
 """Repair the tables of a data dir, as Kaldi's fix_data_dir.sh does."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from espnet_robust.common.errors import DataDirError
 from espnet_robust.common.files import write_atomic
 from espnet_robust.data.data_dir import (
+    LENGTHS,
     MAY_BE_EMPTY,
     check_speakers,
     format_table,
@@ -28,6 +29,9 @@ def fix_data_dir(path: str | Path) -> list[str]:
     after them, recordings that no utterance of ``segments`` needs, and speakers without utterances.
     Changed files are kept as they were in ``.backup``. A valid data dir is not touched.
 
+    ``utt2dur`` and ``utt2num_samples`` drop no utterances, because the audio gives what they lack:
+    if they lack any, they are removed, to be written again.
+
     Returns:
         What was done: one line per kind of change and file.
 
@@ -40,11 +44,13 @@ def fix_data_dir(path: str | Path) -> list[str]:
         raise DataDirError(f"{path}: no wav.scp in it, so it is not a data dir")
     done: list[str] = []
     tables = {name: _read(path / name, done) for name in _names(path)}
-    contents = {name: format_table(t.items()) for name, t in _agreeing(path, tables, done).items()}
+    agreeing = _agreeing(path, tables, done)
+    contents = {name: format_table(table.items()) for name, table in agreeing.items()}
     if "utt2spk" in tables:
         check_speakers(path, tables["utt2spk"])
         contents |= _by_speaker(path, contents["utt2spk"], done)
     _write(path, contents, done)
+    _remove(path, sorted(tables.keys() - agreeing.keys()))
     return done
 
 
@@ -82,7 +88,12 @@ def _read(path: Path, done: list[str]) -> Table:
 
 
 def _agreeing(path: Path, tables: Mapping[str, Table], done: list[str]) -> dict[str, Table]:
-    """The tables, sorted, reduced to the utterances that all of them have."""
+    """The tables, sorted, reduced to the utterances that all of them have.
+
+    Those in LENGTHS do not count, and are left out if they lack any of these.
+    """
+    lengths = {name: table for name, table in tables.items() if name in LENGTHS}
+    tables = {name: table for name, table in tables.items() if name not in LENGTHS}
     per_recording = {"wav.scp"} if "segments" in tables else set()
     keep = set.intersection(*(set(t) for n, t in tables.items() if n not in per_recording))
     recording_of = {}
@@ -96,7 +107,11 @@ def _agreeing(path: Path, tables: Mapping[str, Table], done: list[str]) -> dict[
             f" with {len(tables[smallest])} lines"
         )
     agreeing = {}
-    for name, table in tables.items():
+    for name, table in lengths.items():
+        again = f"data validate --add_tables writes it again; the old one is in {BACKUP}/{name}"
+        _tell(done, name, sorted(keep - table.keys()), f"missing, so it is removed; {again}")
+    whole = {name: table for name, table in lengths.items() if table.keys() >= keep}
+    for name, table in sorted((tables | whole).items()):
         ids = {recording_of[utt] for utt in keep} if name in per_recording else keep
         _tell(done, name, sorted(table.keys() - ids), "dropped: not in all tables")
         agreeing[name] = {one: table[one] for one in sorted(ids)}
@@ -116,6 +131,20 @@ def _by_speaker(path: Path, utt2spk: str, done: list[str]) -> dict[str, str]:
     return contents
 
 
+def _keep_old(file: Path) -> None:
+    (file.parent / BACKUP).mkdir(exist_ok=True)
+    shutil.copy2(file, file.parent / BACKUP / file.name)
+
+
+def _remove(path: Path, names: Iterable[str]) -> None:
+    try:
+        for name in names:
+            _keep_old(path / name)
+            (path / name).unlink()
+    except OSError as e:
+        raise DataDirError(f"{path}: cannot be written: {e.strerror}") from None
+
+
 def _write(path: Path, contents: Mapping[str, str], done: list[str]) -> None:
     try:
         for name, content in contents.items():
@@ -123,8 +152,7 @@ def _write(path: Path, contents: Mapping[str, str], done: list[str]) -> None:
             if file.exists():
                 if file.read_bytes() == content.encode():
                     continue
-                (path / BACKUP).mkdir(exist_ok=True)
-                shutil.copy2(file, path / BACKUP / name)
+                _keep_old(file)
             write_atomic(file, content)
             done.append(f"{name}: rewritten, sorted; the old one is in {BACKUP}/{name}")
     except OSError as e:
