@@ -83,6 +83,12 @@ class PretrainConfig:
         _check_units(self.units)
         if self.model is not None and not isinstance(self.model, Mapping):
             raise ConfigError(f"model: must be a mapping of options, got {self.model!r}")
+        if not isinstance(self.distortion, str | Mapping | None):
+            raise ConfigError(
+                f"distortion: must be a distortion YAML or its content, got {self.distortion!r}"
+            )
+        if not isinstance(self.init, str | None):
+            raise ConfigError(f"init: must be a hub id or a directory, got {self.init!r}")
         if (self.model is None) == (self.init is None):
             raise ConfigError("give either `model`, for a new model, or `init`, one to continue")
 

@@ -36,6 +36,9 @@ def read(text: str) -> PretrainConfig:
         ("units: {from: mfcc, layer: 3}", "units: MFCCs have no layers; leave out `layer`"),
         ("units: {from: dir}", "units: a directory in `from` needs `layer`, or write {from: mfcc}"),
         ("units: {from: dir, layer: x}", "units: layer: must be a whole number of at least 0, got"),
+        ("distortion: 5", "distortion: must be a distortion YAML or its content, got 5"),
+        ("distortion: [a]", "distortion: must be a distortion YAML or its content, got ['a']"),
+        ("{model: null, init: 5}", "init: must be a hub id or a directory, got 5"),
         ("model: small", "model: must be a mapping of options, got 'small'"),
     ],
 )
