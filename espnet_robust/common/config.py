@@ -9,6 +9,7 @@ import yaml
 from rapidfuzz import fuzz, process
 
 from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.merging import as_options
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -35,13 +36,14 @@ def read_config(path: Path, cls: type[T]) -> T:
     return from_mapping(read_yaml(path), cls, str(path))
 
 
-def from_mapping(content: dict, cls: type[T], where: str) -> T:
-    """``cls(**content)`` after checking the keys.
+def from_mapping(content: Any, cls: type[T], where: str) -> T:
+    """``cls(**content)`` after checking the keys; None is no keys.
 
     Raises:
-        ConfigError: unknown keys (with the nearest known name), missing keys, or a value that
-            ``cls`` refuses; the message begins with ``where``.
+        ConfigError: no mapping, unknown keys (with the nearest known name), missing keys, or a
+            value that ``cls`` refuses; the message begins with ``where``.
     """
+    content = as_options(content, where)
     fields = {f.name: f for f in dataclasses.fields(cls)}
     problems = []
     for key in content:

@@ -18,6 +18,7 @@ import torch
 
 from espnet_robust.common.config import from_mapping
 from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.merging import as_options
 from espnet_robust.distill.checks import check_numbers
 from espnet_robust.distill.domains import METHODS, AdversaryConfig
 from espnet_robust.distill.erasure import EraseConfig
@@ -134,8 +135,7 @@ class DistillConfig:
             value, choices = getattr(self, f.name), f.metadata.get("choices")
             if choices and value != f.default and value not in choices:
                 raise ConfigError(f"{f.name}: {value!r} is not one of {', '.join(choices)}")
-        if not self.teacher:
-            raise ConfigError("--teacher: name a hub id or a local directory")
+        _check_teacher(self.teacher)
         _check_layers(self.target_layers)
         check_loss_weights(self.loss_conf)
         self._check_distortion(train=True)
@@ -192,10 +192,11 @@ class DistillConfig:
             values["teacher"] = [args.teacher]
         values["student_conf"] = from_mapping(args.student_conf, StudentConfig, "student_conf")
         # --dat names the method; a second place for it could contradict.
-        if "method" in args.dat_conf:
+        dat_conf = as_options(args.dat_conf, "dat_conf")
+        if "method" in dat_conf:
             raise ConfigError("dat_conf: method: give it with --dat")
         method = {} if args.dat == "none" else {"method": args.dat}
-        values["dat_conf"] = from_mapping(args.dat_conf | method, AdversaryConfig, "dat_conf")
+        values["dat_conf"] = from_mapping(dat_conf | method, AdversaryConfig, "dat_conf")
         values["erase"] = from_mapping(args.erase, EraseConfig, "erase")
         config = cls(**values)
         _check_beside_espnet(config, args)
@@ -249,9 +250,18 @@ def _flat(layers: Layers) -> list[int]:
     return [i for layer in layers for i in ([layer] if isinstance(layer, int) else layer)]
 
 
+def _check_teacher(teacher: Any) -> None:
+    if not teacher:
+        raise ConfigError("--teacher: name a hub id or a local directory")
+    if not isinstance(teacher, list | tuple) or not all(isinstance(t, str) and t for t in teacher):
+        raise ConfigError(
+            f"teacher: must be a hub id, a local directory or a list of these, got {teacher!r}"
+        )
+
+
 def _check_layers(layers: Layers) -> None:
     try:
-        numbers = all(isinstance(layer, int) for layer in _flat(layers))
+        numbers = not isinstance(layers, Mapping) and all(type(i) is int for i in _flat(layers))
     except TypeError:
         numbers = False
     if not numbers:
@@ -262,6 +272,8 @@ def _check_layers(layers: Layers) -> None:
 
 
 def _check_beside_espnet(config: DistillConfig, args: argparse.Namespace) -> None:
+    check_numbers(vars(args), ("max_cache_size",))
+    check_numbers(vars(args), ("accum_grad", "ngpu"), whole=True)
     if args.max_cache_size > 0:
         raise ConfigError("max_cache_size: caching would repeat the same distortion; leave it at 0")
     if args.iterator_type != "sequence":
@@ -277,18 +289,22 @@ def _check_beside_espnet(config: DistillConfig, args: argparse.Namespace) -> Non
     _check_criteria(config, args.best_model_criterion)
 
 
-def _check_criteria(config: DistillConfig, criteria: Sequence[Sequence[str]]) -> None:
+def _check_criteria(config: DistillConfig, criteria: Any) -> None:
     """Raise ConfigError if best_model_criterion names something that no epoch reports."""
-    known = {"loss", "distill", *config.loss_conf}
+    known = ["loss", "distill", *config.loss_conf]
     if config.dat != "none":
-        known |= config.dat_conf.stats
-    for criterion in criteria:
-        split, name, mode = [*criterion, None, None, None][:3]
-        if split not in ("train", "valid") or name not in known or mode not in ("min", "max"):
-            raise ConfigError(
-                f"best_model_criterion: {list(criterion)}: need [train or valid, one of "
-                f"{', '.join(sorted(known))}, min or max]"
-            )
+        known += config.dat_conf.stats
+    allowed = (("train", "valid"), known, ("min", "max"))
+    if not isinstance(criteria, list | tuple) or not all(
+        isinstance(one, list | tuple)
+        and len(one) == 3
+        and all(word in words for word, words in zip(one, allowed, strict=True))
+        for one in criteria
+    ):
+        raise ConfigError(
+            f"best_model_criterion: {criteria!r}: need a list of [train or valid, one of "
+            f"{', '.join(sorted(set(known)))}, min or max], such as [[valid, distill, min]]"
+        )
 
 
 def _check_compiler(on_gpu: bool) -> None:

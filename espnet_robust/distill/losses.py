@@ -151,7 +151,7 @@ def check_loss_weights(weights: Mapping[str, float]) -> None:
     known = (*LOSSES, *AUXILIARY)
     if not isinstance(weights, Mapping):
         raise ConfigError(f"loss_conf: need {{name: weight}}, got {weights!r}")
-    if unknown := sorted(set(weights) - set(known)):
+    if unknown := sorted(map(str, set(weights) - set(known))):
         raise ConfigError(
             f"loss_conf: unknown loss {', '.join(unknown)}; known: {', '.join(known)}"
         )

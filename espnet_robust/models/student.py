@@ -104,6 +104,8 @@ class StudentConfig:
             raise ConfigError(
                 f"num_layers: need at least 1, a whole number, got {self.num_layers!r}"
             )
+        if not isinstance(self.overrides, Mapping):
+            raise ConfigError(f"overrides: must be a mapping of options, got {self.overrides!r}")
         if self.init == "teacher" and (self.overrides or self.kind != "teacher"):
             raise ConfigError(
                 "kind and overrides need `init: convolutions` or `init: random`; "

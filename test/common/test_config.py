@@ -32,6 +32,8 @@ def test_what_the_class_refuses_names_the_file():
     assert from_mapping({"size": 2}, Options, "a.yaml") == Options(2)
     with pytest.raises(ConfigError, match=r"a\.yaml: size: must not"):
         from_mapping({"size": -1}, Options, "a.yaml")
+    with pytest.raises(ConfigError, match=r"^x: must be a mapping of options, got 5$"):
+        from_mapping(5, Options, "x")
 
 
 @pytest.mark.parametrize(

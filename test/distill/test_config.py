@@ -4,6 +4,7 @@ import argparse
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import pytest
 
@@ -113,6 +114,10 @@ def test_what_follows():
         ({"target_layers": [[]]}, "give each layer or group of layers only once"),
         ({"target_layers": ["2"]}, "is not a list of layers"),
         ({"target_layers": 4}, "is not a list of layers"),
+        ({"target_layers": [True]}, "is not a list of layers"),
+        ({"target_layers": {4: 1}}, "is not a list of layers"),
+        ({"teacher": 5}, "teacher: must be a hub id, a local directory or a list of these, got 5"),
+        ({"teacher": ["t", 5]}, r"or a list of these, got \['t', 5\]"),
         ({"mapping": "same"}, "mapping same needs --distortion"),
         ({"loss_conf": {"l2": 1.0}}, "loss_conf: unknown loss l2"),
         ({"ema": -0.1}, "ema: -0.1 is neither a decay"),
@@ -124,6 +129,7 @@ def test_what_follows():
         ({"crop_seconds": math.nan}, "crop_seconds: must be a finite number, got nan"),
         ({"crop_seconds": math.inf}, "crop_seconds: must be a finite number, got inf"),
         ({"loss_conf": {"l1": "1e-1"}}, "loss_conf: l1: must be .* got '1e-1'; in YAML, write"),
+        ({"loss_conf": {1: 1.0}}, "loss_conf: unknown loss 1; known: l1"),
         ({"loss_conf": 3}, "loss_conf: need {name: weight}, got 3"),
     ],
 )
@@ -146,6 +152,48 @@ def test_refused(change, message):
 def test_numbers_of_nested_configurations(words, message):
     with pytest.raises(ConfigError, match=message):
         from_words(*words.split())
+
+
+def changed(**options: Any) -> argparse.Namespace:
+    args = parse(get_parser(), ["--teacher", "t", "--mapping", "none"])
+    return argparse.Namespace(**vars(args) | options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"student_conf": 5}, "student_conf: must be a mapping of options, got 5"),
+        ({"dat_conf": 5}, "dat_conf: must be a mapping of options, got 5"),
+        ({"erase": [16]}, r"erase: must be a mapping of options, got \[16\]"),
+        (
+            {"student_conf": {"overrides": 5, "init": "random"}},
+            "student_conf: overrides: must be a mapping of options, got 5",
+        ),
+        ({"max_cache_size": "big"}, "max_cache_size: must be a finite number, got 'big'"),
+        ({"accum_grad": [1]}, r"accum_grad: must be a whole number, got \[1\]"),
+    ],
+)
+def test_values_of_a_wrong_type(options, message):
+    with pytest.raises(ConfigError, match=f"^{message}"):
+        DistillConfig.from_args(changed(**options))
+
+
+@pytest.mark.parametrize(
+    "criteria",
+    [None, 5, "valid", [["valid", ["a"], "min"]], ["valid", "loss", "min"], [["valid", "loss"]]],
+)
+def test_criteria_of_a_wrong_type(criteria):
+    with pytest.raises(ConfigError) as e:
+        DistillConfig.from_args(changed(best_model_criterion=criteria))
+    assert str(e.value) == (
+        f"best_model_criterion: {criteria!r}: need a list of [train or valid, one of cosine, "
+        "distill, l1, loss, min or max], such as [[valid, distill, min]]"
+    )
+
+
+def test_null_is_no_options():
+    nothing = changed(student_conf=None, dat_conf=None, erase=None)
+    assert DistillConfig.from_args(nothing) == DistillConfig.from_args(changed())
 
 
 def test_a_crop_shorter_than_a_frame():
