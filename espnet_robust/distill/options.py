@@ -16,6 +16,7 @@ import torch
 from espnet2.tasks.abs_task import optim_classes, scheduler_classes
 from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import str2bool
+from humanfriendly import InvalidSize
 
 from espnet_robust.common.config import nearest
 from espnet_robust.common.errors import ConfigError
@@ -45,7 +46,10 @@ def parse(parser: argparse.ArgumentParser, cmd: Sequence[str] | None) -> argpars
         system = read_system(Path(given.config))
         check_keys(system, known, given.config)
         parser.set_defaults(**system)
-    args, unknown = parser.parse_known_args(cmd)
+    try:
+        args, unknown = parser.parse_known_args(cmd)
+    except InvalidSize as e:  # no ValueError, which argparse would report
+        raise ConfigError(f"max_cache_size or valid_max_cache_size: {e}") from e
     if unknown:
         name = unknown[0].split("=")[0].lstrip("-")
         check_keys([name], known, "command line")

@@ -40,6 +40,9 @@ def test_the_command_line_goes_over_the_yaml(tmp_path):
         ("a: [\n", "not valid YAML"),
         ("scheduler: onecyclelr\n", "missing 1 required positional argument: 'max_lr'"),
         ("optim_conf: {betas: 3}\n", "optim_conf: "),
+        ("optim_conf: 3\n", "train.yaml: optim_conf: must be a mapping of options, got 3"),
+        ("freeze_param: 5\n", "train.yaml: freeze_param: must be a list of texts, got 5"),
+        ("max_cache_size: big\n", "max_cache_size or valid_max_cache_size: Failed to parse size!"),
         ("optim: adamw\noptim_conf: {lr: -1}\n", "optim_conf: Invalid learning rate: -1"),
     ],
 )
@@ -47,6 +50,13 @@ def test_yaml(tmp_path, text, message):
     path = tmp_path / "train.yaml"
     path.write_text(text)
     assert message in refused("--config", str(path))
+
+
+def test_null_is_an_empty_mapping(tmp_path):
+    path = tmp_path / "train.yaml"
+    path.write_text("optim_conf: null\nerase:\nstudent_conf: null\ndat_conf: null\n")
+    args = parse(get_parser(), ["--config", str(path)])
+    assert args.optim_conf == args.erase == args.student_conf == args.dat_conf == {}
 
 
 def test_command_line(tmp_path):
