@@ -194,7 +194,14 @@ def difference(system: Scatter, baseline: Scatter) -> Estimates:
         )
     together = np.where(sum(variances) > 0, together, 1.0)
     seeds = (system.seeds - baseline.seeds, together)
-    return _estimates(system.value - baseline.value, speakers, seeds)
+    found = _estimates(system.value - baseline.value, speakers, seeds)
+    # Speakers who all differ alike show no scatter; by chance alone, their signs agree with this p.
+    alike = (found.high - found.low < _ROUNDING) & (np.abs(found.value) > _ROUNDING)
+    chance = 0.5**system.degrees
+    unknown = alike & (chance > 1 - LEVEL)
+    low, high = (np.where(unknown, np.nan, x) for x in (found.low, found.high))
+    p = np.where(unknown, np.nan, np.where(alike, np.maximum(found.p, chance), found.p))
+    return Estimates(found.value, low, high, p)
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -225,10 +232,6 @@ def _estimates(value: np.ndarray, speakers: Part, seeds: Part) -> Estimates:
         expand = stdtrit(freedom, (1 + LEVEL) / 2) / _Z
         p = 2 * stdtr(freedom, -np.abs(value) / error)
     p = np.where(value == 0, 1.0, p)
-    # Speakers who all differ alike show no scatter. By chance alone their signs agree with this p.
-    alike = (error < _ROUNDING) & (np.abs(value) > _ROUNDING)
-    chance = 0.5 ** speakers[1]
-    p = np.where(alike, np.maximum(p, chance), p)
-    unknown = np.isnan(low + expand) | (alike & (chance > 1 - LEVEL))
+    unknown = np.isnan(low + expand)
     low, high, p = (np.where(unknown, np.nan, x) for x in (expand * low, expand * high, p))
     return Estimates(value, value + low, value + high, p)
