@@ -15,7 +15,7 @@ class Memory(nn.Module):
     has them. The sides are floats, because ESPnet sums integers when it averages checkpoints.
 
     Args:
-        size: number of examples, at least 2; of an odd one, the last stays empty.
+        size: number of examples, at least 2; if it is odd, one place stays empty.
         width: D of an example.
     """
 
