@@ -82,7 +82,7 @@ def refused(train, tmp_path):
         ),
         (
             {"best_model_criterion": [["valid", "distil", "min"]]},
-            "need .train or valid, one of cosine, distill",
+            "need a list of .train or valid, one of cosine, distill",
         ),
         ({"best_model_criterion": [["valid", "domain_acc", "up"]]}, "best_model_criterion"),
         (
