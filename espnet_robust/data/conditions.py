@@ -8,7 +8,7 @@ import contextlib
 import json
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,23 +50,6 @@ def check_name(name: Any, where: str | Path) -> str:
             " with a letter, digit or _"
         )
     return name
-
-
-def expand(name: str, body: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """(name, body) of each copy that a condition of a protocol asks for.
-
-    ``each_snr_db: [20, 10]`` asks for NAME_snr20 and NAME_snr10 with the ``snr_db`` in their names.
-
-    Raises:
-        ConfigError: ``each_snr_db`` is not a list of numbers; the caller says where.
-    """
-    full = dict(body)
-    if "each_snr_db" not in full:
-        return [(name, full)]
-    snrs = full.pop("each_snr_db")
-    if not isinstance(snrs, list) or not snrs or not all(isinstance(s, int | float) for s in snrs):
-        raise ConfigError(f"need a list of dB, got {snrs!r}")
-    return [(f"{name}_snr{snr:g}", full | {"snr_db": snr}) for snr in snrs]
 
 
 def read_condition(data_dir: str | Path) -> Condition:

@@ -25,9 +25,9 @@ from espnet_robust.data.conditions import (
     FILE,
     Condition,
     check_name,
-    expand,
     read_condition,
 )
+from espnet_robust.data.expansion import expand
 from espnet_robust.distortion.chain import Distorter
 from espnet_robust.distortion.config import ConfigReader, given_config
 from espnet_robust.distortion.copies import Job, run_job, single_snr

@@ -7,7 +7,7 @@ from typing import Any
 
 from espnet_robust.common.config import read_yaml
 from espnet_robust.common.errors import ConfigError
-from espnet_robust.data.conditions import expand
+from espnet_robust.data.expansion import expand
 
 
 def check_conditions(protocols: Sequence[str]) -> None:

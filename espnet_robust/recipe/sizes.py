@@ -20,8 +20,9 @@ from espnet_robust.common.errors import ConfigError, DataDirError, UserError
 from espnet_robust.common.experiment import CONF, NOT_DISTILLED, find_teacher
 from espnet_robust.common.merging import Config
 from espnet_robust.data.audio import RATE
-from espnet_robust.data.conditions import FILE, expand
+from espnet_robust.data.conditions import FILE
 from espnet_robust.data.data_dir import iter_table
+from espnet_robust.data.expansion import expand
 from espnet_robust.recipe.plan import DISTILL, Plan
 
 COPIES, DISTILLATION, TRAINING = 3, 5, 7  # stages
