@@ -108,8 +108,11 @@ def _measure(experiment: Path, args: argparse.Namespace, ranks: Sequence[int]) -
 
 
 def load(experiment: Path, checkpoint: str) -> tuple[dict, DistillModel]:
-    """The configuration and the model of a distillation, in eval mode; it probes the domain."""
-    config = read_yaml(experiment / "config.yaml") | {"domain_probe": True}
+    """The configuration and the model of a distillation, in eval mode; it probes the domain.
+
+    Of a system with `erase` it is the student before: ranks are what is measured here.
+    """
+    config = read_yaml(experiment / "config.yaml") | {"domain_probe": True, "erase": {}}
     given = DistillTask.get_parser().parse_args([])
     model = DistillTask.build_model(argparse.Namespace(**(vars(given) | config)))
     weights = torch.load(experiment / checkpoint, map_location="cpu", weights_only=True)

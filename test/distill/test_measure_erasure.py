@@ -1,8 +1,11 @@
 """The tool that measures what an eraser costs and gains, on an experiment of a few steps."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from espnet_robust.distill.student_erasure import StudentErasure
 
@@ -44,6 +47,17 @@ def test_a_lower_rank_erases_what_it_would_have_been_fitted_to(tool, straight):
     x = torch.randn(7, 16, generator=torch.Generator().manual_seed(0))
     for layer in range(3):
         torch.testing.assert_close(part.layer(x, layer), low.layer(x, layer), atol=1e-4, rtol=1e-4)
+
+
+def test_of_a_system_that_erases_it_takes_the_student_before(tool, straight, tmp_path):
+    shutil.copytree(straight, tmp_path / "exp")
+    config = yaml.safe_load((straight / "config.yaml").read_text()) | {"erase": {"rank": 2}}
+    (tmp_path / "exp/config.yaml").write_text(yaml.safe_dump(config))
+    before, after = (
+        tool.validate(model, found)
+        for found, model in (tool.load(exp, "3epoch.pth") for exp in (straight, tmp_path / "exp"))
+    )
+    assert before == pytest.approx(after)
 
 
 def test_the_table(tool, straight, data, tmp_path, capsys):
