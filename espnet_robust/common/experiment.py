@@ -38,7 +38,6 @@ CONF = conf_dir()
 CHECKOUT = CONF.parent  # or the package directory, if it is installed
 NOT_DISTILLED = ("teacher", "logmel")  # systems that need no student
 MIXTURES = ("distortion", "valid_distortion")
-WORDS = ("init_param", "freeze_param")  # lists; ESPnet would take one word letter by letter
 NO_NUMBER = ("none", "null", "nil")  # spellings of ESPnet's int_or_none
 
 
@@ -175,7 +174,6 @@ def derive(config: Config, name: str) -> Config:
         ConfigError: ``total_steps`` is given and is not the number of updates, or it is not given
             and that number is unknown.
     """
-    config = {k: [v] if k in WORDS and isinstance(v, str) else v for k, v in config.items()}
     config = settled(config, name)
     iterations = config.get("num_iters_per_epoch")
     if isinstance(iterations, str) and iterations.strip().lower() in NO_NUMBER:

@@ -12,7 +12,7 @@ CLASSES = (
     "optim", "scheduler",
 )  # fmt: skip
 
-LISTS = ("init_param", "freeze_param")  # of texts
+LISTS = ("init_param", "freeze_param")  # of texts; ESPnet would take one text letter by letter
 
 Config = dict[str, Any]
 
@@ -63,7 +63,7 @@ def checked(content: Mapping, where: Path | str) -> Config:
 
 
 def settled(config: Config, where: str) -> Config:
-    """``config`` with ``{}`` or ``[]`` for null where ESPnet wants a mapping or a list.
+    """``config`` with ``{}`` or ``[]`` for null, and a list for one text, where ESPnet wants these.
 
     Raises:
         ConfigError: ``freeze_param`` or ``init_param`` is not a list of texts.
@@ -71,7 +71,8 @@ def settled(config: Config, where: str) -> Config:
     config = {k: {} if v is None and _holds_options(k) else v for k, v in config.items()}
     for key in LISTS:
         if key in config:
-            value = config[key] = [] if config[key] is None else config[key]
+            value = [] if config[key] is None else config[key]
+            value = config[key] = [value] if isinstance(value, str) else value
             if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
                 raise ConfigError(f"{where}: {key}: must be a list of texts, got {value!r}")
     return config
