@@ -32,12 +32,13 @@ def normalized_by(experiment, exp, conf):
     [
         ("experiment", {"norm_vars": False}),
         ("experiment", {"norm_vars": True}),
-        ("stream_experiment", {"window": 4}),
+        ("stream_experiment", {"window": 50}),
         ("stream_experiment", {}),
     ],
 )
 def test_it_computes_what_espnet_computes(request, batch, name, conf, tmp_path):
     exp = normalized_by(request.getfixturevalue(name), tmp_path / "exp", conf)
+    batch = batch[0].repeat(1, 3), 3 * batch[1]  # 75 frames: more than the window
     ours = read_experiment(exp, CHECKPOINT)
     theirs = load_recogniser(exp, CHECKPOINT).model
     assert {key: getattr(theirs.normalize, key) for key in conf} == conf
