@@ -36,6 +36,7 @@ from espnet_robust.common.recipe import (
 )
 from espnet_robust.publish.hub import check_upload
 from espnet_robust.recipe.checkpoints import BEST_STUDENT, check_kept
+from espnet_robust.recipe.keys import check_keys
 from espnet_robust.recipe.options import add_plan_options, plan_of
 from espnet_robust.recipe.plan import DISTILL, Plan
 from espnet_robust.recipe.protocols import check_conditions
@@ -130,11 +131,13 @@ def _check_trainings(plan: Plan, systems: Sequence[str], stages: Sequence[int]) 
     for system in systems:
         if 5 in stages and system not in NOT_DISTILLED and not plan.students:
             config = resolve(DISTILL, system, plan.recipe, plan.budget, given[DISTILL])
+            check_keys(DISTILL, config, f"distill {system}")
             check_kept("the student is exported from it", BEST_STUDENT, config)
         if 7 in stages:
             config = resolve(
                 plan.task, system, plan.recipe, plan.budget, given[plan.task], plan.classifier
             )
+            check_keys(plan.task, config, f"{plan.task} on {system}")
             check_kept("name it with --checkpoint", plan.checkpoint, config)
 
 

@@ -47,6 +47,7 @@ STAGE_5 = ("--stage", "5", "--stop_stage", "5")
         (("--hf_repo", "me/mini"), "unknown option --hf_repo (here: --upload_hf)"),
         (("--stop_stage", "3", "--skip_data_prep", "true"), "no stage from 1 to 3 is left"),
         (("--asr_args", "5"), "--asr_args: '5' belongs to no option"),
+        (("--asr_args", "--encoder_conf num_layer=3"), "blstm has no option 'num_layer', did you"),
         (("--score_options", "--case title"), "--score_options: argument --case: invalid choice"),
         (("--score_options=--symbol",), "--score_options: unrecognized arguments: --symbol"),
         (("--score_options", "--symbols no.txt"), "no.txt: cannot be read"),

@@ -1,0 +1,113 @@
+"""Options that a training does not have, found before a recipe begins and not hours into it.
+
+ESPnet, which knows its options, takes seconds to load. So what the shipped configurations set is
+taken as known, and ESPnet is loaded only where a configuration has more.
+"""
+
+import contextlib
+import inspect
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from espnet_robust.common.config import nearest, read_yaml
+from espnet_robust.common.errors import ConfigError
+from espnet_robust.common.experiment import CONF
+from espnet_robust.common.merging import CLASSES, Config
+from espnet_robust.recipe.plan import DISTILL
+
+FOLDERS = {DISTILL: ("distill",), "asr": ("asr", "downstream"), "cls": ("cls", "downstream")}
+NAMES = {DISTILL: "DistillTask", "asr": "ASRTask", "cls": "CLSTask"}
+# What is computed, and what nearly every recipe here sets.
+OTHERS = (
+    ("log_interval",),
+    ("valid_distortion",),
+    ("scheduler_conf", "onecyclelr", "total_steps"),
+    ("scheduler_conf", "onecyclelr", "max_lr"),
+    ("preprocessor_conf", "", "valid_distortion"),
+)
+
+Known = tuple[str, ...]  # (option,), (option, class that it chooses) or (X_conf, class of X, key)
+
+
+def check_keys(task: str, config: Config, where: str) -> None:
+    """Check the names of options, of the classes that they choose, and of these classes' options.
+
+    Args:
+        task: ``distill``, ``asr`` or ``cls``.
+        config: a complete configuration, as ``resolve`` returns it.
+        where: what it configures, for messages.
+
+    Raises:
+        ConfigError: the training has no such option or class.
+    """
+    classes = {name: [str(config.get(name))] for name in CLASSES}
+    if {*_used(config, classes)} <= _shipped(task):
+        return
+    defaults, tables = _espnets(task)
+    if name := next((key for key in config if key not in defaults), None):
+        raise ConfigError(f"{where}: {name}: no such option{nearest(name, defaults)}")
+    for choice, table in tables.items():
+        name = config.get(choice, defaults[choice])
+        if name is None or name == "none":
+            continue
+        if name not in table:
+            raise ConfigError(f"{where}: {choice}: there is no {name!r}{nearest(name, table)}")
+        known = _parameters(table[name])
+        for key in config.get(f"{choice}_conf", ()) if known else ():
+            if key not in known:
+                raise ConfigError(
+                    f"{where}: {choice}_conf: {name} has no option {key!r}{nearest(key, known)}"
+                )
+
+
+def _used(config: Mapping[str, Any], classes: Mapping[str, Iterable[str]]) -> Iterator[Known]:
+    """What a training must know to take ``config``, with one of ``classes`` for each choice."""
+    for key, value in config.items():
+        if key in classes:
+            yield key, str(value)
+        elif key.endswith("_conf"):
+            for name in classes.get(key.removesuffix("_conf"), [""]):
+                yield from ((key, name, str(option)) for option in value or ())
+        else:
+            yield (key,)
+
+
+@cache
+def _shipped(task: str) -> frozenset[Known]:
+    """What the shipped configurations use. A file may set the options of another file's class."""
+    files = [path for name in FOLDERS[task] for path in (CONF / name).glob("*.yaml")]
+    contents: list[Mapping] = [read_yaml(path) for path in files]
+    contents += [read_yaml(path).get(task) or {} for path in (CONF / "budget").glob("*.yaml")]
+    classes = {
+        name: {str(content[name]) for content in contents if name in content} for name in CLASSES
+    }
+    return frozenset(OTHERS).union(*(_used(content, classes) for content in contents))
+
+
+@cache
+def _espnets(task: str) -> tuple[dict[str, Any], dict[str, Mapping[str, type]]]:
+    """The options with their defaults, and the classes that each choice has."""
+    import espnet_robust.plugin.quick_start  # noqa: F401  before ESPnet
+
+    with contextlib.redirect_stderr(io.StringIO()):  # ESPnet tells which packages it does without
+        abs_task = import_module("espnet2.tasks.abs_task")
+        if task == DISTILL:
+            module = import_module("espnet_robust.distill.task")
+        else:
+            import_module("espnet_robust.plugin.registration").register()
+            module = import_module(f"espnet2.tasks.{task}")
+    trained = getattr(module, NAMES[task])
+    parser = trained.get_parser()
+    tables = {choices.name: choices.classes for choices in trained.class_choices_list}
+    tables.pop("preprocessor", None)  # ours has the options of the one inside it as well
+    tables |= {"optim": abs_task.optim_classes, "scheduler": abs_task.scheduler_classes}
+    return vars(parser.parse_args([])), tables
+
+
+def _parameters(cls: type) -> list[str]:
+    """The names of a class's parameters; none if it takes any."""
+    parameters = inspect.signature(cls).parameters.values()
+    return [] if any(p.kind is p.VAR_KEYWORD for p in parameters) else [p.name for p in parameters]
