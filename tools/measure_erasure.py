@@ -103,7 +103,9 @@ def _measure(experiment: Path, args: argparse.Namespace, ranks: Sequence[int]) -
         ]
         right.append(np.stack(classify(train, tests)))
         found += list(100 * right[-1].mean(1))
-        print("\t".join([str(experiment), str(rank), *(f"{x:.3f}" for x in found)]), flush=True)
+        # A probe needs enough utterances of both domains.
+        cells = ("-" if x is None else f"{x:.3f}" for x in found)
+        print("\t".join([str(experiment), str(rank), *cells]), flush=True)
     return right
 
 

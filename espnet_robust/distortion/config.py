@@ -30,6 +30,7 @@ from espnet_robust.distortion.kinds import KINDS
 _TOP = ("chain", "snr_db", "overflow", "on_rate", "description")
 _POLICIES = {"overflow": ("scale", "refuse"), "on_rate": ("resample", "refuse")}
 _COMMON = ("prob", "weight", "label")
+UNUSED_SNR = "no step of the chain uses it: each has its own `snr_db` or adds no noise"
 
 
 def load_distortion(
@@ -47,6 +48,8 @@ def load_distortion(
     given, name = given_config(config)
     reader = ConfigReader(base_dir)
     distorter = reader.distortion(given)
+    if given.get("snr_db") is not None and not reader.errors and not reader.took_snr_db:
+        reader.error("snr_db", UNUSED_SNR)
     reader.raise_errors(name)
     return distorter
 

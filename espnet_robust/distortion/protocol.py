@@ -29,7 +29,7 @@ from espnet_robust.data.conditions import (
 )
 from espnet_robust.data.expansion import expand
 from espnet_robust.distortion.chain import Distorter
-from espnet_robust.distortion.config import ConfigReader, given_config
+from espnet_robust.distortion.config import UNUSED_SNR, ConfigReader, given_config
 from espnet_robust.distortion.copies import Job, run_job, single_snr
 
 
@@ -92,11 +92,9 @@ def _conditions(given: Any, reader: ConfigReader, protocol: str | None) -> list[
             condition = Condition(full_name, single_snr(full), protocol)
             conditions.append(DistortedCondition(condition, distorter, full))
         # Else its copies would be the same, and yet be labelled with different SNRs.
-        if "each_snr_db" in body and len(reader.errors) == before and not reader.took_snr_db:
-            reader.error(
-                f"{where}.each_snr_db",
-                "no step of the chain uses it: each has its own `snr_db` or adds no noise",
-            )
+        key = next((key for key in ("each_snr_db", "snr_db") if body.get(key) is not None), None)
+        if key and len(reader.errors) == before and not reader.took_snr_db:
+            reader.error(f"{where}.{key}", UNUSED_SNR)
     if not conditions:
         reader.error("conditions", "there are none")
     if len({made.condition.name for made in conditions}) < len(conditions):

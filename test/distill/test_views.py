@@ -88,8 +88,8 @@ def test_views_of_different_lengths_are_refused(mapping, extra):
     """Before any utterance is read."""
     tempo = {"name": "speed", "length": "map"}
     frames = Frames(16000, ((400, 320),))
-    for chain in ([tempo], [{"one_of": ["clean", {"sequence": ["white", tempo], "prob": 0.1}]}]):
-        distorter = load_distortion({"snr_db": 10, "chain": chain})
+    for chain in ([tempo], [{"one_of": ["clean", {"sequence": ["clean", tempo], "prob": 0.1}]}]):
+        distorter = load_distortion({"chain": chain})
         message = "distortion: speed changes the length of utterances, .*write `length: keep`"
         with pytest.raises(ConfigError, match=message):
             Views(mapping, distorter, LABELS, 0, 8000, frames, True, extra=extra)

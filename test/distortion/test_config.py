@@ -169,6 +169,17 @@ def test_protocol_errors():
     assert "conditions: there are none" in errors_of({"conditions": {}}, load_protocol)
 
 
+@pytest.mark.parametrize("chain", [["clean"], [{"name": "white", "snr_db": 3}]])
+def test_snr_db_needs_a_step_that_uses_it(material, chain):
+    own = {"snr_db": [0, 20], "chain": chain}
+    unused = "snr_db: no step of the chain uses it: each has its own `snr_db` or adds no noise"
+    assert errors_of(own).count(unused) == 1
+    protocol = {"conditions": {"c": own | {"snr_db": 3}}}
+    assert errors_of(protocol, load_protocol).count(f"conditions.c.{unused}") == 1
+    load_distortion(own | {"chain": [*chain, "white"]})
+    load_distortion({"snr_db": None, "chain": chain})
+
+
 def test_each_snr_db_needs_a_step_that_uses_it(material):
     noise, rir = str(material / "noise"), str(material / "rir")
     own, room = {"name": "white", "snr_db": 10}, {"name": "rir", "rir": rir}
@@ -192,4 +203,4 @@ def test_snr_of_a_room_without_noise(material):
     room = {"name": "rir", "rir": str(material / "rir")}
     message = errors_of({"chain": [room | {"snr_db": 10}]})
     assert "chain[0] (rir).snr_db: has no effect without `noise`" in message
-    load_distortion({"snr_db": 10, "chain": [room]})
+    assert "snr_db: no step of the chain uses it" in errors_of({"snr_db": 10, "chain": [room]})

@@ -302,10 +302,10 @@ def test_mapped_length_reaches_the_steps_after_it(speech, steps):
 def test_what_may_change_the_length_is_named():
     tempo = {"name": "speed", "length": "map"}
     for chain in (
-        ["white", "speed", tempo | {"prob": 0}],
+        [{"name": "white", "snr_db": 10}, "speed", tempo | {"prob": 0}],
         [{"one_of": ["clean", tempo | {"weight": 0}]}],
     ):
-        load_distortion({"snr_db": 10, "chain": chain}).check_keeps_length("it")
+        load_distortion({"chain": chain}).check_keeps_length("it")
     for chain in ([tempo], [{"one_of": ["clean", {"sequence": ["clean", tempo], "prob": 0.1}]}]):
         with pytest.raises(ConfigError, match="speed changes .*, so it no longer fit; write"):
             load_distortion({"chain": chain}).check_keeps_length("it")
