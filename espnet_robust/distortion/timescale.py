@@ -96,8 +96,10 @@ def stretch(wav: np.ndarray, ratio: float) -> np.ndarray:
     """
     num_samples = round(len(wav) * ratio)
     num_frames = num_samples // HOP + 4
-    # Output frame k begins at (k - 3) * HOP; the input is padded so that every frame exists.
-    starts = np.rint((np.arange(num_frames) - 3) * (HOP / ratio)).astype(np.int64)
+    # Output frame k begins at (k - 3) * HOP, and its middle corresponds to that of its input frame:
+    # equal beginnings would move a sound by up to 10 ms. The input is padded for all frames.
+    middles = (np.arange(num_frames) - 3) * HOP + FRAME // 2
+    starts = np.rint(middles / ratio).astype(np.int64) - FRAME // 2
     before = HOP - int(starts[0])
     after = max(0, int(starts[-1]) + FRAME - len(wav))
     padded = np.concatenate([np.zeros(before, np.float32), wav, np.zeros(after, np.float32)])

@@ -260,6 +260,28 @@ def test_pitch_keeps_time(speech):
         assert np.corrcoef(*envelopes)[0, 1] > 0.9
 
 
+@pytest.mark.parametrize("cents", [-500, -300, 300, 500])
+def test_pitch_moves_no_sound(cents):
+    """Teacher and student must hear a sound in the same frame, of 20 ms."""
+    time = np.arange(4 * RATE)
+
+    def middle(wav):
+        return np.average(time, weights=wav.astype(float) ** 2)
+
+    bursts = [harmonics(120, 4) * (np.abs(time - at) < 1600) for at in range(8000, 56000, 6000)]
+    moved = [middle(Pitch.apply(wav, cents=cents)) - middle(wav) for wav in bursts]
+    assert abs(np.mean(moved)) < 0.002 * RATE
+
+
+@pytest.mark.parametrize("factor", [0.8, 1.25])
+def test_tempo_puts_sounds_where_they_belong(factor):
+    time = np.arange(4 * RATE)
+    wav = harmonics(120, 4) * (np.abs(time - 31111) < RATE // 10)
+    out = Speed.apply(wav, factor, "keep", "map")
+    middles = [np.average(np.arange(len(x)), weights=x.astype(float) ** 2) for x in (wav, out)]
+    assert abs(middles[1] - middles[0] / factor) < 0.002 * RATE
+
+
 def test_pitch_goes_on_after_silence():
     wav = np.concatenate(
         [np.zeros(RATE, np.float32), harmonics(200, 2), np.zeros(RATE, np.float32)]

@@ -20,7 +20,7 @@ _NOT_CARRIED = AUDIO_TABLES | {
     *OWN, "spk2utt", FILE, MANIFEST, CONDITION,
 }  # fmt: skip
 
-_VERSION = 3  # raised when layout or sound changes; copies of another version are made again
+_VERSION = 4  # raised when layout or sound changes; copies of another version are made again
 
 
 def carried_files(src: Path) -> list[Path]:
