@@ -80,6 +80,8 @@ def student_card(facts: RunFacts) -> str:
         f"```yaml\n{USE_STUDENT}```",
         "ESPnet knows this frontend after `espnet_robust.register()`, or when "
         "`espnet-robust run` starts its command.",
+        "Plain transformers loads it too: `AutoModel.from_pretrained(DIR)`, with "
+        "`trust_remote_code=True` if there is a `modeling_*.py` in it.",
         *_common(facts),
     ]
     return _joined(parts)

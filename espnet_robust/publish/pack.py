@@ -4,7 +4,7 @@
 
     asr.zip, or cls.zip   as written by ``espnet2.bin.pack``, including the student's weights
     asr/, or cls/         the same, unpacked, as stored on the hub
-    student/              the student directory and its card
+    student/              the student directory, also for transformers, and its card
     made_of.json          digests of what it was made of
 
 None of them contains paths of the machine that trained it.
@@ -68,7 +68,7 @@ def pack_system(exp: Path, checkpoint: str, facts: RunFacts, out: Path, repo: st
     try:
         pack_model(exp / task, checkpoint, task, packed_card(facts, repo or f"{task}.zip"), partial)
         if facts.provenance:
-            _copy_student(exp / "student", partial / "student", student_card(facts))
+            copy_student(exp / "student", partial / "student", student_card(facts))
         # Not the cards: they may be edited before they are uploaded.
         replace(packed(exp, task, checkpoint), path=partial).finish([f"{task}.zip"])
         _replace(place, partial)
@@ -143,15 +143,28 @@ def _espnet_pack(folder: Path, task: str, checkpoint: str, out: Path, others: li
         espnet2_pack(command)
 
 
-def _copy_student(student: Path, out: Path, card: str) -> None:
+def copy_student(student: Path, out: Path, card: str) -> None:
+    """A student directory -> ``out``, for this package and for plain transformers.
+
+    Raises:
+        ModelError: it is not complete.
+    """
     out.mkdir()
     for name in STUDENT_FILES:
         if not (student / name).is_file():
             raise ModelError(f"{student / name}: not found; export the student again, in stage 6")
     content = _map_strings(read_yaml(student / "config.yaml"), _last_part)
     (out / "config.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-    shutil.copyfile(student / "model.safetensors", out / "model.safetensors")
+    for name in ("model.safetensors", *_of_transformers(student)):
+        shutil.copyfile(student / name, out / name)
     (out / "README.md").write_text(card, encoding="utf-8")
+
+
+def _of_transformers(student: Path) -> list[str]:
+    """The names of its files that only transformers reads."""
+    found = [student / "config.json", student / "preprocessor_config.json"]
+    found += student.glob("modeling_*.py")
+    return sorted(path.name for path in found if path.is_file())  # students of version 1 lack some
 
 
 def portable(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:

@@ -19,6 +19,7 @@ from espnet_robust.common.merging import CLASSES, Config
 from espnet_robust.recipe.plan import DISTILL
 
 FOLDERS = {DISTILL: ("distill",), "asr": ("asr", "downstream"), "cls": ("cls", "downstream")}
+LOGMEL = "logmel.yaml"
 NAMES = {DISTILL: "DistillTask", "asr": "ASRTask", "cls": "CLSTask"}
 # What is computed, and what nearly every recipe here sets.
 OTHERS = (
@@ -77,14 +78,23 @@ def _used(config: Mapping[str, Any], classes: Mapping[str, Iterable[str]]) -> It
 
 @cache
 def _shipped(task: str) -> frozenset[Known]:
-    """What the shipped configurations use. A file may set the options of another file's class."""
+    """What the shipped configurations use.
+
+    A file may set options of a class that another one chooses, but none of log-mel features'.
+    """
     files = [path for name in FOLDERS[task] for path in (CONF / name).glob("*.yaml")]
-    contents: list[Mapping] = [read_yaml(path) for path in files]
-    contents += [read_yaml(path).get(task) or {} for path in (CONF / "budget").glob("*.yaml")]
-    classes = {
-        name: {str(content[name]) for content in contents if name in content} for name in CLASSES
+    contents: dict[str, Mapping] = {str(path): read_yaml(path) for path in files}
+    for path in (CONF / "budget").glob("*.yaml"):
+        contents[str(path)] = read_yaml(path).get(task) or {}
+    others = {
+        name: {str(c[name]) for path, c in contents.items() if name in c and LOGMEL not in path}
+        for name in CLASSES
     }
-    return frozenset(OTHERS).union(*(_used(content, classes) for content in contents))
+    known = set(OTHERS)
+    for content in contents.values():
+        own = {name: [str(content[name])] for name in CLASSES if name in content}
+        known |= {*_used(content, others | own)}
+    return frozenset(known)
 
 
 @cache

@@ -10,6 +10,7 @@ from espnet_robust.common.files import write_atomic
 from espnet_robust.data.data_dir import iter_table
 from espnet_robust.data.words import words
 
+BLANK, UNKNOWN, ENDS = "<blank>", "<unk>", "<sos/eos>"  # ESPnet's own tokens
 SPACE = "<space>"  # ESPnet's name for the blank between words in character lists
 
 
@@ -32,7 +33,10 @@ def make_tokens(text: Path, out: Path, token_type: str, size: int) -> None:
         found = {SPACE if c == " " else c for sentence in sentences for c in sentence}
         tokens = sorted(found)
     elif token_type == "word":
-        tokens = sorted({word for sentence in sentences for word in words(sentence)})
+        # A text may spell what it could not transcribe as the token for it.
+        tokens = sorted({word for sentence in sentences for word in words(sentence)} - {UNKNOWN})
+        if taken := [token for token in tokens if token in (BLANK, ENDS)]:
+            raise DataDirError(f"{text}: {taken[0]} is no word but ESPnet's own token; remove it")
         if wide := [token for token in tokens if token.split() != [token]]:
             raise DataDirError(
                 f"{text}: ESPnet would split the word {wide[0]!r} at its wide blank; replace it"
@@ -40,7 +44,7 @@ def make_tokens(text: Path, out: Path, token_type: str, size: int) -> None:
     else:
         model, tokens = _bpe(sentences, size, text)
         write_atomic(out / "bpe.model", model)
-    lines = ["<blank>", "<unk>", *tokens, "<sos/eos>"]
+    lines = [BLANK, UNKNOWN, *tokens, ENDS]
     write_atomic(out / "tokens.txt", "\n".join(lines) + "\n")
 
 
@@ -70,7 +74,9 @@ def _bpe(sentences: list[str], size: int, text: Path) -> tuple[bytes, list[str]]
     )
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
     pieces = map(processor.id_to_piece, range(processor.get_piece_size()))
-    tokens = [piece for piece in pieces if piece != "<unk>"]
+    tokens = [piece for piece in pieces if piece != UNKNOWN]
     if lost := sorted(characters - set("".join(tokens))):
+        if any(UNKNOWN in sentence for sentence in sentences):
+            raise DataDirError(f"{text}: {UNKNOWN} is no text but sentencepiece's own; remove it")
         raise DataDirError(f"{text}: sentencepiece has no token for {lost[:5]}; remove them")
     return model.getvalue(), tokens

@@ -4,6 +4,7 @@ import functools
 import importlib.util
 import re
 import shutil
+import subprocess
 import sys
 import types
 import zipfile
@@ -18,8 +19,9 @@ from espnet2.main_funcs.pack_funcs import get_dict_from_cache, unpack
 
 from espnet_robust.bin import pack
 from espnet_robust.common.errors import ModelError, UserError
-from espnet_robust.models.student import load_student
-from espnet_robust.publish.pack import pack_system, portable
+from espnet_robust.models.speech_model import load_teacher
+from espnet_robust.models.student import StudentConfig, build_student, load_student, save_student
+from espnet_robust.publish.pack import copy_student, pack_system, portable
 from espnet_robust.score.schema import read_scores
 
 GREEDY = {"ctc_weight": 1.0, "beam_size": 2}
@@ -94,9 +96,71 @@ def test_the_student_loads(elsewhere, student_dir):
     assert all(torch.equal(w, expected[k]) for k, w in theirs.state_dict().items())
 
 
+PLAIN = """
+import sys, torch
+from transformers import AutoFeatureExtractor, AutoModel
+
+path, trust, wav, out = sys.argv[1:]
+model = AutoModel.from_pretrained(path, trust_remote_code=trust == "True").eval()
+assert AutoFeatureExtractor.from_pretrained(path).sampling_rate == 16000
+with torch.inference_mode():
+    torch.save(model(torch.load(wav), output_hidden_states=True).hidden_states, out)
+assert not [name for name in sys.modules if name.startswith("espnet")]
+"""
+
+
+def states_in_transformers(student, wav, tmp_path):
+    """The hidden states of a directory that transformers loads without this package."""
+    torch.save(wav, tmp_path / "wav")
+    trust = any(student.glob("modeling_*.py"))
+    arguments = map(str, (student, trust, tmp_path / "wav", tmp_path / "out"))
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PLAIN, *arguments], check=True, cwd=tmp_path,
+        env={"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf"), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    return torch.load(tmp_path / "out")
+
+
+def same_states(student, path, tmp_path):
+    wav = torch.randn(1, 4000, generator=torch.Generator().manual_seed(0))
+    wav = (wav - wav.mean()) / wav.std(correction=0)
+    with torch.inference_mode():
+        expected = student(wav, torch.tensor([4000])).states
+    theirs = states_in_transformers(path, wav, tmp_path)
+    for layer, state in expected.items():
+        torch.testing.assert_close(theirs[layer], state, atol=1e-5, rtol=1e-5)
+
+
+def test_transformers_loads_the_student(elsewhere, student_dir, tmp_path):
+    same_states(load_student(student_dir), elsewhere / "student", tmp_path)
+
+
+def test_transformers_loads_a_student_with_code_of_its_own(teacher_dir, tmp_path):
+    config = StudentConfig(kind="lstm", init="random", overrides={"hidden_size": 12})
+    student = build_student(load_teacher(teacher_dir), config).eval()
+    save_student(student, tmp_path / "student", {})
+    copy_student(tmp_path / "student", tmp_path / "packed", "the card")
+    shutil.rmtree(tmp_path / "student")
+    assert list((tmp_path / "packed").glob("modeling_*.py"))
+    assert (tmp_path / "packed/README.md").read_text() == "the card"
+    same_states(student, tmp_path / "packed", tmp_path)
+
+
+def test_a_student_of_the_first_version_is_packed_too(student_dir, tmp_path):
+    """It has no files for transformers."""
+    (tmp_path / "student").mkdir()
+    for name in ("config.yaml", "model.safetensors"):
+        shutil.copy(student_dir / name, tmp_path / "student")
+    copy_student(tmp_path / "student", tmp_path / "packed", "")
+    assert load_student(tmp_path / "packed")
+    (tmp_path / "student/model.safetensors").unlink()
+    with pytest.raises(ModelError, match="model.safetensors: not found; export the student again"):
+        copy_student(tmp_path / "student", tmp_path / "again", "")
+
+
 def test_no_path_of_this_machine_is_left(packed, recipe, speech):
     for path in packed.rglob("*"):
-        if path.suffix in (".yaml", ".md"):
+        if path.suffix in (".yaml", ".md", ".json", ".py"):
             text = path.read_text()
             assert str(recipe) not in text and str(speech) not in text, path
             assert not re.search(r"[ '\"]/(?:work|root|home|tmp|usr)/", text), path

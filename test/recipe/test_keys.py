@@ -52,6 +52,8 @@ def test_fine_tuning_loads_nothing(monkeypatch):
         ("asr", {"optim": "sgd", "optim_conf": {"betas": [0.9, 0.99]}},
          "optim_conf: sgd has no option 'betas'"),
         ("cls", {"decoder_conf": {"poling": "mean"}}, "linear has no option 'poling'"),
+        ("cls", {"encoder": "blstm", "encoder_conf": {"num_blocks": 3}},
+         "encoder_conf: blstm has no option 'num_blocks'"),
         ("distill", {"maping": "setup1"}, "maping: no such option, did you mean 'mapping'"),
         ("distill", {"scheduler": "warmup"}, "there is no 'warmup', did you mean 'warmuplr'"),
     ],
@@ -61,6 +63,12 @@ def test_what_a_training_does_not_have(mini, task, options, message):
     with pytest.raises(ConfigError, match=message) as refusal:
         check_keys(task, config, "here")
     assert str(refusal.value).startswith("here: ") and "\n" not in str(refusal.value)
+
+
+def test_what_log_mel_features_have_not():
+    own = Recipe(CHECKOUT / "egs/mini/asr1", task_config=CONF / "asr/fine_tune.yaml")
+    with pytest.raises(ConfigError, match="frontend_conf: default has no option 'freeze'"):
+        check_keys("asr", resolve("asr", "logmel", own, "tiny"), "")
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,19 @@ def test_a_word_that_espnet_would_split(tmp_path):
         make_tokens(text, tmp_path / "out", "word", 0)
 
 
+def test_espnets_own_tokens_in_the_text(tmp_path):
+    as_text(tmp_path / "text", "HELLO <unk> WORLD")
+    make_tokens(tmp_path / "text", tmp_path / "tokens", "word", 0)
+    tokens = (tmp_path / "tokens/tokens.txt").read_text().splitlines()
+    assert tokens == ["<blank>", "<unk>", "HELLO", "WORLD", "<sos/eos>"]
+    with pytest.raises(DataDirError, match="text: <unk> is no text but sentencepiece's own"):
+        make_tokens(tmp_path / "text", tmp_path / "tokens", "bpe", 30)
+    for token in ("<blank>", "<sos/eos>"):
+        as_text(tmp_path / "text", f"HELLO {token}")
+        with pytest.raises(DataDirError, match=f"{token} is no word but ESPnet's own token"):
+            make_tokens(tmp_path / "text", tmp_path / "tokens", "word", 0)
+
+
 def test_no_text(tmp_path):
     (tmp_path / "text").write_text("a\nb\n")
     with pytest.raises(DataDirError, match="every transcript is empty"):
