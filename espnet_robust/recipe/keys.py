@@ -16,9 +16,11 @@ from espnet_robust.common.config import nearest, read_yaml
 from espnet_robust.common.errors import ConfigError
 from espnet_robust.common.experiment import CONF
 from espnet_robust.common.merging import CLASSES, Config
+from espnet_robust.common.ranges import Range
 from espnet_robust.recipe.plan import DISTILL
 
 FOLDERS = {DISTILL: ("distill",), "asr": ("asr", "downstream"), "cls": ("cls", "downstream")}
+COUNTS = ("batch_bins", "max_epoch")
 LOGMEL = "logmel.yaml"
 NAMES = {DISTILL: "DistillTask", "asr": "ASRTask", "cls": "CLSTask"}
 # What is computed, and what nearly every recipe here sets.
@@ -34,7 +36,8 @@ Known = tuple[str, ...]  # (option,), (option, class that it chooses) or (X_conf
 
 
 def check_keys(task: str, config: Config, where: str) -> None:
-    """Check the names of options, of the classes that they choose, and of these classes' options.
+    """Check the names of options, of the classes that they choose, and of these classes' options;
+    and the numbers that the estimate of a run computes with.
 
     Args:
         task: ``distill``, ``asr`` or ``cls``.
@@ -42,8 +45,11 @@ def check_keys(task: str, config: Config, where: str) -> None:
         where: what it configures, for messages.
 
     Raises:
-        ConfigError: the training has no such option or class.
+        ConfigError: the training has no such option or class, or it is no such number.
     """
+    for name in COUNTS:
+        if name in config:
+            Range(1).check(f"{where}: {name}", config[name])
     classes = {name: [str(config.get(name))] for name in CLASSES}
     if {*_used(config, classes)} <= _shipped(task):
         return
@@ -86,14 +92,14 @@ def _shipped(task: str) -> frozenset[Known]:
     contents: dict[str, Mapping] = {str(path): read_yaml(path) for path in files}
     for path in (CONF / "budget").glob("*.yaml"):
         contents[str(path)] = read_yaml(path).get(task) or {}
-    others = {
+    others: dict[str, Iterable[str]] = {
         name: {str(c[name]) for path, c in contents.items() if name in c and LOGMEL not in path}
         for name in CLASSES
     }
     known = set(OTHERS)
     for content in contents.values():
         own = {name: [str(content[name])] for name in CLASSES if name in content}
-        known |= {*_used(content, others | own)}
+        known |= {*_used(content, {**others, **own})}
     return frozenset(known)
 
 

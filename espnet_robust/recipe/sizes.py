@@ -5,7 +5,6 @@ recipe's conf/hours.yaml. Everything else follows from the configurations and fr
 (conf/scale/rates.yaml, which says what they were measured on).
 """
 
-import json
 import os
 import re
 import shutil
@@ -18,6 +17,7 @@ from typing import Any
 from espnet_robust.common.config import read_config, read_yaml
 from espnet_robust.common.errors import ConfigError, DataDirError, UserError
 from espnet_robust.common.experiment import CONF, NOT_DISTILLED, find_teacher
+from espnet_robust.common.files import read_json
 from espnet_robust.common.merging import Config
 from espnet_robust.data.audio import RATE
 from espnet_robust.data.conditions import FILE
@@ -119,26 +119,26 @@ def published_hours(recipe: Path, preset: str) -> Mapping[str, float]:
     return read_yaml(path).get(preset or "published", {}) if path.is_file() else {}
 
 
-def count_conditions(protocol: Path) -> int:
-    """The number of distorted copies that a protocol makes of a test set.
+def names_of_copies(protocol: Path) -> list[str]:
+    """The conditions of the distorted copies that a protocol makes of a test set.
 
     Raises:
-        ConfigError: it cannot be counted. ``load_protocol`` finds all errors, but needs the noises
+        ConfigError: they cannot be named. ``load_protocol`` finds all errors, but needs the noises
             of stage 2.
     """
     conditions = read_yaml(protocol).get("conditions")
     if not isinstance(conditions, Mapping):
         raise ConfigError(f"{protocol}: need a mapping with `conditions`, a mapping by name")
-    number = 0
+    names = []
     for name, body in conditions.items():
         where = f"{protocol}: conditions.{name}"
         if not isinstance(body, Mapping):
             raise ConfigError(f"{where}: need a mapping with `chain`, got {body!r}")
         try:
-            number += len(expand(str(name), body))
+            names += [full for full, _ in expand(str(name), body)]
         except ConfigError as e:
             raise ConfigError(f"{where}.each_snr_db: {e}") from None
-    return number
+    return names
 
 
 def estimate(
@@ -174,15 +174,15 @@ def copies_of(
     """The distorted copies still to be made; None if there are none, or if no hours are known."""
     if plan.protocols == ("none",):
         return None
-    conditions = sum(count_conditions(Path(name)) for name in plan.protocols)
+    names = {copy for name in plan.protocols for copy in names_of_copies(Path(name))}
     hours = 0.0
     for path in plan.test_sets:
-        done = len([*path.parent.glob(f"{path.name}_*/{FILE}")])
-        hours += max(0, conditions - done) * (hours_of(path, published) or 0)
+        todo = [name for name in names if not Path(f"{path}_{name}", FILE).is_file()]
+        hours += len(todo) * (hours_of(path, published) or 0)
     if not hours:
         return None
     gb = 3600 * hours * rates.copy_bytes / GB
-    what = f"copies: {conditions} conditions of each test set, {hours:.3g} h, {gb:.2g} GB"
+    what = f"copies: {len(names)} conditions of each test set, {hours:.3g} h, {gb:.2g} GB"
     return Need(folder, gb, what)
 
 
@@ -218,7 +218,7 @@ def _cache(config: Config, hours: float | None) -> list[Need]:
 
 def _hidden_size(teacher: str) -> int:
     config = Path(teacher, "config.json")
-    return json.loads(config.read_text())["hidden_size"] if config.is_file() else HIDDEN
+    return read_json(config).get("hidden_size", HIDDEN) if config.is_file() else HIDDEN
 
 
 def _size(teacher: str | list[str]) -> float:

@@ -52,6 +52,8 @@ def test_fine_tuning_loads_nothing(monkeypatch):
         ("asr", {"optim": "sgd", "optim_conf": {"betas": [0.9, 0.99]}},
          "optim_conf: sgd has no option 'betas'"),
         ("cls", {"decoder_conf": {"poling": "mean"}}, "linear has no option 'poling'"),
+        ("distill", {"batch_bins": "none"}, "batch_bins: must be a whole number of at least 1"),
+        ("asr", {"batch_bins": 1e6}, "batch_bins: must be a whole number of at least 1"),
         ("cls", {"encoder": "blstm", "encoder_conf": {"num_blocks": 3}},
          "encoder_conf: blstm has no option 'num_blocks'"),
         ("distill", {"maping": "setup1"}, "maping: no such option, did you mean 'mapping'"),

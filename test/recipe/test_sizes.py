@@ -13,7 +13,7 @@ from espnet_robust.common.errors import ConfigError, DataDirError, UserError
 from espnet_robust.common.experiment import Recipe
 from espnet_robust.data.audio import RATE
 from espnet_robust.recipe.plan import Plan
-from espnet_robust.recipe.sizes import check_space, count_conditions, estimate, read_rates
+from espnet_robust.recipe.sizes import check_space, estimate, names_of_copies, read_rates
 
 SYSTEMS = ["teacher", "cdm1"]
 STAGES = range(1, 11)
@@ -96,6 +96,10 @@ def test_copies_that_are_there_take_no_more(plan, free):
         (Path("data") / f"test_{name}").mkdir(parents=True)
         (Path("data") / f"test_{name}/condition.json").write_text("{}")
     assert "315 h" in sizes(plan)[1]
+    for name in ("test_other_musan_snr10", "test_own"):  # of another set, of another protocol
+        (Path("data") / name).mkdir()
+        (Path("data") / f"{name}/condition.json").write_text("{}")
+    assert "310 h" in sizes(plan)[1]
     assert not any("copies" in line for line in sizes(replace(plan, protocols=("none",))))
     assert not any("copies" in line for line in sizes(plan, stages=[1, 2, 5]))
 
@@ -174,7 +178,7 @@ def test_memory_is_that_measured_with_the_batch_measured():
 def test_conditions_of_a_protocol(tmp_path):
     path = tmp_path / "protocol.yaml"
     path.write_text("conditions: {a: {each_snr_db: [20, 10, 0], chain: []}, b: {chain: []}}\n")
-    assert count_conditions(path) == 4
+    assert names_of_copies(path) == ["a_snr20", "a_snr10", "a_snr0", "b"]
 
 
 @pytest.mark.parametrize(
