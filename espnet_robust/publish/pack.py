@@ -12,10 +12,11 @@ None of them contains paths of the machine that trained it.
 
 import contextlib
 import io
+import itertools
 import os
 import shutil
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -179,10 +180,7 @@ def portable(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]
         path = Path(value)
         if not value or not path.is_file():
             return _last_part(value)
-        # Two files with the same name: the second gets its directory's name too.
-        name = (
-            path.name if files.get(path.name, path) == path else f"{path.parent.name}_{path.name}"
-        )
+        name = next(n for n in _names(path) if files.get(n, path) == path)
         files[name] = path
         return name
 
@@ -197,6 +195,15 @@ def portable(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]
         else:
             kept[key] = _map_strings(value, beside) if key != "token_list" else value
     return kept, files
+
+
+def _names(path: Path) -> Iterator[str]:
+    """Names for a file: its own; with its directory's; that with a number, from 2 on."""
+    longer = f"{path.parent.name}_{path.name}"
+    yield path.name
+    yield longer
+    for number in itertools.count(2):
+        yield f"{number}_{longer}"
 
 
 def _last_part(value: str) -> str:

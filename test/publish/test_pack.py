@@ -274,6 +274,19 @@ def test_files_that_inference_needs_go_along(tmp_path):
     assert get_dict_from_cache(tmp_path / "meta.yaml") is None
 
 
+def test_files_of_one_name_never_take_each_others_place(tmp_path):
+    paths = [tmp_path / name for name in ("f.txt", "a/x/f.txt", "b/x/f.txt", "c/x/f.txt")]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(str(path))
+    config, files = portable(
+        {"conf": {str(i): str(path) for i, path in enumerate([*paths, *paths])}}
+    )
+    names = ["f.txt", "x_f.txt", "2_x_f.txt", "3_x_f.txt"]
+    assert list(config["conf"].values()) == [*names, *names]
+    assert files == dict(zip(names, paths, strict=True))
+
+
 def test_before_it_is_scored(trained, recipe, tmp_path):
     with pytest.raises(UserError, match="scores.json: not found; score the system first"):
         pack.main([str(tmp_path), "--recipe", str(recipe)])
