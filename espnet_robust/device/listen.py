@@ -23,6 +23,12 @@ SIXTEEN_BITS = 2  # bytes
 # Bytes of samples in the header of a WAV file that goes to a pipe: at least so many for a length
 # that is not known (sox writes 0x7FFFF000, rounded down to whole samples).
 OPEN_LENGTH = 0x7FFF0000
+# How files begin that are neither WAV nor raw samples: taken for samples, they would be noise. An
+# MP3 without a tag is not among them, as its first bytes may be a quiet sample.
+OTHERS = {
+    b"fLaC": "FLAC", b"OggS": "OGG", b"ID3": "MP3", b"RF64": "RF64", b"RIFX": "big-endian WAV",
+    b"FORM": "AIFF", b".snd": "AU",
+}  # fmt: skip
 
 
 def check_stream(model: Runtime, path: Path) -> None:
@@ -42,10 +48,12 @@ def standard_input(stream: BufferedReader, raw_rate: int, rate: int) -> Iterator
         raw_rate: sampling rate of raw samples, which are mono, little-endian.
 
     Raises:
-        AudioError: no samples, or a WAV file that is damaged, cut off or not of 16 bits.
+        AudioError: no samples, a WAV file that is damaged, cut off or not of 16 bits, or a file of
+            another kind.
     """
     head = stream.read(4)  # waits for all four, unlike peek
     whole = _Rejoined(head, stream)
+    _check_kind(head)
     if head != b"RIFF":
         yield from _heard(resampled(_raw(whole, raw_rate), raw_rate, rate))
         return
@@ -59,6 +67,16 @@ def standard_input(stream: BufferedReader, raw_rate: int, rate: int) -> Iterator
     except (wave.Error, EOFError) as e:
         reason = str(e) or "it ends too early"
         raise AudioError(f"standard input: not readable as WAV: {reason}") from e
+
+
+def _check_kind(head: bytes) -> None:
+    """Raise AudioError if these first bytes are those of a file that cannot be read here."""
+    for begins, kind in OTHERS.items():
+        if head.startswith(begins):
+            raise AudioError(
+                f"standard input: {kind}, need WAV or raw samples of 16 bits; fix: "
+                "sox IN -b 16 -t wav - | espnet-robust transcribe ... --stream"
+            )
 
 
 class _Rejoined:

@@ -159,6 +159,26 @@ def test_input_that_is_refused(data, message):
     assert "\n" not in str(refusal.value)
 
 
+def encoded(kind):
+    out = io.BytesIO()
+    soundfile.write(out, NOISE, 16000, format=kind)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        *((encoded(kind), kind) for kind in ("FLAC", "OGG", "RF64", "AIFF", "AU")),
+        (b"ID3\x04" + bytes(100), "MP3"),
+        (b"RIFX" + wav_bytes(NOISE)[4:], "big-endian WAV"),
+    ],
+)
+def test_other_files_are_not_taken_for_samples(data, kind):
+    with pytest.raises(AudioError, match=f"^standard input: {kind}, need WAV or raw") as refusal:
+        list(listen.standard_input(pipe(data), 16000, 16000))
+    assert "\n" not in str(refusal.value)
+
+
 class FakeMicrophone:
     """sounddevice with a microphone that hears three blocks, then Ctrl-C."""
 
