@@ -48,8 +48,9 @@ def standard_input(stream: BufferedReader, raw_rate: int, rate: int) -> Iterator
         raw_rate: sampling rate of raw samples, which are mono, little-endian.
 
     Raises:
-        AudioError: no samples, a WAV file that is damaged, cut off or not of 16 bits, or a file of
-            another kind.
+        AudioError: no samples, a WAV file that is damaged, cut off, of an implausible rate or not
+            of 16 bits, or a file of another kind.
+        ConfigError: soundfile is not installed.
     """
     head = stream.read(4)  # waits for all four, unlike peek
     whole = _Rejoined(head, stream)
@@ -59,10 +60,7 @@ def standard_input(stream: BufferedReader, raw_rate: int, rate: int) -> Iterator
         return
     try:
         with wave.open(cast(IO[bytes], whole)) as file:
-            if file.getsampwidth() != SIXTEEN_BITS:
-                raise AudioError(
-                    f"standard input: WAV of {8 * file.getsampwidth()} bits; need 16 (sox: -b 16)"
-                )
+            _check_format(file)
             yield from _heard(resampled(_wav(file), file.getframerate(), rate))
     except (wave.Error, EOFError) as e:
         reason = str(e) or "it ends too early"
@@ -77,6 +75,22 @@ def _check_kind(head: bytes) -> None:
                 f"standard input: {kind}, need WAV or raw samples of 16 bits; fix: "
                 "sox IN -b 16 -t wav - | espnet-robust transcribe ... --stream"
             )
+
+
+def _check_format(file: wave.Wave_read) -> None:
+    """Raise AudioError if the samples are not of 16 bits, or their rate is implausible."""
+    package("soundfile")  # the next module imports it, without a message for the user
+    from espnet_robust.data.entries import RATES
+
+    if file.getsampwidth() != SIXTEEN_BITS:
+        raise AudioError(
+            f"standard input: WAV of {8 * file.getsampwidth()} bits; need 16 (sox: -b 16)"
+        )
+    if not RATES[0] <= file.getframerate() <= RATES[1]:
+        raise AudioError(
+            f"standard input: WAV of {file.getframerate()} Hz; need {RATES[0]} to {RATES[1]} Hz; "
+            "is its header damaged?"
+        )
 
 
 class _Rejoined:

@@ -150,6 +150,9 @@ def test_other_rates_are_resampled():
         (wav_bytes(NOISE[:10])[:20], "not readable as WAV"),
         (b"RIFF" + bytes(100), "not readable as WAV"),
         (wav_bytes(NOISE.astype("u1"), bits=8), "WAV of 8 bits; need 16"),
+        (wav_bytes(NOISE, rate=3999), "WAV of 3999 Hz; need 4000 to 384000 Hz"),
+        (wav_bytes(NOISE, rate=384001), "WAV of 384001 Hz; need 4000 to 384000 Hz"),
+        (wav_bytes(NOISE)[:24] + bytes(4) + wav_bytes(NOISE)[28:], "WAV of 0 Hz; need 4000 to"),
         (wav_bytes(NOISE)[:-4000], "WAV cut off after 6000 of 8000 samples"),
     ],
 )
