@@ -11,15 +11,22 @@ import numpy as np
 from espnet_robust.common.errors import ConfigError, ModelError
 from espnet_robust.device.metadata import Metadata, parse
 
-EXTRA = "pip install 'espnet_robust[device]'"
+ON_DEVICE = "pip install onnxruntime numpy soundfile soxr"  # all that running a model needs
+IN_CHECKOUT = "pip install -e '.[device]'"  # exporting and quantising
 LENGTHS = "lengths"  # an input that the graph for sherpa-onnx does not have
 
 
-def package(name: str, fix: str = EXTRA) -> ModuleType:
-    """Import an optional package. If missing, raises ConfigError that says how to install it."""
+def package(name: str, fix: str = "") -> ModuleType:
+    """Import an optional package. If missing, raises ConfigError that says how to install it.
+
+    Args:
+        fix: the command that installs it; default: the one for what runs on the device, or in a
+            checkout, where models are exported, for other packages.
+    """
     try:
         return importlib.import_module(name)
     except ImportError as e:
+        fix = fix or (ON_DEVICE if name in ON_DEVICE.split() else IN_CHECKOUT)
         raise ConfigError(f"{name} is needed but not installed ({e}); fix: {fix}") from e
 
 
