@@ -43,7 +43,7 @@ def prepare(
 
     Raises:
         UserError: no such directory, no audio in it, or a file outside any group.
-        AudioError: as for ``write_recordings``.
+        AudioError: as for ``write_recordings``; also if a file is silent.
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such directory; --root is a folder with audio files")
@@ -58,5 +58,14 @@ def prepare(
     if split:
         part = deal(recording.id for recording in recordings)
         prefix = out / name
-        return write_parts(prefix, recordings, lambda r: part[r.id], copy=copy, skip_bad=skip_bad)
-    return write_recordings({out / name: recordings}, copy=copy, skip_bad=skip_bad)
+        return write_parts(
+            prefix,
+            recordings,
+            lambda r: part[r.id],
+            copy=copy,
+            skip_bad=skip_bad,
+            allow_silent=False,
+        )
+    return write_recordings(
+        {out / name: recordings}, copy=copy, skip_bad=skip_bad, allow_silent=False
+    )

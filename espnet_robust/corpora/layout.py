@@ -1,6 +1,7 @@
 """Shared by the published corpora: find the root, check every file, write data dirs."""
 
 import argparse
+import contextlib
 import os
 import shutil
 import sys
@@ -13,7 +14,7 @@ from tqdm import tqdm
 
 from espnet_robust.common.errors import AudioError, DataDirError, UserError
 from espnet_robust.common.files import write_atomic
-from espnet_robust.data.audio import RATE, audio_info, read_channels, write_audio
+from espnet_robust.data.audio import RATE, AudioInfo, check_audio, read_channels, write_audio
 from espnet_robust.data.data_dir import iter_table, write_data_dir
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".opus", ".aif", ".aiff"})
@@ -224,6 +225,7 @@ def write_parts(
     *,
     copy: bool = False,
     skip_bad: bool = False,
+    allow_silent: bool = True,
 ) -> list[Path]:
     """Write those of PREFIX_train, PREFIX_dev and PREFIX_test that have recordings.
 
@@ -235,7 +237,7 @@ def write_parts(
         parts[part_of(recording)].append(recording)
     dirs = {prefix.with_name(f"{prefix.name}_{part}"): rs for part, rs in parts.items()}
     filled = {path: rs for path, rs in dirs.items() if rs}
-    made = write_recordings(filled, copy=copy, skip_bad=skip_bad)
+    made = write_recordings(filled, copy=copy, skip_bad=skip_bad, allow_silent=allow_silent)
     known = {recording.id for rs in filled.values() for recording in rs}
     for path in (path for path in dirs if path not in filled and (path / "wav.scp").is_file()):
         # A data dir of the same name that was made of something else stays.
@@ -246,23 +248,33 @@ def write_parts(
 
 
 def write_recordings(
-    dirs: Mapping[Path, Sequence[Recording]], *, copy: bool = False, skip_bad: bool = False
+    dirs: Mapping[Path, Sequence[Recording]],
+    *,
+    copy: bool = False,
+    skip_bad: bool = False,
+    allow_silent: bool = True,
 ) -> list[Path]:
-    """Check every file, then write data dirs with utt2dur (s) and utt2num_samples (at 16 kHz).
+    """Check every file (``check_audio``), then write data dirs with utt2dur (s) and
+    utt2num_samples (at 16 kHz).
 
     If a file has several channels, the first is extracted to ``DIR_audio``, as with ``copy``; again
     only if it is from another file, or that file has changed.
 
     Args:
         dirs: data dir -> its recordings.
+        allow_silent: accept silent files.
 
     Raises:
         DataDirError: two files have the same id, or there are no files.
-        AudioError: a file is missing, empty, of zero length or not audio.
+        AudioError: a file is missing, empty, of zero length, not audio, cut off, has NaN or
+            infinite samples, or is silent and must not be.
     """
     for path, recordings in dirs.items():
         _check_ids(path, recordings)
-    tables = {path: _check(path, recordings, copy, skip_bad) for path, recordings in dirs.items()}
+    tables = {
+        path: _check(path, recordings, copy, skip_bad, allow_silent)
+        for path, recordings in dirs.items()
+    }
     return [write_data_dir(path, tables[path]).path for path in dirs]
 
 
@@ -283,18 +295,17 @@ def _check_ids(path: Path, recordings: Sequence[Recording]) -> None:
 
 
 def _check(
-    path: Path, recordings: Sequence[Recording], copy: bool, skip_bad: bool
+    path: Path, recordings: Sequence[Recording], copy: bool, skip_bad: bool, allow_silent: bool
 ) -> dict[str, dict[str, str]]:
     tables: dict[str, dict[str, str]] = {"wav.scp": {}, "utt2dur": {}, "utt2num_samples": {}}
     bad: list[str] = []
     for recording in tqdm(recordings, desc=path.name, unit="file", mininterval=1):
         try:
-            info = audio_info(recording.path)
+            info = check_audio(recording.path, mono=False, allow_silent=allow_silent)
             audio = recording.path
             if copy or info.channels > 1:
                 audio = path.with_name(f"{path.name}_audio") / f"{recording.id}.flac"
-                _extract(recording.path, audio)
-                info = audio_info(audio)
+                info = _extract(recording.path, audio, allow_silent)
         except AudioError as e:
             if not skip_bad:
                 raise AudioError(f"{e} (--skip_bad skips such files)") from None
@@ -312,7 +323,7 @@ def _check(
     return tables
 
 
-def _extract(source: Path, target: Path) -> None:
+def _extract(source: Path, target: Path, allow_silent: bool) -> AudioInfo:
     """Write the first channel at 16 kHz, with 24 bits because impulse responses may be faint.
 
     ``.ID.src`` beside ID.flac says what it was made from; it is kept while that is the same. That
@@ -322,9 +333,11 @@ def _extract(source: Path, target: Path) -> None:
     made_from = os.fsencode(f"{about.st_size} {about.st_mtime_ns} {source.resolve()}\n")
     record = target.with_name(f".{target.stem}.src")
     if target.exists() and record.exists() and record.read_bytes() == made_from:
-        return
+        with contextlib.suppress(AudioError):  # it was damaged since
+            return check_audio(target, allow_silent=allow_silent)
     wav = read_channels(source)
     target.parent.mkdir(parents=True, exist_ok=True)
     record.unlink(missing_ok=True)  # before the audio that it does not describe is there
     write_audio(target, wav if wav.ndim == 1 else wav[:, 0], subtype="PCM_24")
     write_atomic(record, made_from, durable=False)  # if it is lost, the audio is made again
+    return check_audio(target, allow_silent=allow_silent)

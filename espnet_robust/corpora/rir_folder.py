@@ -43,7 +43,7 @@ def prepare(
 
     Raises:
         UserError: no such directory, no rooms in it, or a named room is missing.
-        AudioError: as for ``write_recordings``.
+        AudioError: as for ``write_recordings``; also if a file is silent.
     """
     if not root.is_dir():
         raise UserError(f"{root}: no such directory; --root must contain one directory per room")
@@ -62,6 +62,8 @@ def prepare(
         of_room = {"_".join(room.split()): name for room, name in part.items()}
         return write_parts(
             out / name, recordings, lambda r: of_room[r.entries["utt2group"]],
-            copy=copy, skip_bad=skip_bad,
+            copy=copy, skip_bad=skip_bad, allow_silent=False,
         )  # fmt: skip
-    return write_recordings({out / name: recordings}, copy=copy, skip_bad=skip_bad)
+    return write_recordings(
+        {out / name: recordings}, copy=copy, skip_bad=skip_bad, allow_silent=False
+    )

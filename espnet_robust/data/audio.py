@@ -5,6 +5,7 @@
 
 import io
 import warnings
+from collections.abc import Iterator
 from math import gcd
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,8 @@ from espnet_robust.data.entries import OpenAudio, open_entry
 
 RATE = 16000  # Hz; every model here uses it
 _LOUDEST = 2.0**31  # full scale of 32 bits, in case someone forgot to divide by it
+_SILENT = 1e-9  # squared peak; the distortion engine can use nothing as faint (collection.py)
+_BLOCK = 1 << 16  # samples read at a time where all are checked
 _MARGIN = 0.05  # s read on each side of a crop to be resampled: longer than soxr's filters
 
 
@@ -35,8 +38,11 @@ class AudioInfo(NamedTuple):
 def audio_info(entry: str | Path, *, allow_pipe: bool = False) -> AudioInfo:
     """Length, rate and channels from the header; audio without a known length is decoded to count.
 
+    The header of a FLAC file does not show whether its end is there; ``check_audio`` does.
+
     Raises:
-        AudioError: missing, not audio, of zero length, cut off, or a pipe that is not allowed.
+        AudioError: missing, not audio, of zero length, cut off (but for FLAC), or a pipe that is
+            not allowed.
     """
     with open_entry(entry, allow_pipe) as f:
         return AudioInfo(f.frames, f.rate, f.channels)
@@ -70,8 +76,7 @@ def read_audio(
     """
     assert on_rate in ("resample", "refuse"), on_rate
     with open_entry(entry, allow_pipe) as f:
-        if f.channels != 1:
-            raise AudioError(f"{entry}: {f.channels} channels, need mono; fix: sox IN OUT remix 1")
+        _need_mono(f, entry)
         if f.rate != rate and on_rate == "refuse":
             raise AudioError(
                 f"{entry}: {f.rate} Hz, need {rate} Hz; resample it or allow resampling"
@@ -92,22 +97,33 @@ def read_channels(entry: str | Path, *, rate: int = RATE, allow_pipe: bool = Fal
         return _read(f, entry, rate, 0, None)
 
 
-def check_audio(entry: str | Path, *, allow_pipe: bool = False) -> AudioInfo:
+def check_audio(
+    entry: str | Path, *, allow_pipe: bool = False, mono: bool = True, allow_silent: bool = True
+) -> AudioInfo:
     """Check an audio file as cheaply as possible: its header and its last sample; every sample
     only if they are floats, which can be NaN.
 
+    Args:
+        mono: refuse audio of several channels.
+        allow_silent: accept audio in which nothing is to be heard. If not, samples are also read
+            from the start, up to the first sound.
+
     Raises:
-        AudioError: as for ``read_audio``.
+        AudioError: as for ``read_audio``, or it is silent and must not be.
     """
     with open_entry(entry, allow_pipe) as f:
-        info = AudioInfo(f.frames, f.rate, f.channels)
-        whole = f.may_be_nan
-    if whole or info.channels != 1:
-        read_audio(entry, rate=info.rate, allow_pipe=allow_pipe)
-    else:
-        last = info.num_samples - 1
-        read_audio(entry, rate=info.rate, start=last, num_samples=1, allow_pipe=allow_pipe)
-    return info
+        if mono:
+            _need_mono(f, entry)
+        if f.may_be_nan:
+            sounds = max(map(_loud, _blocks(f, entry)))  # not any(), which would stop at the first
+        else:
+            sounds = allow_silent or any(map(_loud, _blocks(f, entry)))
+            _decode(f, entry, f.frames - 1, 1)
+        if not (allow_silent or sounds):
+            raise AudioError(
+                f"{entry}: silent from start to end; remove the file, or replace it by a recording"
+            )
+        return AudioInfo(f.frames, f.rate, f.channels)
 
 
 def check_samples(wav: np.ndarray, name: str | Path) -> None:
@@ -206,6 +222,20 @@ def write_audio(
         write_atomic(path, data)
     except OSError as e:
         raise AudioError(f"{path}: cannot be written: {e.strerror}") from None
+
+
+def _need_mono(f: OpenAudio, entry: str | Path) -> None:
+    if f.channels != 1:
+        raise AudioError(f"{entry}: {f.channels} channels, need mono; fix: sox IN OUT remix 1")
+
+
+def _blocks(f: OpenAudio, entry: str | Path) -> Iterator[np.ndarray]:
+    for start in range(0, f.frames, _BLOCK):
+        yield _decode(f, entry, start, min(_BLOCK, f.frames - start))
+
+
+def _loud(wav: np.ndarray) -> bool:
+    return float(np.abs(wav).max()) ** 2 > _SILENT
 
 
 def _read(

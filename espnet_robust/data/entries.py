@@ -63,7 +63,7 @@ class OpenAudio:
 
     def read(self, start: int, num_samples: int) -> np.ndarray:
         """(samples,) or (samples, channels) float32; fewer if the file ends too early."""
-        if self.first + start:
+        if self.file.tell() != self.first + start:
             self.file.seek(self.first + start)
         wav = self.file.read(num_samples, dtype="float32")
         return wav if self.channel is None or wav.ndim == 1 else wav[:, self.channel]
@@ -85,7 +85,7 @@ def is_pipe(entry: str) -> bool:
 
 @contextlib.contextmanager
 def open_entry(entry: str | Path, allow_pipe: bool) -> Iterator[OpenAudio]:
-    """Open the audio of an entry.
+    """Open the audio of an entry. That a FLAC file is truncated shows only when its end is read.
 
     Raises:
         AudioError: missing, not audio, without samples, truncated, an implausible rate, a command
@@ -202,7 +202,7 @@ class _Forward(soundfile.SoundFile):
 
 @dataclass(frozen=True)
 class _Complete:
-    """Audio that has been found to be complete.
+    """Audio that has been found to be complete; FLAC is taken for complete until it is decoded.
 
     Attributes:
         source: a file on disk or in memory.
@@ -240,8 +240,8 @@ def _checked(f: soundfile.SoundFile, source: str | io.BytesIO, entry: str) -> _C
     """What to decode to get all of the audio in ``source``, which ``f`` has opened.
 
     Raises:
-        AudioError: an implausible rate, truncated, without samples, or in a container that cannot
-            show which.
+        AudioError: an implausible rate, truncated (but for FLAC), without samples, or in a
+            container that cannot show which.
     """
     _check_rate(f, entry)
     if f.format not in FORMATS:
@@ -250,7 +250,7 @@ def _checked(f: soundfile.SoundFile, source: str | io.BytesIO, entry: str) -> _C
         whole = _all_of(source)
         data, early, reason = to_decode(whole)
         found = _Complete(source if data is whole else io.BytesIO(data), False, early)
-    elif f.format == "FLAC":  # libsndfile checks by itself that the end is there
+    elif f.format == "FLAC":  # that its end is missing shows only when that is decoded
         reason, found = None, _Complete(source, f.frames != _UNKNOWN)
     else:
         reason, found = _with_bytes(source, why_cut_off), _Complete(source)

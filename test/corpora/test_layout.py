@@ -1,5 +1,6 @@
 """Finding audio, splitting it; extracted audio: what is kept and what is made again."""
 
+import io
 import os
 
 import numpy as np
@@ -95,6 +96,58 @@ def test_broken_source_leaves_the_audio_as_it_was(tmp_path, level):
     before = flac.stat().st_mtime_ns
     assert level(tmp_path / "A") == 0.1
     assert flac.stat().st_mtime_ns == before
+
+
+def halved(wav) -> bytes:
+    data = io.BytesIO()
+    soundfile.write(data, wav, 16000, format="FLAC")
+    return data.getvalue()[: len(data.getvalue()) // 2]
+
+
+def floats(wav) -> bytes:
+    data = io.BytesIO()
+    soundfile.write(data, wav, 16000, format="WAV", subtype="FLOAT")
+    return data.getvalue()
+
+
+LOUD = np.random.default_rng(0).uniform(-0.5, 0.5, (9000, 2))
+SECOND_ONLY = LOUD * [0, 1]  # the first channel is extracted
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("bad.flac", halved(LOUD[:, 0]), "damaged or truncated"),
+        ("bad.flac", halved(LOUD), "damaged or truncated"),
+        ("bad.wav", floats(np.where(LOUD[:, 0] > 0.49, np.nan, LOUD[:, 0])), "NaN or infinite"),
+        ("bad.wav", floats(np.where(LOUD > 0.49, np.inf, LOUD)), "NaN or infinite"),
+        ("bad.wav", floats(np.zeros(9000)), "silent from start to end; remove the file"),
+        ("bad.wav", floats(SECOND_ONLY), "silent from start to end; remove the file"),
+    ],
+    ids=["half", "half stereo", "NaN", "inf stereo", "silent", "silent first channel"],
+)
+@pytest.mark.parametrize("corpus", ["audio_folder", "rir_folder"])
+def test_files_that_cannot_be_used(tree, prepared, capsys, corpus, name, content, message):
+    """They would stop the training that draws them, hours later."""
+    root = tree({"hall/a.wav": None, f"cell/{name}": content, "attic/c.flac": None})
+    options = [corpus, "--root", root, "--name", "x"]
+    for more in ([], ["--copy"], ["--split"]):
+        with pytest.raises(AudioError, match=message) as error:
+            prepared(*options, *more)
+        assert "bad" in str(error.value) and "--skip_bad skips" in str(error.value)
+        assert "\n" not in str(error.value)
+        assert not list((root.parent / "data").glob("*/wav.scp"))
+    assert prepared(*options, "--skip_bad")["x"].ids == ["attic-c", "hall-a"]
+    assert "1 of 3 files skipped" in capsys.readouterr().err
+
+
+def test_extracted_audio_that_was_damaged_since_is_extracted_again(tmp_path, level):
+    stereo(tmp_path / "A/street.wav", 0.1)
+    level(tmp_path / "A")
+    flac = tmp_path / "data/noise_train_audio/street.flac"
+    for damaged in (flac.read_bytes()[:-4], b""):
+        flac.write_bytes(damaged)
+        assert level(tmp_path / "A") == 0.1
 
 
 def test_linked_directories_are_searched_each_directory_once(tree):

@@ -118,6 +118,52 @@ def test_truncated_flac(tmp_path, wav):
             check(tmp_path / "a.flac")
 
 
+@pytest.mark.parametrize("kept", [0.02, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_truncated_flac_opens_but_does_not_pass_the_check(tmp_path, channels, kept):
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (50_000, channels))
+    data = encoded(noise, format="FLAC")
+    (tmp_path / "a.flac").write_bytes(data[: int(kept * len(data))])
+    assert audio_info(tmp_path / "a.flac").num_samples == 50_000
+    with pytest.raises(AudioError, match="a.flac: not audio, damaged or truncated"):
+        check_audio(tmp_path / "a.flac", mono=False)
+
+
+@pytest.mark.parametrize(
+    "options", [{"format": "FLAC"}, {"format": "WAV"}, {"format": "WAV", "subtype": "FLOAT"}]
+)
+def test_silent_audio(tmp_path, options):
+    """At most one step of 16 bits: the distortion engine cannot use it either."""
+    path = tmp_path / "a.bin"
+    late = np.zeros(200_000)
+    late[150_000] = 0.001
+    for wav, sounds in (
+        (np.zeros(200_000), False),
+        (np.full(3, 2.0**-15), False),
+        (late, True),
+        (np.ones(1) / 2, True),
+        (np.stack([late, late], axis=1), True),
+    ):
+        path.write_bytes(encoded(wav, **options))
+        assert check_audio(path, mono=False).num_samples == len(wav)
+        if sounds:
+            check_audio(path, mono=False, allow_silent=False)
+            continue
+        with pytest.raises(AudioError, match="a.bin: silent from start to end; remove the file"):
+            check_audio(path, mono=False, allow_silent=False)
+
+
+def test_every_float_is_checked(tmp_path):
+    wav = np.ones((200_000, 2)) / 2
+    for place in (0, 150_000, 199_999):
+        bad = wav.copy()
+        bad[place, 1] = np.nan
+        (tmp_path / "a.wav").write_bytes(encoded(bad, format="WAV", subtype="FLOAT"))
+        for allow_silent in (True, False):
+            with pytest.raises(AudioError, match="a.wav: NaN or infinite"):
+                check_audio(tmp_path / "a.wav", mono=False, allow_silent=allow_silent)
+
+
 def test_crop_outside(tmp_path, wav):
     write_audio(tmp_path / "a.wav", wav)
     with pytest.raises(AudioError, match="asked for samples 19990 to 20010, but it has 20000"):
