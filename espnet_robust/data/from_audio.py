@@ -16,7 +16,7 @@ from espnet_robust.data.data_dir import (
     spk2utt,
     validate_data_dir,
 )
-from espnet_robust.data.replacing import replacing_dir
+from espnet_robust.data.replacing import refuse_source, replacing_dir
 
 _PER_FOLDER = 1000  # files
 _ROUNDED = 0.01  # s, in tables of others
@@ -32,10 +32,12 @@ def cut_segments(src: str | Path, dst: str | Path, *, allow_pipe: bool = False) 
         allow_pipe: whether commands in ``src/wav.scp`` may be run, once per utterance.
 
     Raises:
-        DataDirError: ``src`` has no segments, one lies outside its recording, or the disk is full.
+        DataDirError: ``src`` has no segments or is ``dst``, a segment lies outside its recording,
+            or the disk is full.
     """
-    data = validate_data_dir(src, need=("segments",))
     dst = Path(dst)
+    refuse_source(dst, [src])
+    data = validate_data_dir(src, need=("segments",))
     tables: dict[str, dict[str, str]] = {
         name: dict(table) for name, table in data.tables.items() if name not in AUDIO_TABLES
     }

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from espnet_robust.common.errors import DataDirError
@@ -51,6 +52,13 @@ def refuse_foreign(path: Path) -> None:
         return
     if not path.is_dir() or any(path.iterdir()):
         raise DataDirError(f"{path} exists and is not a data dir: remove it or choose another name")
+
+
+def refuse_source(path: Path, sources: Iterable[str | Path]) -> None:
+    """Raise DataDirError if ``path`` is one of the data dirs that are read to write it."""
+    for source in sources:
+        if Path(source).resolve() == path.resolve():
+            raise DataDirError(f"{path}: cannot replace what it is made of; choose another name")
 
 
 def replace_dir(new: Path, path: Path) -> None:

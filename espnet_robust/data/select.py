@@ -9,6 +9,7 @@ from pathlib import Path
 from espnet_robust.common.errors import DataDirError
 from espnet_robust.data.conditions import Condition, as_file, check_name, read_condition
 from espnet_robust.data.data_dir import DataDir, validate_data_dir, write_data_dir
+from espnet_robust.data.replacing import refuse_source
 from espnet_robust.data.segments import cut
 
 MIXED = "mixed"  # the condition of several conditions in one data dir
@@ -27,9 +28,10 @@ def subset_data_dir(
         condition: the condition of ``dst``; None: that of ``src``.
 
     Raises:
-        DataDirError: an id is not in ``src``, or no ids are given.
+        DataDirError: an id is not in ``src``, no ids are given, or ``dst`` is ``src``.
         UserError: as for ``read_condition``.
     """
+    refuse_source(Path(dst), [src])
     data = validate_data_dir(src, need=("wav.scp",))
     keep = set(data.ids if ids is None else ids)
     if unknown := sorted(keep - data.wav.keys()):
@@ -70,11 +72,12 @@ def combine_data_dirs(srcs: Sequence[str | Path], dst: str | Path) -> DataDir:
     The result has their condition if it is the same for all, and "mixed" otherwise.
 
     Raises:
-        DataDirError: an utterance id occurs in two of them.
+        DataDirError: an utterance id occurs in two of them, or ``dst`` is one of them.
         UserError: as for ``read_condition``.
     """
     if not srcs:
         raise DataDirError(f"{dst}: no data dirs to combine")
+    refuse_source(Path(dst), srcs)
     dirs = [validate_data_dir(src, need=("wav.scp",)) for src in srcs]
     owner: dict[str, Path] = {}
     for data in dirs:

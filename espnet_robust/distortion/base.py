@@ -210,6 +210,9 @@ class Kind:
         named = (f for f in fields(self) if isinstance(f.metadata["parser"], DataDirPath))
         return {path for f in named if (path := getattr(self, f.name)) is not None}
 
+    def check(self) -> None:
+        """Raise UserError if nothing could be drawn or applied: what it needs is not there."""
+
     def uses_snr_db(self) -> bool:
         """Whether its ``snr_db`` has an effect; False for kinds without one."""
         return any(f.name == "snr_db" for f in fields(self))

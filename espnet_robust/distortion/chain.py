@@ -173,7 +173,7 @@ class Distorter:
         chain: the steps.
         overflow: what to do if the result exceeds full scale: "scale" turns the whole signal down,
             which changes neither SNR nor reverberation; "refuse" raises.
-        on_rate: what readers of the audio do with rates other than 16 kHz: "resample" or "refuse".
+        on_rate: what writers of copies do with rates other than 16 kHz: "resample" or "refuse".
     """
 
     chain: Sequence
@@ -190,6 +190,14 @@ class Distorter:
     def data_dirs(self) -> tuple[str, ...]:
         """The data dirs of noise, rooms and voices that it draws from, sorted."""
         return tuple(sorted(self.chain.data_dirs()))
+
+    def check_on_the_fly(self) -> None:
+        """Raise ConfigError if it asks for what only writers of copies can do."""
+        if self.on_rate != "resample":
+            raise ConfigError(
+                f"distortion: on_rate: {self.on_rate}: trainings resample other rates before they "
+                "distort; leave it out"
+            )
 
     def check_keeps_length(self, what: str) -> None:
         """Raise ConfigError if a step may change the length, with which ``what`` would not fit."""

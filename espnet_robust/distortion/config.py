@@ -2,7 +2,7 @@
 
     snr_db: [0, 20]          # for additive steps without their own
     overflow: scale          # or refuse: a result above full scale
-    on_rate: resample        # or refuse: input with another rate than 16 kHz
+    on_rate: resample        # or refuse: input with another rate than 16 kHz; in copies only
     chain:                   # steps, one after another
       - one_of:
           - {name: noise, noise: data/noise_train, weight: 3}
@@ -175,11 +175,17 @@ class ConfigReader:
         own = "snr_db" in given
         if snr_db is not None and not own and "snr_db" in known:
             given = {**given, "snr_db": snr_db}
+        before = len(self.errors)
         parameters = {
             key: self._parameter(field, given, f"{where} ({name}).{key}")
             for key, field in known.items()
         }
         step = kind(**parameters)
+        if len(self.errors) == before:
+            try:
+                step.check()
+            except UserError as e:
+                self.error(f"{where} ({name})", str(e))
         if step.uses_snr_db():
             self.took_snr_db |= snr_db is not None and not own
         elif own and "snr_db" in known:

@@ -82,6 +82,8 @@ def _conditions(given: Any, reader: ConfigReader, protocol: str | None) -> list[
             reader.error(where, f"need a mapping with `chain`, got {body!r}")
             continue
         before = len(reader.errors)
+        if {"snr_db", "each_snr_db"} <= {*body}:
+            reader.error(where, "has both `snr_db` and `each_snr_db`; leave out one")
         try:
             copies = expand(name, {**shared, **body})
         except ConfigError as e:
@@ -89,6 +91,8 @@ def _conditions(given: Any, reader: ConfigReader, protocol: str | None) -> list[
             continue
         for full_name, full in copies:
             distorter = reader.distortion(full, where)
+            if not reader.took_snr_db:  # of the protocol: it says nothing about this condition
+                full = {key: value for key, value in full.items() if key != "snr_db"}
             condition = Condition(full_name, single_snr(full), protocol)
             conditions.append(DistortedCondition(condition, distorter, full))
         # Else its copies would be the same, and yet be labelled with different SNRs.

@@ -38,6 +38,10 @@ class Rir(Kind):
     def domain(self) -> tuple[str, ...]:
         return ("noise", "reverb") if self.noise else ("reverb",)
 
+    def check(self) -> None:
+        if self.rt60 is not None:
+            _ = open_collection(self.rir).known_rt60
+
     def uses_snr_db(self) -> bool:
         return self.noise is not None
 

@@ -35,6 +35,9 @@ class SoxReverb(Kind):
     hf_damping: Values = field(**numbers(50, low=0, high=100))
     room_scale: Values = field(**numbers([0, 100], low=0, high=100))
 
+    def check(self) -> None:
+        _check_sox()
+
     def draw(self, rng: np.random.Generator, context: Context) -> dict:
         names = ("reverberance", "hf_damping", "room_scale")
         return {name: getattr(self, name).draw(rng, context.progress) for name in names}
@@ -54,6 +57,9 @@ class SoxReverb(Kind):
 class SoxPitch(Pitch):
     """``sox pitch``: like ``pitch``, by overlap-add in the time domain."""
 
+    def check(self) -> None:
+        _check_sox()
+
     @staticmethod
     def apply(wav, cents):
         return run_sox(wav, "pitch", n_semitones=cents / 100)
@@ -62,6 +68,10 @@ class SoxPitch(Pitch):
 @dataclass(frozen=True, kw_only=True)
 class SoxSinc(BandReject):
     """``sox sinc HIGH-LOW``: like ``band_reject``, 120 dB down, with sox's own transition bands."""
+
+    def check(self) -> None:
+        super().check()
+        _check_sox()
 
     @staticmethod
     def apply(wav, low_hz, high_hz):
@@ -86,10 +96,14 @@ def run_sox(wav: np.ndarray, effect: str, **options: Any) -> np.ndarray:
     return fit_length(out * scale, len(wav))
 
 
-@cache
-def _sox():
+def _check_sox() -> None:
     if shutil.which("sox") is None:
         raise ConfigError("the kinds sox_* need the program sox; fix: apt-get install sox")
+
+
+@cache
+def _sox():
+    _check_sox()
     # Imported here: the package warns on import if sox is missing, and few users need it.
     import sox
 

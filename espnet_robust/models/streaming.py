@@ -47,7 +47,14 @@ class StreamConfig(LogMelConfig):
     def __post_init__(self, **kwargs):
         super().__post_init__(**kwargs)
         frame_ms = 1000 * self.conv_stride[0] * self.conv_stride[1] / self.sampling_rate
-        if self.chunk_ms <= 0 or self.chunk_ms % frame_ms or self.left_ms % self.chunk_ms:
+        whole = type(self.chunk_ms) is int and type(self.left_ms) is int
+        if (
+            not whole
+            or self.chunk_ms <= 0
+            or self.chunk_ms % frame_ms
+            or self.left_ms < 0
+            or self.left_ms % self.chunk_ms
+        ):
             raise ValueError(
                 f"chunk_ms: {self.chunk_ms}, left_ms: {self.left_ms}: need a multiple of "
                 f"{frame_ms:g} ms for chunk_ms, and a multiple of chunk_ms for left_ms"

@@ -22,6 +22,7 @@ from transformers import AutoConfig, AutoModel
 from espnet_robust.common.config import nearest, read_yaml
 from espnet_robust.common.errors import ConfigError, ModelError
 from espnet_robust.common.files import write_atomic
+from espnet_robust.common.ranges import Range
 from espnet_robust.models.architectures import FILTER_BANK_MODELS, WAVEFORM_MODELS
 from espnet_robust.models.card import card
 from espnet_robust.models.conv_lstm import ConvLSTMConfig
@@ -113,10 +114,20 @@ class StudentConfig:
             )
         if self.init == "convolutions" and self.kind in ("thin", LOG_MEL):
             raise ConfigError(f"kind: {self.kind} has a front end of its own: use `init: random`")
-        if self.causal and self.kind != LOG_MEL:
-            raise ConfigError(f"causal: needs `kind: {LOG_MEL}`, not {self.kind}")
+        self._check_causal()
         if reserved := sorted({"model_type", "num_hidden_layers"} & self.overrides.keys()):
             raise ConfigError(f"overrides: {reserved[0]} is set by kind and num_layers")
+
+    def _check_causal(self) -> None:
+        if type(self.causal) is not bool:
+            raise ConfigError(f"causal: must be true or false, got {self.causal!r}")
+        if self.causal and self.kind != LOG_MEL:
+            raise ConfigError(f"causal: needs `kind: {LOG_MEL}`, not {self.kind}")
+        Range(1).check("chunk_ms", self.chunk_ms)
+        Range(0).check("left_ms", self.left_ms)
+        usual = (StudentConfig.chunk_ms, StudentConfig.left_ms)
+        if not self.causal and (self.chunk_ms, self.left_ms) != usual:
+            raise ConfigError("chunk_ms and left_ms need `causal: true`")
 
 
 def build_student(teacher: SpeechModel, config: StudentConfig) -> SpeechModel:

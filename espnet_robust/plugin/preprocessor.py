@@ -177,4 +177,6 @@ def make_preprocessor(
     config = config_of(args)
     chain = config.distortion if train else config.valid_distortion or config.distortion
     seed = args.seed if config.seed is None else config.seed
-    return DistortingPreprocessor(inner, load_distortion(chain), seed, config.names, train)
+    distorter = load_distortion(chain)
+    distorter.check_on_the_fly()
+    return DistortingPreprocessor(inner, distorter, seed, config.names, train)

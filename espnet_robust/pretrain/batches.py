@@ -65,6 +65,7 @@ class Batches:
         self.longest = int(config.max_seconds * RATE)
         self.distorter = load_distortion(config.distortion) if config.distortion else None
         if self.distorter:
+            self.distorter.check_on_the_fly()
             self.distorter.check_keeps_length("their units")
 
     def plan(self, skip: int = 0) -> Iterator[tuple[int, list[int]]]:

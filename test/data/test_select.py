@@ -8,6 +8,7 @@ from espnet_robust.bin import subset_data_dir as subset_command
 from espnet_robust.common.errors import ConfigError, DataDirError, UserError
 from espnet_robust.data.conditions import CLEAN, Condition, read_condition, write_condition
 from espnet_robust.data.data_dir import read_data_dir, write_data_dir
+from espnet_robust.data.from_audio import cut_segments
 from espnet_robust.data.select import combine_data_dirs, subset_data_dir
 
 
@@ -65,6 +66,20 @@ def test_combine(tmp_path, data):
     assert sorted(both.tables) == ["text", "utt2spk", "wav.scp"]
     with pytest.raises(DataDirError, match="'a-1' is in both"):
         combine_data_dirs([data.path, data.path], tmp_path / "twice")
+
+
+def test_a_data_dir_is_not_made_of_itself(tmp_path, data):
+    before = (data.path / "wav.scp").read_bytes()
+    (tmp_path / "link").symlink_to(data.path)
+    other = write_data_dir(tmp_path / "other", tables("c-1")).path
+    for dst in (data.path, tmp_path / "link"):
+        with pytest.raises(DataDirError, match="cannot replace what it is made of"):
+            subset_data_dir(data.path, dst, first=1)
+        with pytest.raises(DataDirError, match="cannot replace what it is made of"):
+            combine_data_dirs([other, data.path], dst)
+        with pytest.raises(DataDirError, match="cannot replace what it is made of"):
+            cut_segments(data.path, dst)
+    assert (data.path / "wav.scp").read_bytes() == before
 
 
 def test_the_condition_goes_along(tmp_path, data):

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 import yaml
@@ -167,6 +169,63 @@ def test_protocol_errors():
     ):
         assert part in message
     assert "conditions: there are none" in errors_of({"conditions": {}}, load_protocol)
+
+
+def test_what_a_step_needs_is_missed_before_anything_is_made(material, tmp_path, monkeypatch):
+    rooms = tmp_path / "rooms"
+    shutil.copytree(material / "rir", rooms)
+    (rooms / "utt2rt60").unlink()
+    load_distortion({"chain": [{"name": "rir", "rir": str(rooms)}]})
+    step = {"name": "rir", "rir": str(rooms), "rt60": 0.4}
+    protocol = {"conditions": {"c": {"chain": ["clean", step]}}}
+    where = "conditions.c.chain[1] (rir): "
+    assert f"{where}{rooms}: rt60 asked for, and no utt2rt60" in errors_of(protocol, load_protocol)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for kind in ("sox_pitch", "sox_reverb", "sox_sinc"):
+        assert f"chain[0] ({kind}): the kinds sox_* need the program" in errors_of(
+            {"chain": [kind]}
+        )
+
+
+@pytest.mark.parametrize(
+    ("step", "message"),
+    [
+        ({"name": "band_limit", "low_hz": 3000, "high_hz": 500},
+         "high_hz: must be at least 240 Hz above low_hz, got 500 Hz and 3000 Hz"),
+        ({"name": "band_reject", "centre_hz": 100, "width_mel": 400},
+         "no band of 400 mel or more has its middle there: it must lie from 184 to"),
+        ({"name": "sox_sinc", "centre_hz": 7500, "width_mel": 400}, "no band of 400 mel or more"),
+    ],
+)  # fmt: skip
+def test_bands_that_do_not_fit(step, message):
+    assert message in errors_of({"chain": [step]})
+
+
+def test_bands_that_fit_if_moved():
+    load_distortion({"chain": [{"name": "band_reject", "centre_hz": [100, 300]}]})
+    load_distortion({"chain": [{"name": "band_limit", "low_hz": [300, 3000], "high_hz": 3000}]})
+
+
+def test_rates_are_refused_in_copies_only():
+    distorter = load_distortion({"on_rate": "refuse", "chain": ["clip"]})
+    with pytest.raises(ConfigError, match="on_rate: refuse: trainings resample other rates"):
+        distorter.check_on_the_fly()
+    load_distortion({"chain": ["clip"]}).check_on_the_fly()
+
+
+def test_the_snr_of_a_protocol_is_that_of_conditions_with_noise(material):
+    conditions = {
+        "white": {"chain": ["white"]},
+        "clip": {"chain": ["clip"]},
+        "both": {"snr_db": 3, "each_snr_db": [1, 2], "chain": ["white"]},
+    }
+    assert "conditions.both: has both `snr_db` and `each_snr_db`" in errors_of(
+        {"snr_db": 10, "conditions": conditions}, load_protocol
+    )
+    del conditions["both"]
+    made = load_protocol({"snr_db": 10, "conditions": conditions})
+    assert [one.condition.snr_db for one in made] == [10, None]
+    assert [one.config.get("snr_db") for one in made] == [10, None]
 
 
 @pytest.mark.parametrize("chain", [["clean"], [{"name": "white", "snr_db": 3}]])

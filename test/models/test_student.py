@@ -204,6 +204,16 @@ def test_masked_frames_are_the_mask_vector(teacher_dirs, batch, kind):
             {"kind": "log_mel", "init": "random", "causal": True, "left_ms": 20160},
             "left_ms: 20160: need at most 20000 ms",
         ),
+        (
+            {"kind": "log_mel", "init": "random", "causal": True, "left_ms": -320},
+            "left_ms: must be a whole number of at least 0, got -320",
+        ),
+        (
+            {"kind": "log_mel", "init": "random", "causal": True, "chunk_ms": 320.0},
+            "chunk_ms: must be a whole number of at least 1, got 320.0",
+        ),
+        ({"causal": "no"}, "causal: must be true or false, got 'no'"),
+        ({"kind": "log_mel", "init": "random", "chunk_ms": 160}, "need `causal: true`"),
         ({"num_layer": 2}, "did you mean 'num_layers'"),
         ({"overrides": {"hidden_size": 8}}, "need `init: convolutions` or `init: random`"),
         ({"kind": "lstm"}, "need `init: convolutions` or `init: random`"),

@@ -11,7 +11,7 @@ from espnet_robust.common.files import sync
 from espnet_robust.common.made_of import difference, summary
 from espnet_robust.common.processes import locked
 from espnet_robust.data.conditions import CLEAN, Condition, check_name, keep_condition
-from espnet_robust.data.replacing import refuse_foreign, replace_dir
+from espnet_robust.data.replacing import refuse_foreign, refuse_source, replace_dir
 from espnet_robust.distortion.collection import forget
 from espnet_robust.distortion.config import given_config, load_distortion
 from espnet_robust.distortion.copies.job import Job
@@ -124,6 +124,7 @@ def _begin(job: Job, stack: contextlib.ExitStack) -> int:
     """Prepare a copy, locked until ``stack`` ends; return its number of utterances, 0 if done."""
     if job.seed < 0:
         raise ConfigError(f"seed {job.seed}: must be at least 0")
+    refuse_source(job.dst, [job.src, *job.distorter.data_dirs])
     if read_record(job.dst) is None:
         refuse_foreign(job.dst)
     wanted = wanted_record(job)

@@ -130,6 +130,17 @@ def test_transcript_without_audio(broken, src, config, tmp_path, follow):
     distort_data_dir(path, tmp_path / "copy", config, seed=1)
 
 
+def test_no_copy_replaces_what_it_is_made_of(digest, src, material, tmp_path):
+    own = tmp_path / "own"
+    distort_data_dir(src, own, {"chain": ["clip"]}, seed=1)
+    noise = {"chain": [{"name": "noise", "noise": str(own), "snr_db": 10}]}
+    before = digest(own)
+    for source, config in ((own, {"chain": ["clip"]}), (src, noise)):
+        with pytest.raises(DataDirError, match="own: cannot replace what it is made of; choose"):
+            distort_data_dir(source, own, config, seed=2)
+    assert digest(own) == before
+
+
 def test_will_not_replace_what_is_no_data_dir(src, config, tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis").write_text("x")
