@@ -54,8 +54,8 @@ def check_keys(task: str, config: Config, where: str) -> None:
     if {*_used(config, classes)} <= _shipped(task):
         return
     defaults, tables = _espnets(task)
-    if name := next((key for key in config if key not in defaults), None):
-        raise ConfigError(f"{where}: {name}: no such option{nearest(name, defaults)}")
+    if unknown := next((key for key in config if key not in defaults), None):
+        raise ConfigError(f"{where}: {unknown}: no such option{nearest(unknown, defaults)}")
     for choice, table in tables.items():
         name = config.get(choice, defaults[choice])
         if name is None or name == "none":
