@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from espnet_robust.common.config import read_yaml
-from espnet_robust.common.errors import ModelError
+from espnet_robust.common.errors import ModelError, UserError
 from espnet_robust.common.files import write_atomic
 from espnet_robust.data.audio import RATE
 from espnet_robust.device.classifier import ClassifierExperiment, read_classifier
@@ -72,7 +72,10 @@ def export(
     Raises:
         ModelError: the source is neither student nor experiment, it cannot be exported, or an
             exported file's output differs from torch's.
+        UserError: ``out`` is a file.
     """
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out}: is a file; name a directory for the exported files")
     config = read_config(source)
     if "arch" in config:
         if formats in ("sherpa", "stream"):

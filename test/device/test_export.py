@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from espnet_robust.bin import export as command
-from espnet_robust.common.errors import ModelError
+from espnet_robust.common.errors import ModelError, UserError
 from espnet_robust.data.audio import read_audio
 from espnet_robust.data.data_dir import read_data_dir
 from espnet_robust.device.experiment import frames_options
@@ -101,6 +101,14 @@ def test_text_is_the_greedy_decoders(experiment, exported, data):
     expected = [" ".join(text.split()) for text in decoder(wavs)]
     assert [heard(runtime, wav) for wav in wavs] == expected
     assert len(set(expected)) > 2  # it has learned something
+
+
+def test_a_destination_that_is_a_file(student_dir):
+    config = student_dir / "config.yaml"
+    before = config.read_bytes()
+    with pytest.raises(UserError, match="config.yaml: is a file; name a directory"):
+        command.main([str(student_dir), str(config)])
+    assert config.read_bytes() == before
 
 
 @pytest.mark.parametrize("name", ["sherpa.onnx", "sherpa.int8.onnx"])
