@@ -1,6 +1,7 @@
 """What a command has to decode, and what is already done. Imports neither torch nor ESPnet."""
 
 import argparse
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -38,8 +39,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_batch_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--batch_seconds", type=float, default=60.0, help="seconds of audio in a batch"
-    )
+        "--batch_seconds", type=_seconds, default=60.0, metavar="SECONDS",
+        help="seconds of audio in a batch",
+    )  # fmt: skip
+
+
+def _seconds(text: str) -> float:
+    """A finite number above 0. With NaN, which compares with nothing, all audio is one batch."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"need a number of seconds above 0, got {text!r}")
+    return value
 
 
 def add_search_options(parser: argparse.ArgumentParser) -> None:

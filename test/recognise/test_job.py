@@ -1,6 +1,6 @@
 import pytest
 
-from espnet_robust.bin import decode
+from espnet_robust.bin import classify, decode
 from espnet_robust.common.errors import ConfigError
 from espnet_robust.recognise.job import parse_search_options, search_options, undone
 
@@ -98,6 +98,17 @@ def test_a_recipe_records_what_the_command_does(words):
 def test_refused_options_of_a_recipe(words, message):
     with pytest.raises(ConfigError, match=message):
         parse_search_options(words)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "0", "-1", "many"])
+def test_seconds_of_a_batch_that_are_none(value, capsys):
+    message = f"argument --batch_seconds: need a number of seconds above 0, got '{value}'"
+    for command in (decode, classify):
+        with pytest.raises(SystemExit):
+            command.get_parser().parse_args([f"--batch_seconds={value}", *DECODE])
+        assert message in capsys.readouterr().err
+    with pytest.raises(ConfigError, match=message):
+        parse_search_options(f"--batch_seconds={value}")
 
 
 def test_no_option_may_be_abbreviated(capsys):
