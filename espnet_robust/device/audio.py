@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from espnet_robust.common.errors import AudioError
+from espnet_robust.device.metadata import Metadata
 from espnet_robust.device.runtime import package
 
 BLOCK_SECONDS = 10
@@ -70,6 +71,19 @@ def open_speech(path: Path, rate: int, min_samples: int, note: Callable[[str], N
     if done := changes(source, rate):
         note(f"{path}: {done}")
     return source
+
+
+def check_length(utterance: str, samples: int, model: Metadata) -> None:
+    """Raise AudioError if an utterance, named with its data dir, is shorter than one frame.
+
+    Args:
+        samples: its length at the model's rate.
+    """
+    if samples < model.min_samples:
+        raise AudioError(
+            f"{utterance}: {samples} samples, shorter than one frame ({model.min_samples}); delete "
+            "its line in utt2spk, then: espnet-robust data fix DATA_DIR"
+        )
 
 
 def changes(source: Source, rate: int) -> str:

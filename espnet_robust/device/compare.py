@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from espnet_robust.common.errors import DataDirError
-from espnet_robust.data.audio import read_audio
+from espnet_robust.data.audio import audio_info, read_audio
 from espnet_robust.data.conditions import CLEAN
 from espnet_robust.data.data_dir import read_data_dir
+from espnet_robust.device.audio import check_length
 from espnet_robust.device.greedy import best_path
 from espnet_robust.device.metadata import text_of
 from espnet_robust.device.runtime import Runtime
@@ -19,14 +20,19 @@ from espnet_robust.device.stream import stream_log_probs
 from espnet_robust.score.counts import Counts, score_text
 
 
-def some_utterances(data_dirs: Sequence[Path], count: int, rate: int) -> list[np.ndarray]:
-    """``count`` utterances (samples,) at ``rate`` Hz, spread evenly over data dirs and within."""
-    wavs = []
+def some_utterances(data_dirs: Sequence[Path], count: int, rate: int) -> dict[str, np.ndarray]:
+    """``count`` utterances, spread evenly over data dirs and within.
+
+    Returns:
+        {"DATA_DIR: ID": (samples,) float32 at ``rate`` Hz}.
+    """
+    wavs = {}
     for i, data_dir in enumerate(data_dirs):
-        entries = list(read_data_dir(data_dir).wav.values())
+        entries = list(read_data_dir(data_dir).wav.items())
         share = count // len(data_dirs) + (i < count % len(data_dirs))
         picked = np.linspace(0, len(entries) - 1, min(share, len(entries))).round().astype(int)
-        wavs += [read_audio(entries[n], rate=rate) for n in picked]
+        for utt_id, entry in (entries[n] for n in picked):
+            wavs[f"{data_dir}: {utt_id}"] = read_audio(entry, rate=rate)
     return wavs
 
 
@@ -61,12 +67,15 @@ def compare(models: Sequence[Path], conditions: Mapping[str, Path], threads: int
 
     Raises:
         ModelError, DataDirError: a model or data dir cannot be used.
+        AudioError: an utterance cannot be read, or is shorter than one frame.
     """
     from espnet_robust.device.runtime import recogniser
 
     rows, reference = [], None
     for path in models:
         model = recogniser(path, threads)
+        for data_dir in conditions.values():  # before hours of computing
+            _check_lengths(model, data_dir)
         counts, texts, seconds = {}, {}, [0.0, 0.0]
         for name, data_dir in conditions.items():
             texts[name], spent = _texts(model, data_dir)
@@ -77,6 +86,12 @@ def compare(models: Sequence[Path], conditions: Mapping[str, Path], threads: int
         wer = {name: one.wer for name, one in counts.items() if one.wer is not None}
         rows.append(Row(str(path), size, wer, _same(texts, reference), seconds[0] / seconds[1]))
     return rows
+
+
+def _check_lengths(model: Runtime, data_dir: Path) -> None:
+    for utt_id, entry in read_data_dir(data_dir).wav.items():
+        samples = audio_info(entry).num_samples_at(model.metadata.rate)
+        check_length(f"{data_dir}: {utt_id}", samples, model.metadata)
 
 
 def _texts(model: Runtime, data_dir: Path) -> tuple[dict[str, str], tuple[float, float]]:

@@ -72,6 +72,7 @@ def export(
     Raises:
         ModelError: the source is neither student nor experiment, it cannot be exported, or an
             exported file's output differs from torch's.
+        AudioError: an utterance to calibrate with is shorter than one frame.
         UserError: ``out`` is a file.
     """
     if out.exists() and not out.is_dir():

@@ -1,8 +1,8 @@
 """Write ONNX files: trace, check, add metadata; quantise MatMuls to eight bits."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import nn
 
 from espnet_robust.common.errors import ModelError
 from espnet_robust.common.files import write_atomic
+from espnet_robust.device.audio import check_length
 from espnet_robust.device.graph import trace
 from espnet_robust.device.metadata import KEY, Metadata
 from espnet_robust.device.runtime import LENGTHS, Runtime, package
@@ -38,10 +39,12 @@ def write_onnx(graph: nn.Module, metadata: Metadata, path: Path) -> None:
 class _Utterances:
     """onnxruntime's CalibrationDataReader: the inputs of a graph for each utterance or chunk."""
 
-    def __init__(self, wavs: Sequence[np.ndarray], source: Path):
+    def __init__(self, wavs: Mapping[str, np.ndarray], source: Path):
         model = Runtime(source)
+        for utterance, wav in wavs.items():
+            check_length(utterance, len(wav), model.metadata)
         each = self._chunks if model.metadata.states else self._whole
-        self._batches = each(wavs, model)
+        self._batches = each(list(wavs.values()), model)
 
     @staticmethod
     def _whole(wavs: Sequence[np.ndarray], model: Runtime) -> Iterator[dict[str, np.ndarray]]:
@@ -67,12 +70,13 @@ class EightBits:
     """How a file in eight-bit integers is made.
 
     Attributes:
-        calibration: utterances (samples,) float32, with distortions like those in use, whose ranges
-            of activations set their scales (static); none: each run sets its own (dynamic).
+        calibration: {name: (samples,) float32}, utterances with distortions like those in use,
+            whose ranges of activations set the scales (static); none: each run sets its own
+            (dynamic).
         convolutions: HuBERT's convolutions too; their scales are set by each piece of each run.
     """
 
-    calibration: Sequence[np.ndarray] = ()
+    calibration: Mapping[str, np.ndarray] = field(default_factory=dict)
     convolutions: bool = False
 
 
@@ -89,6 +93,7 @@ def write_int8(source: Path, path: Path, how: EightBits = DYNAMIC) -> None:
 
     Raises:
         ModelError: ``convolutions``, but the model has none that can be in integers.
+        AudioError: an utterance to calibrate with is shorter than one frame.
     """
     onnx = package("onnx")
     quantization = package("onnxruntime.quantization")

@@ -156,7 +156,7 @@ def test_only_matrix_products_are_of_integers(exported):
     assert not any("q_proj" in name for name in kept)
 
 
-@pytest.mark.parametrize("calibration", [[], [np.sin(np.arange(16000.0)).astype(np.float32)]])
+@pytest.mark.parametrize("calibration", [{}, {"a": np.sin(np.arange(16000.0)).astype(np.float32)}])
 def test_log_energies_and_what_takes_them_stay_float(teacher_dir, tmp_path, calibration):
     student = build_student(load_teacher(teacher_dir), StudentConfig(**STUDENTS["log_mel"]))
     save_student(student, tmp_path / "student", {})

@@ -50,7 +50,7 @@ def test_at_the_edges_of_pieces_alone_and_padded(student, frames, more):
         np.testing.assert_allclose(alone[0], expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("calibration", [[], [np.sin(np.arange(16000.0)).astype(np.float32)]])
+@pytest.mark.parametrize("calibration", [{}, {"a": np.sin(np.arange(16000.0)).astype(np.float32)}])
 def test_in_integers_if_asked_for(student, tmp_path, calibration):
     """All but the first, whose weights depend on the utterance and which hears the samples."""
     ours = {}

@@ -119,7 +119,7 @@ def test_the_file_says_what_it_needs(pair):
     assert {name.removeprefix("next_"): shape for name, shape in outputs.items()} == inputs
 
 
-@pytest.mark.parametrize("calibration", [[], [wave(16000), wave(5000, 1)]])
+@pytest.mark.parametrize("calibration", [{}, {"a": wave(16000), "b": wave(5000, 1)}])
 def test_int8(tmp_path, calibration):
     model = recogniser()
     _as_stream(tmp_path, Experiment(model, TOKENS, "bpe"), tmp_path, EightBits(calibration))
