@@ -7,20 +7,21 @@ tokens.
 import argparse
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
+from espnet2.layers.stft import Stft
 from espnet2.tasks.abs_task import AbsTask
 from espnet2.tasks.asr import ASRTask
 from espnet2.text.build_tokenizer import build_tokenizer
 from espnet2.text.token_id_converter import TokenIDConverter
 from torch import Tensor, nn
 
-from espnet_robust.common.errors import ConfigError, ModelError
+from espnet_robust.common.errors import AudioError, ConfigError, ModelError
 from espnet_robust.common.files import write_atomic
 from espnet_robust.common.live import counted
 from espnet_robust.common.made_of import Output
@@ -167,8 +168,13 @@ def decode(
 
     The real-time factor in ``decode.json`` is the time from samples to text, without reading files,
     divided by the duration of the audio.
+
+    Raises:
+        DataDirError, AudioError: a data dir or its audio cannot be used, or an utterance is too
+            short for the model.
     """
     out = output.path
+    shortest = _min_samples(recogniser.model)
     output.begin()
     compute_seconds = audio_seconds = 0.0
     title = f"decode {out.parent.parent.name} {out.name}"
@@ -177,6 +183,7 @@ def decode(
         hypotheses = {}
         for ids in batches(entries, batch_seconds, recogniser.rate):
             wavs = [read_audio(entries[utt_id], rate=recogniser.rate) for utt_id in ids]
+            _check_lengths(data_dir, dict(zip(ids, wavs, strict=True)), shortest)
             began = time.perf_counter()
             hypotheses.update(zip(ids, recogniser(wavs), strict=True))
             compute_seconds += time.perf_counter() - began
@@ -188,6 +195,28 @@ def decode(
     record |= {"checkpoint": recogniser.checkpoint}
     write_atomic(out / "decode.json", json.dumps(record, indent=2) + "\n")
     output.finish([*(f"{name}/{table}" for name in conditions), "decode.json"])
+
+
+def _check_lengths(data_dir: Path, wavs: Mapping[str, np.ndarray], shortest: int) -> None:
+    """Raise AudioError if an utterance, {id: (samples,)}, has less than ``shortest`` samples."""
+    for utt_id, wav in wavs.items():
+        if len(wav) < shortest:
+            raise AudioError(
+                f"{data_dir}: {utt_id}: {len(wav)} samples, the model needs {shortest}; delete its "
+                f"line in utt2spk, then: espnet-robust data fix {data_dir}"
+            )
+
+
+def _min_samples(model: nn.Module) -> int:
+    """The fewest samples of which a model's frontend makes features, alone in a batch."""
+    frontend = getattr(model, "frontend", None)
+    if isinstance(frontend, RobustFrontend):
+        return frontend.speech_model.min_samples
+    stft = getattr(frontend, "stft", None)
+    if not isinstance(stft, Stft):
+        return 1
+    # If centred, the first and last frame are completed with their mirror image.
+    return stft.n_fft // 2 + 1 if stft.center else stft.n_fft
 
 
 def _costs(model: nn.Module, compute_seconds: float, audio_seconds: float) -> dict[str, Any]:
