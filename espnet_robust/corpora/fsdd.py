@@ -9,7 +9,7 @@ equally often; pauses and order are drawn from the seed.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,16 @@ import numpy as np
 from espnet_robust.common.errors import DataDirError, UserError
 from espnet_robust.common.made_of import sha256
 from espnet_robust.corpora.layout import check_root, comma_list, visible
-from espnet_robust.corpora.synthesis import add_seed, audio_tables, generator, make_files, to_rms
+from espnet_robust.corpora.synthesis import (
+    Made,
+    add_seed,
+    at_least,
+    audio_tables,
+    generator,
+    make_files,
+    remove_part,
+    to_rms,
+)
 from espnet_robust.data.audio import RATE, read_audio
 from espnet_robust.data.data_dir import write_data_dir
 
@@ -41,9 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for part, number in (("train", 400), ("dev", 30), ("test", 150)):
         parser.add_argument(
             f"--{part}_strings",
-            type=int,
+            type=at_least(0),
             default=number,
-            help=f"strings per {part} speaker (default: {number})",
+            help=f"strings per {part} speaker (default: {number}; 0: no such set)",
         )
 
 
@@ -60,6 +69,8 @@ def prepare(
     test_strings: int = 150,
 ) -> list[Path]:
     """Write OUT/{train,dev,test} and OUT/fsdd_audio; returns the data dirs.
+
+    A part without strings is not written, and that of an earlier run is removed.
 
     Raises:
         UserError: ``root`` is not the dataset, a speaker is unknown or in two parts, or no speaker
@@ -79,15 +90,18 @@ def prepare(
         for part, speakers in parts.items()
     }
     items = [item for strings in plan.values() for item in strings]
-    made = make_files(render, items, out / "fsdd_audio", nj=nj, label="fsdd: strings")
-    dirs = []
-    for part, strings in plan.items():
-        if strings:
-            tables = audio_tables(made, [item["id"] for item in strings])
-            tables["text"] = {i["id"]: " ".join(WORDS[d] for d in i["digits"]) for i in strings}
-            tables["utt2spk"] = {i["id"]: i["speaker"] for i in strings}
-            dirs.append(write_data_dir(out / part, tables).path)
-    return dirs
+    audio = out / "fsdd_audio"
+    made = make_files(render, items, audio, nj=nj, label="fsdd: strings")
+    for part in (part for part, strings in plan.items() if not strings):
+        remove_part(out / part, audio)
+    return [_write_part(out / part, strings, made) for part, strings in plan.items() if strings]
+
+
+def _write_part(path: Path, strings: Sequence[dict], made: Mapping[str, Made]) -> Path:
+    tables = audio_tables(made, [item["id"] for item in strings])
+    tables["text"] = {i["id"]: " ".join(WORDS[d] for d in i["digits"]) for i in strings}
+    tables["utt2spk"] = {i["id"]: i["speaker"] for i in strings}
+    return write_data_dir(path, tables).path
 
 
 def read_takes(recordings: Path) -> dict[str, list[Path]]:

@@ -19,9 +19,11 @@ from espnet_robust.corpora.mini_grammar import Command, draw_commands, split_com
 from espnet_robust.corpora.synthesis import (
     Made,
     add_seed,
+    at_least,
     audio_tables,
     generator,
     make_files,
+    remove_part,
     to_rms,
 )
 from espnet_robust.data.audio import RATE
@@ -126,13 +128,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for part, number in (("train", 66), ("dev", 34), ("test", 27)):
         parser.add_argument(
             f"--{part}_utterances",
-            type=int,
+            type=at_least(1),
             default=number,
             help=f"utterances per {part} voice (default: {number})",
         )
     parser.add_argument(
         "--wide_utterances",
-        type=int,
+        type=at_least(0),
         default=0,
         help=f"utterances for each of the 24 voices of a larger test set, {WIDE} (default: 0, no"
         " such set)",
@@ -152,7 +154,8 @@ def prepare(
     """Write OUT/{train,dev,test} and OUT/mini_audio; returns the data dirs.
 
     With ``wide_utterances`` also OUT/test_wide and OUT/mini_wide_audio: as many utterances for each
-    of the 24 voices of ``draw_wide_voices``. The other sets do not change.
+    of the 24 voices of ``draw_wide_voices``. The other sets do not change. Without it, an earlier
+    run's OUT/test_wide is removed; its audio is kept, for a run that wants it again.
 
     The same seed (and espeak-ng) gives the same bytes, whatever ``nj`` is and however often the run
     was interrupted. ``utt2intent`` holds "action|object|location".
@@ -170,6 +173,8 @@ def prepare(
         items = [item | {"espeak": version} for part in plan.values() for item in part]
         made = make_files(say, items, out / folder, nj=nj, label="mini: speech")
         data_dirs += [_write_part(out / part, utts, made) for part, utts in plan.items()]
+    if not wide_utterances:
+        remove_part(out / WIDE, out / "mini_wide_audio")
     return data_dirs
 
 

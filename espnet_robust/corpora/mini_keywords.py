@@ -15,6 +15,7 @@ from espnet_robust.corpora.mini import ACCENTS, TIMBRES, Voice, draw_voices
 from espnet_robust.corpora.speech_commands import SILENCE, UNKNOWN
 from espnet_robust.corpora.synthesis import (
     add_seed,
+    at_least,
     audio_tables,
     generator,
     make_files,
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for part, number in TAKES.items():
         parser.add_argument(
             f"--{part}_takes",
-            type=int,
+            type=at_least(1),
             default=number,
             help=f"takes per keyword and {part} voice (default: {number})",
         )

@@ -3,6 +3,7 @@
 import argparse
 import json
 import shutil
+import sys
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -17,15 +18,18 @@ from espnet_robust.common.errors import UserError
 from espnet_robust.common.files import write_atomic
 from espnet_robust.common.processes import unordered
 from espnet_robust.data.audio import RATE, audio_info, write_audio
+from espnet_robust.data.data_dir import iter_table
 
 
 def add_seed(parser: argparse.ArgumentParser) -> None:
     """Add the options of a synthetic corpus."""
-    parser.add_argument("--seed", type=_at_least(0), default=0, help="(default: 0)")
-    parser.add_argument("--nj", type=_at_least(1), default=2, help="processes (default: 2)")
+    parser.add_argument("--seed", type=at_least(0), default=0, help="(default: 0)")
+    parser.add_argument("--nj", type=at_least(1), default=2, help="processes (default: 2)")
 
 
-def _at_least(low: int) -> Callable[[str], int]:
+def at_least(low: int) -> Callable[[str], int]:
+    """A whole number of ``low`` or more, for argparse."""
+
     def number(text: str) -> int:
         if int(text) < low:
             raise ValueError
@@ -118,6 +122,19 @@ def _render_all(render: Callable[[dict], np.ndarray], unit: Sequence[tuple[dict,
         path.parent.mkdir(parents=True, exist_ok=True)
         write_audio(path, render(item))
     return len(unit)
+
+
+def remove_part(path: Path, audio_dir: Path) -> None:
+    """Remove a data dir that an earlier run made of ``audio_dir`` and that is not asked for now.
+
+    Its audio is gone, or is that of other options. A data dir of other audio stays.
+    """
+    if not (path / "wav.scp").is_file():
+        return
+    # By the name alone: paths may be relative, and the run from another directory.
+    if any(audio_dir.name in Path(entry).parts for _, entry in iter_table(path / "wav.scp")):
+        print(f"{path}: removed: this corpus was asked for without it", file=sys.stderr)
+        shutil.rmtree(path)
 
 
 def audio_tables(made: Mapping[str, Made], ids: Iterable[str]) -> dict[str, dict[str, str]]:

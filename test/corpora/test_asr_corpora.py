@@ -170,6 +170,29 @@ def test_connected_digits(tree, prepared):
     assert first == {f.name: f.read_bytes() for f in (root.parent / "data").rglob("*.flac")}
 
 
+def test_a_part_that_is_no_longer_asked_for_goes_with_its_audio(tree, prepared, capsys):
+    root = tree(FSDD)
+    before = prepared("fsdd", "--root", root, *FSDD_OPTIONS, *FSDD_FEW)
+    fewer = (*FSDD_FEW, "--dev_strings", "0")
+    after = prepared("fsdd", "--root", root, *FSDD_OPTIONS, *fewer)
+    assert set(before) == {"train", "dev", "test"} and set(after) == {"train", "test"}
+    assert not before["dev"].path.exists()
+    assert "data/dev: removed: this corpus was asked for without it" in capsys.readouterr().err
+    for data in after.values():
+        validate_data_dir(data.path, audio=True)
+    # A data dir of that name that was made of something else stays.
+    prepared("audio_folder", "--root", root, "--name", "dev")
+    assert set(prepared("fsdd", "--root", root, *FSDD_OPTIONS, *fewer)) == {"train", "dev", "test"}
+
+
+@pytest.mark.parametrize("part", ["train", "dev", "test"])
+def test_negative_numbers_of_strings(tree, prepared, capsys, part):
+    with pytest.raises(SystemExit):
+        prepared("fsdd", "--root", tree(FSDD), *FSDD_OPTIONS, f"--{part}_strings", "-1")
+    said = capsys.readouterr().err
+    assert f"--{part}_strings: invalid number of 0 or more value: '-1'" in said
+
+
 def test_dev_strings_of_the_training_speakers(tree, prepared):
     takes = range(3, 8)
     root = tree(

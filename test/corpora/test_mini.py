@@ -120,6 +120,43 @@ def test_wide_test_set_leaves_the_others_as_they_are(corpus, tmp_path):
 
 
 @needs_espeak
+def test_wide_test_set_that_is_no_longer_asked_for(corpus, tmp_path, capsys):
+    """It has the voices and sentences of another seed, some of which may be in training now."""
+    out = tmp_path / "mini"
+    shutil.copytree(corpus, out)
+    wide = ["mini", "--seed", "3", "--out", str(out), *SMALL, "--wide_utterances", "1"]
+    main(wide)
+    audio = hashes(out / "mini_wide_audio")
+    main(["mini", "--seed", "3", "--out", str(out), *SMALL])
+    assert not (out / "test_wide").exists()
+    assert "test_wide: removed: this corpus was asked for without it" in capsys.readouterr().err
+    times = {f: f.stat().st_mtime_ns for f in (out / "mini_wide_audio").rglob("*.flac")}
+    main(wide)
+    validate_data_dir(out / "test_wide", audio=True)
+    assert hashes(out / "mini_wide_audio") == audio
+    assert all(f.stat().st_mtime_ns == time for f, time in times.items())
+
+
+@pytest.mark.parametrize(
+    ("option", "number", "least"),
+    [
+        ("mini --train_utterances", 0, 1),
+        ("mini --dev_utterances", 0, 1),
+        ("mini --test_utterances", -1, 1),
+        ("mini --wide_utterances", -1, 0),
+        ("mini_keywords --train_takes", 0, 1),
+        ("mini_keywords --test_takes", -1, 1),
+    ],
+)
+def test_numbers_that_make_no_data_dir(tmp_path, monkeypatch, capsys, option, number, least):
+    monkeypatch.setenv("PATH", str(tmp_path))  # without espeak-ng nothing is made by mistake
+    with pytest.raises(SystemExit):
+        main([*option.split(), str(number), "--out", str(tmp_path / "data")])
+    assert f"invalid number of {least} or more value: '{number}'" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
+@needs_espeak
 def test_data_dirs(corpus):
     speakers = []
     for part in PARTS:
