@@ -9,6 +9,7 @@ the published speaker hash that the lists were made with. Classes: the keywords,
 
 import argparse
 import hashlib
+import math
 from pathlib import Path
 
 import numpy as np
@@ -67,11 +68,15 @@ def prepare(
     If there are fewer other words than ``unknown_share`` asks for, all are taken.
 
     Raises:
-        UserError: ``root`` is not Speech Commands, or has no such keyword.
+        UserError: ``root`` is not Speech Commands, or has no such keyword, or a share is negative
+            or not finite.
         DataDirError: a list names a missing file, a file name lacks _nohash_, or background noise
             is too short for a second of each part.
         AudioError: as for ``write_recordings``.
     """
+    for option, share in {"unknown_share": unknown_share, "silence_share": silence_share}.items():
+        if not 0 <= share < math.inf:  # false for NaN
+            raise UserError(f"--{option} {share}: need a number of 0 or more, such as 0.1")
     parts = read_words(root, keywords)
     silence = _make_silence(out, root, parts, keywords, silence_share, seed)
     dirs = {}

@@ -168,6 +168,16 @@ def test_speech_commands_mistakes(tree, prepared):
         prepared("speech_commands", "--root", root, *KEYS)
 
 
+@pytest.mark.parametrize("option", ["unknown_share", "silence_share"])
+@pytest.mark.parametrize("share", ["-0.5", "-1e-9", "nan", "inf"])
+def test_speech_commands_shares(tree, prepared, tmp_path, option, share):
+    with pytest.raises(UserError) as error:
+        prepared("speech_commands", "--root", tree(WORDS), *KEYS, f"--{option}={share}")
+    said = f"--{option} {float(share)}: need a number of 0 or more, such as 0.1"
+    assert str(error.value) == said
+    assert not (tmp_path / "data").exists()
+
+
 def test_fluent_speech_commands(tree, prepared):
     dirs = prepared("fluent_speech_commands", "--root", tree(FSC))
     assert {part: d.ids for part, d in dirs.items()} == {
