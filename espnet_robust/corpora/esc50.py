@@ -7,6 +7,7 @@ Piczak, ACM Multimedia 2015; github.com/karolpiczak/ESC-50.
 """
 
 import argparse
+import re
 from pathlib import Path
 
 from espnet_robust.common.errors import UserError
@@ -24,6 +25,12 @@ from espnet_robust.corpora.layout import (
 )
 from espnet_robust.corpora.rows import read_rows
 
+# As ESC-50 names the classes, and as ESC-10 named them when it was published by itself.
+ESC10 = frozenset(
+    {"dog", "rain", "sea_waves", "crying_baby", "clock_tick", "sneezing", "helicopter"}
+    | {"chainsaw", "rooster", "crackling_fire"}
+    | {"dog_bark", "baby_cry", "person_sneeze", "fire_crackling"}
+)
 FOLDS = {"train": ("1", "2", "3"), "dev": ("4",), "test": ("5",)}
 
 
@@ -53,7 +60,8 @@ def prepare(
     """Write OUT/NAME_{train,dev,test} with the class in ``utt2group``.
 
     Raises:
-        UserError: ``root`` is not ESC, or a fold is in two parts or missing.
+        UserError: ``root`` is not ESC, a fold is in two parts or missing, or a fold directory has
+            no class of ESC-10 although only these are wanted.
         DataDirError: meta/esc50.csv lacks a column.
         AudioError: as for ``write_recordings``; also if a clip of meta/esc50.csv is missing.
     """
@@ -64,7 +72,8 @@ def prepare(
             if fold in part_of:
                 raise UserError(f"fold {fold} is in both {part_of[fold]} and {part}")
             part_of[fold] = part
-    clips = _read_folds(root) if visible(root, "fold*") else _read_published(root, esc10)
+    read = _read_folds if visible(root, "fold*") else _read_published
+    clips = read(root, esc10)
     for fold in part_of:
         if fold not in clips:
             raise UserError(f"{root}: no fold {fold} in it; there are {', '.join(sorted(clips))}")
@@ -90,11 +99,27 @@ def _read_published(root: Path, esc10: bool) -> dict[str, list[Recording]]:
     return clips
 
 
-def _read_folds(root: Path) -> dict[str, list[Recording]]:
+def _read_folds(root: Path, esc10: bool) -> dict[str, list[Recording]]:
     clips = {}
     for fold in (p for p in visible(root, "fold*") if p.is_dir()):
+        paths = find_audio(fold, "*/*")
+        if esc10:
+            paths = [path for path in paths if _plain(path.parent.name) in ESC10]
+            if not paths:
+                raise UserError(
+                    f"{fold}: no directory of a class of ESC-10 in it, such as rain or sea_waves;"
+                    " name the directories as ESC-50 does, or leave out --esc10"
+                )
         clips[fold.name.removeprefix("fold")] = [
-            Recording(file_id(path, fold), path, {"utt2group": path.parent.name})
-            for path in find_audio(fold, "*/*")
+            Recording(file_id(path, fold), path, {"utt2group": path.parent.name}) for path in paths
         ]
     return clips
+
+
+def _plain(name: str) -> str:
+    """The class that a directory is named after.
+
+    >>> _plain("001 - Dog bark"), _plain("sea-waves")
+    ('dog_bark', 'sea_waves')
+    """
+    return "_".join(re.findall("[a-z]+", name.lower()))

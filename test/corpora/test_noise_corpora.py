@@ -84,6 +84,27 @@ def test_esc_in_fold_directories(tree, prepared):
     assert len(dirs["noise_train"].ids) == 6
 
 
+def test_esc10_in_fold_directories(tree, prepared):
+    """By either name of a class; names of directories may have blanks or capitals."""
+    ten = {
+        "dog", "rain", "sea_waves", "crying_baby", "clock_tick", "sneezing", "helicopter",
+        "chainsaw", "rooster", "crackling_fire", "dog_bark", "baby_cry", "person_sneeze",
+        "fire_crackling", "Sea waves",
+    }  # fmt: skip
+    names = [*sorted(ten), "clock_alarm", "train", "pig", "raindrops"]
+    root = tree({f"fold{n}/{name}/{n}-1-A.wav": None for n in range(1, 6) for name in names})
+    for data in prepared("esc50", "--root", root, "--esc10").values():
+        assert groups(data) == ten
+    assert groups(prepared("esc50", "--root", root)["noise_test"]) == set(names)
+
+
+def test_fold_directories_without_a_class_of_esc10(tree, prepared, tmp_path):
+    root = tree({f"fold{n}/pig/{n}-1-A.wav": None for n in range(1, 6)})
+    with pytest.raises(UserError, match="fold1: no directory of a class of ESC-10 in it"):
+        prepared("esc50", "--root", root, "--esc10")
+    assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
