@@ -23,12 +23,15 @@ def get_parser() -> argparse.ArgumentParser:
 
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
-    from espnet_robust.publish.hub import check_repo, upload
+    from espnet_robust.publish.hub import check_repo, check_repo_of, upload
     from espnet_robust.publish.repos import check_packed, packed_folders
 
     check_repo(args.upload_hf)
-    for exp in args.exp:
-        folders = packed_folders(args.upload_hf, exp)
+    found = {exp: packed_folders(args.upload_hf, exp) for exp in args.exp}
+    for folders in found.values():  # all of them before any is sent
+        for _, repo in folders:
+            check_repo_of(args.upload_hf, repo)
+    for exp, folders in found.items():
         check_packed(exp)
         for folder, repo in folders:
             print(f"{folder} -> {upload(folder, repo, args.private)}")

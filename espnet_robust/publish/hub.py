@@ -5,10 +5,13 @@ upload, are not sent again; a commit holds all files or none.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
+from itertools import product
 from pathlib import Path
 
 from espnet_robust.common.errors import UserError
+from espnet_robust.common.experiment import NOT_DISTILLED
+from espnet_robust.publish.repos import repo_of
 
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 LOG_IN = "log in with `hf auth login`, or set HF_TOKEN, using a token with write access"
@@ -16,10 +19,40 @@ LOG_IN = "log in with `hf auth login`, or set HF_TOKEN, using a token with write
 
 def check_repo(repo: str) -> None:
     """Raise UserError if this cannot be the name of a repository on the hub."""
-    if not _REPO.fullmatch(repo) or ".." in repo or "--" in repo or len(repo) > 96:
+    if not _is_repo(repo):
         raise UserError(
             f"--upload_hf {repo!r} is not a repository name on the hub; write USER/NAME with "
             "letters, digits and . _ - (no .. or --, at most 96 characters)"
+        )
+
+
+def _is_repo(name: str) -> bool:
+    return bool(_REPO.fullmatch(name)) and ".." not in name and "--" not in name and len(name) <= 96
+
+
+def check_repos(prefix: str, systems: Iterable[str], seeds: Sequence[str], task: str) -> None:
+    """Check the names of all repositories that stage 12 uploads to.
+
+    Args:
+        prefix: --upload_hf.
+        task: asr or cls.
+
+    Raises:
+        UserError: ``prefix``, or a name made of it, cannot be a repository.
+    """
+    check_repo(prefix)
+    for system in systems:
+        kinds = (task,) if system in NOT_DISTILLED else (task, "student")
+        for seed, kind in product(seeds, kinds):
+            check_repo_of(prefix, repo_of(prefix, Path(f"{system}_seed{seed}"), kind))
+
+
+def check_repo_of(prefix: str, repo: str) -> None:
+    """Raise UserError if ``repo``, made of ``prefix``, cannot be a name on the hub."""
+    if not _is_repo(repo):
+        raise UserError(
+            f"--upload_hf {prefix!r}: a model's repository would be {repo}, of {len(repo)} "
+            "characters; on the hub a name has no .. or -- and at most 96: change USER/NAME"
         )
 
 

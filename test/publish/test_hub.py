@@ -14,8 +14,9 @@ import soundfile
 from espnet2.bin.asr_inference import Speech2Text
 
 from espnet_robust import register
+from espnet_robust.bin import upload as command
 from espnet_robust.common.errors import UserError
-from espnet_robust.publish.hub import check_repo
+from espnet_robust.publish.hub import check_repo, check_repos
 from espnet_robust.publish.repos import packed as packed_of
 from espnet_robust.publish.repos import packed_folders
 
@@ -298,6 +299,29 @@ def test_names_that_are_none(repo):
     with pytest.raises(UserError, match="is not a repository name on the hub; write USER/NAME"):
         check_repo(repo)
     check_repo("some-user/mini.1_x")
+
+
+def test_the_names_of_all_repositories():
+    longest = "me/" + "x" * (96 - len("me/-cdm1_seed10-student"))
+    check_repos(longest, ["logmel", "cdm1"], ["0", "10"], "asr")
+    check_repos(longest + "x", ["cdm1"], ["0"], "cls")  # a seed of one digit
+    name = rf"{longest}x-cdm1_seed10-student, of 97 characters; .*at most 96: change USER/NAME"
+    with pytest.raises(UserError, match=name):
+        check_repos(longest + "x", ["logmel", "cdm1"], ["0", "10"], "asr")
+    check_repos("me/" + "x" * (96 - len("me/-logmel_seed0-asr")), ["logmel"], ["0"], "asr")
+    with pytest.raises(UserError, match="would be me/mini--cdm1_seed0-cls, of 23 characters"):
+        check_repos("me/mini-", ["cdm1"], ["0"], "cls")
+    with pytest.raises(UserError, match="'mini' is not a repository name"):
+        check_repos("mini", [], [], "asr")
+
+
+def test_names_that_are_too_long_are_refused_before_any_upload(exp, monkeypatch):
+    sent = []
+    monkeypatch.setattr("espnet_robust.publish.hub.upload", lambda *args: sent.append(args))
+    prefix = "me/" + "x" * (96 - len("me/-cdm1_seed0-asr"))  # that of the student is longer
+    with pytest.raises(UserError, match="-student, of 100 characters"):
+        command.main(["--upload_hf", prefix, str(exp)])
+    assert not sent
 
 
 def test_nothing_packed(tmp_path):
