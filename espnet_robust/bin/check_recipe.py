@@ -7,9 +7,13 @@ from the present inputs.
 """
 
 import argparse
+import contextlib
+import io
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 from espnet_robust.cluster.config import read_cluster
@@ -34,9 +38,9 @@ from espnet_robust.common.recipe import (
     read_noise_source,
     wanted_stages,
 )
-from espnet_robust.publish.hub import check_upload
+from espnet_robust.publish.hub import check_repos, check_upload
 from espnet_robust.recipe.checkpoints import BEST_STUDENT, check_kept
-from espnet_robust.recipe.keys import check_keys
+from espnet_robust.recipe.keys import Options, check_keys
 from espnet_robust.recipe.options import add_plan_options, plan_of
 from espnet_robust.recipe.plan import DISTILL, Plan
 from espnet_robust.recipe.protocols import check_conditions
@@ -81,7 +85,7 @@ def get_parser() -> argparse.ArgumentParser:
 def main(cmd: Sequence[str] | None = None) -> None:
     args = get_parser().parse_args(cmd)
     stages = wanted_stages(args.stage, args.stop_stage, args.skipped_stages)
-    check_upload(args.upload_hf, stages)
+    _check_upload(args, stages)
     ranks = ranks_of(args.ngpu, args.num_procs, args.num_nodes, args.dist_backend)
     _check_where(args, ranks, stages)
     # The GPUs of a cluster are elsewhere.
@@ -131,14 +135,30 @@ def _check_trainings(plan: Plan, systems: Sequence[str], stages: Sequence[int]) 
     for system in systems:
         if 5 in stages and system not in NOT_DISTILLED and not plan.students:
             config = resolve(DISTILL, system, plan.recipe, plan.budget, given[DISTILL])
-            check_keys(DISTILL, config, f"distill {system}")
+            check_keys(DISTILL, config, f"distill {system}", options_of)
             check_kept("the student is exported from it", BEST_STUDENT, config)
         if 7 in stages:
             config = resolve(
                 plan.task, system, plan.recipe, plan.budget, given[plan.task], plan.classifier
             )
-            check_keys(plan.task, config, f"{plan.task} on {system}")
+            check_keys(plan.task, config, f"{plan.task} on {system}", options_of)
             check_kept("name it with --checkpoint", plan.checkpoint, config)
+
+
+@cache
+def options_of(task: str) -> Options:
+    """The options of ESPnet's training of a task, or of ours; takes seconds."""
+    import espnet_robust.plugin.quick_start  # noqa: F401  before ESPnet
+
+    with contextlib.redirect_stderr(io.StringIO()):  # ESPnet tells which packages it does without
+        from espnet_robust.plugin import task_options
+
+        if task == DISTILL:
+            trained = import_module("espnet_robust.distill.task").DistillTask
+        else:
+            import_module("espnet_robust.plugin.registration").register()
+            trained = getattr(import_module(f"espnet2.tasks.{task}"), f"{task.upper()}Task")
+        return task_options.options_of(trained)
 
 
 def _check_data(args: argparse.Namespace, plan: Plan, stages: Sequence[int]) -> None:
@@ -160,6 +180,13 @@ def _check_data(args: argparse.Namespace, plan: Plan, stages: Sequence[int]) -> 
         check_corpora(args.noise_source)
     if 2 not in stages and {3, 5, 7} & {*stages}:  # they hear them
         check_noise(args.noise_source, given, args.recipe / "data")
+
+
+def _check_upload(args: argparse.Namespace, stages: Sequence[int]) -> None:
+    """Check that stage 12 can upload, under the names that the models will have."""
+    check_upload(args.upload_hf, stages)
+    if args.upload_hf:
+        check_repos(args.upload_hf, args.systems.split(), args.seeds.split(), args.task)
 
 
 def _check_where(args: argparse.Namespace, ranks: Ranks, stages: Sequence[int]) -> None:

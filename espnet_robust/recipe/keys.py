@@ -4,12 +4,9 @@ ESPnet, which knows its options, takes seconds to load. So what the shipped conf
 taken as known, and ESPnet is loaded only where a configuration has more.
 """
 
-import contextlib
 import inspect
-import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 from espnet_robust.common.config import nearest, read_yaml
@@ -22,7 +19,6 @@ from espnet_robust.recipe.plan import DISTILL
 FOLDERS = {DISTILL: ("distill",), "asr": ("asr", "downstream"), "cls": ("cls", "downstream")}
 COUNTS = ("batch_bins", "max_epoch")
 LOGMEL = "logmel.yaml"
-NAMES = {DISTILL: "DistillTask", "asr": "ASRTask", "cls": "CLSTask"}
 # What is computed, and what nearly every recipe here sets.
 OTHERS = (
     ("log_interval",),
@@ -32,10 +28,11 @@ OTHERS = (
     ("preprocessor_conf", "", "valid_distortion"),
 )
 
+Options = tuple[Mapping[str, Any], Mapping[str, Mapping[str, type]]]
 Known = tuple[str, ...]  # (option,), (option, class that it chooses) or (X_conf, class of X, key)
 
 
-def check_keys(task: str, config: Config, where: str) -> None:
+def check_keys(task: str, config: Config, where: str, options_of: Callable[[str], Options]) -> None:
     """Check the names of options, of the classes that they choose, and of these classes' options;
     and the numbers that the estimate of a run computes with.
 
@@ -43,6 +40,8 @@ def check_keys(task: str, config: Config, where: str) -> None:
         task: ``distill``, ``asr`` or ``cls``.
         config: a complete configuration, as ``resolve`` returns it.
         where: what it configures, for messages.
+        options_of: returns the options of a task with their defaults, and for each that chooses a
+            class its classes by name; slow, so called only if needed.
 
     Raises:
         ConfigError: the training has no such option or class, or it is no such number.
@@ -53,20 +52,20 @@ def check_keys(task: str, config: Config, where: str) -> None:
     classes = {name: [str(config.get(name))] for name in CLASSES}
     if {*_used(config, classes)} <= _shipped(task):
         return
-    defaults, tables = _espnets(task)
+    defaults, tables = options_of(task)
     if unknown := next((key for key in config if key not in defaults), None):
         raise ConfigError(f"{where}: {unknown}: no such option{nearest(unknown, defaults)}")
     for choice, table in tables.items():
-        name = config.get(choice, defaults[choice])
-        if name is None or name == "none":
+        chosen = config.get(choice, defaults[choice])
+        if chosen is None or chosen == "none":
             continue
-        if name not in table:
-            raise ConfigError(f"{where}: {choice}: there is no {name!r}{nearest(name, table)}")
-        known = _parameters(table[name])
+        if chosen not in table:
+            raise ConfigError(f"{where}: {choice}: there is no {chosen!r}{nearest(chosen, table)}")
+        known = _parameters(table[chosen])
         for key in config.get(f"{choice}_conf", ()) if known else ():
             if key not in known:
                 raise ConfigError(
-                    f"{where}: {choice}_conf: {name} has no option {key!r}{nearest(key, known)}"
+                    f"{where}: {choice}_conf: {chosen} has no option {key!r}{nearest(key, known)}"
                 )
 
 
@@ -101,26 +100,6 @@ def _shipped(task: str) -> frozenset[Known]:
         own = {name: [str(content[name])] for name in CLASSES if name in content}
         known |= {*_used(content, {**others, **own})}
     return frozenset(known)
-
-
-@cache
-def _espnets(task: str) -> tuple[dict[str, Any], dict[str, Mapping[str, type]]]:
-    """The options with their defaults, and the classes that each choice has."""
-    import espnet_robust.plugin.quick_start  # noqa: F401  before ESPnet
-
-    with contextlib.redirect_stderr(io.StringIO()):  # ESPnet tells which packages it does without
-        abs_task = import_module("espnet2.tasks.abs_task")
-        if task == DISTILL:
-            module = import_module("espnet_robust.distill.task")
-        else:
-            import_module("espnet_robust.plugin.registration").register()
-            module = import_module(f"espnet2.tasks.{task}")
-    trained = getattr(module, NAMES[task])
-    parser = trained.get_parser()
-    tables = {choices.name: choices.classes for choices in trained.class_choices_list}
-    tables.pop("preprocessor", None)  # ours has the options of the one inside it as well
-    tables |= {"optim": abs_task.optim_classes, "scheduler": abs_task.scheduler_classes}
-    return vars(parser.parse_args([])), tables
 
 
 def _parameters(cls: type) -> list[str]:

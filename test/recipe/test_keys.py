@@ -4,14 +4,17 @@ from pathlib import Path
 
 import pytest
 
+from espnet_robust.bin.check_recipe import options_of
 from espnet_robust.common.errors import ConfigError
 from espnet_robust.common.experiment import CHECKOUT, CONF, Recipe, resolve
-from espnet_robust.recipe import keys
 from espnet_robust.recipe.keys import check_keys
 
 RECIPES = [path.parent for path in sorted((CHECKOUT / "egs").glob("*/*/run.sh"))]
 SYSTEMS = sorted(path.stem for path in (CONF / "distill").glob("*.yaml"))
-BUDGETS = [path.stem for path in (CONF / "budget").glob("*.yaml")]
+
+
+def not_loaded(task):
+    pytest.fail("ESPnet was loaded")
 
 
 @pytest.fixture(scope="module")
@@ -20,24 +23,22 @@ def mini():
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: "/".join(path.parts[-2:]))
-def test_shipped_configurations_load_nothing(recipe, monkeypatch):
-    monkeypatch.setattr(keys, "_espnets", lambda task: pytest.fail("ESPnet was loaded"))
+def test_shipped_configurations_load_nothing(recipe):
     assert len(SYSTEMS) > 5
     for system in SYSTEMS:
-        check_keys("distill", resolve("distill", system, Recipe(recipe), "full"), "")
+        check_keys("distill", resolve("distill", system, Recipe(recipe), "full"), "", not_loaded)
     task, classifiers = ("asr", [""]) if "asr" in recipe.name else ("cls", ["linear", "blstm"])
     for mixture in ("", "train"):
         for classifier in classifiers:
             for system in ("cdm1", "teacher", "logmel"):
                 own = Recipe(recipe, asr_distortion=mixture)
                 config = resolve(task, system, own, "full", classifier=classifier)
-                check_keys(task, config, "")
+                check_keys(task, config, "", not_loaded)
 
 
-def test_fine_tuning_loads_nothing(monkeypatch):
-    monkeypatch.setattr(keys, "_espnets", lambda task: pytest.fail("ESPnet was loaded"))
+def test_fine_tuning_loads_nothing():
     own = Recipe(CHECKOUT / "egs/mini/asr1", task_config=CONF / "asr/fine_tune.yaml")
-    check_keys("asr", resolve("asr", "cdm1", own, "tiny"), "")
+    check_keys("asr", resolve("asr", "cdm1", own, "tiny"), "", not_loaded)
 
 
 @pytest.mark.parametrize(
@@ -63,14 +64,14 @@ def test_fine_tuning_loads_nothing(monkeypatch):
 def test_what_a_training_does_not_have(mini, task, options, message):
     config = resolve(task, "cdm1", mini, "tiny", options)
     with pytest.raises(ConfigError, match=message) as refusal:
-        check_keys(task, config, "here")
+        check_keys(task, config, "here", options_of)
     assert str(refusal.value).startswith("here: ") and "\n" not in str(refusal.value)
 
 
 def test_what_log_mel_features_have_not():
     own = Recipe(CHECKOUT / "egs/mini/asr1", task_config=CONF / "asr/fine_tune.yaml")
     with pytest.raises(ConfigError, match="frontend_conf: default has no option 'freeze'"):
-        check_keys("asr", resolve("asr", "logmel", own, "tiny"), "")
+        check_keys("asr", resolve("asr", "logmel", own, "tiny"), "", options_of)
 
 
 @pytest.mark.parametrize(
@@ -86,12 +87,12 @@ def test_what_log_mel_features_have_not():
     ],
 )
 def test_what_it_has(mini, task, options):
-    check_keys(task, resolve(task, "cdm1", mini, "tiny", options), "")
+    check_keys(task, resolve(task, "cdm1", mini, "tiny", options), "", options_of)
 
 
 def test_mini_systems(mini):
     systems = [path.stem for path in Path(mini.own).glob("*.yaml")]
     assert "cdm1_stream" in systems
     for system in systems:
-        check_keys("distill", resolve("distill", system, mini, "tiny"), system)
-        check_keys("asr", resolve("asr", system, mini, "tiny"), system)
+        check_keys("distill", resolve("distill", system, mini, "tiny"), system, options_of)
+        check_keys("asr", resolve("asr", system, mini, "tiny"), system, options_of)

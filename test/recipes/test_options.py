@@ -43,6 +43,10 @@ STAGE_5 = ("--stage", "5", "--stop_stage", "5")
         (("--stop_stage", "12"), "stage 12 uploads to the hub: name a repository, --upload_hf"),
         (("--stop_stage", "12", "--upload_hf", "mini"), "--upload_hf 'mini' is not a repository"),
         (("--stop_stage", "12", "--upload_hf", "me/mini"), "upload: no token for the hub"),
+        (
+            ("--stop_stage", "11", "--upload_hf", f"me/{'m' * 80}", "--systems", "robust_plus"),
+            "m-robust_plus_seed0-asr, of 105 characters; on the hub a name has no .. or --",
+        ),
         (("--upload_hf", "me/mini"), "--upload_hf: stage 12 uploads: add --stop_stage 12"),
         (("--hf_repo", "me/mini"), "unknown option --hf_repo (here: --upload_hf)"),
         (("--stop_stage", "3", "--skip_data_prep", "true"), "no stage from 1 to 3 is left"),
