@@ -83,7 +83,8 @@ class Views:
         self.epoch = 0
         self.share = 0.0
         self.turn = 0  # of the utterance in this epoch; data/turns.py
-        distorter.check_on_the_fly()
+        if distorter:
+            distorter.check_on_the_fly()
         if mapping != "none" and (mapping != "same" or CLEAN in self.extra):
             distorter.check_keeps_length(FRAMES)
 
